@@ -1,0 +1,9 @@
+//! `/etc/qemu-ifdown`: see [`kvmnet::hook`].
+
+use std::process::ExitCode;
+
+use kvmnet::hook::{self, Hook};
+
+fn main() -> ExitCode {
+    hook::main(Hook::Down)
+}

@@ -1,0 +1,281 @@
+//! Steps → the kernel: the only writer.
+//!
+//! In: steps. Out: nothing, or the first step that failed, with all that was done before it taken back.
+//! Never: decides anything.
+//!
+//! Steps of one kind that follow each other go out in one send. rtnetlink handles every message of one send
+//! before it returns, so a signal cannot cut it in half; an nf_tables batch is one transaction.
+
+use std::fs;
+use std::io;
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::poll::PollTimeout;
+
+use crate::error::Error;
+use crate::model::{IfName, Setting};
+use crate::netlink::KernelError;
+use crate::netlink::message::Message;
+use crate::netlink::nft::{Change, Nft};
+use crate::netlink::route::{Facts, Question, Rtnl, address, link, neighbour, route};
+use crate::plan::Step;
+
+/// How long a bridge may take until it passes packets; it takes some 50 µs.
+const OPERATIONAL_WAIT: Duration = Duration::from_secs(1);
+
+/// The two ways to the kernel.
+pub struct Kernel {
+    /// Interfaces, addresses, routes.
+    pub rtnl: Rtnl,
+    /// nf_tables; None where the kernel has none.
+    pub nft: Option<Nft>,
+}
+
+impl Kernel {
+    /// Opens both.
+    pub fn open() -> Result<Self, Error> {
+        let rtnl = Rtnl::open().map_err(Error::system("open a route socket (netlink)"))?;
+        let nft = match Nft::open() {
+            Ok(nft) => Some(nft),
+            Err(error) if error.raw_os_error() == Some(Errno::EPROTONOSUPPORT as i32) => None,
+            Err(error) => return Err(Error::system("open a netfilter socket (netlink)")(error)),
+        };
+        Ok(Self { rtnl, nft })
+    }
+}
+
+/// Does all `steps`, or none. `seen` tells each step once it is done.
+pub fn apply(
+    kernel: &mut Kernel,
+    facts: &Facts,
+    steps: &[Step],
+    seen: &mut dyn FnMut(&Step),
+) -> Result<(), Error> {
+    let mut apply = Apply { kernel, facts: facts.clone(), done: Vec::new(), seen };
+    let result = apply.run(steps);
+    if result.is_err() {
+        apply.take_back();
+    }
+    result
+}
+
+struct Apply<'a> {
+    kernel: &'a mut Kernel,
+    facts: Facts,
+    done: Vec<Step>,
+    seen: &'a mut dyn FnMut(&Step),
+}
+
+impl Apply<'_> {
+    fn run(&mut self, mut steps: &[Step]) -> Result<(), Error> {
+        while let Some(first) = steps.first() {
+            let way = way(first);
+            let length = steps.iter().take_while(|step| self::way(step) == way).count();
+            let (batch, rest) = steps.split_at(length.max(1));
+            match way {
+                Way::Route => self.route(batch)?,
+                Way::Nft => self.nft(batch)?,
+                Way::File => batch.iter().try_for_each(|step| self.file(step))?,
+                Way::Wait => self.wait(first)?,
+            }
+            steps = rest;
+        }
+        Ok(())
+    }
+
+    /// Undoes what was done, last first. An error here cannot be helped; the next run converges.
+    fn take_back(&mut self) {
+        let inverse: Vec<Step> =
+            std::mem::take(&mut self.done).iter().rev().filter_map(Step::inverse).collect();
+        for step in inverse {
+            // One by one, so that one that fails does not keep the others.
+            let _ = self.run(&[step]);
+        }
+    }
+
+    fn finish(&mut self, step: &Step) {
+        (self.seen)(step);
+        self.done.push(step.clone());
+    }
+
+    /// Sends steps in as few messages as possible: an interface that one makes has to be looked up before
+    /// another can use its number.
+    fn route(&mut self, steps: &[Step]) -> Result<(), Error> {
+        let mut start = 0;
+        let mut messages = Vec::new();
+        for (at, step) in steps.iter().enumerate() {
+            let mut message = encode(step, &self.facts);
+            if let Err(name) = &message {
+                self.send(steps.get(start..at).unwrap_or_default(), &mut messages)?;
+                start = at;
+                let question = [Question::Link(name.clone())];
+                self.kernel.rtnl.ask(&question, &mut self.facts).map_err(Error::system(step.deed()))?;
+                message = encode(step, &self.facts);
+            }
+            match message {
+                Ok(message) => messages.extend(message),
+                Err(_) => {
+                    let error = KernelError { errno: Errno::ENODEV as i32, message: String::new() };
+                    if !forgives(step, error.errno) {
+                        return Err(Error::Kernel { step: Box::new(step.clone()), error });
+                    }
+                    messages.push(nothing());
+                }
+            }
+        }
+        self.send(steps.get(start..).unwrap_or_default(), &mut messages)
+    }
+
+    fn send(&mut self, steps: &[Step], messages: &mut Vec<Message>) -> Result<(), Error> {
+        if messages.is_empty() {
+            return Ok(());
+        }
+        let messages = std::mem::take(messages);
+        let doing = || steps.first().map(Step::deed).unwrap_or_default();
+        let outcome = self.kernel.rtnl.change(messages).map_err(|error| Error::system(doing())(error))?;
+        let mut failed = None;
+        for (step, error) in steps.iter().zip(outcome) {
+            match error {
+                None => self.finish(step),
+                Some(error) if forgives(step, error.errno) => {}
+                Some(error) => {
+                    failed = failed.or(Some(Error::Kernel { step: Box::new(step.clone()), error }))
+                }
+            }
+        }
+        failed.map_or(Ok(()), Err)
+    }
+
+    /// One transaction. What was to be deleted and is gone already is left out on a second try.
+    fn nft(&mut self, steps: &[Step]) -> Result<(), Error> {
+        let mut steps: Vec<&Step> = steps.iter().collect();
+        while let Some(first) = steps.first() {
+            let changes: Vec<Change> = steps.iter().filter_map(|step| change(step)).collect();
+            let Some(nft) = &mut self.kernel.nft else { return Ok(()) };
+            match nft.change(&changes).map_err(Error::system(first.deed()))? {
+                Ok(()) => {
+                    steps.into_iter().for_each(|step| self.finish(step));
+                    return Ok(());
+                }
+                Err((at, error)) => {
+                    let step = steps.get(at).copied().unwrap_or(first);
+                    if !forgives(step, error.errno) || at >= steps.len() {
+                        return Err(Error::Kernel { step: Box::new(step.clone()), error });
+                    }
+                    steps.remove(at);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn file(&mut self, step: &Step) -> Result<(), Error> {
+        let Step::Set { link, setting, to, .. } = step else { return Ok(()) };
+        match fs::write(format!("/proc/sys/{}", setting.key(link)), to.to_string()) {
+            Ok(()) => self.finish(step),
+            Err(error) if error.kind() == io::ErrorKind::NotFound && is_undo(*setting, *to) => {}
+            Err(error) => return Err(Error::system(step.deed())(error)),
+        }
+        Ok(())
+    }
+
+    /// A bridge without carrier never gets there, so the end of the wait is no error.
+    fn wait(&mut self, step: &Step) -> Result<(), Error> {
+        let Step::AwaitOperational { link: name } = step else { return Ok(()) };
+        let doing = || Error::system(step.deed());
+        let mut events = Rtnl::listen().map_err(doing())?;
+        self.kernel.rtnl.ask(&[Question::Link(name.clone())], &mut self.facts).map_err(doing())?;
+        let mut operational = self.facts.link(name).is_some_and(|link| link.operational);
+        let end = Instant::now() + OPERATIONAL_WAIT;
+        while !operational {
+            let left = PollTimeout::try_from(end.saturating_duration_since(Instant::now()))
+                .unwrap_or(PollTimeout::ZERO);
+            match events.next_change(left).map_err(doing())? {
+                Some(link) => operational = link.name == *name && link.operational,
+                None => break,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// How a step gets to the kernel.
+#[derive(PartialEq)]
+enum Way {
+    Route,
+    Nft,
+    File,
+    Wait,
+}
+
+fn way(step: &Step) -> Way {
+    match step {
+        Step::AddTable(_) | Step::ReplaceTable(_) | Step::DeleteTable { .. } => Way::Nft,
+        Step::Set { setting, .. } if setting.is_file() => Way::File,
+        Step::AwaitOperational { .. } | Step::Barrier => Way::Wait,
+        _ => Way::Route,
+    }
+}
+
+fn change(step: &Step) -> Option<Change<'_>> {
+    match step {
+        Step::AddTable(table) => Some(Change::Add(table)),
+        Step::ReplaceTable(table) => Some(Change::Replace(table)),
+        Step::DeleteTable { family, name } => Some(Change::Delete(*family, name)),
+        _ => None,
+    }
+}
+
+/// The message of a step, or the name of the interface whose number is not known yet.
+fn encode(step: &Step, facts: &Facts) -> Result<Option<Message>, IfName> {
+    let index = |name: &IfName| facts.link(name).map(|link| link.index).ok_or_else(|| name.clone());
+    Ok(Some(match step {
+        Step::AddBridge { name, mac, group } => link::add_bridge(name, *mac, *group),
+        Step::AddVeth { outer, inner, mac, group } => link::add_veth(outer, inner, *mac, *group),
+        Step::DeleteLink { name } => link::delete(name),
+        Step::Set { link, setting, to, .. } => return Ok(link::set(link, *setting, *to)),
+        Step::SetMac { link, to, .. } => link::set_mac(link, *to),
+        Step::SetAlias { link, to, .. } => link::set_alias(link, to),
+        Step::SetMaster { port, to: Some(bridge), .. } => link::set_master(port, index(bridge)?),
+        Step::SetMaster { port, to: None, .. } => link::set_master(port, 0),
+        Step::AddAddress { link, address } => address::add(address, index(link)?),
+        Step::ClearNodad { link, address } => address::replace(address, index(link)?),
+        Step::DeleteAddress { link, address } => address::delete(address, index(link)?),
+        Step::AddRoute(route) => route::add(route, index(&route.device)?),
+        Step::DeleteRoute(route) => route::delete(route, index(&route.device)?),
+        Step::AddNeighbour(neighbour) => neighbour::add(neighbour, index(&neighbour.device)?),
+        Step::DeleteNeighbour(neighbour) => neighbour::delete(neighbour, index(&neighbour.device)?),
+        Step::AddTable(_) | Step::ReplaceTable(_) | Step::DeleteTable { .. } => return Ok(None),
+        Step::AwaitOperational { .. } | Step::Barrier => return Ok(None),
+    }))
+}
+
+/// In the place of a step whose interface is gone together with what was to be taken off it.
+fn nothing() -> Message {
+    Message::new(NLMSG_NOOP, crate::netlink::REQUEST, &[])
+}
+
+const NLMSG_NOOP: u16 = 1;
+
+/// Whether an error says that a step's goal is reached already: what was to go is gone, what was to come is there.
+fn forgives(step: &Step, errno: i32) -> bool {
+    let errno = Errno::from_raw(errno);
+    match step {
+        Step::DeleteLink { .. } => errno == Errno::ENODEV,
+        Step::DeleteAddress { .. } => matches!(errno, Errno::EADDRNOTAVAIL | Errno::ENODEV),
+        Step::DeleteRoute(_) => matches!(errno, Errno::ESRCH | Errno::ENODEV),
+        Step::DeleteNeighbour(_) => matches!(errno, Errno::ENOENT | Errno::ENODEV),
+        Step::DeleteTable { .. } => errno == Errno::ENOENT,
+        Step::AddAddress { .. } | Step::AddRoute(_) => errno == Errno::EEXIST,
+        Step::SetMaster { to: None, .. } => errno == Errno::ENODEV,
+        Step::SetAlias { to, .. } => errno == Errno::ENODEV && !to.starts_with(crate::model::mark::PREFIX),
+        Step::Set { setting, to, .. } => errno == Errno::ENODEV && is_undo(*setting, *to),
+        _ => false,
+    }
+}
+
+/// Whether a value takes something back that kvmnet switched on.
+fn is_undo(setting: Setting, to: u32) -> bool {
+    matches!(setting, Setting::Mtu) || (to == 0 && setting != Setting::AddrGen)
+}

@@ -1,0 +1,70 @@
+//! Text to `Network`: the configuration file and the environment.
+//!
+//! In: `/etc/kvmnet.conf`, the `KVMNET_` variables, and for which tap. Out: the one network, checked and
+//! complete. Never: asks the kernel about networks, guesses, or goes on with a file that is wrong somewhere.
+//!
+//! ```text
+//! read ──► source ──► file ───┐
+//!             syntax          ├──► check ──► Network
+//!              environment ───┘
+//!       settings, value, pattern: the keys, for both
+//! ```
+
+mod check;
+mod environment;
+mod error;
+mod file;
+mod pattern;
+mod read;
+mod settings;
+mod source;
+mod syntax;
+#[cfg(test)]
+mod tests;
+mod value;
+
+pub use environment::Environment;
+pub use error::{ConfigError, ConfigErrors, Place};
+pub use file::{DEFAULT_NETWORK, File};
+pub use settings::KEYS;
+
+use crate::model::{IfName, Network};
+use environment::{Overrides, config_variable};
+use error::Problem;
+
+/// Where the configuration is, unless `KVMNET_CONFIG` says otherwise.
+pub const DEFAULT_PATH: &str = "/etc/kvmnet.conf";
+
+/// The network that `tap` belongs to. `hook_network` is the NAME of a hook called `qemu-ifup-NAME`.
+pub fn load(
+    environment: &Environment,
+    hook_network: Option<&str>,
+    tap: &IfName,
+) -> Result<Network, ConfigError> {
+    let overrides = environment.overrides()?;
+    let file = open_with(&overrides)?;
+    let name = file.chosen(hook_network, &overrides, tap)?;
+    Ok(file.overridden(name, &overrides)?)
+}
+
+/// The configuration file, or what serves in its place where there is none.
+pub fn open(environment: &Environment) -> Result<File, ConfigErrors> {
+    open_with(&environment.overrides()?)
+}
+
+fn open_with(overrides: &Overrides) -> Result<File, ConfigErrors> {
+    let path = overrides.config.as_deref().unwrap_or(DEFAULT_PATH);
+    let wrong = |problem| ConfigError::new(Place::File(path.to_owned()), problem);
+    match read::read(path).map_err(wrong)? {
+        Some(text) => File::parse(path, &text),
+        None if overrides.config.is_none() => Ok(File::built_in(path)),
+        None => {
+            let problem = Problem::new(format!("there is no file {path:?}"));
+            let problem = match path.starts_with('/') {
+                true => problem,
+                false => problem.hint("write the whole path, from / on"),
+            };
+            Err(ConfigError::new(config_variable(), problem).into())
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! The configuration file's text.
+//!
+//! In: a path. Out: the text, if whoever may write it may also say what root does.
+//! Never: asks about a path: what was opened is what is checked and read.
+
+use std::fs::{File, OpenOptions};
+use std::io::{ErrorKind, Read};
+use std::os::unix::fs::OpenOptionsExt;
+
+use nix::fcntl::OFlag;
+use nix::sys::stat::{FileStat, Mode, SFlag, fstat};
+use nix::unistd::geteuid;
+
+use super::error::Problem;
+
+/// More than a thousand networks need less.
+const MAX_SIZE: u64 = 256 * 1024;
+
+/// Room for this much makes it one read, and one that finds the end.
+const USUAL_SIZE: usize = 8 * 1024;
+
+/// The bytes of the file at `path`; none where there is no such file.
+pub(super) fn read(path: &str) -> Result<Option<Vec<u8>>, Problem> {
+    // Not blocking, as opening a FIFO would otherwise wait for a writer.
+    let flags = OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
+    let file = match OpenOptions::new().read(true).custom_flags(flags.bits()).open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(Problem::new(format!("cannot open it: {error}"))),
+    };
+    let stat = fstat(&file).map_err(|errno| Problem::new(format!("cannot examine it: {errno}")))?;
+    trusted(path, &stat)?;
+    contents(file).map(Some)
+}
+
+fn contents(file: File) -> Result<Vec<u8>, Problem> {
+    let mut bytes = Vec::with_capacity(USUAL_SIZE);
+    let read = file.take(MAX_SIZE + 1).read_to_end(&mut bytes);
+    read.map_err(|error| Problem::new(format!("cannot read it: {error}")))?;
+    if bytes.len() as u64 > MAX_SIZE {
+        return Err(Problem::new(format!("more than {} KiB are no configuration", MAX_SIZE / 1024)));
+    }
+    Ok(bytes)
+}
+
+/// Refuses a file that anybody but root and the user at work may change.
+fn trusted(path: &str, stat: &FileStat) -> Result<(), Problem> {
+    if stat.st_mode & SFlag::S_IFMT.bits() != SFlag::S_IFREG.bits() {
+        return Err(Problem::new("it is no regular file"));
+    }
+    let path = shell_word(path);
+    if stat.st_uid != 0 && stat.st_uid != geteuid().as_raw() {
+        let problem =
+            Problem::new(format!("it belongs to user {}, who could say what root does", stat.st_uid));
+        return Err(problem.hint(format!("chown root:root {path}; chmod go-w {path}")));
+    }
+    if stat.st_mode & (Mode::S_IWGRP | Mode::S_IWOTH).bits() != 0 {
+        let problem = Problem::new("others than its owner may write it, and so say what root does");
+        return Err(problem.hint(format!("chmod go-w {path}")));
+    }
+    Ok(())
+}
+
+/// `path` as a shell takes it.
+fn shell_word(path: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@%:,".contains(c);
+    if path.chars().all(plain) { path.to_owned() } else { format!("'{}'", path.replace('\'', r"'\''")) }
+}

@@ -1,0 +1,226 @@
+//! The keys that were set for one network, each value right by itself.
+//!
+//! In: values as they are written, in the file or in the environment. Out: `Settings`, typed, each value with
+//! its place. Never: knows a default, or compares one key with another.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use super::error::{ConfigError, Place, Problem};
+use super::pattern::Pattern;
+use super::value;
+use crate::model::{IfName, Key, Mode, Origin, Uplink, Veth};
+
+/// Every key with the word for it, in the order of the documentation.
+pub const KEYS: [(Key, &str); 8] = [
+    (Key::Mode, "mode"),
+    (Key::Bridge, "bridge"),
+    (Key::Address, "address"),
+    (Key::Uplink, "uplink"),
+    (Key::NatSource, "nat_source"),
+    (Key::Veth, "veth"),
+    (Key::Keep, "keep"),
+    (Key::Taps, "taps"),
+];
+
+/// The word for `key`.
+pub(super) fn key_name(key: Key) -> &'static str {
+    KEYS.iter().find(|(known, _)| *known == key).map_or("", |(_, name)| name)
+}
+
+/// The key that `name` is the word for.
+pub(super) fn key_of(name: &str) -> Option<Key> {
+    KEYS.iter().find(|(_, known)| *known == name).map(|(key, _)| *key)
+}
+
+/// What is wrong with `name` in the place of a key.
+pub(super) fn unknown_key(name: &str) -> Problem {
+    let words = KEYS.map(|(_, word)| word);
+    let problem = Problem::new(format!("unknown key {name:?}"));
+    problem
+        .hint(format!("the keys are: {}", words.join(", ")))
+        .did_you_mean(name, words.into_iter().chain(["network"]))
+}
+
+/// A value and where it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Setting<T> {
+    pub value: T,
+    pub place: Place,
+}
+
+/// What was set. A list that was not set is empty: an empty one cannot be written.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Settings {
+    pub mode: Option<Setting<Mode>>,
+    pub bridge: Option<Setting<IfName>>,
+    pub address: Vec<Setting<IpNet>>,
+    pub uplink: Option<Setting<Uplink>>,
+    pub nat_source: Option<Setting<IpAddr>>,
+    pub veth: Option<Setting<Veth>>,
+    pub keep: Option<Setting<bool>>,
+    pub taps: Vec<Setting<Pattern>>,
+}
+
+impl Settings {
+    /// Takes one value in; what is wrong with it goes to `errors`.
+    pub fn set(&mut self, written: &Written<'_>, errors: &mut Vec<ConfigError>) {
+        match written.key {
+            Key::Mode => self.mode = written.one(value::mode, errors),
+            Key::Bridge => self.bridge = written.one(value::new_interface, errors),
+            Key::Address => self.address = written.list(value::address, errors),
+            Key::Uplink => self.uplink = written.uplink(errors),
+            Key::NatSource => self.nat_source = written.one(value::nat_source, errors),
+            Key::Veth => self.veth = written.one(value::veth, errors),
+            Key::Keep => self.keep = written.flag(errors),
+            Key::Taps => self.taps = written.list(Pattern::new, errors),
+        }
+    }
+
+    /// These, and those of `below` where there are none.
+    pub fn over(self, below: Settings) -> Settings {
+        Settings {
+            mode: self.mode.or(below.mode),
+            bridge: self.bridge.or(below.bridge),
+            address: if self.address.is_empty() { below.address } else { self.address },
+            uplink: self.uplink.or(below.uplink),
+            nat_source: self.nat_source.or(below.nat_source),
+            veth: self.veth.or(below.veth),
+            keep: self.keep.or(below.keep),
+            taps: if self.taps.is_empty() { below.taps } else { self.taps },
+        }
+    }
+
+    /// Where each key that was set comes from.
+    pub fn origins(&self) -> Vec<(Key, Origin)> {
+        fn place<T>(setting: Option<&Setting<T>>) -> Option<&Place> {
+            setting.map(|setting| &setting.place)
+        }
+        let places = [
+            (Key::Mode, place(self.mode.as_ref())),
+            (Key::Bridge, place(self.bridge.as_ref())),
+            (Key::Address, place(self.address.first())),
+            (Key::Uplink, place(self.uplink.as_ref())),
+            (Key::NatSource, place(self.nat_source.as_ref())),
+            (Key::Veth, place(self.veth.as_ref())),
+            (Key::Keep, place(self.keep.as_ref())),
+            (Key::Taps, place(self.taps.first())),
+        ];
+        let set = places.into_iter().filter_map(|(key, place)| Some((key, place?.origin())));
+        set.filter(|(_, origin)| *origin != Origin::Default).collect()
+    }
+}
+
+/// The value of a key as it is written.
+#[derive(Debug)]
+pub(super) struct Written<'a> {
+    pub key: Key,
+    pub place: Place,
+    pub shape: Shape<'a>,
+}
+
+/// What kind of value that is.
+#[derive(Debug)]
+pub(super) enum Shape<'a> {
+    Text(&'a str),
+    List(Vec<Written<'a>>),
+    Flag(bool),
+    /// A number or a date, as it is written.
+    Bare(&'a str),
+    Table,
+}
+
+/// What a value that is not `keep` consists of.
+pub(super) const TEXT: &str = "a text in quotes";
+/// What `keep` is.
+pub(super) const FLAG: &str = "true or false";
+
+impl Written<'_> {
+    fn error(&self, problem: Problem) -> ConfigError {
+        ConfigError::of_key(self.key, self.place.clone(), problem)
+    }
+
+    fn expected(&self, what: &str) -> Problem {
+        let found = match &self.shape {
+            Shape::Text(text) => format!("{text:?}"),
+            Shape::List(_) => "a list".to_owned(),
+            Shape::Flag(flag) => flag.to_string(),
+            Shape::Bare(text) => (*text).to_owned(),
+            Shape::Table => "a table".to_owned(),
+        };
+        Problem::new(format!("expected {what}, found {found}"))
+    }
+
+    /// The value where there is to be one text.
+    fn one<T>(
+        &self,
+        parse: impl Fn(&str) -> Result<T, Problem>,
+        errors: &mut Vec<ConfigError>,
+    ) -> Option<Setting<T>> {
+        let value = match &self.shape {
+            Shape::Text(text) => parse(text),
+            Shape::Bare(bare) => Err(self.expected(TEXT).hint(format!("put it in quotes: {bare:?}"))),
+            _ => Err(self.expected(TEXT)),
+        };
+        match value {
+            Ok(value) => Some(Setting { value, place: self.place.clone() }),
+            Err(problem) => {
+                errors.push(self.error(problem));
+                None
+            }
+        }
+    }
+
+    /// The values where there may be one text or a list of them.
+    fn list<T>(
+        &self,
+        parse: impl Fn(&str) -> Result<T, Problem>,
+        errors: &mut Vec<ConfigError>,
+    ) -> Vec<Setting<T>> {
+        match &self.shape {
+            Shape::List(items) if items.is_empty() => {
+                let problem = Problem::new("the list is empty");
+                errors.push(self.error(problem.hint("leave the key out where there is nothing to say")));
+                Vec::new()
+            }
+            Shape::List(items) => items.iter().filter_map(|item| item.one(&parse, errors)).collect(),
+            _ => self.one(parse, errors).into_iter().collect(),
+        }
+    }
+
+    fn flag(&self, errors: &mut Vec<ConfigError>) -> Option<Setting<bool>> {
+        if let Shape::Flag(value) = self.shape {
+            return Some(Setting { value, place: self.place.clone() });
+        }
+        let problem = self.expected(FLAG);
+        errors.push(self.error(match self.shape {
+            Shape::Text("true" | "false") => problem.hint("leave the quotes out"),
+            _ => problem,
+        }));
+        None
+    }
+
+    fn uplink(&self, errors: &mut Vec<ConfigError>) -> Option<Setting<Uplink>> {
+        let words = self.list(value::uplink, errors);
+        let mut names = Vec::new();
+        for word in &words {
+            match &word.value {
+                None if words.len() == 1 => {
+                    return Some(Setting { value: Uplink::DefaultRoute, place: self.place.clone() });
+                }
+                None => {
+                    let problem = Problem::new("\"auto\" is there beside other names");
+                    let problem = problem.hint("write uplink = \"auto\" alone, or the names alone");
+                    errors.push(ConfigError::of_key(self.key, word.place.clone(), problem));
+                }
+                Some(name) if names.contains(name) => {
+                    let problem = Problem::new(format!("\"{name}\" is there twice"));
+                    errors.push(ConfigError::of_key(self.key, word.place.clone(), problem));
+                }
+                Some(name) => names.push(name.clone()),
+            }
+        }
+        (!names.is_empty()).then(|| Setting { value: Uplink::Named(names), place: self.place.clone() })
+    }
+}

@@ -1,0 +1,58 @@
+//! The text of the file, and where in it a byte stands.
+//!
+//! In: the file's path and bytes. Out: places by line and column, and pieces of the text.
+//! Never: knows what the text means.
+
+use std::ops::Range;
+
+use super::error::{ConfigError, Place, Problem};
+
+/// A text and the file it was in.
+pub(super) struct Source<'a> {
+    pub path: &'a str,
+    pub text: &'a str,
+    /// Where each line begins.
+    lines: Vec<usize>,
+}
+
+impl<'a> Source<'a> {
+    /// `bytes`, if they are text. A byte order mark before them is of no meaning, and would count as a
+    /// column.
+    pub fn new(path: &'a str, bytes: &'a [u8]) -> Result<Self, ConfigError> {
+        let bytes = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes);
+        std::str::from_utf8(bytes).map(|text| Self::of_text(path, text)).map_err(|error| {
+            let (good, _) = bytes.split_at(error.valid_up_to());
+            let place = Source::of_text(path, &String::from_utf8_lossy(good)).place(good.len());
+            ConfigError::new(place, Problem::new("from here on it is not UTF-8"))
+        })
+    }
+
+    fn of_text(path: &'a str, text: &'a str) -> Self {
+        let ends = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(end, _)| end + 1);
+        Self { path, text, lines: std::iter::once(0).chain(ends).collect() }
+    }
+
+    /// The place of the byte at `offset`.
+    pub fn place(&self, offset: usize) -> Place {
+        let line = self.lines.partition_point(|start| *start <= offset);
+        let before = self.text.get(self.line_start(offset)..offset).unwrap_or_default();
+        Place::Line { path: self.path.to_owned(), line, column: before.chars().count() + 1 }
+    }
+
+    /// The text of `span`; nothing where it is none.
+    pub fn piece(&self, span: Range<usize>) -> &'a str {
+        self.text.get(span).unwrap_or_default()
+    }
+
+    /// The line around the byte at `offset`, and where it begins.
+    pub fn line(&self, offset: usize) -> (&'a str, usize) {
+        let start = self.line_start(offset);
+        let rest = self.text.get(start..).unwrap_or_default();
+        (rest.lines().next().unwrap_or_default(), start)
+    }
+
+    fn line_start(&self, offset: usize) -> usize {
+        let after = self.lines.partition_point(|start| *start <= offset);
+        after.checked_sub(1).and_then(|index| self.lines.get(index)).copied().unwrap_or_default()
+    }
+}

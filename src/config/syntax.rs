@@ -1,0 +1,129 @@
+//! What the TOML parser says, in words for people who do not know TOML.
+//!
+//! In: the text and the parser's complaints. Out: one error for each line concerned.
+//! Never: guesses a value: a hint is for a person to type.
+
+use super::error::{ConfigError, Problem};
+use super::settings::{FLAG, TEXT, key_of, unknown_key};
+use super::source::Source;
+use crate::model::Key;
+
+/// What people put around a value: the right quotes, and those of a word processor.
+const QUOTES: [char; 8] = ['"', '\'', '“', '”', '„', '‘', '’', '`'];
+
+/// The errors of a text that is no TOML.
+pub(super) fn errors(source: &Source<'_>, complaints: &[toml::de::Error]) -> Vec<ConfigError> {
+    let mut spans: Vec<_> = complaints.iter().map(|c| (c.span().unwrap_or_default(), c.message())).collect();
+    spans.sort_by_key(|(span, _)| span.start);
+    // The parser stumbles over one slip more than once.
+    spans.dedup_by_key(|(span, _)| source.line(span.start).1);
+    let errors = spans.into_iter().map(|(span, message)| {
+        let (line, start) = source.line(span.start);
+        if let Some(bare) = Bare::find(line, start).filter(|bare| bare.is_about(span.start)) {
+            return bare.error(source);
+        }
+        let found = source.piece(span.clone());
+        let problem = Problem::new(match (message, found) {
+            ("duplicate key", _) => format!("{found:?} is there twice"),
+            (_, "") => format!("not valid TOML: {message}"),
+            _ => format!("not valid TOML at {found:?}: {message}"),
+        });
+        ConfigError::new(source.place(span.start), problem)
+    });
+    errors.collect()
+}
+
+/// A line like `mode = nat` or `mode: "nat"`, the usual mistakes of whoever writes TOML for the first time.
+struct Bare<'a> {
+    key: &'a str,
+    key_offset: usize,
+    separator: char,
+    value: &'a str,
+    value_offset: usize,
+}
+
+impl<'a> Bare<'a> {
+    fn find(line: &'a str, line_offset: usize) -> Option<Self> {
+        let (before, after) = line.split_once(['=', ':'])?;
+        let separator = line.get(before.len()..)?.chars().next()?;
+        let key = before.trim().rsplit('.').next()?;
+        let value = after.split('#').next()?.trim();
+        let word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+        if key.is_empty()
+            || !key.chars().all(word)
+            || value.starts_with('{')
+            || value.contains(char::is_control)
+        {
+            return None;
+        }
+        let bare = Self {
+            key,
+            key_offset: line_offset + before.trim_end().len() - key.len(),
+            separator,
+            value,
+            value_offset: line_offset + before.len() + 1 + after.len() - after.trim_start().len(),
+        };
+        (separator == ':' || bare.lacks_quotes()).then_some(bare)
+    }
+
+    /// Whether a complaint about the byte at `offset` is one about the value, and not about the key before
+    /// it.
+    fn is_about(&self, offset: usize) -> bool {
+        offset >= self.key_offset + self.key.len()
+    }
+
+    fn lacks_quotes(&self) -> bool {
+        let mut words = self.words();
+        match self.value.starts_with('[') {
+            true => words.any(|word| !word.starts_with(['"', '\''])),
+            false => words.next().is_none_or(|word| !word.starts_with(['"', '\''])),
+        }
+    }
+
+    /// The items of the value, if it is a list.
+    fn words(&self) -> impl Iterator<Item = &'a str> {
+        let words = self.value.split(|c: char| matches!(c, ',' | '[' | ']') || c.is_whitespace());
+        words.filter(|word| !word.is_empty())
+    }
+
+    fn error(&self, source: &Source<'_>) -> ConfigError {
+        let Some(key) = key_of(self.key) else {
+            return ConfigError::new(source.place(self.key_offset), unknown_key(self.key));
+        };
+        let what = if key == Key::Keep { FLAG } else { TEXT };
+        let problem = Problem::new(match (self.separator, self.value) {
+            (':', _) => "expected = behind the key, found :".to_owned(),
+            (_, "") => format!("expected {what}, found nothing"),
+            (_, value) => format!("expected {what}, found {value}"),
+        });
+        let problem = match self.corrected(key) {
+            Some(value) if self.separator == ':' || key == Key::Keep => {
+                problem.hint(format!("write {} = {value}", self.key))
+            }
+            Some(value) => problem.hint(format!("put the value in quotes: {} = {value}", self.key)),
+            None => problem,
+        };
+        ConfigError::of_key(key, source.place(self.value_offset), problem)
+    }
+
+    /// The value as TOML has it.
+    fn corrected(&self, key: Key) -> Option<String> {
+        let quoted = |word: &str| format!("{:?}", word.trim_matches(QUOTES));
+        match key {
+            Key::Keep => match self.value.trim_matches(QUOTES).to_ascii_lowercase().as_str() {
+                "true" | "yes" | "on" | "1" => Some("true".to_owned()),
+                "false" | "no" | "off" | "0" => Some("false".to_owned()),
+                _ => None,
+            },
+            Key::Address | Key::Uplink | Key::Taps => {
+                let words: Vec<String> = self.words().map(quoted).collect();
+                match words.as_slice() {
+                    [] => None,
+                    [one] => Some(one.clone()),
+                    many => Some(format!("[{}]", many.join(", "))),
+                }
+            }
+            _ => Some(quoted(self.value)).filter(|_| !self.value.is_empty()),
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! Rows of text, and the value or the exact error that they give.
+
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod environment;
+mod files;
+mod fuzz;
+mod networks;
+mod patterns;
+mod reading;
+mod syntax;
+mod values;
+
+use super::{ConfigError, ConfigErrors, Environment, File};
+use crate::model::{IfName, Network};
+
+const PATH: &str = "/etc/kvmnet.conf";
+
+fn name(name: &str) -> IfName {
+    IfName::new(name).unwrap()
+}
+
+fn environment(variables: &[(&str, &str)]) -> Environment {
+    Environment::new(variables.iter().copied())
+}
+
+/// All networks of a file.
+fn networks(text: &str) -> Result<Vec<Network>, ConfigErrors> {
+    File::parse(PATH, text)?.networks()
+}
+
+/// The network `default` of a file, with the environment over it.
+fn default(text: &str, variables: &[(&str, &str)]) -> Result<Network, ConfigErrors> {
+    File::parse(PATH, text)?.network("default", &environment(variables))
+}
+
+/// An error as a person sees it, on one line.
+fn shown(error: &ConfigError) -> String {
+    let hint = error.hint().map(|hint| format!(" | {hint}")).unwrap_or_default();
+    format!("{error}{hint}").replace("/etc/kvmnet.conf:", "@")
+}
+
+/// All that is wrong, one line each, `@` for the path; empty where nothing is.
+fn complaints<T>(result: Result<T, ConfigErrors>) -> Vec<String> {
+    result.err().map(|errors| errors.iter().map(shown).collect()).unwrap_or_default()
+}
+
+/// Checks rows of a file's text and all its complaints.
+fn check(rows: &[(&str, &[&str])]) {
+    for (text, expected) in rows {
+        assert_eq!(complaints(networks(text)), *expected, "for {text:?}");
+    }
+}

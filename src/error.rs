@@ -1,0 +1,113 @@
+//! Everything that can go wrong, in one sentence each, with a way out where there is one.
+
+use std::io;
+
+use nix::errno::Errno;
+use thiserror::Error;
+
+use crate::config::ConfigError;
+use crate::netlink::KernelError;
+use crate::plan::{Refusal, Step};
+
+/// Why a program of kvmnet's failed.
+#[derive(Debug, Error)]
+pub enum Error {
+    /// Called with the wrong arguments.
+    #[error("{0}")]
+    Usage(String),
+    /// The configuration is wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// Called without the rights.
+    #[error("only root can change the network")]
+    NotRoot,
+    /// Something speaks against it.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// Another one works, for too long.
+    #[error("{}, and has for {seconds} s", holder(.pid))]
+    Locked {
+        /// The process that holds the lock, if it can be seen.
+        pid: Option<u32>,
+        /// How long this one waited.
+        seconds: u32,
+    },
+    /// The kernel refused a step.
+    #[error("cannot {}: {error}", .step.deed())]
+    Kernel {
+        /// The step.
+        step: Box<Step>,
+        /// The kernel's words.
+        error: KernelError,
+    },
+    /// A system call failed.
+    #[error("cannot {doing}: {source}")]
+    System {
+        /// What was tried.
+        doing: String,
+        /// The system's words.
+        source: io::Error,
+    },
+}
+
+fn holder(pid: &Option<u32>) -> String {
+    match pid {
+        Some(pid) => format!("process {pid} holds /run/kvmnet.lock"),
+        None => "another process holds /run/kvmnet.lock".to_owned(),
+    }
+}
+
+impl Error {
+    /// A failed system call.
+    pub fn system(doing: impl Into<String>) -> impl FnOnce(io::Error) -> Error {
+        let doing = doing.into();
+        move |source| Error::System { doing, source }
+    }
+
+    /// The way out.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Error::Usage(_) => None,
+            Error::Config(error) => error.hint(),
+            Error::NotRoot => {
+                Some("QEMU runs its network scripts with its own rights; start it with sudo".to_owned())
+            }
+            Error::Refused(refusal) => refusal.hint(),
+            Error::Locked { pid: Some(pid), .. } => Some(format!("`ps {pid}` shows what it is")),
+            Error::Locked { pid: None, .. } => None,
+            Error::Kernel { step, error } => {
+                kernel_hint(step, Errno::from_raw(error.errno)).map(str::to_owned)
+            }
+            Error::System { source, .. } if source.raw_os_error() == Some(Errno::EPERM as i32) => {
+                Some(NO_CAPABILITY.to_owned())
+            }
+            Error::System { .. } => None,
+        }
+    }
+
+    /// 2 for what the caller wrote wrongly, 1 for all else.
+    pub fn exit_status(&self) -> u8 {
+        if matches!(self, Error::Usage(_) | Error::Config(_)) { 2 } else { 1 }
+    }
+}
+
+const NO_CAPABILITY: &str = "root without CAP_NET_ADMIN, as in many containers, cannot change the network";
+
+fn kernel_hint(step: &Step, errno: Errno) -> Option<&'static str> {
+    match (step, errno) {
+        (_, Errno::EPERM) => Some(NO_CAPABILITY),
+        (Step::SetMaster { .. }, Errno::EXFULL) => {
+            Some("a bridge takes 1023 ports; spread the guests over several networks")
+        }
+        (Step::SetMaster { .. }, Errno::EOPNOTSUPP) => {
+            Some("a Wi-Fi station cannot be bridged; use mode = \"routed\" or \"nat\"")
+        }
+        (
+            Step::AddTable(_) | Step::ReplaceTable(_),
+            Errno::ENOENT | Errno::EOPNOTSUPP | Errno::EAFNOSUPPORT,
+        ) => Some(
+            "this kernel lacks a part of nftables: inet and netdev tables, NAT, and for isolated networks egress (Linux 5.16)",
+        ),
+        _ => None,
+    }
+}

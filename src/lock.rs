@@ -1,0 +1,67 @@
+//! One kvmnet at a time: a lock on a file for the length of a run.
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
+
+use crate::error::Error;
+use crate::signals;
+
+/// The file. It stays: deleting it would let two processes hold two locks of one name.
+pub const PATH: &str = "/run/kvmnet.lock";
+/// How long QEMU may be made to stand still for other guests' sake.
+const WAIT: Duration = Duration::from_secs(10);
+
+/// The lock, held until it is dropped; the kernel drops it with the process, however that ends.
+pub struct Lock(#[allow(dead_code)] Flock<File>);
+
+impl Lock {
+    /// Takes the lock, or fails after 10 s with the name of the process that holds it.
+    pub fn take() -> Result<Self, Error> {
+        Self::take_within(WAIT)
+    }
+
+    fn take_within(wait: Duration) -> Result<Self, Error> {
+        let failed = || Error::system(format!("lock {PATH}"));
+        let file =
+            OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(PATH);
+        let mut file = file.map_err(failed())?;
+        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(lock) => return Ok(Self(lock)),
+            Err((back, Errno::EWOULDBLOCK)) => file = back,
+            Err((_, errno)) => return Err(failed()(errno.into())),
+        }
+        let end = Instant::now() + wait;
+        let _alarm = signals::Alarm::every(wait, Duration::from_millis(100)).map_err(failed())?;
+        loop {
+            match Flock::lock(file, FlockArg::LockExclusive) {
+                Ok(lock) => return Ok(Self(lock)),
+                Err((back, Errno::EINTR)) if Instant::now() < end => file = back,
+                Err((back, Errno::EINTR)) => {
+                    return Err(Error::Locked { pid: holder(&back), seconds: wait.as_secs() as u32 });
+                }
+                Err((_, errno)) => return Err(failed()(errno.into())),
+            }
+        }
+    }
+}
+
+/// Who holds the lock, from /proc/locks (proc(5)): `1: FLOCK ADVISORY WRITE PID MAJOR:MINOR:INODE 0 EOF`.
+fn holder(file: &File) -> Option<u32> {
+    let inode = file.metadata().ok()?.ino().to_string();
+    let locks: io::Result<String> = fs::read_to_string("/proc/locks");
+    let locks = locks.ok()?;
+    locks.lines().find_map(|line| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        match words.as_slice() {
+            [_, "FLOCK", _, _, pid, place, ..] if place.rsplit(':').next() == Some(&inode) => {
+                pid.parse().ok()
+            }
+            _ => None,
+        }
+    })
+}

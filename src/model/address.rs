@@ -1,0 +1,129 @@
+//! An address of an interface, with everything that the kernel knows of it.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr};
+
+use ipnet::IpNet;
+
+/// A lifetime without an end, in seconds (INFINITY_LIFE_TIME).
+pub const FOREVER: u32 = u32::MAX;
+
+/// IFA_F_* (`include/uapi/linux/if_addr.h`).
+pub mod flag {
+    /// IPv6: no duplicate address detection.
+    pub const NODAD: u32 = 0x02;
+    /// IPv6: detection goes on, the address is not usable yet.
+    pub const TENTATIVE: u32 = 0x40;
+    /// The kernel makes no route for the address's prefix.
+    pub const NOPREFIXROUTE: u32 = 0x200;
+    /// What a request may carry: HOMEADDRESS, MANAGETEMPADDR, NOPREFIXROUTE, MCAUTOJOIN, and NODAD.
+    pub const SETTABLE: u32 = 0x10 | 0x100 | 0x200 | 0x400 | NODAD;
+}
+
+/// An address as RTM_GETADDR tells it and RTM_NEWADDR takes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Address {
+    /// Address and prefix length.
+    pub net: IpNet,
+    /// The other end, on a point-to-point address.
+    pub peer: Option<IpAddr>,
+    /// IPv4 broadcast address.
+    pub broadcast: Option<Ipv4Addr>,
+    /// IPv4 label, `eth0` or `eth0:1`.
+    pub label: Option<String>,
+    /// RT_SCOPE_*.
+    pub scope: u8,
+    /// IFA_F_*, those that a request may carry.
+    pub flags: u32,
+    /// Seconds for which it is preferred as a source.
+    pub preferred: u32,
+    /// Seconds for which it is valid.
+    pub valid: u32,
+    /// Metric of the prefix's route, 0 for the default (IFA_RT_PRIORITY).
+    pub metric: u32,
+    /// Who made it (IFA_PROTO), 0 where the kernel does not say.
+    pub protocol: u8,
+}
+
+impl Address {
+    /// A plain address, as `ip addr add NET` makes it; IPv4 gets its broadcast address.
+    pub fn plain(net: IpNet) -> Self {
+        let broadcast = match net {
+            IpNet::V4(v4) if v4.prefix_len() < 31 => Some(v4.broadcast()),
+            _ => None,
+        };
+        // The host's address on its own bridge has no rival: detection would only delay its use.
+        let flags = if net.addr().is_ipv6() { flag::NODAD } else { 0 };
+        Self {
+            net,
+            peer: None,
+            broadcast,
+            label: None,
+            scope: 0,
+            flags,
+            preferred: FOREVER,
+            valid: FOREVER,
+            metric: 0,
+            protocol: 0,
+        }
+    }
+
+    /// Whether `self` has the same address and prefix as `other`, which is how the kernel tells them apart.
+    pub fn is_same(&self, other: &Address) -> bool {
+        self.net == other.net && self.peer == other.peer
+    }
+
+    /// Whether the kernel makes a route for the prefix by itself.
+    pub fn has_prefix_route(&self) -> bool {
+        self.flags & flag::NOPREFIXROUTE == 0
+    }
+}
+
+/// As the arguments of `ip addr add`, without the device.
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.peer {
+            Some(peer) => write!(f, "{} peer {peer}/{}", self.net.addr(), self.net.prefix_len())?,
+            None => write!(f, "{}", self.net)?,
+        }
+        if let Some(broadcast) = self.broadcast {
+            write!(f, " brd {broadcast}")?;
+        }
+        if let Some(label) = &self.label {
+            write!(f, " label {label}")?;
+        }
+        if self.scope != 0 {
+            write!(f, " scope {}", scope_name(self.scope))?;
+        }
+        for (bit, word) in [(flag::NODAD, "nodad"), (0x100, "mngtmpaddr"), (0x200, "noprefixroute")] {
+            if self.flags & bit != 0 {
+                write!(f, " {word}")?;
+            }
+        }
+        if self.metric != 0 {
+            write!(f, " metric {}", self.metric)?;
+        }
+        if self.valid != FOREVER {
+            write!(f, " valid_lft {}", self.valid)?;
+        }
+        if self.preferred != FOREVER {
+            write!(f, " preferred_lft {}", self.preferred)?;
+        }
+        if self.protocol != 0 {
+            write!(f, " proto {}", self.protocol)?;
+        }
+        Ok(())
+    }
+}
+
+/// The word of `ip` for a scope.
+pub fn scope_name(scope: u8) -> String {
+    match scope {
+        0 => "global".to_owned(),
+        200 => "site".to_owned(),
+        253 => "link".to_owned(),
+        254 => "host".to_owned(),
+        255 => "nowhere".to_owned(),
+        other => other.to_string(),
+    }
+}

@@ -1,0 +1,140 @@
+//! A network interface as the kernel shows it.
+
+use std::fmt;
+
+use super::IfName;
+
+/// The link group of every interface through which the host meets a network whose guests must not be
+/// reached from another one (IFLA_GROUP): "kvm" in ASCII. `meta iifgroup` in a rule then speaks of all of them.
+pub const GROUP: u32 = 0x6b_766d;
+
+/// An Ethernet address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mac(pub [u8; 6]);
+
+impl Mac {
+    /// A locally administered address that is always the same for `name`: a bridge with a MAC of its own
+    /// does not change it when ports come and go, and guests find the same gateway after a restart.
+    pub fn of_bridge(name: &IfName) -> Self {
+        let [_, _, _, b, c, d, e, f] = super::fnv1a(name.as_str().as_bytes()).to_be_bytes();
+        Mac([0x02, b, c, d, e, f])
+    }
+
+    /// Reads `02:00:00:00:00:07`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let bytes: Option<Vec<u8>> = text.split(':').map(|byte| u8::from_str_radix(byte, 16).ok()).collect();
+        bytes?.try_into().ok().map(Mac)
+    }
+}
+
+impl fmt::Display for Mac {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [a, b, c, d, e, g] = self.0;
+        write!(f, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{g:02x}")
+    }
+}
+
+/// How the kernel makes IPv6 link-local addresses (IFLA_INET6_ADDR_GEN_MODE, `include/uapi/linux/if_link.h`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AddrGen(pub u8);
+
+impl AddrGen {
+    /// From the MAC, the kernel's default.
+    pub const EUI64: AddrGen = AddrGen(0);
+    /// None at all.
+    pub const NONE: AddrGen = AddrGen(1);
+}
+
+impl fmt::Display for AddrGen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.0 {
+            0 => "eui64",
+            1 => "none",
+            2 => "stable_secret",
+            _ => "random",
+        })
+    }
+}
+
+/// What matters of a tap (IFLA_TUN_*).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tun {
+    /// A tap carries Ethernet frames; a tun device (false) carries IP packets and cannot be a port.
+    pub is_tap: bool,
+    /// A persistent tap outlives the process that opened it.
+    pub persistent: bool,
+}
+
+/// The IPv4 settings of one interface that kvmnet looks at (`net.ipv4.conf.NAME.*`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Ipv4Conf {
+    /// Packets that come in by it are forwarded.
+    pub forwarding: u32,
+    /// Source validation.
+    pub rp_filter: u32,
+    /// Which ARP requests are answered; 8 is none.
+    pub arp_ignore: u32,
+}
+
+/// The IPv6 settings of one interface that kvmnet looks at (`net.ipv6.conf.NAME.*`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Ipv6Conf {
+    /// Whether router advertisements are heeded; 1 stops when forwarding starts, 2 does not.
+    pub accept_ra: u32,
+    /// Forwarding for this interface alone; None before Linux 6.17, which has no such switch.
+    pub force_forwarding: Option<u32>,
+}
+
+/// One interface.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Link {
+    /// The interface's number.
+    pub index: u32,
+    /// Its name.
+    pub name: IfName,
+    /// What made it: "bridge", "tun", "veth", …; None for hardware.
+    pub kind: Option<String>,
+    /// ARPHRD_*: 1 is Ethernet.
+    pub hardware: u16,
+    /// IFF_UP: switched on by somebody.
+    pub up: bool,
+    /// IFF_LOOPBACK.
+    pub loopback: bool,
+    /// There is something at the other end; for a tap, a process that holds it.
+    pub carrier: bool,
+    /// It passes packets (IF_OPER_UP, RFC 2863); comes a moment after carrier.
+    pub operational: bool,
+    /// Largest packet, in bytes.
+    pub mtu: u32,
+    /// None for interfaces with another kind of address.
+    pub mac: Option<Mac>,
+    /// The bridge (or bond) that it is a port of.
+    pub master: Option<u32>,
+    /// IFLA_GROUP.
+    pub group: u32,
+    /// IFLA_IFALIAS, empty where there is none.
+    pub alias: String,
+    /// How IPv6 link-local addresses come about; None where the interface has no IPv6.
+    pub addr_gen: Option<AddrGen>,
+    /// IPv4 settings.
+    pub ipv4: Ipv4Conf,
+    /// IPv6 settings; None where the interface has no IPv6.
+    pub ipv6: Option<Ipv6Conf>,
+    /// Set for taps and tuns.
+    pub tun: Option<Tun>,
+}
+
+/// ARPHRD_ETHER (`include/uapi/linux/if_arp.h`).
+pub const ETHERNET: u16 = 1;
+
+impl Link {
+    /// Whether it is a bridge.
+    pub fn is_bridge(&self) -> bool {
+        self.kind.as_deref() == Some("bridge")
+    }
+
+    /// Whether it is a real tap.
+    pub fn is_tap(&self) -> bool {
+        self.kind.as_deref() == Some("tun") && self.tun.as_ref().is_some_and(|tun| tun.is_tap)
+    }
+}

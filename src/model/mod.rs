@@ -1,0 +1,27 @@
+//! What a network is made of: plain data, compared with `==`. No I/O, no netlink.
+
+pub mod address;
+mod ifname;
+pub mod link;
+pub mod mark;
+mod network;
+pub mod route;
+pub mod ruleset;
+mod setting;
+mod tap_mark;
+
+pub use address::Address;
+pub use ifname::{BadName, IfName};
+pub use link::{AddrGen, Link, Mac};
+pub use mark::{Mark, Saved};
+pub use network::{Key, Mode, Network, Origin, Uplink, Veth};
+pub use route::{Neighbour, Route};
+pub use setting::Setting;
+pub use tap_mark::TapMark;
+
+/// FNV-1a, 64 bits: the same for the same bytes in every build, which the hashes of `std` do not promise.
+pub fn fnv1a(bytes: &[u8]) -> u64 {
+    bytes
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3))
+}

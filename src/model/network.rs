@@ -1,0 +1,183 @@
+//! A network as its owner wants it: checked, complete, no question left open.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use serde::Deserialize;
+
+use super::{BadName, IfName};
+
+/// What a network's guests may reach.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    /// Guests reach each other and nothing else.
+    Isolated,
+    /// Guests and the host reach each other; nothing is forwarded.
+    HostOnly,
+    /// Forwarded between the network and the uplink, addresses unchanged.
+    Routed,
+    /// Forwarded with source NAT; nothing comes in uninvited.
+    Nat,
+    /// The uplink is a port of the bridge.
+    Bridged,
+}
+
+impl Mode {
+    /// All five, in the order of the documentation.
+    pub const ALL: [Mode; 5] = [Mode::Isolated, Mode::HostOnly, Mode::Routed, Mode::Nat, Mode::Bridged];
+
+    /// The word for it in the configuration.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Mode::Isolated => "isolated",
+            Mode::HostOnly => "host-only",
+            Mode::Routed => "routed",
+            Mode::Nat => "nat",
+            Mode::Bridged => "bridged",
+        }
+    }
+
+    /// Whether the host has an address on the network that kvmnet gives it.
+    pub fn has_host_address(self) -> bool {
+        matches!(self, Mode::HostOnly | Mode::Routed | Mode::Nat)
+    }
+
+    /// Whether the host forwards between the network and its uplinks.
+    pub fn forwards(self) -> bool {
+        matches!(self, Mode::Routed | Mode::Nat)
+    }
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The way out of a network.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Uplink {
+    /// Every interface that carries a default route ("auto", or not set).
+    DefaultRoute,
+    /// These interfaces; exactly one in bridged mode.
+    Named(Vec<IfName>),
+}
+
+/// The two ends of the pair through which the host joins a network.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Veth {
+    /// `NAME.0`, a port of the bridge.
+    pub outer: IfName,
+    /// `NAME.1`, which carries the host's address.
+    pub inner: IfName,
+}
+
+impl Veth {
+    /// The pair `NAME.0`, `NAME.1`.
+    pub fn named(name: &str) -> Result<Self, BadName> {
+        Ok(Self { outer: IfName::new(&format!("{name}.0"))?, inner: IfName::new(&format!("{name}.1"))? })
+    }
+
+    /// The name that both ends share.
+    pub fn name(&self) -> &str {
+        let outer = self.outer.as_str();
+        outer.strip_suffix(".0").unwrap_or(outer)
+    }
+}
+
+/// The keys of the configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Key {
+    /// `mode`
+    Mode,
+    /// `bridge`
+    Bridge,
+    /// `address`
+    Address,
+    /// `uplink`
+    Uplink,
+    /// `nat_source`
+    NatSource,
+    /// `veth`
+    Veth,
+    /// `keep`
+    Keep,
+    /// `taps`
+    Taps,
+}
+
+/// Where a value comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// Built in.
+    Default,
+    /// A line of the configuration file.
+    File {
+        /// The file's path.
+        path: String,
+        /// Counted from 1.
+        line: usize,
+    },
+    /// An environment variable.
+    Environment(String),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Origin::Default => f.write_str("built-in default"),
+            Origin::File { path, line } => write!(f, "{path}:{line}"),
+            Origin::Environment(name) => f.write_str(name),
+        }
+    }
+}
+
+/// One network, as the configuration and the environment say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Network {
+    /// `default`, or the NAME of `[network.NAME]`.
+    pub name: String,
+    /// What its guests may reach.
+    pub mode: Mode,
+    /// The bridge that its taps are ports of.
+    pub bridge: IfName,
+    /// The host's addresses on it; empty where the mode has none.
+    pub addresses: Vec<IpNet>,
+    /// The way out; of no meaning to isolated and host-only.
+    pub uplink: Uplink,
+    /// nat: SNAT to this address instead of masquerade.
+    pub nat_source: Option<IpAddr>,
+    /// Set where the host joins through a veth pair, in a mode that can.
+    pub veth: Option<Veth>,
+    /// Whether the network stays when its last guest leaves.
+    pub keep: bool,
+    /// Where each key that was set comes from; a key not listed has its default.
+    pub origins: Vec<(Key, Origin)>,
+}
+
+impl Network {
+    /// Where the value of `key` comes from.
+    pub fn origin(&self, key: Key) -> &Origin {
+        let found = self.origins.iter().find(|(k, _)| *k == key);
+        found.map_or(&Origin::Default, |(_, origin)| origin)
+    }
+
+    /// Whether the environment has set anything.
+    pub fn has_overrides(&self) -> bool {
+        self.origins.iter().any(|(_, origin)| matches!(origin, Origin::Environment(_)))
+    }
+
+    /// A number that differs where anything that guests could notice differs.
+    pub fn digest(&self) -> u32 {
+        let Network { mode, bridge, addresses, uplink, nat_source, veth, keep, .. } = self;
+        let text = format!("{mode} {bridge} {addresses:?} {uplink:?} {nat_source:?} {veth:?} {keep}");
+        (super::fnv1a(text.as_bytes()) >> 32) as u32
+    }
+
+    /// The interface through which the host takes part: the veth pair's inner end, else the bridge.
+    pub fn door(&self) -> &IfName {
+        self.veth.as_ref().map_or(&self.bridge, |veth| &veth.inner)
+    }
+}

@@ -1,0 +1,206 @@
+//! The nftables tables that kvmnet wants, as values that print as `nft` text.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use super::IfName;
+
+/// The address family of a table (`nft(8)`, ADDRESS FAMILIES).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Family {
+    /// IPv4 and IPv6 packets.
+    Inet,
+    /// Every frame of one device.
+    Netdev,
+}
+
+/// Where a chain is called from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Hook {
+    /// Packets that pass through the host.
+    Forward,
+    /// Packets that leave it; the place of source NAT.
+    Postrouting,
+    /// Frames that come up from a device.
+    Ingress(IfName),
+    /// Frames that go down to a device (Linux 5.16).
+    Egress(IfName),
+}
+
+/// A condition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Match {
+    /// The interface it came in by.
+    Iif(IfName),
+    /// The interface it goes out by.
+    Oif(IfName),
+    /// Not going out by this interface.
+    OifNot(IfName),
+    /// Came in by an interface of this group.
+    IifGroup(u32),
+    /// Goes out by an interface of this group.
+    OifGroup(u32),
+    /// Came in by an interface of another group.
+    IifGroupNot(u32),
+    /// Goes out by an interface of another group.
+    OifGroupNot(u32),
+    /// Is IPv4.
+    Ipv4,
+    /// Is IPv6.
+    Ipv6,
+    /// Its source is in this subnet.
+    Source(IpNet),
+    /// Its destination is not in this subnet.
+    DestinationNot(IpNet),
+    /// Belongs or relates to a connection that both sides know.
+    Established,
+}
+
+/// What happens to a packet that meets every condition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// Goes on to the next chain.
+    Accept,
+    /// Is gone.
+    Drop,
+    /// Gets the address of the interface that it leaves by.
+    Masquerade,
+    /// Gets this source address.
+    Snat(IpAddr),
+}
+
+/// Conditions and a verdict.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rule {
+    /// All must hold.
+    pub matches: Vec<Match>,
+    /// Then this.
+    pub verdict: Verdict,
+}
+
+impl Rule {
+    /// A rule.
+    pub fn new(matches: impl Into<Vec<Match>>, verdict: Verdict) -> Self {
+        Self { matches: matches.into(), verdict }
+    }
+}
+
+/// A base chain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Chain {
+    /// Its name.
+    pub name: &'static str,
+    /// Where it is called from.
+    pub hook: Hook,
+    /// Whether packets that no rule decides are dropped.
+    pub drops: bool,
+    /// In order.
+    pub rules: Vec<Rule>,
+}
+
+/// One table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Table {
+    /// Its family.
+    pub family: Family,
+    /// `kvmnet-BRIDGE`.
+    pub name: String,
+    /// What the table's userdata says: the fingerprint and the copy of the bridge's mark.
+    pub note: String,
+    /// Its chains.
+    pub chains: Vec<Chain>,
+}
+
+/// The name of a bridge's tables.
+pub fn table_name(bridge: &IfName) -> String {
+    format!("{TABLE_PREFIX}{bridge}")
+}
+
+/// The beginning of the names of all of kvmnet's tables.
+pub const TABLE_PREFIX: &str = "kvmnet-";
+
+impl fmt::Display for Family {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Family::Inet => "inet",
+            Family::Netdev => "netdev",
+        })
+    }
+}
+
+impl fmt::Display for Match {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Match::Iif(name) => write!(f, "iifname \"{name}\""),
+            Match::Oif(name) => write!(f, "oifname \"{name}\""),
+            Match::OifNot(name) => write!(f, "oifname != \"{name}\""),
+            Match::IifGroup(group) => write!(f, "iifgroup {group}"),
+            Match::OifGroup(group) => write!(f, "oifgroup {group}"),
+            Match::IifGroupNot(group) => write!(f, "iifgroup != {group}"),
+            Match::OifGroupNot(group) => write!(f, "oifgroup != {group}"),
+            Match::Ipv4 => f.write_str("meta nfproto ipv4"),
+            Match::Ipv6 => f.write_str("meta nfproto ipv6"),
+            Match::Source(net) => write!(f, "{} saddr {net}", ip_word(net)),
+            Match::DestinationNot(net) => write!(f, "{} daddr != {net}", ip_word(net)),
+            Match::Established => f.write_str("ct state established,related"),
+        }
+    }
+}
+
+fn ip_word(net: &IpNet) -> &'static str {
+    if net.addr().is_ipv4() { "ip" } else { "ip6" }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Verdict::Accept => f.write_str("accept"),
+            Verdict::Drop => f.write_str("drop"),
+            Verdict::Masquerade => f.write_str("masquerade"),
+            Verdict::Snat(IpAddr::V4(to)) => write!(f, "snat ip to {to}"),
+            Verdict::Snat(IpAddr::V6(to)) => write!(f, "snat ip6 to {to}"),
+        }
+    }
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for condition in &self.matches {
+            write!(f, "{condition} ")?;
+        }
+        write!(f, "{}", self.verdict)
+    }
+}
+
+impl fmt::Display for Chain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let hook = match &self.hook {
+            Hook::Forward => "type filter hook forward priority filter".to_owned(),
+            Hook::Postrouting => "type nat hook postrouting priority srcnat".to_owned(),
+            Hook::Ingress(device) => format!("type filter hook ingress device \"{device}\" priority filter"),
+            Hook::Egress(device) => format!("type filter hook egress device \"{device}\" priority filter"),
+        };
+        let policy = if self.drops { "drop" } else { "accept" };
+        write!(f, "chain {} {{ {hook}; policy {policy};", self.name)?;
+        for rule in &self.rules {
+            write!(f, " {rule};")?;
+        }
+        f.write_str(" }")
+    }
+}
+
+/// As one line that `nft` takes as it is.
+impl fmt::Display for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "table {} {} {{", self.family, self.name)?;
+        if !self.note.is_empty() {
+            write!(f, " comment \"{}\";", self.note)?;
+        }
+        for chain in &self.chains {
+            write!(f, " {chain};")?;
+        }
+        f.write_str(" }")
+    }
+}

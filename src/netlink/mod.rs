@@ -1,0 +1,10 @@
+//! The kernel, through netlink: the only place that knows bytes.
+//!
+//! Speaks in terms of [`crate::model`]; knows nothing of configurations, plans or guests.
+
+pub mod message;
+pub mod nft;
+pub mod route;
+mod socket;
+
+pub use socket::{KernelError, REQUEST};

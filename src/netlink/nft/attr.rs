@@ -1,0 +1,48 @@
+//! Numbers of nf_tables (`include/uapi/linux/netfilter/nf_tables.h`, `nfnetlink.h`). neli has none of them.
+#![allow(missing_docs)]
+
+/// NFNL_SUBSYS_NFTABLES in the upper byte of a message's type.
+const SUBSYSTEM: u16 = 10 << 8;
+pub const NEWTABLE: u16 = SUBSYSTEM;
+pub const GETTABLE: u16 = SUBSYSTEM | 1;
+pub const DELTABLE: u16 = SUBSYSTEM | 2;
+pub const NEWCHAIN: u16 = SUBSYSTEM | 3;
+pub const GETCHAIN: u16 = SUBSYSTEM | 4;
+pub const NEWRULE: u16 = SUBSYSTEM | 6;
+
+pub const BATCH_BEGIN: u16 = 0x10;
+pub const BATCH_END: u16 = 0x11;
+
+pub const NFPROTO_UNSPEC: u8 = 0;
+pub const NFPROTO_INET: u8 = 1;
+pub const NFPROTO_NETDEV: u8 = 5;
+pub const NFPROTO_IPV4: u8 = 2;
+pub const NFPROTO_IPV6: u8 = 10;
+
+pub const NFTA_TABLE_NAME: u16 = 1;
+pub const NFTA_TABLE_USE: u16 = 3;
+pub const NFTA_TABLE_USERDATA: u16 = 6;
+
+pub const NFTA_CHAIN_TABLE: u16 = 1;
+pub const NFTA_CHAIN_NAME: u16 = 3;
+pub const NFTA_CHAIN_HOOK: u16 = 4;
+pub const NFTA_CHAIN_POLICY: u16 = 5;
+pub const NFTA_CHAIN_USE: u16 = 6;
+pub const NFTA_CHAIN_TYPE: u16 = 7;
+pub const NFTA_HOOK_HOOKNUM: u16 = 1;
+pub const NFTA_HOOK_PRIORITY: u16 = 2;
+pub const NFTA_HOOK_DEV: u16 = 3;
+
+pub const NFTA_RULE_TABLE: u16 = 1;
+pub const NFTA_RULE_CHAIN: u16 = 2;
+pub const NFTA_RULE_EXPRESSIONS: u16 = 4;
+
+pub const NFTA_LIST_ELEM: u16 = 1;
+pub const NFTA_EXPR_NAME: u16 = 1;
+pub const NFTA_EXPR_DATA: u16 = 2;
+pub const NFTA_DATA_VALUE: u16 = 1;
+pub const NFTA_DATA_VERDICT: u16 = 2;
+pub const NFTA_VERDICT_CODE: u16 = 1;
+
+pub const NF_DROP: u32 = 0;
+pub const NF_ACCEPT: u32 = 1;

@@ -1,0 +1,165 @@
+//! Rules ⇄ expressions: what `nft --debug=netlink` shows for each condition.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use super::attr::*;
+use crate::model::IfName;
+use crate::model::ruleset::{Match, Rule, Verdict};
+use crate::netlink::message::Message;
+
+const REGISTER_VERDICT: u32 = 0;
+const REGISTER_1: u32 = 1;
+
+const META_IIFNAME: u32 = 6;
+const META_OIFNAME: u32 = 7;
+const META_NFPROTO: u32 = 15;
+const META_IIFGROUP: u32 = 21;
+const META_OIFGROUP: u32 = 22;
+
+const EQUAL: u32 = 0;
+const NOT_EQUAL: u32 = 1;
+
+/// NF_CT_STATE_BIT of established and related (`nf_conntrack_common.h`).
+const ESTABLISHED_RELATED: u32 = 2 | 4;
+
+/// Adds the rule's expressions to an NFTA_RULE_EXPRESSIONS.
+pub fn put_rule(list: &mut Message, rule: &Rule) {
+    for condition in &rule.matches {
+        put_match(list, condition);
+    }
+    put_verdict(list, &rule.verdict);
+}
+
+fn put_match(list: &mut Message, condition: &Match) {
+    match condition {
+        Match::Iif(name) => name_is(list, META_IIFNAME, EQUAL, name),
+        Match::Oif(name) => name_is(list, META_OIFNAME, EQUAL, name),
+        Match::OifNot(name) => name_is(list, META_OIFNAME, NOT_EQUAL, name),
+        Match::IifGroup(group) => meta_is(list, META_IIFGROUP, EQUAL, &group.to_ne_bytes()),
+        Match::OifGroup(group) => meta_is(list, META_OIFGROUP, EQUAL, &group.to_ne_bytes()),
+        Match::IifGroupNot(group) => meta_is(list, META_IIFGROUP, NOT_EQUAL, &group.to_ne_bytes()),
+        Match::OifGroupNot(group) => meta_is(list, META_OIFGROUP, NOT_EQUAL, &group.to_ne_bytes()),
+        Match::Ipv4 => meta_is(list, META_NFPROTO, EQUAL, &[NFPROTO_IPV4]),
+        Match::Ipv6 => meta_is(list, META_NFPROTO, EQUAL, &[NFPROTO_IPV6]),
+        Match::Source(net) => address_is(list, net, false, EQUAL),
+        Match::DestinationNot(net) => address_is(list, net, true, NOT_EQUAL),
+        Match::Established => established(list),
+    }
+}
+
+fn put_verdict(list: &mut Message, verdict: &Verdict) {
+    match verdict {
+        Verdict::Accept => put_code(list, NF_ACCEPT),
+        Verdict::Drop => put_code(list, NF_DROP),
+        Verdict::Masquerade => expression(list, "masq", |_| {}),
+        Verdict::Snat(to) => put_snat(list, *to),
+    }
+}
+
+/// One NFTA_LIST_ELEM: a name and its data.
+fn expression(list: &mut Message, name: &str, data: impl FnOnce(&mut Message)) {
+    list.nest(NFTA_LIST_ELEM, |element| {
+        element.put_str(NFTA_EXPR_NAME, name).nest(NFTA_EXPR_DATA, data);
+    });
+}
+
+/// NFTA_META_DREG, NFTA_META_KEY.
+fn meta(list: &mut Message, key: u32) {
+    expression(list, "meta", |data| {
+        data.put_be32(1u16, REGISTER_1).put_be32(2u16, key);
+    });
+}
+
+/// NFTA_CMP_SREG, NFTA_CMP_OP, NFTA_CMP_DATA.
+fn compare(list: &mut Message, operator: u32, value: &[u8]) {
+    expression(list, "cmp", |data| {
+        data.put_be32(1u16, REGISTER_1).put_be32(2u16, operator).nest(3u16, |holder| {
+            holder.put(NFTA_DATA_VALUE, value);
+        });
+    });
+}
+
+fn meta_is(list: &mut Message, key: u32, operator: u32, value: &[u8]) {
+    meta(list, key);
+    compare(list, operator, value);
+}
+
+/// Names are compared in all their 16 bytes.
+fn name_is(list: &mut Message, key: u32, operator: u32, name: &IfName) {
+    let mut padded = [0; 16];
+    padded.iter_mut().zip(name.as_str().bytes()).for_each(|(to, from)| *to = from);
+    meta_is(list, key, operator, &padded);
+}
+
+/// NFTA_BITWISE_SREG, DREG, LEN, MASK, XOR.
+fn mask(list: &mut Message, mask: &[u8]) {
+    expression(list, "bitwise", |data| {
+        data.put_be32(1u16, REGISTER_1).put_be32(2u16, REGISTER_1).put_be32(3u16, mask.len() as u32);
+        data.nest(4u16, |holder| {
+            holder.put(NFTA_DATA_VALUE, mask);
+        });
+        data.nest(5u16, |holder| {
+            holder.put(NFTA_DATA_VALUE, &vec![0; mask.len()]);
+        });
+    });
+}
+
+/// `ip saddr NET`: the family first, then as many bytes of the header as the prefix covers, then, where it
+/// ends inside a byte, the whole address under a mask.
+fn address_is(list: &mut Message, net: &IpNet, destination: bool, operator: u32) {
+    let (family, address, mask_bytes, source_at) = match net {
+        IpNet::V4(v4) => (NFPROTO_IPV4, v4.network().octets().to_vec(), v4.netmask().octets().to_vec(), 12),
+        IpNet::V6(v6) => (NFPROTO_IPV6, v6.network().octets().to_vec(), v6.netmask().octets().to_vec(), 8),
+    };
+    meta_is(list, META_NFPROTO, EQUAL, &[family]);
+    let offset = if destination { source_at + address.len() } else { source_at };
+    let whole = net.prefix_len() % 8 != 0;
+    let length = if whole { address.len() } else { usize::from(net.prefix_len() / 8) };
+    // NFTA_PAYLOAD_DREG, BASE (1: network header), OFFSET, LEN.
+    expression(list, "payload", |data| {
+        data.put_be32(1u16, REGISTER_1).put_be32(2u16, 1).put_be32(3u16, offset as u32);
+        data.put_be32(4u16, length as u32);
+    });
+    if whole {
+        mask(list, &mask_bytes);
+    }
+    compare(list, operator, address.get(..length).unwrap_or(&address));
+}
+
+/// `ct state established,related`: NFTA_CT_DREG, NFTA_CT_KEY (0: state), and not zero under a mask.
+fn established(list: &mut Message) {
+    expression(list, "ct", |data| {
+        data.put_be32(1u16, REGISTER_1).put_be32(2u16, 0);
+    });
+    mask(list, &ESTABLISHED_RELATED.to_ne_bytes());
+    compare(list, NOT_EQUAL, &[0; 4]);
+}
+
+/// NFTA_IMMEDIATE_DREG, NFTA_IMMEDIATE_DATA.
+fn put_code(list: &mut Message, code: u32) {
+    expression(list, "immediate", |data| {
+        data.put_be32(1u16, REGISTER_VERDICT).nest(2u16, |holder| {
+            holder.nest(NFTA_DATA_VERDICT, |verdict| {
+                verdict.put_be32(NFTA_VERDICT_CODE, code);
+            });
+        });
+    });
+}
+
+/// The address into a register, then NFTA_NAT_TYPE (0: source), FAMILY, REG_ADDR_MIN.
+fn put_snat(list: &mut Message, to: IpAddr) {
+    let (family, octets) = match to {
+        IpAddr::V4(v4) => (NFPROTO_IPV4, v4.octets().to_vec()),
+        IpAddr::V6(v6) => (NFPROTO_IPV6, v6.octets().to_vec()),
+    };
+    expression(list, "immediate", |data| {
+        data.put_be32(1u16, REGISTER_1).nest(2u16, |holder| {
+            holder.put(NFTA_DATA_VALUE, &octets);
+        });
+    });
+    expression(list, "nat", |data| {
+        data.put_be32(1u16, 0).put_be32(2u16, u32::from(family)).put_be32(3u16, REGISTER_1);
+    });
+}

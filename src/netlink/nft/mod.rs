@@ -1,0 +1,107 @@
+//! nf_tables over nfnetlink: kvmnet's tables, each written and deleted as a whole.
+
+mod attr;
+mod expr;
+mod table;
+
+use std::io;
+use std::ops::ControlFlow;
+
+use neli::consts::socket::NlFamily;
+
+use super::socket::{KernelError, Socket};
+use crate::model::ruleset::{Family, Table};
+
+/// A table of kvmnet's that the kernel has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// Its family.
+    pub family: Family,
+    /// Its name.
+    pub name: String,
+    /// Its note, empty where somebody wrote the table again without it.
+    pub note: String,
+    /// How many objects it holds: chains, sets, …
+    pub objects: u32,
+    /// The chains that were asked for: the name and the number of rules.
+    pub chains: Vec<(String, u32)>,
+}
+
+/// A change of the ruleset.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change<'a> {
+    /// Adds a table that is not there.
+    Add(&'a Table),
+    /// Puts a table in the place of one of the same name, without a moment between.
+    Replace(&'a Table),
+    /// Deletes a table.
+    Delete(Family, &'a str),
+}
+
+/// An nf_tables socket.
+pub struct Nft(Socket);
+
+impl Nft {
+    /// Opens it.
+    pub fn open() -> io::Result<Self> {
+        Socket::open(NlFamily::Netfilter).map(Self)
+    }
+
+    /// Finds all tables of kvmnet's, and counts the rules of the chains that `wanted` says, in one send.
+    ///
+    /// A machine has few tables, whatever the number of its guests, so this dump is as cheap as a get.
+    pub fn tables(&mut self, wanted: &[(Family, &str, &str)]) -> io::Result<Vec<Found>> {
+        let mut messages = vec![table::dump()];
+        messages.extend(wanted.iter().map(|(family, table, chain)| table::get_chain(*family, table, chain)));
+        let mut tables: Vec<Found> = Vec::new();
+        let mut chains = Vec::new();
+        let outcome = self.0.exchange(&mut messages, &mut |number, _, reply| {
+            match number.checked_sub(1).and_then(|chain| wanted.get(chain)) {
+                None => tables.extend(table::parse(reply)),
+                Some((family, table, chain)) => {
+                    chains.push((*family, *table, *chain, table::parse_use(reply)))
+                }
+            }
+            ControlFlow::Continue(())
+        })?;
+        if let Some(Some(error)) = outcome.first() {
+            return Err(io::Error::from_raw_os_error(error.errno));
+        }
+        for (family, table, chain, rules) in chains {
+            let mut matching =
+                tables.iter_mut().filter(|found| found.family == family && found.name == table);
+            if let Some(found) = matching.next() {
+                found.chains.push((chain.to_owned(), rules));
+            }
+        }
+        Ok(tables)
+    }
+
+    /// Makes all changes or none (one nfnetlink batch). The error tells which change was refused.
+    pub fn change(&mut self, changes: &[Change]) -> io::Result<Result<(), (usize, KernelError)>> {
+        let mut messages = vec![table::begin()];
+        let mut owners = vec![0];
+        for (number, change) in changes.iter().enumerate() {
+            let before = messages.len();
+            match change {
+                Change::Add(table) => table::put(&mut messages, table),
+                Change::Replace(table) => {
+                    messages.push(table::delete(table.family, &table.name));
+                    table::put(&mut messages, table);
+                }
+                Change::Delete(family, name) => messages.push(table::delete(*family, name)),
+            }
+            owners.extend(std::iter::repeat_n(number, messages.len() - before));
+        }
+        // Only the last real message is acknowledged; kernels before 6.10 do not answer the batch's end.
+        if let Some(last) = messages.last_mut() {
+            last.add_flags(super::socket::ACK);
+        }
+        messages.push(table::end());
+        let outcome = self.0.exchange(&mut messages, &mut |_, _, _| ControlFlow::Continue(()))?;
+        let mut refusals = outcome.into_iter().enumerate().filter_map(|(at, error)| Some((at, error?)));
+        Ok(refusals
+            .next()
+            .map_or(Ok(()), |(at, error)| Err((owners.get(at).copied().unwrap_or_default(), error))))
+    }
+}

@@ -1,0 +1,144 @@
+//! Tables and chains: NFT_MSG_NEWTABLE, NEWCHAIN, NEWRULE, DELTABLE, GETTABLE, GETCHAIN
+//! (`net/netfilter/nf_tables_api.c`).
+
+use super::Found;
+use super::attr::*;
+use super::expr;
+use crate::model::ruleset::{Chain, Family, Hook, TABLE_PREFIX, Table};
+use crate::netlink::message::{Message, attributes, be32, find, text};
+use crate::netlink::socket::{CREATE, DUMP, EXCL, REQUEST};
+
+/// NLM_F_APPEND: a rule goes to the end of its chain.
+const APPEND: u16 = 0x800;
+/// NFTNL_UDATA_TABLE_COMMENT: what `nft` shows as the table's comment.
+const COMMENT: u8 = 0;
+/// A type that `nft` passes over, for a note longer than the comments that it takes (NFTNL_UDATA_COMMENT_MAXLEN).
+const LONG_NOTE: u8 = b'k';
+const COMMENT_MAX: usize = 127;
+
+/// `struct nfgenmsg`: family, version 0, resource.
+fn body(family: u8, resource: u16) -> [u8; 4] {
+    let [high, low] = resource.to_be_bytes();
+    [family, 0, high, low]
+}
+
+fn family_number(family: Family) -> u8 {
+    match family {
+        Family::Inet => NFPROTO_INET,
+        Family::Netdev => NFPROTO_NETDEV,
+    }
+}
+
+/// Opens a batch for nf_tables.
+pub fn begin() -> Message {
+    Message::new(BATCH_BEGIN, REQUEST, &body(NFPROTO_UNSPEC, 10))
+}
+
+/// Closes and commits a batch; without it nothing happens.
+pub fn end() -> Message {
+    Message::new(BATCH_END, REQUEST, &body(NFPROTO_UNSPEC, 10))
+}
+
+/// Adds the messages that make `table`.
+pub fn put(messages: &mut Vec<Message>, table: &Table) {
+    let family = family_number(table.family);
+    let mut message = Message::new(NEWTABLE, REQUEST | CREATE | EXCL, &body(family, 0));
+    message.put_str(NFTA_TABLE_NAME, &table.name).put(NFTA_TABLE_USERDATA, &userdata(&table.note));
+    messages.push(message);
+    for chain in &table.chains {
+        messages.push(add_chain(family, &table.name, chain));
+    }
+    for chain in &table.chains {
+        for rule in &chain.rules {
+            let mut message = Message::new(NEWRULE, REQUEST | CREATE | APPEND, &body(family, 0));
+            message.put_str(NFTA_RULE_TABLE, &table.name).put_str(NFTA_RULE_CHAIN, chain.name);
+            message.nest(NFTA_RULE_EXPRESSIONS, |list| expr::put_rule(list, rule));
+            messages.push(message);
+        }
+    }
+}
+
+fn add_chain(family: u8, table: &str, chain: &Chain) -> Message {
+    // NF_INET_FORWARD, NF_INET_POST_ROUTING, NF_NETDEV_INGRESS, NF_NETDEV_EGRESS; priorities as `nft` names them.
+    let (number, priority, kind, device) = match &chain.hook {
+        Hook::Forward => (2, 0, "filter", None),
+        Hook::Postrouting => (4, 100, "nat", None),
+        Hook::Ingress(device) => (0, 0, "filter", Some(device)),
+        Hook::Egress(device) => (1, 0, "filter", Some(device)),
+    };
+    let mut message = Message::new(NEWCHAIN, REQUEST | CREATE | EXCL, &body(family, 0));
+    message.put_str(NFTA_CHAIN_TABLE, table).put_str(NFTA_CHAIN_NAME, chain.name);
+    message.nest(NFTA_CHAIN_HOOK, |hook| {
+        hook.put_be32(NFTA_HOOK_HOOKNUM, number).put_be32(NFTA_HOOK_PRIORITY, priority);
+        if let Some(device) = device {
+            hook.put_str(NFTA_HOOK_DEV, device.as_str());
+        }
+    });
+    message.put_be32(NFTA_CHAIN_POLICY, if chain.drops { NF_DROP } else { NF_ACCEPT });
+    message.put_str(NFTA_CHAIN_TYPE, kind);
+    message
+}
+
+/// Deletes a table with all that is in it.
+pub fn delete(family: Family, name: &str) -> Message {
+    let mut message = Message::new(DELTABLE, REQUEST, &body(family_number(family), 0));
+    message.put_str(NFTA_TABLE_NAME, name);
+    message
+}
+
+/// Asks for all tables of all families.
+pub fn dump() -> Message {
+    Message::new(GETTABLE, REQUEST | DUMP, &body(NFPROTO_UNSPEC, 0))
+}
+
+/// Asks for one chain.
+pub fn get_chain(family: Family, table: &str, chain: &str) -> Message {
+    let mut message = Message::new(GETCHAIN, REQUEST, &body(family_number(family), 0));
+    message.put_str(NFTA_CHAIN_TABLE, table).put_str(NFTA_CHAIN_NAME, chain);
+    message
+}
+
+/// How many rules a chain has.
+pub fn parse_use(reply: &[u8]) -> u32 {
+    find(reply.get(4..).unwrap_or_default(), NFTA_CHAIN_USE).and_then(be32).unwrap_or_default()
+}
+
+/// Reads a table; None for one that is not kvmnet's.
+pub fn parse(reply: &[u8]) -> Option<Found> {
+    let family = match *reply.first()? {
+        NFPROTO_INET => Family::Inet,
+        NFPROTO_NETDEV => Family::Netdev,
+        _ => return None,
+    };
+    let mut found =
+        Found { family, name: String::new(), note: String::new(), objects: 0, chains: Vec::new() };
+    for (kind, value) in attributes(reply.get(4..)?) {
+        match kind {
+            NFTA_TABLE_NAME => found.name = text(value),
+            NFTA_TABLE_USE => found.objects = be32(value)?,
+            NFTA_TABLE_USERDATA => found.note = note(value),
+            _ => {}
+        }
+    }
+    found.name.starts_with(TABLE_PREFIX).then_some(found)
+}
+
+/// Userdata is type, length, value in turn, a byte each for the first two (libnftnl, `udata.c`).
+fn userdata(note: &str) -> Vec<u8> {
+    let kind = if note.len() <= COMMENT_MAX { COMMENT } else { LONG_NOTE };
+    let mut bytes = vec![kind, (note.len() + 1) as u8];
+    bytes.extend_from_slice(note.as_bytes());
+    bytes.push(0);
+    bytes
+}
+
+fn note(mut userdata: &[u8]) -> String {
+    while let [kind, length, rest @ ..] = userdata {
+        let Some((value, rest)) = rest.split_at_checked(usize::from(*length)) else { break };
+        if matches!(*kind, COMMENT | LONG_NOTE) {
+            return text(value);
+        }
+        userdata = rest;
+    }
+    String::new()
+}

@@ -1,0 +1,119 @@
+//! Addresses: RTM_NEWADDR, RTM_DELADDR, RTM_GETADDR (`net/ipv4/devinet.c`, `net/ipv6/addrconf.c`).
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use neli::consts::rtnl::{Ifa, Rtm};
+use nix::libc;
+
+use crate::model::Address;
+use crate::model::address::{FOREVER, flag};
+use crate::netlink::message::{Message, find, ip, text, u32_at};
+use crate::netlink::socket::{CREATE, DUMP, EXCL, REPLACE, REQUEST};
+
+/// The length of `struct ifaddrmsg`.
+const BODY: usize = 8;
+const IFA_RT_PRIORITY: u16 = 9;
+const IFA_PROTO: u16 = 11;
+
+/// AF_INET or AF_INET6.
+pub fn family(address: IpAddr) -> u8 {
+    match address {
+        IpAddr::V4(_) => libc::AF_INET as u8,
+        IpAddr::V6(_) => libc::AF_INET6 as u8,
+    }
+}
+
+fn body(family: u8, prefix: u8, scope: u8, index: u32) -> [u8; BODY] {
+    let [a, b, c, d] = index.to_ne_bytes();
+    [family, prefix, 0, scope, a, b, c, d]
+}
+
+/// Asks for the addresses of one interface.
+pub fn dump(index: u32) -> Message {
+    Message::new(Rtm::Getaddr, REQUEST | DUMP, &body(0, 0, 0, index))
+}
+
+/// Adds an address that is not there yet.
+pub fn add(address: &Address, index: u32) -> Message {
+    with_attributes(Message::new(Rtm::Newaddr, REQUEST | CREATE | EXCL, &of(address, index)), address)
+}
+
+/// Writes an address that is there again, which takes off a flag such as `nodad`.
+pub fn replace(address: &Address, index: u32) -> Message {
+    with_attributes(Message::new(Rtm::Newaddr, REQUEST | REPLACE, &of(address, index)), address)
+}
+
+/// Deletes an address.
+pub fn delete(address: &Address, index: u32) -> Message {
+    let mut message = Message::new(Rtm::Deladdr, REQUEST, &of(address, index));
+    put_ends(&mut message, address);
+    message
+}
+
+fn of(address: &Address, index: u32) -> [u8; BODY] {
+    body(family(address.net.addr()), address.net.prefix_len(), address.scope, index)
+}
+
+fn put_ends(message: &mut Message, address: &Address) {
+    message.put_ip(Ifa::Local, address.net.addr());
+    message.put_ip(Ifa::Address, address.peer.unwrap_or(address.net.addr()));
+}
+
+fn with_attributes(mut message: Message, address: &Address) -> Message {
+    put_ends(&mut message, address);
+    if let Some(broadcast) = address.broadcast {
+        message.put(Ifa::Broadcast, &broadcast.octets());
+    }
+    if let Some(label) = &address.label {
+        message.put_str(Ifa::Label, label);
+    }
+    if address.flags != 0 {
+        message.put_u32(Ifa::Flags, address.flags);
+    }
+    if address.metric != 0 {
+        message.put_u32(IFA_RT_PRIORITY, address.metric);
+    }
+    if address.protocol != 0 {
+        message.put(IFA_PROTO, &[address.protocol]);
+    }
+    if address.valid != FOREVER || address.preferred != FOREVER {
+        message.put(Ifa::Cacheinfo, &cacheinfo(address));
+    }
+    message
+}
+
+/// `struct ifa_cacheinfo`: preferred, valid, and two times of no meaning in a request.
+fn cacheinfo(address: &Address) -> [u8; 16] {
+    let mut bytes = [0; 16];
+    bytes[..4].copy_from_slice(&address.preferred.to_ne_bytes());
+    bytes[4..8].copy_from_slice(&address.valid.to_ne_bytes());
+    bytes
+}
+
+/// Reads an address of interface `index`; None for one of another interface.
+pub fn parse(reply: &[u8], index: u32) -> Option<Address> {
+    let [_, prefix, old_flags, scope] = reply.get(..4)?.try_into().ok()?;
+    if u32_at(reply, 4)? != index {
+        return None;
+    }
+    let attrs = reply.get(BODY..)?;
+    let remote = find(attrs, Ifa::Address).and_then(ip)?;
+    // IPv6 gives IFA_LOCAL only where it differs from the other end.
+    let local = find(attrs, Ifa::Local).and_then(ip).unwrap_or(remote);
+    let flags = find(attrs, Ifa::Flags).and_then(|value| u32_at(value, 0)).unwrap_or(u32::from(old_flags));
+    let times = find(attrs, Ifa::Cacheinfo).unwrap_or_default();
+    let broadcast = find(attrs, Ifa::Broadcast).and_then(ip);
+    Some(Address {
+        net: IpNet::new(local, prefix).ok()?,
+        peer: (remote != local).then_some(remote),
+        broadcast: broadcast.and_then(|b| if let IpAddr::V4(v4) = b { Some(v4) } else { None }),
+        label: find(attrs, Ifa::Label).map(text),
+        scope,
+        flags: flags & if local.is_ipv6() { flag::SETTABLE } else { flag::NOPREFIXROUTE },
+        preferred: u32_at(times, 0).unwrap_or(FOREVER),
+        valid: u32_at(times, 4).unwrap_or(FOREVER),
+        metric: find(attrs, IFA_RT_PRIORITY).and_then(|value| u32_at(value, 0)).unwrap_or_default(),
+        protocol: find(attrs, IFA_PROTO).and_then(|value| value.first().copied()).unwrap_or_default(),
+    })
+}

@@ -1,0 +1,232 @@
+//! Interfaces: RTM_NEWLINK, RTM_SETLINK, RTM_DELLINK, RTM_GETLINK (`net/core/rtnetlink.c`).
+
+use neli::consts::rtnl::{Ifla, IflaInfo, Rtm};
+use nix::libc;
+
+use crate::model::link::{ETHERNET, Ipv4Conf, Ipv6Conf, Tun};
+use crate::model::{AddrGen, IfName, Link, Mac, Setting};
+use crate::netlink::message::{Message, find, text, u16_at, u32_at};
+use crate::netlink::socket::{CREATE, DUMP, EXCL, REQUEST};
+
+/// The length of `struct ifinfomsg`.
+const BODY: usize = 16;
+/// RTEXT_FILTER_SKIP_STATS: counters make up half of a reply.
+const SKIP_STATS: u32 = 1 << 3;
+const IFLA_BR_FORWARD_DELAY: u16 = 1;
+const IFLA_BR_STP_STATE: u16 = 5;
+const VETH_INFO_PEER: u16 = 1;
+const IFLA_TUN_TYPE: u16 = 3;
+const IFLA_TUN_PERSIST: u16 = 6;
+const IFLA_INET_CONF: u16 = 1;
+const IFLA_INET6_CONF: u16 = 2;
+const IFLA_INET6_ADDR_GEN_MODE: u16 = 8;
+/// IF_OPER_UP.
+const OPER_UP: u8 = 6;
+/// Places in the array IFLA_INET_CONF: IPV4_DEVCONF_* less one (`include/uapi/linux/ip.h`).
+const FORWARDING: u16 = 1;
+const RP_FILTER: u16 = 8;
+const ARP_IGNORE: u16 = 19;
+/// Places in the array IFLA_INET6_CONF: DEVCONF_* (`include/uapi/linux/ipv6.h`).
+const ACCEPT_RA: usize = 3;
+const FORCE_FORWARDING: usize = 59;
+
+/// `struct ifinfomsg`.
+fn body(index: u32, flags: u32, change: u32) -> [u8; BODY] {
+    let mut body = [0; BODY];
+    body[4..8].copy_from_slice(&index.to_ne_bytes());
+    body[8..12].copy_from_slice(&flags.to_ne_bytes());
+    body[12..16].copy_from_slice(&change.to_ne_bytes());
+    body
+}
+
+/// Asks for one interface by its name.
+pub fn get(name: &IfName) -> Message {
+    let mut message = Message::new(Rtm::Getlink, REQUEST, &body(0, 0, 0));
+    message.put_str(Ifla::Ifname, name.as_str()).put_u32(Ifla::ExtMask, SKIP_STATS);
+    message
+}
+
+/// Asks for one interface by its number.
+pub fn get_index(index: u32) -> Message {
+    let mut message = Message::new(Rtm::Getlink, REQUEST, &body(index, 0, 0));
+    message.put_u32(Ifla::ExtMask, SKIP_STATS);
+    message
+}
+
+/// Asks for the ports of a bridge. The kernel passes over all interfaces, but tells only these.
+pub fn dump_ports(bridge: u32) -> Message {
+    let mut message = Message::new(Rtm::Getlink, REQUEST | DUMP, &body(0, 0, 0));
+    message.put_u32(Ifla::ExtMask, SKIP_STATS).put_u32(Ifla::Master, bridge);
+    message
+}
+
+/// Asks for all bridges.
+pub fn dump_bridges() -> Message {
+    let mut message = Message::new(Rtm::Getlink, REQUEST | DUMP, &body(0, 0, 0));
+    message.put_u32(Ifla::ExtMask, SKIP_STATS).nest(Ifla::Linkinfo, |info| {
+        info.put_str(IflaInfo::Kind, "bridge");
+    });
+    message
+}
+
+/// Makes a bridge without spanning tree and without a forward delay: a port passes frames at once.
+pub fn add_bridge(name: &IfName, mac: Mac, group: u32) -> Message {
+    let mut message = Message::new(Rtm::Newlink, REQUEST | CREATE | EXCL, &body(0, 0, 0));
+    message.put_str(Ifla::Ifname, name.as_str()).put(Ifla::Address, &mac.0).put_u32(Ifla::Group, group);
+    message.nest(Ifla::Linkinfo, |info| {
+        info.put_str(IflaInfo::Kind, "bridge").nest(IflaInfo::Data, |data| {
+            data.put_u32(IFLA_BR_FORWARD_DELAY, 0).put_u32(IFLA_BR_STP_STATE, 0);
+        });
+    });
+    message
+}
+
+/// Makes a veth pair; `group` is the inner end's.
+pub fn add_veth(outer: &IfName, inner: &IfName, mac: Mac, group: u32) -> Message {
+    let mut message = Message::new(Rtm::Newlink, REQUEST | CREATE | EXCL, &body(0, 0, 0));
+    message.put_str(Ifla::Ifname, inner.as_str()).put(Ifla::Address, &mac.0).put_u32(Ifla::Group, group);
+    message.nest(Ifla::Linkinfo, |info| {
+        info.put_str(IflaInfo::Kind, "veth").nest(IflaInfo::Data, |data| {
+            data.nest(VETH_INFO_PEER, |peer| {
+                peer.put_body(&body(0, 0, 0)).put_str(Ifla::Ifname, outer.as_str());
+            });
+        });
+    });
+    message
+}
+
+/// Deletes an interface.
+pub fn delete(name: &IfName) -> Message {
+    let mut message = Message::new(Rtm::Dellink, REQUEST, &body(0, 0, 0));
+    message.put_str(Ifla::Ifname, name.as_str());
+    message
+}
+
+/// A change of one interface.
+fn change(name: &IfName) -> Message {
+    let mut message = Message::new(Rtm::Setlink, REQUEST, &body(0, 0, 0));
+    message.put_str(Ifla::Ifname, name.as_str());
+    message
+}
+
+/// Sets the text that people and kvmnet read (`ip link set NAME alias TEXT`).
+pub fn set_alias(name: &IfName, alias: &str) -> Message {
+    let mut message = change(name);
+    message.put(Ifla::Ifalias, alias.as_bytes());
+    message
+}
+
+/// Sets the MAC.
+pub fn set_mac(name: &IfName, mac: Mac) -> Message {
+    let mut message = change(name);
+    message.put(Ifla::Address, &mac.0);
+    message
+}
+
+/// Makes an interface a port of the bridge with this number; 0 for of none.
+pub fn set_master(name: &IfName, master: u32) -> Message {
+    let mut message = change(name);
+    message.put_u32(Ifla::Master, master);
+    message
+}
+
+/// Sets a number; None for a setting that has no netlink door.
+pub fn set(name: &IfName, setting: Setting, value: u32) -> Option<Message> {
+    let mut message = change(name);
+    match setting {
+        Setting::Up => {
+            let up = libc::IFF_UP as u32;
+            message = Message::new(Rtm::Setlink, REQUEST, &body(0, if value == 0 { 0 } else { up }, up));
+            message.put_str(Ifla::Ifname, name.as_str());
+        }
+        Setting::Mtu => {
+            message.put_u32(Ifla::Mtu, value);
+        }
+        Setting::Group => {
+            message.put_u32(Ifla::Group, value);
+        }
+        Setting::AddrGen => set_addr_gen(&mut message, value as u8),
+        Setting::Forwarding => set_ipv4(&mut message, FORWARDING, value),
+        Setting::RpFilter => set_ipv4(&mut message, RP_FILTER, value),
+        Setting::ArpIgnore => set_ipv4(&mut message, ARP_IGNORE, value),
+        Setting::AcceptRa | Setting::ForceForwarding | Setting::WideForwarding6 => return None,
+    }
+    Some(message)
+}
+
+fn set_addr_gen(message: &mut Message, mode: u8) {
+    message.nest(Ifla::AfSpec, |families| {
+        families.nest(libc::AF_INET6 as u16, |inet6| {
+            inet6.put(IFLA_INET6_ADDR_GEN_MODE, &[mode]);
+        });
+    });
+}
+
+fn set_ipv4(message: &mut Message, key: u16, value: u32) {
+    message.nest(Ifla::AfSpec, |families| {
+        families.nest(libc::AF_INET as u16, |inet| {
+            inet.nest(IFLA_INET_CONF, |conf| {
+                conf.put_u32(key, value);
+            });
+        });
+    });
+}
+
+/// Reads an interface; None for a reply that is none, or a name that no IfName can have.
+pub fn parse(reply: &[u8]) -> Option<Link> {
+    let hardware = u16_at(reply, 2)?;
+    let index = u32_at(reply, 4)?;
+    let flags = u32_at(reply, 8)?;
+    let attrs = reply.get(BODY..)?;
+    let number = |kind: Ifla| find(attrs, kind).and_then(|value| u32_at(value, 0));
+    let info = find(attrs, Ifla::Linkinfo).unwrap_or_default();
+    let kind = find(info, IflaInfo::Kind).map(text);
+    let families = find(attrs, Ifla::AfSpec).unwrap_or_default();
+    let inet6 = find(families, libc::AF_INET6 as u16);
+    let tun =
+        (kind.as_deref() == Some("tun")).then(|| parse_tun(find(info, IflaInfo::Data).unwrap_or_default()));
+    Some(Link {
+        index,
+        name: IfName::new(&text(find(attrs, Ifla::Ifname)?)).ok()?,
+        kind,
+        hardware,
+        up: flags & libc::IFF_UP as u32 != 0,
+        loopback: flags & libc::IFF_LOOPBACK as u32 != 0,
+        carrier: find(attrs, Ifla::Carrier).is_some_and(|value| value == [1]),
+        operational: find(attrs, Ifla::Operstate) == Some(&[OPER_UP]),
+        mtu: number(Ifla::Mtu)?,
+        mac: find(attrs, Ifla::Address)
+            .filter(|_| hardware == ETHERNET)
+            .and_then(|m| m.try_into().ok())
+            .map(Mac),
+        master: number(Ifla::Master),
+        group: number(Ifla::Group).unwrap_or_default(),
+        alias: find(attrs, Ifla::Ifalias).map(text).unwrap_or_default(),
+        addr_gen: inet6
+            .and_then(|inet6| find(inet6, IFLA_INET6_ADDR_GEN_MODE)?.first().copied())
+            .map(AddrGen),
+        ipv4: parse_ipv4(find(families, libc::AF_INET as u16).unwrap_or_default()),
+        ipv6: inet6.map(parse_ipv6),
+        tun,
+    })
+}
+
+fn parse_tun(data: &[u8]) -> Tun {
+    let flag = |kind: u16, wanted: u8| find(data, kind).is_some_and(|value| value == [wanted]);
+    // IFF_TAP is 2, IFF_TUN is 1 (`include/uapi/linux/if_tun.h`).
+    Tun { is_tap: flag(IFLA_TUN_TYPE, 2), persistent: flag(IFLA_TUN_PERSIST, 1) }
+}
+
+fn parse_ipv4(inet: &[u8]) -> Ipv4Conf {
+    let conf = find(inet, IFLA_INET_CONF).unwrap_or_default();
+    let value = |key: u16| u32_at(conf, (usize::from(key) - 1) * 4).unwrap_or_default();
+    Ipv4Conf { forwarding: value(FORWARDING), rp_filter: value(RP_FILTER), arp_ignore: value(ARP_IGNORE) }
+}
+
+fn parse_ipv6(inet6: &[u8]) -> Ipv6Conf {
+    let conf = find(inet6, IFLA_INET6_CONF).unwrap_or_default();
+    Ipv6Conf {
+        accept_ra: u32_at(conf, ACCEPT_RA * 4).unwrap_or_default(),
+        force_forwarding: u32_at(conf, FORCE_FORWARDING * 4),
+    }
+}

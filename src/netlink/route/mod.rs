@@ -1,0 +1,226 @@
+//! rtnetlink: interfaces, addresses, routes, neighbours (rtnetlink(7)).
+
+pub mod address;
+pub mod link;
+pub mod neighbour;
+pub mod netconf;
+#[allow(clippy::module_inception)]
+pub mod route;
+
+use std::io;
+use std::ops::ControlFlow;
+
+use neli::consts::socket::NlFamily;
+use nix::poll::PollTimeout;
+
+use super::message::Message;
+use super::socket::{Outcome, Socket};
+use crate::model::{Address, IfName, Link, Neighbour, Route};
+pub use route::{Uncarriable, Way};
+
+/// RTNLGRP_LINK: what happens to interfaces.
+const LINK_EVENTS: u32 = 1;
+
+/// Something to ask the kernel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Question {
+    /// An interface, by its name.
+    Link(IfName),
+    /// An interface, by its number.
+    LinkIndex(u32),
+    /// The machine-wide forwarding switch, of IPv6 or of IPv4.
+    WideForwarding {
+        /// Which of the two.
+        v6: bool,
+    },
+    /// The route to an address.
+    RouteTo(std::net::IpAddr),
+    /// The ports of the bridge with this number, until one is found that is a guest's. A dump.
+    Ports(u32),
+    /// All bridges. A dump.
+    Bridges,
+    /// The addresses of an interface. A dump that the kernel answers from this interface alone.
+    Addresses(u32),
+    /// The unicast routes of a family. A dump.
+    Ways {
+        /// IPv6 or IPv4.
+        v6: bool,
+    },
+    /// What a takeover carries from an interface: its routes of a family. A dump.
+    Routes {
+        /// IPv6 or IPv4.
+        v6: bool,
+        /// The interface.
+        device: u32,
+        /// Its name.
+        name: IfName,
+    },
+    /// What a takeover carries from an interface: its neighbours of a family. A dump.
+    Neighbours {
+        /// IPv6 or IPv4.
+        v6: bool,
+        /// The interface.
+        device: u32,
+        /// Its name.
+        name: IfName,
+    },
+}
+
+/// What the kernel said.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// The interfaces that were asked for and are there.
+    pub links: Vec<Link>,
+    /// `net.ipv4.ip_forward`
+    pub wide4: bool,
+    /// `net.ipv6.conf.all.forwarding`
+    pub wide6: bool,
+    /// Addresses, each with the number of its interface.
+    pub addresses: Vec<(u32, Address)>,
+    /// Unicast routes of all tables.
+    pub ways: Vec<Way>,
+    /// The routes that single addresses match, those of the table `local` included.
+    pub matched: Vec<Way>,
+    /// Routes to carry.
+    pub routes: Vec<Route>,
+    /// Routes that cannot be carried, with the interface.
+    pub uncarriable: Vec<(IfName, Uncarriable)>,
+    /// Neighbours to carry.
+    pub neighbours: Vec<Neighbour>,
+}
+
+impl Facts {
+    /// The interface of this name.
+    pub fn link(&self, name: &IfName) -> Option<&Link> {
+        self.links.iter().find(|link| link.name == *name)
+    }
+
+    /// The interface of this number.
+    pub fn link_index(&self, index: u32) -> Option<&Link> {
+        self.links.iter().find(|link| link.index == index)
+    }
+
+    /// The addresses of an interface.
+    pub fn addresses_of(&self, index: u32) -> Vec<Address> {
+        self.addresses.iter().filter(|(of, _)| *of == index).map(|(_, address)| address.clone()).collect()
+    }
+
+    fn add_link(&mut self, link: Link) {
+        self.links.retain(|known| known.index != link.index);
+        self.links.push(link);
+    }
+
+    fn read(&mut self, question: &Question, reply: &[u8]) {
+        match question {
+            Question::Link(_) | Question::LinkIndex(_) | Question::Ports(_) | Question::Bridges => {
+                if let Some(link) = link::parse(reply) {
+                    self.add_link(link);
+                }
+            }
+            Question::WideForwarding { v6: false } => self.wide4 = netconf::forwarding(reply),
+            Question::WideForwarding { v6: true } => self.wide6 = netconf::forwarding(reply),
+            Question::RouteTo(_) => self.matched.extend(route::parse_way(reply)),
+            Question::Addresses(index) => {
+                self.addresses.extend(address::parse(reply, *index).map(|address| (*index, address)));
+            }
+            Question::Ways { .. } => self.ways.extend(route::parse_way(reply)),
+            Question::Routes { name, .. } => match route::parse(reply, name) {
+                Some(Ok(route)) => self.routes.push(route),
+                Some(Err(why)) => self.uncarriable.push((name.clone(), why)),
+                None => {}
+            },
+            Question::Neighbours { device, name, .. } => {
+                self.neighbours.extend(neighbour::parse(reply, *device, name));
+            }
+        }
+    }
+}
+
+impl Question {
+    fn message(&self) -> Message {
+        match self {
+            Question::Link(name) => link::get(name),
+            Question::LinkIndex(index) => link::get_index(*index),
+            Question::WideForwarding { v6 } => netconf::get_all(*v6),
+            Question::RouteTo(address) => route::get(*address),
+            Question::Ports(bridge) => link::dump_ports(*bridge),
+            Question::Bridges => link::dump_bridges(),
+            Question::Addresses(index) => address::dump(*index),
+            Question::Ways { v6 } => route::dump(*v6),
+            Question::Routes { v6, device, .. } => route::dump_over(*v6, *device),
+            Question::Neighbours { v6, device, .. } => neighbour::dump(*v6, *device),
+        }
+    }
+
+    fn is_dump(&self) -> bool {
+        !matches!(
+            self,
+            Question::Link(_)
+                | Question::LinkIndex(_)
+                | Question::WideForwarding { .. }
+                | Question::RouteTo(_)
+        )
+    }
+}
+
+/// A route socket.
+pub struct Rtnl(Socket);
+
+impl Rtnl {
+    /// Opens it.
+    pub fn open() -> io::Result<Self> {
+        let socket = Socket::open(NlFamily::Route)?;
+        socket.filter_dumps()?;
+        Ok(Self(socket))
+    }
+
+    /// Asks, and adds the answers to `facts`. What is not there is no error: it is just not among the answers.
+    ///
+    /// All single questions go out in one send; a socket serves one dump at a time, so each further dump
+    /// costs a send.
+    pub fn ask(&mut self, questions: &[Question], facts: &mut Facts) -> io::Result<()> {
+        let (dumps, mut round): (Vec<_>, Vec<_>) = questions.iter().partition(|question| question.is_dump());
+        let mut dumps = dumps.into_iter();
+        round.extend(dumps.next());
+        while !round.is_empty() {
+            let mut messages: Vec<Message> = round.iter().map(|question| question.message()).collect();
+            self.0.exchange(&mut messages, &mut |number, _, reply| {
+                if let Some(question) = round.get(number) {
+                    facts.read(question, reply);
+                }
+                ControlFlow::Continue(())
+            })?;
+            round = dumps.next().into_iter().collect();
+        }
+        Ok(())
+    }
+
+    /// Sends changes in one message, which nothing can cut in half, and tells what the kernel said to each.
+    pub fn change(&mut self, mut changes: Vec<Message>) -> io::Result<Outcome> {
+        if let Some(last) = changes.last_mut() {
+            last.add_flags(super::socket::ACK);
+        }
+        self.0.exchange(&mut changes, &mut |_, _, _| ControlFlow::Continue(()))
+    }
+
+    /// Opens a socket that hears when interfaces change.
+    pub fn listen() -> io::Result<Self> {
+        let socket = Socket::open(NlFamily::Route)?;
+        socket.join(LINK_EVENTS)?;
+        Ok(Self(socket))
+    }
+
+    /// Waits for a change of an interface, on a socket of [`Rtnl::listen`]. None when `wait` is over.
+    pub fn next_change(&mut self, wait: PollTimeout) -> io::Result<Option<Link>> {
+        loop {
+            match self.0.event(wait)? {
+                None => return Ok(None),
+                Some((_, body)) => {
+                    if let Some(link) = link::parse(body) {
+                        return Ok(Some(link));
+                    }
+                }
+            }
+        }
+    }
+}

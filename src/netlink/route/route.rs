@@ -1,0 +1,186 @@
+//! Routes: RTM_NEWROUTE, RTM_DELROUTE, RTM_GETROUTE (`net/ipv4/fib_frontend.c`, `net/ipv6/route.c`).
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use neli::consts::rtnl::{Rta, Rtm};
+use nix::libc;
+
+use super::address::family;
+use crate::model::route::{ONLINK, UNICAST};
+use crate::model::{IfName, Route};
+use crate::netlink::message::{Message, attributes, find, ip, u16_at, u32_at};
+use crate::netlink::socket::{CREATE, DUMP, REQUEST};
+
+/// The length of `struct rtmsg`.
+const BODY: usize = 12;
+/// RTM_F_FIB_MATCH: a get answers with the route and not with what it comes to.
+const FIB_MATCH: u32 = 0x2000;
+const RTA_NH_ID: u16 = 30;
+
+/// What a dump of routes says about one, enough to find default routes and collisions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Way {
+    /// Where to; None for a default route.
+    pub destination: Option<IpNet>,
+    /// Whether it is IPv6.
+    pub v6: bool,
+    /// The table it is in.
+    pub table: u32,
+    /// Its type (RTN_*).
+    pub kind: u8,
+    /// The interfaces that it goes over.
+    pub devices: Vec<u32>,
+}
+
+fn body(family: u8, prefix: u8, kind: u8, flags: u32) -> [u8; BODY] {
+    let [a, b, c, d] = flags.to_ne_bytes();
+    [family, prefix, 0, 0, 0, 0, 0, kind, a, b, c, d]
+}
+
+/// Asks for all unicast routes of a family.
+pub fn dump(v6: bool) -> Message {
+    let family = if v6 { libc::AF_INET6 } else { libc::AF_INET };
+    Message::new(Rtm::Getroute, REQUEST | DUMP, &body(family as u8, 0, UNICAST, 0))
+}
+
+/// Asks for all routes over one interface.
+pub fn dump_over(v6: bool, device: u32) -> Message {
+    let family = if v6 { libc::AF_INET6 } else { libc::AF_INET };
+    let mut message = Message::new(Rtm::Getroute, REQUEST | DUMP, &body(family as u8, 0, 0, 0));
+    message.put_u32(Rta::Oif, device);
+    message
+}
+
+/// Asks which route a packet to `address` would match.
+pub fn get(address: IpAddr) -> Message {
+    let prefix = if address.is_ipv4() { 32 } else { 128 };
+    let mut message = Message::new(Rtm::Getroute, REQUEST, &body(family(address), prefix, 0, FIB_MATCH));
+    message.put_ip(Rta::Dst, address);
+    message
+}
+
+/// Adds a route. Without a flag that says otherwise IPv4 puts it before one of the same metric and IPv6 beside it.
+pub fn add(route: &Route, device: u32) -> Message {
+    request(Message::new(Rtm::Newroute, REQUEST | CREATE, &of(route)), route, device)
+}
+
+/// Deletes a route.
+pub fn delete(route: &Route, device: u32) -> Message {
+    request(Message::new(Rtm::Delroute, REQUEST, &of(route)), route, device)
+}
+
+fn of(route: &Route) -> [u8; BODY] {
+    let [a, b, c, d] = route.flags.to_ne_bytes();
+    let prefix = route.destination.map_or(0, |net| net.prefix_len());
+    [route.family, prefix, 0, route.tos, 0, route.protocol, route.scope, route.kind, a, b, c, d]
+}
+
+fn request(mut message: Message, route: &Route, device: u32) -> Message {
+    if let Some(net) = route.destination {
+        message.put_ip(Rta::Dst, net.addr());
+    }
+    message.put_u32(Rta::Table, route.table).put_u32(Rta::Oif, device);
+    if let Some(gateway) = route.gateway {
+        message.put_ip(Rta::Gateway, gateway);
+    }
+    if let Some(source) = route.source {
+        message.put_ip(Rta::Prefsrc, source);
+    }
+    if route.metric != 0 {
+        message.put_u32(Rta::Priority, route.metric);
+    }
+    if let Some(seconds) = route.expires {
+        message.put_u32(RTA_EXPIRES, seconds);
+    }
+    for (kind, value) in &route.rest {
+        message.put(*kind, value);
+    }
+    message
+}
+
+/// RTA_EXPIRES, RTA_PREF; neli has them for glibc only.
+const RTA_EXPIRES: u16 = 23;
+
+/// Reads a route for [`Way`].
+pub fn parse_way(reply: &[u8]) -> Option<Way> {
+    let attrs = reply.get(BODY..)?;
+    let [family, prefix, ..] = *reply else { return None };
+    let v6 = i32::from(family) == libc::AF_INET6;
+    let address = find(attrs, Rta::Dst).and_then(ip);
+    let mut devices: Vec<u32> =
+        find(attrs, Rta::Oif).and_then(|value| u32_at(value, 0)).into_iter().collect();
+    devices.extend(find(attrs, Rta::Multipath).into_iter().flat_map(hop_devices));
+    Some(Way {
+        destination: address.and_then(|address| IpNet::new(address, prefix).ok()),
+        v6,
+        table: table(reply, attrs),
+        kind: reply.get(7).copied()?,
+        devices,
+    })
+}
+
+fn table(reply: &[u8], attrs: &[u8]) -> u32 {
+    let long = find(attrs, Rta::Table).and_then(|value| u32_at(value, 0));
+    long.unwrap_or_else(|| reply.get(4).copied().unwrap_or_default().into())
+}
+
+/// The interfaces of `struct rtnexthop`s.
+fn hop_devices(mut hops: &[u8]) -> Vec<u32> {
+    let mut devices = Vec::new();
+    while let (Some(length), Some(device)) = (u16_at(hops, 0), u32_at(hops, 4)) {
+        devices.push(device);
+        let Some(rest) = hops.get(usize::from(length).max(8).next_multiple_of(4)..) else { break };
+        hops = rest;
+    }
+    devices
+}
+
+/// Why a route cannot be carried to another interface.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Uncarriable {
+    /// It has several next hops.
+    Multipath,
+    /// It uses a nexthop object (`ip nexthop`), which names its interface itself.
+    NexthopObject,
+}
+
+/// Reads a route over `device`.
+pub fn parse(reply: &[u8], device: &IfName) -> Option<Result<Route, Uncarriable>> {
+    let [family, prefix, _, tos, _, protocol, scope, kind] = reply.get(..8)?.try_into().ok()?;
+    let attrs = reply.get(BODY..)?;
+    let number = |kind: Rta| find(attrs, kind).and_then(|value| u32_at(value, 0));
+    if find(attrs, RTA_NH_ID).is_some() {
+        return Some(Err(Uncarriable::NexthopObject));
+    }
+    if find(attrs, Rta::Multipath).is_some() {
+        return Some(Err(Uncarriable::Multipath));
+    }
+    let address = find(attrs, Rta::Dst).and_then(ip);
+    Some(Ok(Route {
+        destination: address.and_then(|address| IpNet::new(address, prefix).ok()),
+        family,
+        tos,
+        table: table(reply, attrs),
+        protocol,
+        scope,
+        kind,
+        flags: u32_at(reply, 8)? & ONLINK,
+        metric: number(Rta::Priority).unwrap_or_default(),
+        gateway: find(attrs, Rta::Gateway).and_then(ip),
+        source: find(attrs, Rta::Prefsrc).and_then(ip),
+        expires: find(attrs, Rta::Cacheinfo).and_then(expiry),
+        device: device.clone(),
+        rest: attributes(attrs).filter(|(kind, _)| is_other(*kind)).map(|(k, v)| (k, v.to_vec())).collect(),
+    }))
+}
+
+/// `struct rta_cacheinfo`: rta_expires is the third word, in 1/100 s; 0 is never.
+fn expiry(cacheinfo: &[u8]) -> Option<u32> {
+    u32_at(cacheinfo, 8).filter(|hundredths| *hundredths != 0).map(|hundredths| hundredths.div_ceil(100))
+}
+
+fn is_other(kind: u16) -> bool {
+    let known = [Rta::Dst, Rta::Oif, Rta::Priority, Rta::Gateway, Rta::Prefsrc, Rta::Table, Rta::Cacheinfo];
+    !known.into_iter().any(|rta| u16::from(rta) == kind)
+}

@@ -1,0 +1,198 @@
+//! What speaks against bringing a guest up, found before anything is touched.
+
+use ipnet::IpNet;
+
+use super::Refusal;
+use crate::desired::Desired;
+use crate::model::link::ETHERNET;
+use crate::model::route::UNICAST;
+use crate::model::{IfName, Key, Link, Mode, Network, Origin, Uplink};
+use crate::netlink::route::{Uncarriable, Way};
+use crate::observed::{Observed, Standing};
+
+/// RTN_LOCAL: an address of the host itself.
+const LOCAL: u8 = 2;
+
+/// Checks everything.
+pub fn check(desired: &Desired, observed: &Observed) -> Result<(), Refusal> {
+    tap(&desired.tap, observed)?;
+    let network = &desired.network;
+    if !observed.has_nft && network.mode != Mode::Bridged {
+        return Err(Refusal::NoNft(network.mode));
+    }
+    bridge(network, observed)?;
+    overrides(network, observed)?;
+    uplinks(network, observed)?;
+    veth(desired, observed)?;
+    addresses(desired, observed)
+}
+
+/// The tap is one.
+pub fn tap(name: &IfName, observed: &Observed) -> Result<(), Refusal> {
+    let tap = observed.facts.link(name).ok_or_else(|| Refusal::NoTap(name.clone()))?;
+    if tap.is_tap() {
+        return Ok(());
+    }
+    Err(Refusal::NotATap { name: name.clone(), kind: tap.kind.clone() })
+}
+
+/// A bridge that was there before suits the mode.
+fn bridge(network: &Network, observed: &Observed) -> Result<(), Refusal> {
+    let Some(link) = observed.facts.link(&network.bridge) else { return Ok(()) };
+    if !link.is_bridge() {
+        return Err(Refusal::NotABridge { name: link.name.clone(), kind: link.kind.clone() });
+    }
+    if observed.network(&network.bridge).is_some_and(|standing| standing.mark.is_some()) {
+        return Ok(());
+    }
+    let has_default = observed.default_devices().any(|device| device == link.index);
+    if has_default && network.mode != Mode::Bridged {
+        return Err(Refusal::BridgeIsWayOut { bridge: link.name.clone(), mode: network.mode });
+    }
+    let addresses = observed.addresses(&network.bridge);
+    match addresses.iter().find(|address| !is_link_local(&address.net)) {
+        Some(address) if network.mode == Mode::Isolated => {
+            Err(Refusal::BridgeHasAddress { bridge: link.name.clone(), address: address.net })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The environment changes nothing for guests that run already.
+fn overrides(network: &Network, observed: &Observed) -> Result<(), Refusal> {
+    let Some(Standing { occupied: true, mark: Some(mark), .. }) = observed.network(&network.bridge) else {
+        return Ok(());
+    };
+    let variable = network.origins.iter().find_map(|(_, origin)| match origin {
+        Origin::Environment(name) if mark.digest != network.digest() => Some(name.clone()),
+        _ => None,
+    });
+    match variable {
+        Some(variable) => Err(Refusal::OverrideInUse { variable, network: mark.network.clone() }),
+        None => Ok(()),
+    }
+}
+
+/// The uplinks are there and can be what the mode makes of them.
+fn uplinks(network: &Network, observed: &Observed) -> Result<(), Refusal> {
+    if let (Uplink::Named(names), true) =
+        (&network.uplink, network.mode.forwards() || network.mode == Mode::Bridged)
+    {
+        if let Some(name) = names.iter().find(|name| observed.facts.link(name).is_none()) {
+            return Err(Refusal::NoUplink {
+                name: name.clone(),
+                network: network.name.clone(),
+                origin: network.origin(Key::Uplink).to_string(),
+            });
+        }
+    }
+    if network.mode != Mode::Bridged {
+        return Ok(());
+    }
+    let nic = observed.nic(network).ok_or(Refusal::NoDefaultRoute)?;
+    bridgeable(nic, &network.bridge, observed)
+}
+
+/// The NIC can be a port of `bridge`, and all that it has can be carried there.
+fn bridgeable(nic: &Link, bridge: &IfName, observed: &Observed) -> Result<(), Refusal> {
+    if nic.name == *bridge {
+        return Ok(());
+    }
+    let bridge = observed.facts.link(bridge).map(|bridge| bridge.index);
+    if let Some(master) = nic.master {
+        if bridge == Some(master) {
+            return Ok(());
+        }
+        let master =
+            observed.facts.link_index(master).map_or("another interface".to_owned(), |m| m.name.to_string());
+        return Err(Refusal::PortOfAnother { name: nic.name.clone(), master });
+    }
+    let why = match nic.kind.as_deref() {
+        _ if nic.loopback => Some("it is the loopback interface"),
+        _ if nic.hardware != ETHERNET => Some("it carries no Ethernet frames"),
+        Some("tun") => Some("it is a tap, the end of a guest or of a VPN"),
+        Some("bridge") => Some("it is a bridge itself"),
+        _ => None,
+    };
+    if let Some(why) = why {
+        return Err(Refusal::Unbridgeable { name: nic.name.clone(), why });
+    }
+    let uncarriable = observed.facts.uncarriable.iter().find(|(name, _)| *name == nic.name);
+    uncarriable.map_or(Ok(()), |(name, why)| {
+        let what = match why {
+            Uncarriable::Multipath => "with several next hops",
+            Uncarriable::NexthopObject => "that uses a nexthop object",
+        };
+        Err(Refusal::Uncarriable { name: name.clone(), what })
+    })
+}
+
+/// The pair's names are free, or the pair is this network's own.
+fn veth(desired: &Desired, observed: &Observed) -> Result<(), Refusal> {
+    let Some(veth) = &desired.network.veth else { return Ok(()) };
+    let mark = observed.network(&desired.network.bridge).and_then(|standing| standing.mark.as_ref());
+    if mark.is_some_and(|mark| mark.veth.as_ref() == Some(veth)) {
+        return Ok(());
+    }
+    let taken = [&veth.outer, &veth.inner].into_iter().find(|name| observed.facts.link(name).is_some());
+    taken.map_or(Ok(()), |name| Err(Refusal::NameTaken(name.clone())))
+}
+
+/// The host's new addresses and their subnets are nobody else's.
+fn addresses(desired: &Desired, observed: &Observed) -> Result<(), Refusal> {
+    let present = observed.addresses(desired.door());
+    let missing = desired.network.addresses.iter().filter(|net| !present.iter().any(|has| has.net == **net));
+    let own = own_devices(desired, observed);
+    let is_foreign = |way: &&Way| !way.devices.iter().any(|device| own.contains(device));
+    for net in missing {
+        let local = observed
+            .facts
+            .matched
+            .iter()
+            .filter(is_foreign)
+            .find(|way| way.kind == LOCAL && way.destination.is_some_and(|to| to.addr() == net.addr()));
+        if let Some(way) = local {
+            return Err(Refusal::AddressTaken { address: net.addr(), owner: device_name(way, observed) });
+        }
+        for way in observed.facts.ways.iter().filter(is_foreign) {
+            if let Some(route) = way.destination.filter(|route| collides(route, net, way)) {
+                return Err(Refusal::SubnetTaken {
+                    subnet: net.trunc(),
+                    route,
+                    device: device_name(way, observed),
+                });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether a route leads where a subnet is. What covers half the world is a default route in all but name.
+pub fn collides(route: &IpNet, subnet: &IpNet, way: &Way) -> bool {
+    let as_default = if route.addr().is_ipv4() { 1 } else { 3 };
+    way.kind == UNICAST
+        && route.prefix_len() > as_default
+        && (route.contains(&subnet.addr()) || subnet.contains(&route.addr()))
+}
+
+/// The interfaces whose routes are the network's own, or go with a network that is about to go.
+fn own_devices(desired: &Desired, observed: &Observed) -> Vec<u32> {
+    let mut names = vec![desired.network.bridge.clone(), desired.door().clone()];
+    for standing in &observed.networks {
+        if standing.is_dead() || standing.bridge == desired.network.bridge {
+            names.push(standing.bridge.clone());
+            let veth = standing.mark.as_ref().and_then(|mark| mark.veth.as_ref());
+            names.extend(veth.map(|veth| veth.inner.clone()));
+        }
+    }
+    names.iter().filter_map(|name| observed.facts.link(name)).map(|link| link.index).collect()
+}
+
+fn device_name(way: &Way, observed: &Observed) -> String {
+    let link = way.devices.first().and_then(|device| observed.facts.link_index(*device));
+    link.map_or_else(|| "another interface".to_owned(), |link| link.name.to_string())
+}
+
+fn is_link_local(net: &IpNet) -> bool {
+    matches!(net, IpNet::V6(v6) if v6.addr().segments().first().is_some_and(|first| first & 0xffc0 == 0xfe80))
+}

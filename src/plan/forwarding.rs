@@ -1,0 +1,74 @@
+//! Forwarding: switched on only where a network needs it, and nowhere for the whole machine where that can be.
+
+use crate::desired::Desired;
+use crate::firewall::Leak;
+use crate::model::link::GROUP;
+use crate::model::{IfName, Mark, Setting, Uplink};
+use crate::observed::Observed;
+
+/// The interfaces by which the network's packets of one family leave and answers come in.
+pub fn uplinks(desired: &Desired, observed: &Observed, v6: bool) -> Vec<IfName> {
+    if !desired.forwards(v6) {
+        return Vec::new();
+    }
+    let mut names: Vec<IfName> = match &desired.network.uplink {
+        Uplink::Named(names) => names.clone(),
+        Uplink::DefaultRoute => {
+            let defaults = observed.facts.ways.iter().filter(|way| way.v6 == v6 && way.destination.is_none());
+            let links = defaults.flat_map(|way| &way.devices).filter_map(|at| observed.facts.link_index(*at));
+            // A network of kvmnet's is nobody's way out.
+            links.filter(|link| link.group != GROUP && !link.loopback).map(|link| link.name.clone()).collect()
+        }
+    };
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+/// What is to be set, in order, so that packets pass between the door and the uplinks.
+pub fn wanted(desired: &Desired, observed: &Observed) -> Vec<(IfName, Setting, u32)> {
+    let mut wanted = Vec::new();
+    let door = desired.door();
+    if desired.forwards(false) {
+        let links = uplinks(desired, observed, false);
+        wanted.extend(links.into_iter().map(|link| (link, Setting::Forwarding, 1)));
+        wanted.push((door.clone(), Setting::Forwarding, 1));
+    }
+    if desired.forwards(true) {
+        let links = uplinks(desired, observed, true);
+        if has_force_forwarding(desired, observed) {
+            wanted.extend(links.into_iter().map(|link| (link, Setting::ForceForwarding, 1)));
+            wanted.push((door.clone(), Setting::ForceForwarding, 1));
+        } else if let Ok(all) = IfName::new("all") {
+            // A host forgets the routes that routers announced as soon as it forwards, unless accept_ra is 2.
+            let heeds =
+                |link: &IfName| observed.value(link, Setting::AcceptRa).is_some_and(|value| value != 0);
+            wanted.extend(links.into_iter().filter(heeds).map(|link| (link, Setting::AcceptRa, 2)));
+            wanted.push((all, Setting::WideForwarding6, 1));
+        }
+    }
+    wanted
+}
+
+/// Linux 6.17 and later forward IPv6 for single interfaces; the tap tells, it is always there.
+fn has_force_forwarding(desired: &Desired, observed: &Observed) -> bool {
+    observed.value(&desired.tap, Setting::ForceForwarding).is_some()
+}
+
+/// The interfaces that forward for kvmnet alone, as the mark says.
+pub fn leaks(desired: &Desired, observed: &Observed, mark: &Mark) -> Vec<Leak> {
+    let is_uplink = |link: &IfName| link != desired.door() && *link != desired.network.bridge;
+    let opened = mark.saved.iter().filter(|saved| is_uplink(&saved.link) && saved.before == 0);
+    opened
+        .filter_map(|saved| {
+            let (link, v6, wide) = match saved.setting {
+                Setting::Forwarding => (Some(saved.link.clone()), false, observed.facts.wide4),
+                Setting::ForceForwarding => (Some(saved.link.clone()), true, observed.facts.wide6),
+                Setting::WideForwarding6 => (None, true, false),
+                _ => return None,
+            };
+            // Once somebody else switches the whole machine on, what goes where is no longer kvmnet's to say.
+            (!wide).then_some(Leak { link, v6 })
+        })
+        .collect()
+}

@@ -1,0 +1,177 @@
+//! What the plan cannot or will not do, found before anything is touched.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use thiserror::Error;
+
+use crate::model::{IfName, Mode};
+
+/// Why there is no plan.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum Refusal {
+    /// The tap is not there.
+    #[error("no interface {0}")]
+    NoTap(IfName),
+    /// The tap's name is another kind of interface's.
+    #[error("{name} is not a tap{}", kind_words(.kind))]
+    NotATap {
+        /// The interface.
+        name: IfName,
+        /// What it is.
+        kind: Option<String>,
+    },
+    /// The bridge's name is another kind of interface's.
+    #[error("{name} is not a bridge{}", kind_words(.kind))]
+    NotABridge {
+        /// The interface.
+        name: IfName,
+        /// What it is.
+        kind: Option<String>,
+    },
+    /// An interface that kvmnet would make is there already, and not kvmnet's.
+    #[error("{0} exists already and is not kvmnet's")]
+    NameTaken(IfName),
+    /// The host has an address on a bridge that shall be isolated.
+    #[error(
+        "the bridge {bridge} was there before and has the address {address}, so it is not isolated from the host"
+    )]
+    BridgeHasAddress {
+        /// The bridge.
+        bridge: IfName,
+        /// Its address.
+        address: IpNet,
+    },
+    /// The bridge is the machine's way out.
+    #[error(
+        "the bridge {bridge} was there before and carries the machine's default route, which mode {mode} would disturb"
+    )]
+    BridgeIsWayOut {
+        /// The bridge.
+        bridge: IfName,
+        /// The mode.
+        mode: Mode,
+    },
+    /// The uplink is not there.
+    #[error("no interface {name}, the uplink of network {network} ({origin})")]
+    NoUplink {
+        /// The interface.
+        name: IfName,
+        /// The network.
+        network: String,
+        /// Where it is set.
+        origin: String,
+    },
+    /// There is no default route to find the uplink by.
+    #[error("no uplink: nothing carries a default route now")]
+    NoDefaultRoute,
+    /// The uplink cannot be a port of a bridge.
+    #[error("{name} cannot be bridged: {why}")]
+    Unbridgeable {
+        /// The interface.
+        name: IfName,
+        /// The reason.
+        why: &'static str,
+    },
+    /// The uplink is a port of another bridge.
+    #[error("{name} is already a port of {master}")]
+    PortOfAnother {
+        /// The interface.
+        name: IfName,
+        /// The other bridge.
+        master: String,
+    },
+    /// The NIC has a route that cannot be carried to the bridge.
+    #[error("{name} has a route {what}, which kvmnet cannot move to a bridge and back")]
+    Uncarriable {
+        /// The NIC.
+        name: IfName,
+        /// What is special about it.
+        what: &'static str,
+    },
+    /// Another interface has the address.
+    #[error("the address {address} belongs to {owner} already")]
+    AddressTaken {
+        /// The address.
+        address: IpAddr,
+        /// The interface.
+        owner: String,
+    },
+    /// The subnet is in use.
+    #[error("the subnet {subnet} collides with the route {route} over {device}")]
+    SubnetTaken {
+        /// The network's subnet.
+        subnet: IpNet,
+        /// The host's route.
+        route: IpNet,
+        /// The interface that it goes over.
+        device: String,
+    },
+    /// An environment variable would change what other guests use.
+    #[error("{variable} would change network {network}, which other guests are using")]
+    OverrideInUse {
+        /// The variable.
+        variable: String,
+        /// The network.
+        network: String,
+    },
+    /// The kernel has no nf_tables.
+    #[error("mode {0} needs nftables, and this kernel has none")]
+    NoNft(Mode),
+    /// The bridge's record would be too long.
+    #[error("the record of what to undo does not fit into the alias of {0}")]
+    MarkTooLong(IfName),
+    /// Another network has the bridge.
+    #[error("the bridge {bridge} belongs to network {owner}, whose guests are using it")]
+    BridgeInUse {
+        /// The bridge.
+        bridge: IfName,
+        /// The network.
+        owner: String,
+    },
+}
+
+fn kind_words(kind: &Option<String>) -> String {
+    kind.as_ref().map_or_else(String::new, |kind| format!(" but a {kind}"))
+}
+
+impl Refusal {
+    /// The way out.
+    pub fn hint(&self) -> Option<String> {
+        Some(match self {
+            Refusal::NoTap(name) => {
+                format!("QEMU makes the tap itself; to try a hook by hand: ip tuntap add {name} mode tap")
+            }
+            Refusal::NotATap { .. } => "give the name of a QEMU tap, as in -nic tap,ifname=vif0.0".to_owned(),
+            Refusal::NotABridge { .. } => "set `bridge` to another name".to_owned(),
+            Refusal::NameTaken(name) => format!("set `veth` to another name, or delete {name} with ip link"),
+            Refusal::BridgeHasAddress { .. } | Refusal::BridgeInUse { .. } => {
+                "set `bridge` to a name that is not in use, and kvmnet makes it".to_owned()
+            }
+            Refusal::BridgeIsWayOut { .. } => {
+                "set `bridge` to a name that is not in use, or mode = \"bridged\" to join that LAN".to_owned()
+            }
+            Refusal::NoUplink { .. } => "`ip -br link` lists the interfaces".to_owned(),
+            Refusal::NoDefaultRoute => "name the interface: uplink = \"eth0\"".to_owned(),
+            Refusal::Unbridgeable { .. } => {
+                "use mode = \"nat\", or mode = \"routed\", which need no bridge over the uplink".to_owned()
+            }
+            Refusal::PortOfAnother { master, .. } => format!("set bridge = \"{master}\" to use that one"),
+            Refusal::Uncarriable { .. } => {
+                "use mode = \"routed\" or \"nat\", or simplify the route".to_owned()
+            }
+            Refusal::AddressTaken { .. } | Refusal::SubnetTaken { .. } => {
+                "set `address` to a subnet that nothing else uses, such as 10.213.77.1/24".to_owned()
+            }
+            Refusal::OverrideInUse { .. } => {
+                "stop those guests first, or choose another network with KVMNET_NETWORK".to_owned()
+            }
+            Refusal::NoNft(_) => {
+                "load it with `modprobe nf_tables`, or build the kernel with CONFIG_NF_TABLES".to_owned()
+            }
+            Refusal::MarkTooLong(_) => {
+                "give the network fewer addresses and uplinks, or a shorter name".to_owned()
+            }
+        })
+    }
+}

@@ -1,0 +1,147 @@
+//! A NIC becomes a port of the bridge, and what it has moves there; or back. One function carries both ways.
+//!
+//! Make before break: all that is new is there and acknowledged before anything old goes. In between, packets
+//! for the NIC's MAC come up on the bridge and are taken, and packets out still leave by the NIC.
+
+use ipnet::IpNet;
+
+use super::Step;
+use crate::model::address::flag;
+use crate::model::route::{PERMANENT, PROTOCOL_KERNEL, UNICAST};
+use crate::model::{Address, IfName, Link, Mark, Neighbour, Route, Setting};
+use crate::observed::Observed;
+
+/// NUD_REACHABLE, NUD_STALE, NUD_DELAY, NUD_PROBE: a neighbour that answered.
+const KNOWN: u16 = 0x02 | 0x04 | 0x08 | 0x10;
+const REACHABLE: u16 = 0x02;
+const STALE: u16 = 0x04;
+/// NTF_ROUTER.
+const ROUTER: u8 = 0x80;
+
+/// What moves, as steps.
+#[derive(Debug, Default)]
+pub struct Baggage {
+    /// Adds it to the new place.
+    pub arrive: Vec<Step>,
+    /// Deletes it from the old.
+    pub leave: Vec<Step>,
+}
+
+/// Makes `nic` a port of `bridge`, which is up, and moves there what the NIC has.
+pub fn take(nic: &Link, bridge: &IfName, observed: &Observed) -> Vec<Step> {
+    let baggage = carry(&nic.name, bridge, &[], observed);
+    let mut steps = vec![Step::SetMaster { port: nic.name.clone(), from: None, to: Some(bridge.clone()) }];
+    if nic.carrier {
+        steps.push(Step::AwaitOperational { link: bridge.clone() });
+    }
+    steps.push(Step::Barrier);
+    steps.extend(baggage.arrive);
+    steps.push(Step::Barrier);
+    steps.extend(baggage.leave);
+    steps
+}
+
+/// Moves back to the NIC what the bridge has, and takes the NIC off. What the bridge had itself stays.
+pub fn give_back(mark: &Mark, bridge: &IfName, observed: &Observed) -> Vec<Step> {
+    let Some(nic) = mark.nic.as_ref().and_then(|nic| observed.facts.link(nic)) else { return Vec::new() };
+    let port_of = nic.master.and_then(|master| observed.facts.link_index(master));
+    if port_of.is_some_and(|master| master.name != *bridge) {
+        return Vec::new();
+    }
+    let baggage = carry(bridge, &nic.name, &mark.own, observed);
+    let mut steps = baggage.arrive;
+    if port_of.is_some() {
+        steps.push(Step::SetMaster { port: nic.name.clone(), from: Some(bridge.clone()), to: None });
+    }
+    steps.push(Step::Barrier);
+    steps.extend(baggage.leave);
+    steps
+}
+
+/// Everything that moves from one interface to another, but for the addresses `staying` and their routes.
+pub fn carry(from: &IfName, to: &IfName, staying: &[IpNet], observed: &Observed) -> Baggage {
+    let mut addresses = observed.addresses(from);
+    addresses.retain(|address| !staying.contains(&address.net));
+    let mut routes: Vec<&Route> =
+        observed.facts.routes.iter().filter(|route| route.device == *from).collect();
+    routes.retain(|route| is_own(route, &addresses) && !belongs_to(route, staying));
+    // A router must be reachable before a route goes by it.
+    routes.sort_by_key(|route| route.gateway.is_some());
+    let neighbours = observed.facts.neighbours.iter().filter(|neighbour| neighbour.device == *from);
+    let mut baggage = Baggage::default();
+    for address in &addresses {
+        arrive_address(&mut baggage.arrive, &relabelled(address, from, to), to);
+    }
+    baggage.arrive.extend(routes.iter().map(|route| Step::AddRoute(route.over(to))));
+    for neighbour in neighbours {
+        if neighbour.state & (KNOWN | PERMANENT) != 0 {
+            baggage.arrive.push(Step::AddNeighbour(known(neighbour, to)));
+        }
+        if neighbour.state & PERMANENT != 0 {
+            baggage.leave.push(Step::DeleteNeighbour(neighbour.clone()));
+        }
+    }
+    baggage.leave.extend(routes.iter().rev().map(|route| Step::DeleteRoute((*route).clone())));
+    // Backwards, so that a secondary address never is promoted.
+    let old = addresses.into_iter().rev();
+    baggage.leave.extend(old.map(|address| Step::DeleteAddress { link: from.clone(), address }));
+    baggage
+}
+
+/// An IPv6 address that was unique on the NIC is so on the bridge: no second detection, and no trace of that.
+fn arrive_address(steps: &mut Vec<Step>, address: &Address, link: &IfName) {
+    let detects = address.net.addr().is_ipv6() && address.flags & flag::NODAD == 0;
+    let mut first = address.clone();
+    if detects {
+        first.flags |= flag::NODAD;
+    }
+    steps.push(Step::AddAddress { link: link.clone(), address: first });
+    if detects {
+        steps.push(Step::ClearNodad { link: link.clone(), address: address.clone() });
+    }
+}
+
+/// A label begins with its interface's name.
+fn relabelled(address: &Address, from: &IfName, to: &IfName) -> Address {
+    let label = address.label.as_ref().map(|label| match label.strip_prefix(from.as_str()) {
+        Some(rest) => format!("{to}{rest}").chars().take(15).collect(),
+        None => label.clone(),
+    });
+    Address { label, ..address.clone() }
+}
+
+fn known(neighbour: &Neighbour, device: &IfName) -> Neighbour {
+    let state = match neighbour.state {
+        state if state & PERMANENT != 0 => PERMANENT,
+        REACHABLE => REACHABLE,
+        _ => STALE,
+    };
+    Neighbour { state, flags: neighbour.flags & ROUTER, ..neighbour.behind(device) }
+}
+
+/// Whether a route was made by somebody, and not by the kernel as part of an address.
+fn is_own(route: &Route, addresses: &[Address]) -> bool {
+    if route.kind != UNICAST {
+        return route.protocol != PROTOCOL_KERNEL && route.kind <= 2;
+    }
+    let is_prefix_of = |address: &Address| {
+        address.has_prefix_route()
+            && route.destination == Some(address.net.trunc())
+            && route.gateway.is_none()
+    };
+    route.protocol != PROTOCOL_KERNEL || !addresses.iter().any(is_prefix_of)
+}
+
+/// Whether a route hangs on one of these addresses.
+fn belongs_to(route: &Route, nets: &[IpNet]) -> bool {
+    let within =
+        |address: Option<std::net::IpAddr>| address.is_some_and(|a| nets.iter().any(|net| net.contains(&a)));
+    within(route.gateway)
+        || within(route.source)
+        || route.destination.is_some_and(|to| nets.contains(&to.trunc()))
+}
+
+/// A NIC that is down passes nothing.
+pub fn wanted(nic: &Link) -> (IfName, Setting, u32) {
+    (nic.name.clone(), Setting::Up, 1)
+}

@@ -1,0 +1,100 @@
+//! Takes a network away: everything that its mark records, in the reverse order of its making.
+
+use super::{Step, takeover};
+use crate::model::{IfName, Mark, Saved, Setting};
+use crate::observed::{Observed, Standing};
+
+/// The steps that take `standing` away. `others` are the marks of the networks that stay.
+pub fn network(standing: &Standing, others: &[&Mark], observed: &Observed) -> Vec<Step> {
+    let mut steps = Vec::new();
+    if let Some(mark) = &standing.mark {
+        match &standing.link {
+            Some(link) => {
+                steps.extend(takeover::give_back(mark, &standing.bridge, observed));
+                steps.extend(settings(mark.saved.iter(), others, observed));
+                steps.extend(pair(mark, observed));
+                steps.extend(bridge(mark, &standing.bridge, &link.alias, observed));
+            }
+            None => {
+                steps.extend(settings(mark.saved.iter(), others, observed));
+                steps.extend(pair(mark, observed));
+            }
+        }
+    }
+    let tables = standing.tables.iter();
+    steps.extend(tables.map(|table| Step::DeleteTable { family: table.family, name: table.name.clone() }));
+    steps
+}
+
+/// Puts back what was changed, last change first, unless another network needs it still.
+pub fn settings<'a>(
+    saved: impl DoubleEndedIterator<Item = &'a Saved>,
+    others: &[&Mark],
+    observed: &Observed,
+) -> Vec<Step> {
+    let is_free =
+        |saved: &&Saved| !others.iter().any(|mark| mark.saved(&saved.link, saved.setting).is_some());
+    saved.rev().filter(is_free).filter_map(|saved| setting(saved, observed)).collect()
+}
+
+fn setting(saved: &Saved, observed: &Observed) -> Option<Step> {
+    let now = observed.value(&saved.link, saved.setting)?;
+    let wide = match saved.setting {
+        Setting::Forwarding => observed.facts.wide4,
+        Setting::ForceForwarding => observed.facts.wide6,
+        _ => saved.wide,
+    };
+    let changed = now != saved.before && wide == saved.wide;
+    changed.then(|| Step::Set {
+        link: saved.link.clone(),
+        setting: saved.setting,
+        from: now,
+        to: saved.before,
+    })
+}
+
+/// The pair goes with either of its ends.
+pub fn pair(mark: &Mark, observed: &Observed) -> Option<Step> {
+    let veth = mark.veth.as_ref()?;
+    observed.facts.link(&veth.inner).map(|link| Step::DeleteLink { name: link.name.clone() })
+}
+
+/// A bridge that kvmnet made goes; one that it found is given back.
+fn bridge(mark: &Mark, bridge: &IfName, alias: &str, observed: &Observed) -> Vec<Step> {
+    if mark.made {
+        return vec![Step::DeleteLink { name: bridge.clone() }];
+    }
+    let given =
+        observed.addresses(bridge).into_iter().rev().filter(|address| mark.addresses.contains(&address.net));
+    let mut steps: Vec<Step> =
+        given.map(|address| Step::DeleteAddress { link: bridge.clone(), address }).collect();
+    let mac = observed.facts.link(bridge).and_then(|link| link.mac);
+    if let (Some(now), Some(before)) = (mac, mark.mac) {
+        if now != before {
+            steps.push(Step::SetMac { link: bridge.clone(), from: now, to: before });
+        }
+    }
+    steps.push(Step::Barrier);
+    steps.push(Step::SetAlias { link: bridge.clone(), from: alias.to_owned(), to: mark.alias.clone() });
+    steps
+}
+
+/// Takes away every network that nothing keeps, except `staying`.
+pub fn dead_networks(staying: Option<&IfName>, observed: &Observed) -> Vec<Step> {
+    let mut marks: Vec<(&IfName, &Mark)> = observed
+        .networks
+        .iter()
+        .filter_map(|standing| Some((&standing.bridge, standing.mark.as_ref()?)))
+        .collect();
+    let mut steps = Vec::new();
+    for standing in observed.networks.iter().filter(|standing| standing.is_dead()) {
+        if staying == Some(&standing.bridge) {
+            continue;
+        }
+        // One that is taken away no longer needs what another one opened, too.
+        marks.retain(|(bridge, _)| **bridge != standing.bridge);
+        let others: Vec<&Mark> = marks.iter().map(|(_, mark)| *mark).collect();
+        steps.extend(network(standing, &others, observed));
+    }
+    steps
+}

@@ -1,0 +1,72 @@
+//! One run from end to end: config → desired → observed → plan → apply, under the lock.
+
+use crate::apply::{Kernel, apply};
+use crate::config::{self, Environment};
+use crate::desired::Desired;
+use crate::error::Error;
+use crate::lock::Lock;
+use crate::model::IfName;
+use crate::observed::Observed;
+use crate::plan::{self, Step};
+use crate::signals::Hold;
+
+/// What a run did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Done {
+    /// One line for the log.
+    pub summary: String,
+    /// The steps, in order.
+    pub steps: Vec<Step>,
+}
+
+/// Attaches `tap` to its network. `hook_network` is the NAME of a hook called `qemu-ifup-NAME`.
+pub fn up(tap: &IfName, hook_network: Option<&str>) -> Result<Done, Error> {
+    if !nix::unistd::geteuid().is_root() {
+        return Err(Error::NotRoot);
+    }
+    let network = config::load(&Environment::of_process(), hook_network, tap)?;
+    let desired = Desired::new(tap.clone(), network);
+    let _hold = Hold::begin();
+    let _lock = Lock::take()?;
+    let mut kernel = Kernel::open()?;
+    let Kernel { rtnl, nft } = &mut kernel;
+    let observed = Observed::for_up(nft.as_mut(), rtnl, &desired).map_err(Error::system("ask the kernel"))?;
+    let steps = plan::up(&desired, &observed)?;
+    apply(&mut kernel, &observed.facts, &steps, &mut |_| {})?;
+    let network = &desired.network;
+    let summary = format!(
+        "{tap} is up on {} (network {}, {}), {}",
+        network.bridge,
+        network.name,
+        network.mode,
+        changes(&steps)
+    );
+    Ok(Done { summary, steps })
+}
+
+/// Takes `tap` off its network, and the network away when it was the last. Needs no configuration.
+///
+/// Without rights nothing is touched, and that is no error: QEMU with `-runas` calls its hook that way, and
+/// the next run sweeps.
+pub fn down(tap: &IfName) -> Result<Done, Error> {
+    if !nix::unistd::geteuid().is_root() {
+        let summary = format!("{tap} is left as it is: no rights (-runas?); the next run sweeps");
+        return Ok(Done { summary, steps: Vec::new() });
+    }
+    let _hold = Hold::begin();
+    let _lock = Lock::take()?;
+    let mut kernel = Kernel::open()?;
+    let Kernel { rtnl, nft } = &mut kernel;
+    let observed = Observed::for_down(nft.as_mut(), rtnl, tap).map_err(Error::system("ask the kernel"))?;
+    let steps = plan::down(tap, &observed)?;
+    apply(&mut kernel, &observed.facts, &steps, &mut |_| {})?;
+    Ok(Done { summary: format!("{tap} is down, {}", changes(&steps)), steps })
+}
+
+fn changes(steps: &[Step]) -> String {
+    match steps.iter().filter(|step| **step != Step::Barrier).count() {
+        0 => "nothing to do".to_owned(),
+        1 => "1 change".to_owned(),
+        count => format!("{count} changes"),
+    }
+}
