@@ -6,10 +6,12 @@
 //! dump of the (few) nftables tables; a dump of ports or routes is made only where the plan can depend on it.
 
 use std::io;
-use std::net::IpAddr;
+
+use ipnet::IpNet;
 
 use crate::desired::Desired;
 use crate::firewall;
+use crate::model::route::LOCAL;
 use crate::model::ruleset::{Family, TABLE_PREFIX, table_name};
 use crate::model::{Address, IfName, Link, Mark, Mode, Network, Setting, TapMark, Uplink};
 use crate::netlink::nft::{Found, Nft};
@@ -75,13 +77,15 @@ impl Observed {
                 .filter(|v6| desired.forwards(*v6))
                 .map(|v6| Question::WideForwarding { v6 }),
         );
-        questions.extend(observed.bridges());
+        questions.extend(
+            observed.bridges().filter(|question| *question != Question::Link(network.bridge.clone())),
+        );
         rtnl.ask(&questions, &mut observed.facts)?;
         observed.match_links(&network.bridge);
         observed.ask_about_door(rtnl, desired)?;
         observed.ask_about_uplinks(rtnl, network)?;
-        let asked = Some(&network.bridge).filter(|_| network.has_overrides());
-        observed.ask_about_guests(rtnl, Some(&desired.tap), asked)?;
+        let exactly = |bridge: &IfName| network.has_overrides() && *bridge == network.bridge;
+        observed.ask_about_guests(rtnl, &desired.tap, exactly)?;
         observed.ask_about_undo(rtnl, Some(network))?;
         Ok(observed)
     }
@@ -112,7 +116,9 @@ impl Observed {
         observed.networks.retain(|standing| standing.mark.is_some() || !standing.tables.is_empty());
         let bridge =
             master.and_then(|master| observed.facts.link_index(master)).map(|link| link.name.clone());
-        observed.ask_about_guests(rtnl, Some(tap), bridge.as_ref())?;
+        // A tap that is on no bridge may have been on any.
+        let exactly = |name: &IfName| bridge.as_ref().is_none_or(|bridge| bridge == name);
+        observed.ask_about_guests(rtnl, tap, exactly)?;
         observed.ask_about_undo(rtnl, None)?;
         Ok(observed)
     }
@@ -160,29 +166,45 @@ impl Observed {
 
     /// The addresses of the door; where one is missing, what it could collide with.
     fn ask_about_door(&mut self, rtnl: &mut Rtnl, desired: &Desired) -> io::Result<()> {
-        let door = self.facts.link(desired.door()).map(|link| link.index);
-        if let Some(index) = door {
-            rtnl.ask(&[Question::Addresses(index)], &mut self.facts)?;
+        let network = &desired.network;
+        let standing = self.network(&network.bridge);
+        let adopts = standing.is_some_and(|standing| standing.link.is_some() && standing.mark.is_none());
+        let settled =
+            standing.and_then(|s| s.mark.as_ref()).is_some_and(|mark| mark.digest == network.digest());
+        if let Some(door) = self.facts.link(desired.door()).map(|link| link.index) {
+            if !(settled && self.has_local_routes(network, door)) {
+                rtnl.ask(&[Question::Addresses(door)], &mut self.facts)?;
+            }
         }
-        let present = door.map(|index| self.facts.addresses_of(index)).unwrap_or_default();
-        let missing: Vec<IpAddr> = desired.network.addresses.iter().map(|net| net.addr()).collect();
-        let missing: Vec<_> = missing
-            .into_iter()
-            .filter(|wanted| !present.iter().any(|has| has.net.addr() == *wanted))
-            .collect();
-        let adopts =
-            self.network(&desired.network.bridge).is_some_and(|s| s.link.is_some() && s.mark.is_none());
-        let mut questions: Vec<_> = missing.iter().copied().map(Question::RouteTo).collect();
+        let present = self.addresses(desired.door());
+        let is_missing = |net: &&IpNet| !present.iter().any(|has| has.net == **net);
+        let missing: Vec<&IpNet> = network.addresses.iter().filter(is_missing).collect();
+        let mut questions = Vec::new();
         for v6 in [false, true] {
-            let collides = missing.iter().any(|address| address.is_ipv6() == v6);
-            let carries = desired.network.uplink == Uplink::DefaultRoute
-                && (desired.forwards(v6) || desired.network.mode == Mode::Bridged);
+            let collides = missing.iter().any(|net| net.addr().is_ipv6() == v6);
+            let carries = network.uplink == Uplink::DefaultRoute
+                && (desired.forwards(v6) || network.mode == Mode::Bridged);
             if collides || carries || adopts {
                 questions.push(Question::Ways { v6 });
             }
         }
         rtnl.ask(&questions, &mut self.facts)?;
-        self.ask_about_owners(rtnl, &desired.network)
+        self.ask_about_owners(rtnl, network)
+    }
+
+    /// Whether the host's addresses are on the door, as the routes of the table `local` say: a get for each
+    /// instead of a dump. They are then among the facts.
+    fn has_local_routes(&mut self, network: &Network, door: u32) -> bool {
+        let is_there = |net: &IpNet| {
+            let is_host =
+                |way: &Way| way.destination.is_some_and(|to| to.addr() == net.addr()) && way.kind == LOCAL;
+            self.facts.matched.iter().any(|way| is_host(way) && way.devices == [door])
+        };
+        if !network.addresses.iter().all(is_there) {
+            return false;
+        }
+        self.facts.addresses.extend(network.addresses.iter().map(|net| (door, Address::plain(*net))));
+        true
     }
 
     /// Who has what the new addresses collide with.
@@ -248,21 +270,21 @@ impl Observed {
         rtnl.ask(&questions, &mut self.facts)
     }
 
-    /// Which networks still have guests, apart from `leaving`. `asked` is one that must be known exactly.
+    /// Which networks still have guests, apart from `tap`. Those that must be known exactly cost a dump.
     fn ask_about_guests(
         &mut self,
         rtnl: &mut Rtnl,
-        leaving: Option<&IfName>,
-        asked: Option<&IfName>,
+        tap: &IfName,
+        exactly: impl Fn(&IfName) -> bool,
     ) -> io::Result<()> {
         for at in 0..self.networks.len() {
             let Some(standing) = self.networks.get(at) else { continue };
             let (Some(link), Some(mark)) = (&standing.link, &standing.mark) else { continue };
-            let is_asked = asked == Some(&standing.bridge);
             // Without a port that has carrier a bridge has none. A pair's end, a NIC and foreign ports have it.
             let has_other_ports = mark.veth.is_some() || mark.nic.is_some() || !mark.made;
             let occupied = link.carrier
-                && (!(is_asked || has_other_ports) || has_guests(rtnl, link.index, mark, leaving)?);
+                && (!(has_other_ports || exactly(&standing.bridge))
+                    || has_guests(rtnl, link.index, mark, tap)?);
             if let Some(standing) = self.networks.get_mut(at) {
                 standing.occupied = occupied;
             }
@@ -334,8 +356,8 @@ fn has_uplink(mode: Mode) -> bool {
     mode.forwards() || mode == Mode::Bridged
 }
 
-/// Whether a bridge has a port that is not kvmnet's own and is alive, apart from `leaving`.
-fn has_guests(rtnl: &mut Rtnl, bridge: u32, mark: &Mark, leaving: Option<&IfName>) -> io::Result<bool> {
+/// Whether a bridge has a port that is not kvmnet's own and is alive, apart from `apart`.
+fn has_guests(rtnl: &mut Rtnl, bridge: u32, mark: &Mark, apart: &IfName) -> io::Result<bool> {
     let mut ports = Facts::default();
     rtnl.ask(&[Question::Ports(bridge)], &mut ports)?;
     let is_own = |name: &IfName| {
@@ -348,6 +370,6 @@ fn has_guests(rtnl: &mut Rtnl, bridge: u32, mark: &Mark, leaving: Option<&IfName
             // Somebody put it on the bridge that kvmnet made, or it was there before.
             (false, made) => made,
         };
-        counts && port.master == Some(bridge) && leaving != Some(&port.name) && !is_own(&port.name)
+        counts && port.master == Some(bridge) && port.name != *apart && !is_own(&port.name)
     }))
 }

@@ -46,6 +46,8 @@ pub const ONLINK: u32 = 4;
 pub const PROTOCOL_KERNEL: u8 = 2;
 /// RTN_UNICAST.
 pub const UNICAST: u8 = 1;
+/// RTN_LOCAL: an address of the host itself.
+pub const LOCAL: u8 = 2;
 
 /// As the arguments of `ip route add`.
 impl fmt::Display for Route {

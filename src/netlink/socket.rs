@@ -1,7 +1,6 @@
 //! One netlink socket: several requests in one send, and their replies.
 
 use std::io;
-use std::ops::ControlFlow;
 
 use neli::consts::socket::{Msg, NlFamily};
 use neli::socket::NlSocket;
@@ -56,6 +55,9 @@ impl std::fmt::Display for KernelError {
 /// What the kernel said to each request, in order: None is success.
 pub type Outcome = Vec<Option<KernelError>>;
 
+/// Gets each reply: the number of the request and the body, without the header.
+pub type OnReply<'a> = &'a mut dyn FnMut(usize, &[u8]);
+
 /// A netlink socket.
 pub struct Socket {
     inner: NlSocket,
@@ -99,15 +101,10 @@ impl Socket {
     ///
     /// A request is over with its reply (a get), its error or acknowledgement, or the end of its dump; one
     /// without NLM_F_ACK that asks for nothing is silent on success, and over with those behind it, so the
-    /// last must ask for something. `on_reply` gets the number of the request, the type and the body
-    /// (without the header) of each reply, and may end a dump early; the socket is then of no further use.
+    /// last must ask for something.
     ///
     /// All replies but a dump's are queued before the send returns (`netlink_rcv_skb`), so nothing waits.
-    pub fn exchange(
-        &mut self,
-        requests: &mut [Message],
-        on_reply: &mut dyn FnMut(usize, u16, &[u8]) -> ControlFlow<()>,
-    ) -> io::Result<Outcome> {
+    pub fn exchange(&mut self, requests: &mut [Message], on_reply: OnReply) -> io::Result<Outcome> {
         let first = self.sequence.wrapping_add(1);
         let mut bytes = Vec::with_capacity(requests.iter().map(|request| request.bytes().len()).sum());
         for request in requests.iter_mut() {
@@ -126,9 +123,7 @@ impl Socket {
             };
             let part =
                 self.buffer.get(..length).ok_or_else(|| io::Error::from_raw_os_error(libc::EMSGSIZE))?;
-            if answers.read(part, on_reply).is_break() {
-                break;
-            }
+            answers.read(part, on_reply);
         }
         Ok(answers.outcome)
     }
@@ -158,11 +153,7 @@ impl Answers {
     }
 
     /// Reads the messages of one datagram.
-    fn read(
-        &mut self,
-        mut part: &[u8],
-        on_reply: &mut dyn FnMut(usize, u16, &[u8]) -> ControlFlow<()>,
-    ) -> ControlFlow<()> {
+    fn read(&mut self, mut part: &[u8], on_reply: OnReply) {
         while let (Some(length), Some(kind), Some(flags), Some(sequence)) =
             (u32_at(part, 0), u16_at(part, 4), u16_at(part, 6), u32_at(part, 8))
         {
@@ -177,14 +168,13 @@ impl Answers {
                 NLMSG_ERROR => self.close(number, error(body, flags)),
                 NLMSG_DONE => self.close(number, done(body)),
                 _ => {
-                    on_reply(number, kind, body)?;
+                    on_reply(number, body);
                     if flags & NLM_F_MULTI == 0 {
                         self.close(number, None);
                     }
                 }
             }
         }
-        ControlFlow::Continue(())
     }
 
     fn close(&mut self, number: usize, error: Option<KernelError>) {

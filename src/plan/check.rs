@@ -5,13 +5,10 @@ use ipnet::IpNet;
 use super::Refusal;
 use crate::desired::Desired;
 use crate::model::link::ETHERNET;
-use crate::model::route::UNICAST;
+use crate::model::route::{LOCAL, UNICAST};
 use crate::model::{IfName, Key, Link, Mode, Network, Origin, Uplink};
 use crate::netlink::route::{Uncarriable, Way};
 use crate::observed::{Observed, Standing};
-
-/// RTN_LOCAL: an address of the host itself.
-const LOCAL: u8 = 2;
 
 /// Checks everything.
 pub fn check(desired: &Desired, observed: &Observed) -> Result<(), Refusal> {

@@ -7,7 +7,7 @@ use ipnet::IpNet;
 
 use super::Step;
 use crate::model::address::flag;
-use crate::model::route::{PERMANENT, PROTOCOL_KERNEL, UNICAST};
+use crate::model::route::{LOCAL, PERMANENT, PROTOCOL_KERNEL, UNICAST};
 use crate::model::{Address, IfName, Link, Mark, Neighbour, Route, Setting};
 use crate::observed::Observed;
 
@@ -122,7 +122,7 @@ fn known(neighbour: &Neighbour, device: &IfName) -> Neighbour {
 /// Whether a route was made by somebody, and not by the kernel as part of an address.
 fn is_own(route: &Route, addresses: &[Address]) -> bool {
     if route.kind != UNICAST {
-        return route.protocol != PROTOCOL_KERNEL && route.kind <= 2;
+        return route.protocol != PROTOCOL_KERNEL && route.kind <= LOCAL;
     }
     let is_prefix_of = |address: &Address| {
         address.has_prefix_route()

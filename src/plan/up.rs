@@ -18,6 +18,7 @@ pub fn up(desired: &Desired, observed: &Observed) -> Result<Vec<Step>, Refusal> 
     let mut up = Up::new(desired, observed);
     up.bridge();
     up.pair();
+    up.router_advertisements();
     up.forwarding();
     up.addresses();
     up.nic();
@@ -141,6 +142,25 @@ impl<'a> Up<'a> {
         }
         let step = self.want(bridge, Setting::Up, 1);
         self.open.extend(step);
+    }
+
+    /// A guest must not become the host's router by announcing itself (RFC 4861, router advertisements).
+    /// In bridged mode the LAN's routers may; a bridge of another mode before gets what a new interface has.
+    fn router_advertisements(&mut self) {
+        let door = self.desired.door();
+        let new = self.observed.value(&self.desired.tap, Setting::AcceptRa);
+        let now = self.observed.value(door, Setting::AcceptRa);
+        let wanted = match self.desired.network.mode {
+            Mode::Isolated => None,
+            Mode::Bridged => new.filter(|_| now == Some(0)),
+            _ => Some(0),
+        };
+        if let (Some(to), Some(_), true) =
+            (wanted, new, self.mark.made || self.desired.network.veth.is_some())
+        {
+            let step = self.want(door, Setting::AcceptRa, to);
+            self.open.extend(step);
+        }
     }
 
     /// The second lock, should the table be gone or the bridge have another name: no ARP answer, nothing

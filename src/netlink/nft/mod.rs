@@ -5,7 +5,6 @@ mod expr;
 mod table;
 
 use std::io;
-use std::ops::ControlFlow;
 
 use neli::consts::socket::NlFamily;
 
@@ -55,14 +54,12 @@ impl Nft {
         messages.extend(wanted.iter().map(|(family, table, chain)| table::get_chain(*family, table, chain)));
         let mut tables: Vec<Found> = Vec::new();
         let mut chains = Vec::new();
-        let outcome = self.0.exchange(&mut messages, &mut |number, _, reply| {
-            match number.checked_sub(1).and_then(|chain| wanted.get(chain)) {
-                None => tables.extend(table::parse(reply)),
-                Some((family, table, chain)) => {
-                    chains.push((*family, *table, *chain, table::parse_use(reply)))
-                }
-            }
-            ControlFlow::Continue(())
+        let outcome = self.0.exchange(&mut messages, &mut |number, reply| match number
+            .checked_sub(1)
+            .and_then(|chain| wanted.get(chain))
+        {
+            None => tables.extend(table::parse(reply)),
+            Some((family, table, chain)) => chains.push((*family, *table, *chain, table::parse_use(reply))),
         })?;
         if let Some(Some(error)) = outcome.first() {
             return Err(io::Error::from_raw_os_error(error.errno));
@@ -98,7 +95,7 @@ impl Nft {
             last.add_flags(super::socket::ACK);
         }
         messages.push(table::end());
-        let outcome = self.0.exchange(&mut messages, &mut |_, _, _| ControlFlow::Continue(()))?;
+        let outcome = self.0.exchange(&mut messages, &mut |_, _| {})?;
         let mut refusals = outcome.into_iter().enumerate().filter_map(|(at, error)| Some((at, error?)));
         Ok(refusals
             .next()

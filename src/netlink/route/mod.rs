@@ -8,7 +8,6 @@ pub mod netconf;
 pub mod route;
 
 use std::io;
-use std::ops::ControlFlow;
 
 use neli::consts::socket::NlFamily;
 use nix::poll::PollTimeout;
@@ -184,11 +183,10 @@ impl Rtnl {
         round.extend(dumps.next());
         while !round.is_empty() {
             let mut messages: Vec<Message> = round.iter().map(|question| question.message()).collect();
-            self.0.exchange(&mut messages, &mut |number, _, reply| {
+            self.0.exchange(&mut messages, &mut |number, reply| {
                 if let Some(question) = round.get(number) {
                     facts.read(question, reply);
                 }
-                ControlFlow::Continue(())
             })?;
             round = dumps.next().into_iter().collect();
         }
@@ -200,7 +198,7 @@ impl Rtnl {
         if let Some(last) = changes.last_mut() {
             last.add_flags(super::socket::ACK);
         }
-        self.0.exchange(&mut changes, &mut |_, _, _| ControlFlow::Continue(()))
+        self.0.exchange(&mut changes, &mut |_, _| {})
     }
 
     /// Opens a socket that hears when interfaces change.
