@@ -71,6 +71,7 @@ impl Observed {
             questions
                 .extend(uplinks.iter().filter(|_| has_uplink(network.mode)).cloned().map(Question::Link));
         }
+        questions.extend(network.addresses.iter().map(|net| Question::RouteTo(net.addr())));
         questions.extend(
             [false, true]
                 .into_iter()
