@@ -14,11 +14,12 @@ use nix::errno::Errno;
 use nix::poll::PollTimeout;
 
 use crate::error::Error;
+use crate::model::Facts;
 use crate::model::{IfName, Setting};
 use crate::netlink::KernelError;
 use crate::netlink::message::Message;
 use crate::netlink::nft::{Change, Nft};
-use crate::netlink::route::{Facts, Question, Rtnl, address, link, neighbour, route};
+use crate::netlink::route::{Question, Rtnl, address, link, neighbour, route};
 use crate::plan::Step;
 
 /// How long a bridge may take until it passes packets; it takes some 50 µs.

@@ -1,6 +1,7 @@
 //! What a network is made of: plain data, compared with `==`. No I/O, no netlink.
 
 pub mod address;
+pub mod facts;
 mod ifname;
 pub mod link;
 pub mod mark;
@@ -11,6 +12,7 @@ mod setting;
 mod tap_mark;
 
 pub use address::Address;
+pub use facts::Facts;
 pub use ifname::{BadName, IfName};
 pub use link::{AddrGen, Link, Mac};
 pub use mark::{Mark, Saved};

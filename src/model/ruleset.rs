@@ -113,6 +113,21 @@ pub struct Table {
     pub chains: Vec<Chain>,
 }
 
+/// A table of kvmnet's that the kernel has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// Its family.
+    pub family: Family,
+    /// Its name.
+    pub name: String,
+    /// Its note, empty where somebody wrote the table again without it.
+    pub note: String,
+    /// How many objects it holds: chains, sets, …
+    pub objects: u32,
+    /// The chains that were asked for: the name and the number of rules.
+    pub chains: Vec<(String, u32)>,
+}
+
 /// The name of a bridge's tables.
 pub fn table_name(bridge: &IfName) -> String {
     format!("{TABLE_PREFIX}{bridge}")

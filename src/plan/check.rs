@@ -4,10 +4,10 @@ use ipnet::IpNet;
 
 use super::Refusal;
 use crate::desired::Desired;
+use crate::model::facts::{Uncarriable, Way};
 use crate::model::link::ETHERNET;
 use crate::model::route::{LOCAL, UNICAST};
 use crate::model::{IfName, Key, Link, Mode, Network, Origin, Uplink};
-use crate::netlink::route::{Uncarriable, Way};
 use crate::observed::{Observed, Standing};
 
 /// Checks everything.

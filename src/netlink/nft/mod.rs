@@ -9,22 +9,7 @@ use std::io;
 use neli::consts::socket::NlFamily;
 
 use super::socket::{KernelError, Socket};
-use crate::model::ruleset::{Family, Table};
-
-/// A table of kvmnet's that the kernel has.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Found {
-    /// Its family.
-    pub family: Family,
-    /// Its name.
-    pub name: String,
-    /// Its note, empty where somebody wrote the table again without it.
-    pub note: String,
-    /// How many objects it holds: chains, sets, …
-    pub objects: u32,
-    /// The chains that were asked for: the name and the number of rules.
-    pub chains: Vec<(String, u32)>,
-}
+use crate::model::ruleset::{Family, Found, Table};
 
 /// A change of the ruleset.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,10 +1,9 @@
 //! Tables and chains: NFT_MSG_NEWTABLE, NEWCHAIN, NEWRULE, DELTABLE, GETTABLE, GETCHAIN
 //! (`net/netfilter/nf_tables_api.c`).
 
-use super::Found;
 use super::attr::*;
 use super::expr;
-use crate::model::ruleset::{Chain, Family, Hook, TABLE_PREFIX, Table};
+use crate::model::ruleset::{Chain, Family, Found, Hook, TABLE_PREFIX, Table};
 use crate::netlink::message::{Message, attributes, be32, find, text};
 use crate::netlink::socket::{CREATE, DUMP, EXCL, REQUEST};
 

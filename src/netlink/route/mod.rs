@@ -14,8 +14,7 @@ use nix::poll::PollTimeout;
 
 use super::message::Message;
 use super::socket::{Outcome, Socket};
-use crate::model::{Address, IfName, Link, Neighbour, Route};
-pub use route::{Uncarriable, Way};
+use crate::model::{Facts, IfName, Link};
 
 /// RTNLGRP_LINK: what happens to interfaces.
 const LINK_EVENTS: u32 = 1;
@@ -63,76 +62,6 @@ pub enum Question {
         /// Its name.
         name: IfName,
     },
-}
-
-/// What the kernel said.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Facts {
-    /// The interfaces that were asked for and are there.
-    pub links: Vec<Link>,
-    /// `net.ipv4.ip_forward`
-    pub wide4: bool,
-    /// `net.ipv6.conf.all.forwarding`
-    pub wide6: bool,
-    /// Addresses, each with the number of its interface.
-    pub addresses: Vec<(u32, Address)>,
-    /// Unicast routes of all tables.
-    pub ways: Vec<Way>,
-    /// The routes that single addresses match, those of the table `local` included.
-    pub matched: Vec<Way>,
-    /// Routes to carry.
-    pub routes: Vec<Route>,
-    /// Routes that cannot be carried, with the interface.
-    pub uncarriable: Vec<(IfName, Uncarriable)>,
-    /// Neighbours to carry.
-    pub neighbours: Vec<Neighbour>,
-}
-
-impl Facts {
-    /// The interface of this name.
-    pub fn link(&self, name: &IfName) -> Option<&Link> {
-        self.links.iter().find(|link| link.name == *name)
-    }
-
-    /// The interface of this number.
-    pub fn link_index(&self, index: u32) -> Option<&Link> {
-        self.links.iter().find(|link| link.index == index)
-    }
-
-    /// The addresses of an interface.
-    pub fn addresses_of(&self, index: u32) -> Vec<Address> {
-        self.addresses.iter().filter(|(of, _)| *of == index).map(|(_, address)| address.clone()).collect()
-    }
-
-    fn add_link(&mut self, link: Link) {
-        self.links.retain(|known| known.index != link.index);
-        self.links.push(link);
-    }
-
-    fn read(&mut self, question: &Question, reply: &[u8]) {
-        match question {
-            Question::Link(_) | Question::LinkIndex(_) | Question::Ports(_) | Question::Bridges => {
-                if let Some(link) = link::parse(reply) {
-                    self.add_link(link);
-                }
-            }
-            Question::WideForwarding { v6: false } => self.wide4 = netconf::forwarding(reply),
-            Question::WideForwarding { v6: true } => self.wide6 = netconf::forwarding(reply),
-            Question::RouteTo(_) => self.matched.extend(route::parse_way(reply)),
-            Question::Addresses(index) => {
-                self.addresses.extend(address::parse(reply, *index).map(|address| (*index, address)));
-            }
-            Question::Ways { .. } => self.ways.extend(route::parse_way(reply)),
-            Question::Routes { name, .. } => match route::parse(reply, name) {
-                Some(Ok(route)) => self.routes.push(route),
-                Some(Err(why)) => self.uncarriable.push((name.clone(), why)),
-                None => {}
-            },
-            Question::Neighbours { device, name, .. } => {
-                self.neighbours.extend(neighbour::parse(reply, *device, name));
-            }
-        }
-    }
 }
 
 impl Question {
@@ -185,7 +114,7 @@ impl Rtnl {
             let mut messages: Vec<Message> = round.iter().map(|question| question.message()).collect();
             self.0.exchange(&mut messages, &mut |number, reply| {
                 if let Some(question) = round.get(number) {
-                    facts.read(question, reply);
+                    read(facts, question, reply);
                 }
             })?;
             round = dumps.next().into_iter().collect();
@@ -219,6 +148,32 @@ impl Rtnl {
                     }
                 }
             }
+        }
+    }
+}
+
+/// Adds what a reply says.
+fn read(facts: &mut Facts, question: &Question, reply: &[u8]) {
+    match question {
+        Question::Link(_) | Question::LinkIndex(_) | Question::Ports(_) | Question::Bridges => {
+            if let Some(link) = link::parse(reply) {
+                facts.add_link(link);
+            }
+        }
+        Question::WideForwarding { v6: false } => facts.wide4 = netconf::forwarding(reply),
+        Question::WideForwarding { v6: true } => facts.wide6 = netconf::forwarding(reply),
+        Question::RouteTo(_) => facts.matched.extend(route::parse_way(reply)),
+        Question::Addresses(index) => {
+            facts.addresses.extend(address::parse(reply, *index).map(|address| (*index, address)));
+        }
+        Question::Ways { .. } => facts.ways.extend(route::parse_way(reply)),
+        Question::Routes { name, .. } => match route::parse(reply, name) {
+            Some(Ok(route)) => facts.routes.push(route),
+            Some(Err(why)) => facts.uncarriable.push((name.clone(), why)),
+            None => {}
+        },
+        Question::Neighbours { device, name, .. } => {
+            facts.neighbours.extend(neighbour::parse(reply, *device, name));
         }
     }
 }

@@ -7,6 +7,7 @@ use neli::consts::rtnl::{Rta, Rtm};
 use nix::libc;
 
 use super::address::family;
+use crate::model::facts::{Uncarriable, Way};
 use crate::model::route::{ONLINK, UNICAST};
 use crate::model::{IfName, Route};
 use crate::netlink::message::{Message, attributes, find, ip, u16_at, u32_at};
@@ -17,21 +18,6 @@ const BODY: usize = 12;
 /// RTM_F_FIB_MATCH: a get answers with the route and not with what it comes to.
 const FIB_MATCH: u32 = 0x2000;
 const RTA_NH_ID: u16 = 30;
-
-/// What a dump of routes says about one, enough to find default routes and collisions.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Way {
-    /// Where to; None for a default route.
-    pub destination: Option<IpNet>,
-    /// Whether it is IPv6.
-    pub v6: bool,
-    /// The table it is in.
-    pub table: u32,
-    /// Its type (RTN_*).
-    pub kind: u8,
-    /// The interfaces that it goes over.
-    pub devices: Vec<u32>,
-}
 
 fn body(family: u8, prefix: u8, kind: u8, flags: u32) -> [u8; BODY] {
     let [a, b, c, d] = flags.to_ne_bytes();
@@ -102,7 +88,7 @@ fn request(mut message: Message, route: &Route, device: u32) -> Message {
 /// RTA_EXPIRES, RTA_PREF; neli has them for glibc only.
 const RTA_EXPIRES: u16 = 23;
 
-/// Reads a route for [`Way`].
+/// Reads a route for a [`Way`].
 pub fn parse_way(reply: &[u8]) -> Option<Way> {
     let attrs = reply.get(BODY..)?;
     let [family, prefix, ..] = *reply else { return None };
@@ -134,15 +120,6 @@ fn hop_devices(mut hops: &[u8]) -> Vec<u32> {
         hops = rest;
     }
     devices
-}
-
-/// Why a route cannot be carried to another interface.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Uncarriable {
-    /// It has several next hops.
-    Multipath,
-    /// It uses a nexthop object (`ip nexthop`), which names its interface itself.
-    NexthopObject,
 }
 
 /// Reads a route over `device`.

@@ -1,0 +1,75 @@
+//! What the kernel said of interfaces, addresses and routes: as much as was asked.
+
+use ipnet::IpNet;
+
+use super::{Address, IfName, Link, Neighbour, Route};
+
+/// What the kernel said.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// The interfaces that were asked for and are there.
+    pub links: Vec<Link>,
+    /// `net.ipv4.ip_forward`
+    pub wide4: bool,
+    /// `net.ipv6.conf.all.forwarding`
+    pub wide6: bool,
+    /// Addresses, each with the number of its interface.
+    pub addresses: Vec<(u32, Address)>,
+    /// Unicast routes of all tables.
+    pub ways: Vec<Way>,
+    /// The routes that single addresses match, those of the table `local` included.
+    pub matched: Vec<Way>,
+    /// Routes to carry.
+    pub routes: Vec<Route>,
+    /// Routes that cannot be carried, with the interface.
+    pub uncarriable: Vec<(IfName, Uncarriable)>,
+    /// Neighbours to carry.
+    pub neighbours: Vec<Neighbour>,
+}
+
+impl Facts {
+    /// The interface of this name.
+    pub fn link(&self, name: &IfName) -> Option<&Link> {
+        self.links.iter().find(|link| link.name == *name)
+    }
+
+    /// The interface of this number.
+    pub fn link_index(&self, index: u32) -> Option<&Link> {
+        self.links.iter().find(|link| link.index == index)
+    }
+
+    /// The addresses of an interface.
+    pub fn addresses_of(&self, index: u32) -> Vec<Address> {
+        self.addresses.iter().filter(|(of, _)| *of == index).map(|(_, address)| address.clone()).collect()
+    }
+
+    /// Adds an interface, or what is new of it.
+    pub fn add_link(&mut self, link: Link) {
+        self.links.retain(|known| known.index != link.index);
+        self.links.push(link);
+    }
+}
+
+/// What a dump of routes says about one, enough to find default routes and collisions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Way {
+    /// Where to; None for a default route.
+    pub destination: Option<IpNet>,
+    /// Whether it is IPv6.
+    pub v6: bool,
+    /// The table it is in.
+    pub table: u32,
+    /// Its type (RTN_*).
+    pub kind: u8,
+    /// The interfaces that it goes over.
+    pub devices: Vec<u32>,
+}
+
+/// Why a route cannot be carried to another interface.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Uncarriable {
+    /// It has several next hops.
+    Multipath,
+    /// It uses a nexthop object (`ip nexthop`), which names its interface itself.
+    NexthopObject,
+}

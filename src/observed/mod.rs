@@ -1,0 +1,96 @@
+//! What the kernel says now, asked for as little as possible: the only reader.
+//!
+//! In: what is desired, or which tap leaves. Out: [`Observed`]. Never: decides or changes anything.
+//!
+//! Kept small by three things: interfaces are asked for by name; all of kvmnet's networks are found by one
+//! dump of the (few) nftables tables; a dump of ports or routes is made only where the plan can depend on it.
+
+mod down;
+mod networks;
+mod up;
+
+use crate::model::Facts;
+use crate::model::ruleset::Found;
+use crate::model::{Address, IfName, Link, Mark, Network, Setting, Uplink};
+
+/// A network that kvmnet made and that stands, or what is left of one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// Its bridge's name.
+    pub bridge: IfName,
+    /// Its bridge, unless somebody deleted it.
+    pub link: Option<Link>,
+    /// The record, from the bridge or else from the table.
+    pub mark: Option<Mark>,
+    /// Its tables.
+    pub tables: Vec<Found>,
+    /// Whether a guest other than the one at hand, or anything else that kvmnet did not put there, is a port.
+    pub occupied: bool,
+}
+
+impl Standing {
+    /// Whether nothing keeps it: no guest and no `keep`.
+    pub fn is_dead(&self) -> bool {
+        !self.occupied && !self.mark.as_ref().is_some_and(|mark| mark.keep && self.link.is_some())
+    }
+}
+
+/// What the kernel says.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Observed {
+    /// Interfaces, addresses, routes.
+    pub facts: Facts,
+    /// Every network of kvmnet's.
+    pub networks: Vec<Standing>,
+    /// Whether the kernel has nf_tables.
+    pub has_nft: bool,
+}
+
+impl Observed {
+    /// The network of this bridge.
+    pub fn network(&self, bridge: &IfName) -> Option<&Standing> {
+        self.networks.iter().find(|standing| standing.bridge == *bridge)
+    }
+
+    /// The uplink of a bridged network.
+    pub fn nic(&self, network: &Network) -> Option<&Link> {
+        match &network.uplink {
+            Uplink::Named(names) => names.first().and_then(|name| self.facts.link(name)),
+            Uplink::DefaultRoute => self.default_devices().find_map(|index| self.facts.link_index(index)),
+        }
+    }
+
+    /// The interfaces that carry a default route.
+    pub fn default_devices(&self) -> impl Iterator<Item = u32> + '_ {
+        self.facts
+            .ways
+            .iter()
+            .filter(|way| way.destination.is_none())
+            .flat_map(|way| way.devices.iter().copied())
+    }
+
+    /// The value of `setting` now; None where the interface is gone or has no such setting.
+    pub fn value(&self, link: &IfName, setting: Setting) -> Option<u32> {
+        if setting == Setting::WideForwarding6 {
+            return Some(u32::from(self.facts.wide6));
+        }
+        let link = self.facts.link(link)?;
+        match setting {
+            Setting::Up => Some(u32::from(link.up)),
+            Setting::Mtu => Some(link.mtu),
+            Setting::Group => Some(link.group),
+            Setting::AddrGen => link.addr_gen.map(|mode| u32::from(mode.0)),
+            Setting::Forwarding => Some(link.ipv4.forwarding),
+            Setting::RpFilter => Some(link.ipv4.rp_filter),
+            Setting::ArpIgnore => Some(link.ipv4.arp_ignore),
+            Setting::AcceptRa => link.ipv6.map(|ipv6| ipv6.accept_ra),
+            Setting::ForceForwarding => link.ipv6.and_then(|ipv6| ipv6.force_forwarding),
+            Setting::WideForwarding6 => None,
+        }
+    }
+
+    /// The addresses of an interface.
+    pub fn addresses(&self, link: &IfName) -> Vec<Address> {
+        self.facts.link(link).map(|link| self.facts.addresses_of(link.index)).unwrap_or_default()
+    }
+}

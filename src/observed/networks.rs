@@ -1,0 +1,144 @@
+//! The networks that stand: how they are found, who is on them, what their undo needs.
+
+use std::io;
+
+use super::{Observed, Standing};
+use crate::firewall;
+use crate::model::Facts;
+use crate::model::ruleset::{Family, TABLE_PREFIX};
+use crate::model::{IfName, Link, Mark, Network, TapMark};
+use crate::netlink::nft::Nft;
+use crate::netlink::route::{Question, Rtnl};
+
+impl Observed {
+    /// Finds kvmnet's networks by their tables.
+    pub(super) fn tables(nft: Option<&mut Nft>, wanted: &[(Family, &str, &str)]) -> io::Result<Self> {
+        let Some(nft) = nft else { return Ok(Self::default()) };
+        let mut observed = Self { has_nft: true, ..Self::default() };
+        let tables = match nft.tables(wanted) {
+            // nfnetlink is there, nf_tables is not (`nfnetlink_rcv_msg`).
+            Err(error) if error.raw_os_error() == Some(nix::libc::EINVAL) => return Ok(Self::default()),
+            tables => tables?,
+        };
+        for found in tables {
+            let name = found.name.strip_prefix(TABLE_PREFIX).unwrap_or_default();
+            // A name that no interface can have is nobody's network, and no table of ours.
+            if let Ok(bridge) = IfName::new(name) {
+                observed.standing(&bridge).tables.push(found);
+            }
+        }
+        Ok(observed)
+    }
+
+    /// The network of this bridge, new where there is none yet.
+    pub(crate) fn standing(&mut self, bridge: &IfName) -> &mut Standing {
+        let known = self.networks.iter().position(|standing| standing.bridge == *bridge);
+        let at = known.unwrap_or_else(|| {
+            let bridge = bridge.clone();
+            let empty = Standing { bridge, link: None, mark: None, tables: Vec::new(), occupied: false };
+            self.networks.push(empty);
+            self.networks.len() - 1
+        });
+        &mut self.networks[at]
+    }
+
+    pub(super) fn bridges(&self) -> impl Iterator<Item = Question> + '_ {
+        self.networks.iter().map(|standing| Question::Link(standing.bridge.clone()))
+    }
+
+    /// Finds the bridges of the networks, and the marks.
+    pub(crate) fn match_links(&mut self, bridge: &IfName) {
+        self.standing(bridge);
+        for standing in &mut self.networks {
+            standing.link = self.facts.link(&standing.bridge).filter(|link| link.is_bridge()).cloned();
+            let alias = standing.link.as_ref().and_then(|link| Mark::parse(&link.alias));
+            let copy = || standing.tables.iter().find_map(|table| firewall::mark_in(&table.note));
+            standing.mark = alias.or_else(copy);
+        }
+    }
+
+    /// Which networks still have guests, apart from `tap`. Those that must be known exactly cost a dump.
+    pub(super) fn ask_about_guests(
+        &mut self,
+        rtnl: &mut Rtnl,
+        tap: &IfName,
+        exactly: impl Fn(&IfName) -> bool,
+    ) -> io::Result<()> {
+        for at in 0..self.networks.len() {
+            let Some(standing) = self.networks.get(at) else { continue };
+            let (Some(link), Some(mark)) = (&standing.link, &standing.mark) else { continue };
+            // Without a port that has carrier a bridge has none. A pair's end, a NIC and foreign ports have it.
+            let has_other_ports = mark.veth.is_some() || mark.nic.is_some() || !mark.made;
+            let occupied = link.carrier
+                && (!(has_other_ports || exactly(&standing.bridge))
+                    || has_guests(rtnl, link.index, mark, tap)?);
+            if let Some(standing) = self.networks.get_mut(at) {
+                standing.occupied = occupied;
+            }
+        }
+        Ok(())
+    }
+
+    /// What the undo of dead networks needs, and what the change of `staying` does.
+    pub(super) fn ask_about_undo(&mut self, rtnl: &mut Rtnl, staying: Option<&Network>) -> io::Result<()> {
+        let mut questions = Vec::new();
+        let mut bridges = Vec::new();
+        for standing in &self.networks {
+            let Some(mark) = &standing.mark else { continue };
+            let needs_undo = match staying.filter(|network| network.bridge == standing.bridge) {
+                Some(network) => network.digest() != mark.digest,
+                None => standing.is_dead(),
+            };
+            if !needs_undo {
+                continue;
+            }
+            let mut names: Vec<&IfName> = mark.saved.iter().map(|saved| &saved.link).collect();
+            names.extend(mark.veth.iter().flat_map(|veth| [&veth.outer, &veth.inner]));
+            names.extend(&mark.nic);
+            names.retain(|name| self.facts.link(name).is_none());
+            questions.extend(names.into_iter().cloned().map(Question::Link));
+            if mark.saved.iter().any(|saved| saved.setting.forwards()) {
+                questions.extend([false, true].map(|v6| Question::WideForwarding { v6 }));
+            }
+            bridges.extend(standing.link.iter().cloned().map(|link| (link, mark.nic.is_some())));
+        }
+        rtnl.ask(&questions, &mut self.facts)?;
+        for (bridge, has_baggage) in bridges {
+            if has_baggage {
+                self.ask_about_baggage(rtnl, &bridge)?;
+            } else if self.facts.addresses_of(bridge.index).is_empty() {
+                rtnl.ask(&[Question::Addresses(bridge.index)], &mut self.facts)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What a takeover carries away from `link`.
+    pub(super) fn ask_about_baggage(&mut self, rtnl: &mut Rtnl, link: &Link) -> io::Result<()> {
+        let (device, name) = (link.index, &link.name);
+        let mut questions = vec![Question::Addresses(device)];
+        for v6 in [false, true] {
+            questions.push(Question::Routes { v6, device, name: name.clone() });
+            questions.push(Question::Neighbours { v6, device, name: name.clone() });
+        }
+        rtnl.ask(&questions, &mut self.facts)
+    }
+}
+
+/// Whether a bridge has a port that is not kvmnet's own and is alive, apart from `apart`.
+fn has_guests(rtnl: &mut Rtnl, bridge: u32, mark: &Mark, apart: &IfName) -> io::Result<bool> {
+    let mut ports = Facts::default();
+    rtnl.ask(&[Question::Ports(bridge)], &mut ports)?;
+    let is_own = |name: &IfName| {
+        mark.nic.as_ref() == Some(name) || mark.veth.as_ref().is_some_and(|veth| veth.outer == *name)
+    };
+    Ok(ports.links.iter().any(|port| {
+        let counts = match (port.is_tap(), mark.made) {
+            // A tap without carrier has no process behind it. A found bridge may have taps of others.
+            (true, made) => port.carrier && (made || TapMark::parse(&port.alias).is_some()),
+            // Somebody put it on the bridge that kvmnet made, or it was there before.
+            (false, made) => made,
+        };
+        counts && port.master == Some(bridge) && port.name != *apart && !is_own(&port.name)
+    }))
+}

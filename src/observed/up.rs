@@ -1,0 +1,134 @@
+//! What bringing a guest up can depend on.
+
+use std::io;
+
+use ipnet::IpNet;
+
+use super::Observed;
+use crate::desired::Desired;
+use crate::firewall;
+use crate::model::facts::Way;
+use crate::model::route::LOCAL;
+use crate::model::ruleset::table_name;
+use crate::model::{Address, IfName, Mode, Network, Uplink};
+use crate::netlink::nft::Nft;
+use crate::netlink::route::{Question, Rtnl};
+
+impl Observed {
+    /// Reads what bringing a guest up can depend on.
+    pub fn for_up(nft: Option<&mut Nft>, rtnl: &mut Rtnl, desired: &Desired) -> io::Result<Self> {
+        let network = &desired.network;
+        let name = table_name(&network.bridge);
+        let chains: Vec<_> = firewall::chain_names(desired);
+        let wanted: Vec<_> = chains.iter().map(|(family, chain)| (*family, name.as_str(), *chain)).collect();
+        let mut observed = Self::tables(nft, &wanted)?;
+        let mut questions = vec![Question::Link(desired.tap.clone()), Question::Link(network.bridge.clone())];
+        questions.extend(
+            network.veth.iter().flat_map(|veth| [&veth.outer, &veth.inner]).cloned().map(Question::Link),
+        );
+        if let Uplink::Named(uplinks) = &network.uplink {
+            questions
+                .extend(uplinks.iter().filter(|_| has_uplink(network.mode)).cloned().map(Question::Link));
+        }
+        questions.extend(network.addresses.iter().map(|net| Question::RouteTo(net.addr())));
+        questions.extend(
+            [false, true]
+                .into_iter()
+                .filter(|v6| desired.forwards(*v6))
+                .map(|v6| Question::WideForwarding { v6 }),
+        );
+        questions.extend(
+            observed.bridges().filter(|question| *question != Question::Link(network.bridge.clone())),
+        );
+        rtnl.ask(&questions, &mut observed.facts)?;
+        observed.match_links(&network.bridge);
+        observed.ask_about_door(rtnl, desired)?;
+        observed.ask_about_uplinks(rtnl, network)?;
+        let exactly = |bridge: &IfName| network.has_overrides() && *bridge == network.bridge;
+        observed.ask_about_guests(rtnl, &desired.tap, exactly)?;
+        observed.ask_about_undo(rtnl, Some(network))?;
+        Ok(observed)
+    }
+
+    /// The addresses of the door; where one is missing, what it could collide with.
+    fn ask_about_door(&mut self, rtnl: &mut Rtnl, desired: &Desired) -> io::Result<()> {
+        let network = &desired.network;
+        let standing = self.network(&network.bridge);
+        let adopts = standing.is_some_and(|standing| standing.link.is_some() && standing.mark.is_none());
+        let settled =
+            standing.and_then(|s| s.mark.as_ref()).is_some_and(|mark| mark.digest == network.digest());
+        if let Some(door) = self.facts.link(desired.door()).map(|link| link.index) {
+            if !(settled && self.has_local_routes(network, door)) {
+                rtnl.ask(&[Question::Addresses(door)], &mut self.facts)?;
+            }
+        }
+        let present = self.addresses(desired.door());
+        let is_missing = |net: &&IpNet| !present.iter().any(|has| has.net == **net);
+        let missing: Vec<&IpNet> = network.addresses.iter().filter(is_missing).collect();
+        let mut questions = Vec::new();
+        for v6 in [false, true] {
+            let collides = missing.iter().any(|net| net.addr().is_ipv6() == v6);
+            let carries = network.uplink == Uplink::DefaultRoute
+                && (desired.forwards(v6) || network.mode == Mode::Bridged);
+            if collides || carries || adopts {
+                questions.push(Question::Ways { v6 });
+            }
+        }
+        rtnl.ask(&questions, &mut self.facts)?;
+        self.ask_about_owners(rtnl, network)
+    }
+
+    /// Whether the host's addresses are on the door, as the routes of the table `local` say: a get for each
+    /// instead of a dump. They are then among the facts.
+    fn has_local_routes(&mut self, network: &Network, door: u32) -> bool {
+        let is_there = |net: &IpNet| {
+            let is_host =
+                |way: &Way| way.destination.is_some_and(|to| to.addr() == net.addr()) && way.kind == LOCAL;
+            self.facts.matched.iter().any(|way| is_host(way) && way.devices == [door])
+        };
+        if !network.addresses.iter().all(is_there) {
+            return false;
+        }
+        self.facts.addresses.extend(network.addresses.iter().map(|net| (door, Address::plain(*net))));
+        true
+    }
+
+    /// Who has what the new addresses collide with.
+    fn ask_about_owners(&mut self, rtnl: &mut Rtnl, network: &Network) -> io::Result<()> {
+        let overlaps = |way: &&Way| {
+            let nets = &mut network.addresses.iter();
+            way.destination
+                .is_some_and(|to| nets.any(|net| to.contains(&net.addr()) || net.contains(&to.addr())))
+        };
+        let ways = self.facts.ways.iter().chain(&self.facts.matched).filter(overlaps);
+        let devices = ways.flat_map(|way| way.devices.iter().copied());
+        let unknown: Vec<u32> = devices.filter(|device| self.facts.link_index(*device).is_none()).collect();
+        let questions: Vec<_> = unknown.into_iter().map(Question::LinkIndex).collect();
+        rtnl.ask(&questions, &mut self.facts)
+    }
+
+    /// The interfaces that carry default routes, where they are the uplinks; in bridged mode, what the NIC has.
+    fn ask_about_uplinks(&mut self, rtnl: &mut Rtnl, network: &Network) -> io::Result<()> {
+        let mut devices: Vec<u32> = self.default_devices().collect();
+        devices.sort_unstable();
+        devices.dedup();
+        devices.retain(|index| self.facts.link_index(*index).is_none());
+        let questions: Vec<_> = devices.into_iter().map(Question::LinkIndex).collect();
+        rtnl.ask(&questions, &mut self.facts)?;
+        if network.mode != Mode::Bridged {
+            return Ok(());
+        }
+        match self.nic(network).cloned() {
+            Some(nic) if nic.master.is_none() && !nic.is_bridge() => self.ask_about_baggage(rtnl, &nic),
+            Some(nic) => {
+                let master = nic.master.into_iter().map(Question::LinkIndex).collect::<Vec<_>>();
+                rtnl.ask(&master, &mut self.facts)
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+fn has_uplink(mode: Mode) -> bool {
+    mode.forwards() || mode == Mode::Bridged
+}

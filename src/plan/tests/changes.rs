@@ -1,0 +1,203 @@
+//! What must hold of every plan, whatever the mode: it ends, it converges, and it leaves no trace.
+
+use super::*;
+
+/// A second ifup has nothing to do.
+#[test]
+fn a_second_up_is_empty() {
+    for mode in MODES {
+        let mut world = World::lab();
+        assert!(!world.up(&config(mode), "vif0.0").is_empty());
+        assert_eq!(world.up(&config(mode), "vif0.0"), [], "{mode}");
+    }
+}
+
+/// The next guest's ifup touches nothing but its tap.
+#[test]
+fn the_next_guest_touches_its_tap_only() {
+    for mode in MODES {
+        let mut world = World::lab();
+        world.up(&config(mode), "vif0.0");
+        for step in world.up(&config(mode), "vif1.0") {
+            assert!(step.to_string().contains("vif1.0"), "{mode}: {step}");
+        }
+    }
+}
+
+/// Up and down, with a second guest coming and going in any order, leave the host as it was.
+#[test]
+fn the_last_guest_leaves_no_trace() {
+    for mode in MODES {
+        for veth in ["", "veth = \"veth1\"\n"] {
+            for order in [["vif0.0", "vif1.0"], ["vif1.0", "vif0.0"]] {
+                let config = config(mode) + veth;
+                let mut world = World::lab();
+                world.0.facts.links.iter_mut().filter(|link| link.is_tap()).for_each(|tap| {
+                    tap.tun.as_mut().unwrap().persistent = true;
+                });
+                let before = world.snapshot();
+                world.up(&config, "vif0.0");
+                world.up(&config, "vif1.0");
+                order.iter().for_each(|tap| drop(world.down(tap)));
+                assert_eq!(world.snapshot(), before, "{config} {order:?}");
+            }
+        }
+    }
+}
+
+/// The same on a bridge that was there before, with a group, an alias and an address of its own.
+#[test]
+fn a_found_bridge_is_given_back() {
+    for mode in MODES {
+        let mut world = World::lab();
+        let mut bridge = world::link(9, "br0", Some("bridge"));
+        bridge.alias = "floor 3".to_owned();
+        bridge.group = 7;
+        world.0.facts.links.push(bridge);
+        world.settle();
+        let before = world.snapshot();
+        world.up(&config(mode), "vif0.0");
+        assert_eq!(world.up(&config(mode), "vif0.0"), [], "{mode}");
+        world.down("vif0.0");
+        let (before, mut after) = (before, world);
+        // A tap that goes with its guest keeps what it was given.
+        let tap = world::link(3, "vif0.0", Some("tun"));
+        *after.link(&name("vif0.0")) = tap;
+        after.settle();
+        assert_eq!(after.snapshot(), before, "{mode}");
+    }
+}
+
+/// From any configuration to any other while a guest is on: one ifup converges, and down leaves no trace.
+#[test]
+fn any_mode_becomes_any_other() {
+    for from in MODES {
+        for to in MODES {
+            for (veth_from, veth_to) in [("", ""), ("veth = \"veth1\"\n", ""), ("", "veth = \"veth1\"\n")] {
+                let mut world = World::lab();
+                let before = world.snapshot();
+                world.up(&(config(from) + veth_from), "vif0.0");
+                let to_config = config(to) + veth_to;
+                world.up(&to_config, "vif0.0");
+                assert_eq!(world.up(&to_config, "vif0.0"), [], "{from}{veth_from} to {to}{veth_to}");
+                world.down("vif0.0");
+                *world.link(&name("vif0.0")) = world::link(3, "vif0.0", Some("tun"));
+                world.settle();
+                assert_eq!(world.snapshot(), before, "{from}{veth_from} to {to}{veth_to}");
+            }
+        }
+    }
+}
+
+/// Two networks share the uplink: forwarding goes with the last that needs it, and only what kvmnet switched on.
+#[test]
+fn forwarding_goes_with_the_last_network() {
+    let lab = "[network.lab]\nmode = \"routed\"\nbridge = \"br-lab\"\naddress = \"10.0.200.3/24\"\n\
+               uplink = \"eth3\"\ntaps = [\"vif1.*\"]\n";
+    for on_before in [0, 1] {
+        for order in [["vif0.0", "vif1.0"], ["vif1.0", "vif0.0"]] {
+            let config = config("nat") + lab;
+            let mut world = World::lab();
+            world.link(&name("eth3")).ipv4.forwarding = on_before;
+            world.up(&config, "vif0.0");
+            world.up(&config, "vif1.0");
+            world.down(order[0]);
+            assert_eq!(world.link(&name("eth3")).ipv4.forwarding, 1);
+            world.down(order[1]);
+            assert_eq!(world.link(&name("eth3")).ipv4.forwarding, on_before);
+        }
+    }
+}
+
+/// Somebody switched the whole machine on meanwhile: the uplink stays on, because that may be why.
+#[test]
+fn forwarding_stays_when_somebody_else_decided_meanwhile() {
+    let mut world = World::lab();
+    world.up(&config("nat"), "vif0.0");
+    world.0.facts.wide4 = true;
+    world.down("vif0.0");
+    assert_eq!(world.link(&name("eth3")).ipv4.forwarding, 1);
+}
+
+/// A guest was killed: whatever hook runs next sweeps its network.
+#[test]
+fn the_next_hook_sweeps() {
+    let lab = "[network.lab]\nmode = \"isolated\"\nbridge = \"br-lab\"\ntaps = [\"vif1.*\"]\n";
+    for keep in ["", "keep = true\n"] {
+        let config = config("nat") + lab + keep;
+        let mut world = World::lab();
+        world.up(&config, "vif1.0");
+        world.0.facts.links.retain(|link| link.name != name("vif1.0"));
+        world.up(&config, "vif0.0");
+        assert_eq!(world.0.facts.link(&name("br-lab")).is_some(), !keep.is_empty());
+        world.down("vif0.0");
+        assert_eq!(world.0.facts.link(&name("br0")), None);
+    }
+}
+
+/// Each piece that somebody takes away is put back, and nothing else is touched.
+#[test]
+fn repairs_exactly_what_is_missing() {
+    type Damage = fn(&mut World);
+    let cases: [(&str, Damage, &[&str]); 6] = [
+        ("nat", |w| w.0.standing(&name("br0")).tables.clear(), &["nft "]),
+        (
+            "nat",
+            |w| w.0.facts.addresses.retain(|(index, _)| *index == 2),
+            &["ip addr add 10.0.100.3/24", "ip addr add fd00:100::3/64"],
+        ),
+        ("nat", |w| w.link(&name("vif0.0")).master = None, &["ip link set vif0.0 master br0"]),
+        ("nat", |w| w.link(&name("br0")).up = false, &["ip link set br0 up"]),
+        (
+            "nat",
+            |w| w.link(&name("eth3")).ipv4.forwarding = 0,
+            &["sysctl -q -w net/ipv4/conf/eth3/forwarding=1"],
+        ),
+        (
+            "isolated",
+            |w| w.link(&name("br0")).ipv4.arp_ignore = 0,
+            &["sysctl -q -w net/ipv4/conf/br0/arp_ignore=8"],
+        ),
+    ];
+    for (mode, damage, repairs) in cases {
+        let mut world = World::lab();
+        world.up(&config(mode), "vif0.0");
+        damage(&mut world);
+        world.settle();
+        let steps = world.up(&config(mode), "vif0.0");
+        let texts: Vec<String> = steps.iter().map(ToString::to_string).collect();
+        assert_eq!(texts.len(), repairs.len(), "{mode}: {texts:#?}");
+        assert!(texts.iter().zip(repairs).all(|(text, start)| text.starts_with(start)), "{mode}: {texts:#?}");
+    }
+}
+
+/// The bridge is deleted by hand: the table's copy of the mark remembers what is to be put back.
+#[test]
+fn the_copy_of_the_mark_survives_the_bridge() {
+    let mut world = World::lab();
+    world.up(&config("nat"), "vif0.0");
+    world.delete_link(&name("br0"));
+    world.settle();
+    world.up(&config("nat"), "vif0.0");
+    world.down("vif0.0");
+    assert_eq!(world.link(&name("eth3")).ipv4.forwarding, 0);
+}
+
+/// The rules that keep guests in are there before the bridge is up, and go after it is gone.
+#[test]
+fn the_door_is_closed_first_and_opened_last() {
+    let position = |steps: &[crate::plan::Step], start: &str| {
+        steps
+            .iter()
+            .position(|step| step.to_string().starts_with(start))
+            .unwrap_or_else(|| panic!("no {start}"))
+    };
+    for mode in MODES {
+        let mut world = World::lab();
+        let steps = world.up(&config(mode), "vif0.0");
+        assert!(position(&steps, "nft ") < position(&steps, "ip link set br0 up"), "{mode}");
+        assert!(position(&steps, "ip link set br0 alias") < position(&steps, "nft "), "{mode}");
+        let steps = world.down("vif0.0");
+        assert!(position(&steps, "ip link delete br0") < position(&steps, "nft delete table"), "{mode}");
+    }
+}

@@ -1,0 +1,79 @@
+//! What is refused before anything is touched, and in which words.
+
+use super::*;
+use crate::model::{Address, Link};
+
+#[track_caller]
+fn check(world: &mut World, config: &str, tap: &str, expected: &str) {
+    let refusal = world.plan_up(config, tap).unwrap_err();
+    assert_eq!(refusal.to_string(), expected);
+    assert!(refusal.hint().is_some());
+}
+
+#[test]
+fn taps() {
+    let world = &mut World::lab();
+    check(world, "", "vif9.0", "no interface vif9.0");
+    check(world, "", "eth3", "eth3 is not a tap");
+    world.link(&name("vif0.0")).tun.as_mut().unwrap().is_tap = false;
+    check(world, "", "vif0.0", "vif0.0 is not a tap but a tun");
+}
+
+#[test]
+fn bridges() {
+    let world = &mut World::lab();
+    check(world, "bridge = \"eth3\"", "vif0.0", "eth3 is not a bridge");
+    world.0.facts.links.push(world::link(9, "br0", Some("bridge")));
+    world.0.facts.addresses.push((9, Address::plain("10.5.5.1/24".parse().unwrap())));
+    world.settle();
+    let text = "the bridge br0 was there before and has the address 10.5.5.1/24, so it is not isolated from the host";
+    check(world, "mode = \"isolated\"", "vif0.0", text);
+    world.0.facts.routes[0].device = name("br0");
+    world.settle();
+    let text = "the bridge br0 was there before and carries the machine's default route, which mode nat would disturb";
+    check(world, "", "vif0.0", text);
+}
+
+#[test]
+fn uplinks() {
+    let world = &mut World::lab();
+    let text = "no interface eth9, the uplink of network default (kvmnet.conf:2)";
+    check(world, "mode = \"nat\"\nuplink = \"eth9\"", "vif0.0", text);
+    check(world, "mode = \"bridged\"\nuplink = \"eth9\"", "vif0.0", text);
+    world.0.facts.links.push(Link { loopback: true, ..world::link(1, "lo", None) });
+    let text = "lo cannot be bridged: it is the loopback interface";
+    check(world, "mode = \"bridged\"\nuplink = \"lo\"", "vif0.0", text);
+    let text = "vif1.0 cannot be bridged: it is a tap, the end of a guest or of a VPN";
+    check(world, "mode = \"bridged\"\nuplink = \"vif1.0\"", "vif0.0", text);
+    world.0.facts.links.push(world::link(9, "br9", Some("bridge")));
+    world.link(&name("eth3")).master = Some(9);
+    check(world, "mode = \"bridged\"\nuplink = \"eth3\"", "vif0.0", "eth3 is already a port of br9");
+    world.0.facts.routes.clear();
+    world.settle();
+    let text = "no uplink: nothing carries a default route now";
+    check(world, "mode = \"bridged\"\nuplink = \"auto\"", "vif0.0", text);
+}
+
+#[test]
+fn collisions() {
+    let world = &mut World::lab();
+    let text = "the subnet 192.168.0.0/16 collides with the route 192.168.1.0/24 over eth3";
+    check(world, "address = \"192.168.7.1/16\"", "vif0.0", text);
+    world.0.facts.matched.push(crate::model::facts::Way {
+        destination: Some("10.0.100.3/32".parse().unwrap()),
+        v6: false,
+        table: 255,
+        kind: 2,
+        devices: vec![2],
+    });
+    check(world, "", "vif0.0", "the address 10.0.100.3 belongs to eth3 already");
+}
+
+#[test]
+fn the_rest() {
+    let world = &mut World::lab();
+    world.0.facts.links.push(world::link(9, "veth1.1", Some("veth")));
+    check(world, "veth = \"veth1\"", "vif0.0", "veth1.1 exists already and is not kvmnet's");
+    world.0.has_nft = false;
+    check(world, "", "vif0.0", "mode nat needs nftables, and this kernel has none");
+}

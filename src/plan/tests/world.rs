@@ -1,0 +1,258 @@
+//! A host as plain data, and what a step does to it: enough to see that a plan leads where it should.
+
+use std::net::Ipv4Addr;
+
+use crate::config::{Environment, File};
+use crate::desired::Desired;
+use crate::model::facts::Way;
+use crate::model::link::{ETHERNET, Ipv4Conf, Ipv6Conf, Tun};
+use crate::model::ruleset::Found;
+use crate::model::ruleset::Table;
+use crate::model::{AddrGen, Address, IfName, Link, Mac, Route, Setting, TapMark};
+use crate::observed::Observed;
+use crate::plan::{Refusal, Step, down, up};
+
+pub fn name(name: &str) -> IfName {
+    IfName::new(name).unwrap()
+}
+
+pub fn link(index: u32, text: &str, kind: Option<&str>) -> Link {
+    Link {
+        index,
+        name: name(text),
+        kind: kind.map(str::to_owned),
+        hardware: ETHERNET,
+        up: false,
+        loopback: false,
+        carrier: true,
+        operational: true,
+        mtu: 1500,
+        mac: Some(Mac([2, 0, 0, 0, 0, index as u8])),
+        master: None,
+        group: 0,
+        alias: String::new(),
+        addr_gen: Some(AddrGen::EUI64),
+        ipv4: Ipv4Conf::default(),
+        ipv6: Some(Ipv6Conf { accept_ra: 1, force_forwarding: Some(0) }),
+        tun: (kind == Some("tun")).then_some(Tun { is_tap: true, persistent: false }),
+    }
+}
+
+/// The host of the reference lab: eth3 with a default route, and two taps.
+pub struct World(pub Observed);
+
+impl World {
+    pub fn lab() -> Self {
+        let mut world = Self(Observed { has_nft: true, ..Observed::default() });
+        world.0.facts.links.push(Link { up: true, ..link(2, "eth3", None) });
+        world.0.facts.links.extend([link(3, "vif0.0", Some("tun")), link(4, "vif1.0", Some("tun"))]);
+        world.add_address(&name("eth3"), Address::plain("192.168.1.230/24".parse().unwrap()));
+        world.0.facts.routes.push(Route {
+            destination: None,
+            family: nix::libc::AF_INET as u8,
+            tos: 0,
+            table: 254,
+            protocol: 3,
+            scope: 0,
+            kind: 1,
+            flags: 0,
+            metric: 0,
+            gateway: Some(Ipv4Addr::new(192, 168, 1, 25).into()),
+            source: None,
+            expires: None,
+            device: name("eth3"),
+            rest: Vec::new(),
+        });
+        world.settle();
+        world
+    }
+
+    pub fn link(&mut self, name: &IfName) -> &mut Link {
+        self.0.facts.links.iter_mut().find(|link| link.name == *name).unwrap()
+    }
+
+    fn add_address(&mut self, link: &IfName, address: Address) {
+        let index = self.link(link).index;
+        if !self.0.addresses(link).iter().any(|has| has.net == address.net) {
+            self.0.facts.addresses.push((index, address));
+        }
+    }
+
+    /// What follows from the rest: routes, marks, who is there.
+    pub fn settle(&mut self) {
+        let facts = &mut self.0.facts;
+        facts.ways.clear();
+        for route in &facts.routes {
+            let devices =
+                facts.links.iter().filter(|link| link.name == route.device).map(|link| link.index).collect();
+            facts.ways.push(Way { destination: route.destination, v6: false, table: 254, kind: 1, devices });
+        }
+        for (index, address) in &facts.addresses {
+            let destination = Some(address.net.trunc());
+            let v6 = address.net.addr().is_ipv6();
+            facts.ways.push(Way { destination, v6, table: 254, kind: 1, devices: vec![*index] });
+        }
+        let bridges: Vec<IfName> =
+            facts.links.iter().filter(|link| link.is_bridge()).map(|link| link.name.clone()).collect();
+        bridges.iter().for_each(|bridge| self.0.match_links(bridge));
+        self.0.networks.retain(|standing| standing.link.is_some() || !standing.tables.is_empty());
+    }
+
+    /// Who is on each network, seen from `tap`.
+    fn see_guests(&mut self, tap: &IfName) {
+        let links = self.0.facts.links.clone();
+        for standing in &mut self.0.networks {
+            let index = standing.link.as_ref().map(|link| link.index);
+            let is_guest = |link: &Link| {
+                index.is_some()
+                    && link.master == index
+                    && link.name != *tap
+                    && TapMark::parse(&link.alias).is_some()
+            };
+            standing.occupied = links.iter().any(is_guest);
+        }
+    }
+
+    pub fn desired(config: &str, tap: &str) -> Desired {
+        let environment = Environment::default();
+        let file = File::parse("kvmnet.conf", config).unwrap();
+        let network = file.choose(None, &environment, &name(tap)).unwrap().to_owned();
+        Desired::new(name(tap), file.network(&network, &environment).unwrap())
+    }
+
+    /// The plan of an ifup.
+    pub fn plan_up(&mut self, config: &str, tap: &str) -> Result<Vec<Step>, Refusal> {
+        self.see_guests(&name(tap));
+        up(&Self::desired(config, tap), &self.0)
+    }
+
+    /// An ifup.
+    pub fn up(&mut self, config: &str, tap: &str) -> Vec<Step> {
+        let steps = self.plan_up(config, tap).unwrap();
+        steps.iter().for_each(|step| self.play(step));
+        steps
+    }
+
+    /// An ifdown.
+    pub fn down(&mut self, tap: &str) -> Vec<Step> {
+        self.see_guests(&name(tap));
+        let steps = down(&name(tap), &self.0).unwrap();
+        steps.iter().for_each(|step| self.play(step));
+        steps
+    }
+
+    pub fn play(&mut self, step: &Step) {
+        match step {
+            Step::AddBridge { name, mac, group } => self.add_link(name, "bridge", *mac, *group),
+            Step::AddVeth { outer, inner, mac, group } => {
+                self.add_link(inner, "veth", *mac, *group);
+                self.add_link(outer, "veth", Mac([2; 6]), 0);
+            }
+            Step::DeleteLink { name } => self.delete_link(name),
+            Step::Set { link, setting, to, from } => self.set(link, *setting, *from, *to),
+            Step::SetMac { link, to, from } => {
+                assert_eq!(self.link(link).mac, Some(*from), "{step}");
+                self.link(link).mac = Some(*to);
+            }
+            Step::SetAlias { link, to, from } => {
+                assert_eq!(&self.link(link).alias, from, "{step}");
+                self.link(link).alias.clone_from(to);
+            }
+            Step::SetMaster { port, to, .. } => {
+                let master = to.as_ref().map(|bridge| self.link(bridge).index);
+                self.link(port).master = master;
+            }
+            Step::AddAddress { link, address } => self.add_address(link, address.clone()),
+            Step::DeleteAddress { link, address } => {
+                let index = self.link(link).index;
+                self.0.facts.addresses.retain(|(of, has)| *of != index || has.net != address.net);
+            }
+            Step::AddRoute(route) => self.0.facts.routes.push(route.clone()),
+            Step::DeleteRoute(route) => self.0.facts.routes.retain(|has| has != route),
+            Step::AddTable(table) => self.add_table(table),
+            Step::ReplaceTable(table) => {
+                self.delete_table(table.family, &table.name);
+                self.add_table(table);
+            }
+            Step::DeleteTable { family, name } => self.delete_table(*family, name),
+            Step::AddNeighbour(_) | Step::DeleteNeighbour(_) => {}
+            Step::ClearNodad { .. } | Step::AwaitOperational { .. } | Step::Barrier => {}
+        }
+        self.settle();
+    }
+
+    fn add_link(&mut self, name: &IfName, kind: &str, mac: Mac, group: u32) {
+        assert!(self.0.facts.link(name).is_none(), "{name} is made twice");
+        let index = self.0.facts.links.iter().map(|link| link.index).max().unwrap() + 1;
+        self.0.facts.links.push(Link { mac: Some(mac), group, ..link(index, name.as_str(), Some(kind)) });
+    }
+
+    pub fn delete_link(&mut self, name: &IfName) {
+        let index = self.link(name).index;
+        let pair =
+            name.as_str().strip_suffix(".1").filter(|_| self.link(name).kind.as_deref() == Some("veth"));
+        let outer = pair.map(|pair| format!("{pair}.0"));
+        self.0.facts.links.retain(|link| link.index != index && Some(link.name.as_str()) != outer.as_deref());
+        self.0.facts.addresses.retain(|(of, _)| *of != index);
+        self.0.facts.routes.retain(|route| route.device != *name);
+        self.0
+            .facts
+            .links
+            .iter_mut()
+            .filter(|link| link.master == Some(index))
+            .for_each(|link| link.master = None);
+    }
+
+    fn set(&mut self, link: &IfName, setting: Setting, from: u32, to: u32) {
+        let now = self.0.value(link, setting);
+        assert!(now == Some(from), "{setting} of {link} is {now:?} and not {from}");
+        if setting == Setting::WideForwarding6 {
+            self.0.facts.wide6 = to != 0;
+            return;
+        }
+        let link = self.link(link);
+        match setting {
+            Setting::Up => link.up = to != 0,
+            Setting::Mtu => link.mtu = to,
+            Setting::Group => link.group = to,
+            Setting::AddrGen => link.addr_gen = Some(AddrGen(to as u8)),
+            Setting::Forwarding => link.ipv4.forwarding = to,
+            Setting::RpFilter => link.ipv4.rp_filter = to,
+            Setting::ArpIgnore => link.ipv4.arp_ignore = to,
+            Setting::AcceptRa => link.ipv6.as_mut().unwrap().accept_ra = to,
+            Setting::ForceForwarding => link.ipv6.as_mut().unwrap().force_forwarding = Some(to),
+            Setting::WideForwarding6 => {}
+        }
+    }
+
+    fn add_table(&mut self, table: &Table) {
+        let bridge = name(table.name.strip_prefix("kvmnet-").unwrap());
+        let chains =
+            table.chains.iter().map(|chain| (chain.name.to_owned(), chain.rules.len() as u32)).collect();
+        let (objects, note) = (table.chains.len() as u32, table.note.clone());
+        let found = Found { family: table.family, name: table.name.clone(), note, objects, chains };
+        let tables = &mut self.0.standing(&bridge).tables;
+        assert!(!tables.iter().any(|has| has.family == table.family), "{} is added twice", table.name);
+        tables.push(found);
+    }
+
+    fn delete_table(&mut self, family: crate::model::ruleset::Family, name: &str) {
+        for standing in &mut self.0.networks {
+            standing.tables.retain(|table| table.family != family || table.name != name);
+        }
+    }
+
+    /// All that a person could see, in one text.
+    pub fn snapshot(&self) -> String {
+        let facts = &self.0.facts;
+        let mut links = facts.links.clone();
+        links.sort_by_key(|link| link.index);
+        let mut addresses = facts.addresses.clone();
+        addresses.sort_by_key(|(index, address)| (*index, address.net));
+        let tables: Vec<_> = self.0.networks.iter().flat_map(|standing| &standing.tables).collect();
+        format!(
+            "{links:#?}\n{addresses:#?}\n{:#?}\n{tables:#?}\nIPv6 forwarding: {}",
+            facts.routes, facts.wide6
+        )
+    }
+}

@@ -1,0 +1,88 @@
+//! The host: its addresses on the network, its NIC, what it forwards.
+
+use ipnet::IpNet;
+
+use super::Up;
+use crate::model::{Address, Link, Mode};
+use crate::plan::{Step, forwarding, takeover};
+
+impl<'a> Up<'a> {
+    pub(super) fn forwarding(&mut self) {
+        for (link, setting, value) in forwarding::wanted(self.desired, self.observed) {
+            let step = self.want(&link, setting, value);
+            self.open.extend(step);
+        }
+    }
+
+    /// The host's addresses on the door. Only those that kvmnet gave are taken away again.
+    pub(super) fn addresses(&mut self) {
+        let door = self.desired.door();
+        let present = self.observed.addresses(door);
+        for net in &self.desired.network.addresses {
+            if !present.iter().any(|address| address.net == *net) {
+                self.open.push(Step::AddAddress { link: door.clone(), address: Address::plain(*net) });
+            }
+        }
+        let Some(old) = self.old else { return };
+        let old_door = old.veth.as_ref().map_or(&self.desired.network.bridge, |veth| &veth.inner);
+        let moved = old_door != door;
+        let unwanted = |net: &IpNet| {
+            old.addresses.contains(net) && (moved || !self.desired.network.addresses.contains(net))
+        };
+        if !moved || old.veth.is_none() {
+            for address in
+                self.observed.addresses(old_door).into_iter().filter(|address| unwanted(&address.net))
+            {
+                self.clean.push(Step::DeleteAddress { link: old_door.clone(), address });
+            }
+        }
+    }
+
+    /// The NIC that is to be taken over now.
+    pub(super) fn taken_nic(&self) -> Option<&'a Link> {
+        let network = &self.desired.network;
+        let nic = self.observed.nic(network).filter(|_| network.mode == Mode::Bridged)?;
+        (nic.master.is_none() && nic.name != network.bridge).then_some(nic)
+    }
+
+    /// The NIC as a port, with what it has on the bridge; a former one goes back.
+    pub(super) fn nic(&mut self) {
+        let bridge = &self.desired.network.bridge;
+        let taken = self.taken_nic();
+        let former = self.old.and_then(|old| old.nic.as_ref());
+        let stays = self.desired.network.mode == Mode::Bridged && taken.is_none();
+        if let Some(old) =
+            self.old.filter(|_| former.is_some() && !stays && former != taken.map(|nic| &nic.name))
+        {
+            let mut steps = takeover::give_back(old, bridge, self.observed);
+            let mac = self.bridge_link().and_then(|link| link.mac);
+            if let (Some(from), true) = (mac, self.mark.made) {
+                steps.push(Step::SetMac { link: bridge.clone(), from, to: self.desired.bridge_mac });
+            }
+            // Before the addresses of another mode come to the bridge.
+            steps.append(&mut self.open);
+            self.open = steps;
+        }
+        self.mark.nic = taken.map(|nic| nic.name.clone()).or_else(|| former.filter(|_| stays).cloned());
+        let Some(nic) = taken else { return };
+        if self.old.is_none() && self.bridge_link().is_some() {
+            self.mark.own = self.observed.addresses(bridge).iter().map(|address| address.net).collect();
+        }
+        self.lend_mac(nic);
+        let (link, setting, value) = takeover::wanted(nic);
+        let step = self.want(&link, setting, value);
+        self.open.extend(step);
+        self.open.extend(takeover::take(nic, bridge, self.observed));
+    }
+
+    /// A bridge that is there already gets the NIC's MAC, which the machines of the LAN know.
+    pub(super) fn lend_mac(&mut self, nic: &Link) {
+        let Some(link) = self.bridge_link() else { return };
+        if let (Some(from), Some(to)) = (link.mac, nic.mac) {
+            if from != to {
+                self.mark.mac = self.mark.mac.or(Some(from)).filter(|_| !self.mark.made);
+                self.open.push(Step::SetMac { link: link.name.clone(), from, to });
+            }
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! A guest comes.
+
+mod bridge;
+mod host;
+mod tables;
+mod tap;
+
+use super::{Refusal, Step, check, undo};
+use crate::desired::Desired;
+use crate::model::{IfName, Link, Mark, Saved, Setting};
+use crate::observed::{Observed, Standing};
+
+/// The steps that make `desired` true.
+pub fn up(desired: &Desired, observed: &Observed) -> Result<Vec<Step>, Refusal> {
+    check::check(desired, observed)?;
+    let mut steps = undo::dead_networks(Some(&desired.network.bridge), observed);
+    let mut up = Up::new(desired, observed);
+    up.bridge();
+    up.pair();
+    up.router_advertisements();
+    up.forwarding();
+    up.addresses();
+    up.nic();
+    up.tap();
+    up.leftovers();
+    if !up.mark.fits() {
+        return Err(Refusal::MarkTooLong(desired.network.bridge.clone()));
+    }
+    steps.extend(up.finish());
+    Ok(steps)
+}
+
+/// The plan as it grows: in each part the steps have an order, and the parts have one.
+struct Up<'a> {
+    desired: &'a Desired,
+    observed: &'a Observed,
+    standing: Option<&'a Standing>,
+    /// The mark that is there.
+    old: Option<&'a Mark>,
+    /// The mark that shall be there.
+    mark: Mark,
+    /// Makes interfaces and closes doors; comes before the tables.
+    make: Vec<Step>,
+    /// Opens doors and sets up; comes after the tables.
+    open: Vec<Step>,
+    /// Takes away what is no longer wanted; comes last.
+    clean: Vec<Step>,
+}
+
+impl<'a> Up<'a> {
+    fn new(desired: &'a Desired, observed: &'a Observed) -> Self {
+        let network = &desired.network;
+        let standing = observed.network(&network.bridge);
+        let old = standing.and_then(|standing| standing.mark.as_ref());
+        let link = observed.facts.link(&network.bridge);
+        let mark = Mark {
+            mode: network.mode,
+            network: network.name.clone(),
+            digest: network.digest(),
+            made: link.is_none() || old.is_some_and(|old| old.made),
+            keep: network.keep,
+            veth: network.veth.clone(),
+            nic: None,
+            addresses: network.addresses.clone(),
+            own: old.map(|old| old.own.clone()).unwrap_or_default(),
+            mac: old.and_then(|old| old.mac),
+            saved: Vec::new(),
+            alias: match (old, link) {
+                (Some(old), _) => old.alias.clone(),
+                (None, Some(link)) => link.alias.clone(),
+                (None, None) => String::new(),
+            },
+        };
+        Self { desired, observed, standing, old, mark, make: Vec::new(), open: Vec::new(), clean: Vec::new() }
+    }
+
+    fn bridge_link(&self) -> Option<&'a Link> {
+        self.observed.facts.link(&self.desired.network.bridge)
+    }
+
+    /// Wants a setting; the step where it differs, with its former value in the mark where the interface stays.
+    fn want(&mut self, link: &IfName, setting: Setting, to: u32) -> Option<Step> {
+        let now = self.observed.value(link, setting);
+        let made_by_us = (*link == self.desired.network.bridge && self.mark.made)
+            || self
+                .desired
+                .network
+                .veth
+                .as_ref()
+                .is_some_and(|veth| veth.outer == *link || veth.inner == *link);
+        if !made_by_us {
+            self.remember(link, setting, now, to);
+        }
+        let from = now.or_else(|| self.new_value(setting)).unwrap_or_default();
+        let step = Step::Set { link: link.clone(), setting, from, to };
+        (now != Some(to)).then_some(step)
+    }
+
+    /// What a setting is on an interface that was just made, as the tap was.
+    fn new_value(&self, setting: Setting) -> Option<u32> {
+        let is_default = !matches!(setting, Setting::Up | Setting::Group | Setting::Mtu | Setting::AddrGen);
+        self.observed.value(&self.desired.tap, setting).filter(|_| is_default)
+    }
+
+    /// Saves a value before its first change. What another network changed has its former value there.
+    fn remember(&mut self, link: &IfName, setting: Setting, now: Option<u32>, to: u32) {
+        let marks = self.old.into_iter().chain(self.observed.networks.iter().filter_map(|s| s.mark.as_ref()));
+        let known = marks.filter_map(|mark| mark.saved(link, setting)).next().cloned();
+        let wide = if setting == Setting::Forwarding {
+            self.observed.facts.wide4
+        } else {
+            self.observed.facts.wide6
+        };
+        let fresh = now.filter(|now| *now != to).map(|before| {
+            let wide = setting.forwards() && wide;
+            Saved { link: link.clone(), setting, before, wide }
+        });
+        self.mark.saved.extend(known.or(fresh));
+    }
+
+    /// What the former configuration changed and this one does not need.
+    fn leftovers(&mut self) {
+        let Some(old) = self.old else { return };
+        let is_left = |saved: &&Saved| self.mark.saved(&saved.link, saved.setting).is_none();
+        let bridge = &self.desired.network.bridge;
+        let others: Vec<&Mark> = self
+            .observed
+            .networks
+            .iter()
+            .filter(|s| s.bridge != *bridge)
+            .filter_map(|s| s.mark.as_ref())
+            .collect();
+        let left: Vec<&Saved> = old.saved.iter().filter(is_left).collect();
+        self.clean.extend(undo::settings(left.into_iter(), &others, self.observed));
+        // A closed bridge forwards nothing anyway.
+        let stays_open = !self.desired.closed && !self.desired.network.mode.forwards();
+        if old.made && old.mode.forwards() && stays_open && self.bridge_link().is_some() {
+            let wide = u32::from(self.observed.facts.wide4);
+            let step = self.want(bridge, Setting::Forwarding, wide).filter(|_| old.veth.is_none());
+            self.clean.extend(step);
+        }
+    }
+
+    /// Puts the parts in order. While something old is still to be taken away, both marks hold.
+    fn finish(mut self) -> Vec<Step> {
+        let tables = self.tables();
+        let bridge = self.desired.network.bridge.clone();
+        let now = self.bridge_link().map(|link| link.alias.clone()).unwrap_or_default();
+        let last = self.mark.to_string();
+        let mut both = self.mark.clone();
+        let left = self.old.iter().flat_map(|old| &old.saved);
+        both.saved
+            .extend(left.filter(|saved| self.mark.saved(&saved.link, saved.setting).is_none()).cloned());
+        let first = if both.fits() { both.to_string() } else { last.clone() };
+        let mut steps = self.make;
+        if first != now {
+            let after_birth = usize::from(matches!(steps.first(), Some(Step::AddBridge { .. })));
+            let step = Step::SetAlias { link: bridge.clone(), from: now, to: first.clone() };
+            steps.insert(after_birth, step);
+        }
+        steps.extend(tables);
+        steps.extend(self.open);
+        if !self.clean.is_empty() {
+            steps.push(Step::Barrier);
+            steps.extend(self.clean);
+        }
+        if last != first {
+            steps.push(Step::SetAlias { link: bridge, from: first, to: last });
+        }
+        steps
+    }
+}

@@ -1,0 +1,40 @@
+//! The tables: added where they are missing, replaced where they differ.
+
+use super::Up;
+use crate::firewall;
+use crate::model::ruleset::Found;
+use crate::model::ruleset::{Chain, Table};
+use crate::plan::{Step, forwarding};
+
+impl<'a> Up<'a> {
+    /// The tables that are missing, differ, or are no longer wanted.
+    pub(super) fn tables(&mut self) -> Vec<Step> {
+        if !self.observed.has_nft {
+            return Vec::new();
+        }
+        let leaks = forwarding::leaks(self.desired, self.observed, &self.mark);
+        let wanted = firewall::tables(self.desired, &leaks, &self.mark);
+        let found: &[Found] = self.standing.map_or(&[], |standing| &standing.tables);
+        let unwanted = found.iter().filter(|found| !wanted.iter().any(|table| table.family == found.family));
+        let delete = |found: &Found| Step::DeleteTable { family: found.family, name: found.name.clone() };
+        self.clean.extend(unwanted.map(delete));
+        wanted
+            .into_iter()
+            .filter_map(|table| match found.iter().find(|found| found.family == table.family) {
+                None => Some(Step::AddTable(table)),
+                Some(found) if is_whole(found, &table) => None,
+                Some(_) => Some(Step::ReplaceTable(table)),
+            })
+            .collect()
+    }
+}
+
+/// Whether a table is what it was when it was written: its note, its chains and the number of their rules.
+fn is_whole(found: &Found, table: &Table) -> bool {
+    let same_rules = |chain: &Chain| {
+        found.chains.iter().any(|(name, rules)| name == chain.name && *rules as usize == chain.rules.len())
+    };
+    found.note == table.note
+        && found.objects as usize == table.chains.len()
+        && table.chains.iter().all(same_rules)
+}
