@@ -1,16 +1,48 @@
-//! kvmnet.
+//! The network of a QEMU guest, from its tap to the world.
+//!
+//! `qemu-ifup` and `qemu-ifdown` are a `main` each over this library. One run goes through it from top to
+//! bottom, and so do the modules below, in this order:
+//!
+//! ```text
+//!  argv, signal mask        hook, signals
+//!        │
+//!  /etc/kvmnet.conf ──► config ──► desired ─┐
+//!  KVMNET_…                                 ├──► plan ──► apply ──► kernel
+//!           kernel ──► observed ────────────┘     │
+//!                                                 └──► (each step prints as a command)
+//! ```
+//!
+//! What must never happen, and where to look:
+//!
+//! | module | takes | gives | never |
+//! | --- | --- | --- | --- |
+//! | [`hook`] | arguments, environment | exit status, messages | knows a network |
+//! | [`run`] | a tap | what was done | decides anything |
+//! | [`model`] | | plain data | does I/O |
+//! | [`config`] | text, environment | a checked [`model::Network`] | asks the kernel |
+//! | [`desired`], [`firewall`] | a network | what must hold | does I/O |
+//! | [`observed`] | the kernel | what holds | decides or writes |
+//! | [`plan`] | both | [`plan::Step`]s | does I/O |
+//! | [`apply`] | steps | nothing, or all taken back | decides |
+//! | [`netlink`] | data of `model` | bytes, and back | knows guests or configurations |
+//!
+//! There is no state file: the kernel is the database. See [`model::mark`].
 
-pub mod apply;
+pub mod hook;
+pub mod run;
+
+pub mod model;
+
 pub mod config;
 pub mod desired;
-pub mod error;
 pub mod firewall;
-pub mod hook;
-pub mod lock;
-pub mod log;
-pub mod model;
-pub mod netlink;
 pub mod observed;
 pub mod plan;
-pub mod run;
+
+pub mod apply;
+pub mod netlink;
+
+pub mod error;
+pub mod lock;
+pub mod log;
 pub mod signals;
