@@ -16,10 +16,10 @@ use nix::poll::PollTimeout;
 use crate::error::Error;
 use crate::model::Facts;
 use crate::model::{IfName, Setting};
-use crate::netlink::KernelError;
 use crate::netlink::message::Message;
 use crate::netlink::nft::{Change, Nft};
 use crate::netlink::route::{Question, Rtnl, address, link, neighbour, route};
+use crate::netlink::{Broken, KernelError};
 use crate::plan::Step;
 
 /// How long a bridge may take until it passes packets; it takes some 50 µs.
@@ -132,13 +132,16 @@ impl Apply<'_> {
         if messages.is_empty() {
             return Ok(());
         }
-        let messages = std::mem::take(messages);
-        let doing = || steps.first().map(Step::deed).unwrap_or_default();
-        let outcome = self.kernel.rtnl.change(messages).map_err(|error| Error::system(doing())(error))?;
+        let mut messages = std::mem::take(messages);
+        let first = self.kernel.rtnl.change(&mut messages);
+        let again = first.as_ref().is_err_and(|broken| self.is_worth_another(broken));
+        let last = if again { self.kernel.rtnl.change(&mut messages) } else { first };
+        let outcome = last.map_err(|broken| self.broken(steps, broken))?;
         let mut failed = None;
         for (step, error) in steps.iter().zip(outcome) {
             match error {
                 None => self.finish(step),
+                Some(error) if again && is_there(step, error.errno) => self.finish(step),
                 Some(error) if forgives(step, error.errno) => {}
                 Some(error) => {
                     failed = failed.or(Some(Error::Kernel { step: Box::new(step.clone()), error }))
@@ -148,27 +151,47 @@ impl Apply<'_> {
         failed.map_or(Ok(()), Err)
     }
 
-    /// One transaction. What was to be deleted and is gone already is left out on a second try.
+    /// One transaction. What was to be deleted and is gone already is left out on another try.
     fn nft(&mut self, steps: &[Step]) -> Result<(), Error> {
-        let mut steps: Vec<&Step> = steps.iter().collect();
-        while let Some(first) = steps.first() {
-            let changes: Vec<Change> = steps.iter().filter_map(|step| change(step)).collect();
+        let mut rest: Vec<Step> = steps.to_vec();
+        let mut again = false;
+        while let Some(first) = rest.first().cloned() {
+            let changes: Vec<Change> = rest.iter().filter_map(change).collect();
             let Some(nft) = &mut self.kernel.nft else { return Ok(()) };
-            match nft.change(&changes).map_err(Error::system(first.deed()))? {
-                Ok(()) => {
-                    steps.into_iter().for_each(|step| self.finish(step));
+            match nft.change(&changes) {
+                Ok(Ok(())) => {
+                    rest.iter().for_each(|step| self.finish(step));
                     return Ok(());
                 }
-                Err((at, error)) => {
-                    let step = steps.get(at).copied().unwrap_or(first);
-                    if !forgives(step, error.errno) || at >= steps.len() {
+                Ok(Err((at, error))) => {
+                    let step = rest.get(at).unwrap_or(&first);
+                    if again && is_there(step, error.errno) {
+                        self.finish(&rest.remove(at.min(rest.len() - 1)));
+                    } else if forgives(step, error.errno) {
+                        rest.remove(at.min(rest.len() - 1));
+                    } else {
                         return Err(Error::Kernel { step: Box::new(step.clone()), error });
                     }
-                    steps.remove(at);
                 }
+                Err(broken) if !again && self.is_worth_another(&broken) => again = true,
+                Err(broken) => return Err(self.broken(&rest, broken)),
             }
         }
         Ok(())
+    }
+
+    /// Whether to send the same once more. Where an answer is lost, the kernel acted, and what is there by now
+    /// is no error; where something cannot be taken back any more, the way out is forward.
+    fn is_worth_another(&self, broken: &Broken) -> bool {
+        matches!(broken, Broken::Unanswered(_)) || self.done.iter().any(Step::is_final)
+    }
+
+    /// An exchange that broke off. After the send, all of it is to be taken back.
+    fn broken(&mut self, steps: &[Step], broken: Broken) -> Error {
+        if matches!(broken, Broken::Unanswered(_)) {
+            self.done.extend_from_slice(steps);
+        }
+        Error::system(steps.first().map(Step::deed).unwrap_or_default())(broken.into())
     }
 
     fn file(&mut self, step: &Step) -> Result<(), Error> {
@@ -258,6 +281,12 @@ fn nothing() -> Message {
 }
 
 const NLMSG_NOOP: u16 = 1;
+
+/// Whether an error says that a step was done the first time.
+fn is_there(step: &Step, errno: i32) -> bool {
+    let makes = matches!(step, Step::AddBridge { .. } | Step::AddVeth { .. } | Step::AddTable(_));
+    makes && errno == Errno::EEXIST as i32
+}
 
 /// Whether an error says that a step's goal is reached already: what was to go is gone, what was to come is there.
 fn forgives(step: &Step, errno: i32) -> bool {

@@ -7,4 +7,4 @@ pub mod nft;
 pub mod route;
 mod socket;
 
-pub use socket::{KernelError, REQUEST};
+pub use socket::{Broken, KernelError, REQUEST};

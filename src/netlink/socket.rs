@@ -55,6 +55,25 @@ impl std::fmt::Display for KernelError {
 /// What the kernel said to each request, in order: None is success.
 pub type Outcome = Vec<Option<KernelError>>;
 
+/// An exchange that broke off.
+#[derive(Debug, Error)]
+pub enum Broken {
+    /// Before anything was sent: nothing happened.
+    #[error(transparent)]
+    Unsent(io::Error),
+    /// After the send: everything happened, but what the kernel said to it is lost.
+    #[error(transparent)]
+    Unanswered(io::Error),
+}
+
+impl From<Broken> for io::Error {
+    fn from(broken: Broken) -> Self {
+        match broken {
+            Broken::Unsent(error) | Broken::Unanswered(error) => error,
+        }
+    }
+}
+
 /// Gets each reply: the number of the request and the body, without the header.
 pub type OnReply<'a> = &'a mut dyn FnMut(usize, &[u8]);
 
@@ -104,7 +123,7 @@ impl Socket {
     /// last must ask for something.
     ///
     /// All replies but a dump's are queued before the send returns (`netlink_rcv_skb`), so nothing waits.
-    pub fn exchange(&mut self, requests: &mut [Message], on_reply: OnReply) -> io::Result<Outcome> {
+    pub fn exchange(&mut self, requests: &mut [Message], on_reply: OnReply) -> Result<Outcome, Broken> {
         let first = self.sequence.wrapping_add(1);
         let mut bytes = Vec::with_capacity(requests.iter().map(|request| request.bytes().len()).sum());
         for request in requests.iter_mut() {
@@ -112,20 +131,31 @@ impl Socket {
             request.set_sequence(self.sequence);
             bytes.extend_from_slice(request.bytes());
         }
-        self.inner.send(&bytes[..], Msg::empty())?;
+        uninterrupted(|| self.inner.send(&bytes[..], Msg::empty())).map_err(Broken::Unsent)?;
         let mut answers = Answers::new(requests, first);
         while !answers.complete() {
-            let (length, _) = match self.inner.recv(&mut self.buffer[..], Msg::DONTWAIT | Msg::TRUNC) {
-                Ok(received) => received,
+            let received =
+                uninterrupted(|| self.inner.recv(&mut self.buffer[..], Msg::DONTWAIT | Msg::TRUNC));
+            let length = match received {
+                Ok((length, _)) => length,
                 // An nf_tables batch that fails as a whole is answered on its first message alone.
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock && answers.failed() => break,
-                Err(error) => return Err(error),
+                Err(error) => return Err(Broken::Unanswered(error)),
             };
-            let part =
-                self.buffer.get(..length).ok_or_else(|| io::Error::from_raw_os_error(libc::EMSGSIZE))?;
-            answers.read(part, on_reply);
+            let too_long = || Broken::Unanswered(io::Error::from_raw_os_error(libc::EMSGSIZE));
+            answers.read(self.buffer.get(..length).ok_or_else(too_long)?, on_reply);
         }
         Ok(answers.outcome)
+    }
+}
+
+/// Repeats a call that a signal interrupted before it began.
+fn uninterrupted<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match call() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            result => return result,
+        }
     }
 }
 

@@ -137,10 +137,14 @@ impl Step {
             Step::AddNeighbour(neighbour) => Step::DeleteNeighbour(neighbour),
             Step::DeleteNeighbour(neighbour) => Step::AddNeighbour(neighbour),
             Step::AddTable(table) => Step::DeleteTable { family: table.family, name: table.name },
-            // What was deleted or replaced as a whole is not made again: these come last in a plan.
             Step::DeleteLink { .. } | Step::DeleteTable { .. } | Step::ReplaceTable(_) => return None,
             Step::AwaitOperational { .. } | Step::ClearNodad { .. } | Step::Barrier => return None,
         })
+    }
+
+    /// Whether it cannot be taken back: what is deleted or replaced as a whole is not made again. These come last.
+    pub fn is_final(&self) -> bool {
+        matches!(self, Step::DeleteLink { .. } | Step::DeleteTable { .. } | Step::ReplaceTable(_))
     }
 
     /// What the step does, for an error that begins with "cannot".

@@ -8,7 +8,7 @@ use std::io;
 
 use neli::consts::socket::NlFamily;
 
-use super::socket::{KernelError, Socket};
+use super::socket::{Broken, KernelError, Socket};
 use crate::model::ruleset::{Family, Found, Table};
 
 /// A change of the ruleset.
@@ -60,7 +60,7 @@ impl Nft {
     }
 
     /// Makes all changes or none (one nfnetlink batch). The error tells which change was refused.
-    pub fn change(&mut self, changes: &[Change]) -> io::Result<Result<(), (usize, KernelError)>> {
+    pub fn change(&mut self, changes: &[Change]) -> Result<Result<(), (usize, KernelError)>, Broken> {
         let mut messages = vec![table::begin()];
         let mut owners = vec![0];
         for (number, change) in changes.iter().enumerate() {

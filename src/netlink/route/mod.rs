@@ -13,7 +13,7 @@ use neli::consts::socket::NlFamily;
 use nix::poll::PollTimeout;
 
 use super::message::Message;
-use super::socket::{Outcome, Socket};
+use super::socket::{Broken, Outcome, Socket};
 use crate::model::{Facts, IfName, Link};
 
 /// RTNLGRP_LINK: what happens to interfaces.
@@ -123,11 +123,11 @@ impl Rtnl {
     }
 
     /// Sends changes in one message, which nothing can cut in half, and tells what the kernel said to each.
-    pub fn change(&mut self, mut changes: Vec<Message>) -> io::Result<Outcome> {
+    pub fn change(&mut self, changes: &mut [Message]) -> Result<Outcome, Broken> {
         if let Some(last) = changes.last_mut() {
             last.add_flags(super::socket::ACK);
         }
-        self.0.exchange(&mut changes, &mut |_, _| {})
+        self.0.exchange(changes, &mut |_, _| {})
     }
 
     /// Opens a socket that hears when interfaces change.
