@@ -256,7 +256,7 @@ fn encode(step: &Step, facts: &Facts) -> Result<Option<Message>, IfName> {
     let index = |name: &IfName| facts.link(name).map(|link| link.index).ok_or_else(|| name.clone());
     Ok(Some(match step {
         Step::AddBridge { name, mac, group } => link::add_bridge(name, *mac, *group),
-        Step::AddVeth { outer, inner, mac, group } => link::add_veth(outer, inner, *mac, *group),
+        Step::AddVeth { outer, inner, macs, group } => link::add_veth(outer, inner, *macs, *group),
         Step::DeleteLink { name } => link::delete(name),
         Step::Set { link, setting, to, .. } => return Ok(link::set(link, *setting, *to)),
         Step::SetMac { link, to, .. } => link::set_mac(link, *to),

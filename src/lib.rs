@@ -43,6 +43,7 @@ pub mod apply;
 pub mod netlink;
 
 pub mod error;
+pub mod holder;
 pub mod lock;
 pub mod log;
 pub mod signals;

@@ -4,6 +4,7 @@ use crate::apply::{Kernel, apply};
 use crate::config::{self, Environment};
 use crate::desired::Desired;
 use crate::error::Error;
+use crate::holder;
 use crate::lock::Lock;
 use crate::model::IfName;
 use crate::observed::Observed;
@@ -58,6 +59,11 @@ pub fn down(tap: &IfName) -> Result<Done, Error> {
     let mut kernel = Kernel::open()?;
     let Kernel { rtnl, nft } = &mut kernel;
     let observed = Observed::for_down(nft.as_mut(), rtnl, tap).map_err(Error::system("ask the kernel"))?;
+    let carrier = observed.facts.link(tap).is_some_and(|link| link.is_tap() && link.carrier);
+    if holder::is_anothers(tap, carrier) {
+        let summary = format!("{tap} is left as it is: another process holds it by now");
+        return Ok(Done { summary, steps: Vec::new() });
+    }
     let steps = plan::down(tap, &observed)?;
     apply(&mut kernel, &observed.facts, &steps, &mut |_| {})?;
     Ok(Done { summary: format!("{tap} is down, {}", changes(&steps)), steps })

@@ -30,6 +30,8 @@ pub struct Route {
     pub metric: u32,
     /// The next router.
     pub gateway: Option<IpAddr>,
+    /// The share of this next hop among several, 1 to 256.
+    pub weight: u16,
     /// The source address that it suggests.
     pub source: Option<IpAddr>,
     /// Seconds until it goes, for a route from a router advertisement.
@@ -56,10 +58,13 @@ impl fmt::Display for Route {
             Some(net) => write!(f, "{net}")?,
             None => f.write_str("default")?,
         }
-        if let Some(gateway) = self.gateway {
-            write!(f, " via {gateway}")?;
+        if self.weight == 1 {
+            if let Some(gateway) = self.gateway {
+                write!(f, " via {gateway}")?;
+            }
+            write!(f, " dev {}", self.device)?;
         }
-        write!(f, " dev {} table {} proto {}", self.device, self.table, self.protocol)?;
+        write!(f, " table {} proto {}", self.table, self.protocol)?;
         if self.scope != 0 {
             write!(f, " scope {}", scope_name(self.scope))?;
         }
@@ -74,6 +79,13 @@ impl fmt::Display for Route {
         }
         if let Some(seconds) = self.expires {
             write!(f, " expires {seconds}")?;
+        }
+        if self.weight != 1 {
+            f.write_str(" nexthop")?;
+            if let Some(gateway) = self.gateway {
+                write!(f, " via {gateway}")?;
+            }
+            write!(f, " dev {} weight {}", self.device, self.weight)?;
         }
         if self.flags & ONLINK != 0 {
             f.write_str(" onlink")?;

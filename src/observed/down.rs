@@ -30,7 +30,10 @@ impl Observed {
             .filter(|link| link.is_bridge())
             .map(|link| link.name.clone())
             .collect();
-        bridges.iter().for_each(|bridge| observed.match_links(bridge));
+        for bridge in &bridges {
+            observed.standing(bridge);
+        }
+        observed.match_links();
         observed.networks.retain(|standing| standing.mark.is_some() || !standing.tables.is_empty());
         let bridge =
             master.and_then(|master| observed.facts.link_index(master)).map(|link| link.name.clone());

@@ -52,11 +52,14 @@ impl Observed {
         self.networks.iter().find(|standing| standing.bridge == *bridge)
     }
 
-    /// The uplink of a bridged network.
+    /// The uplink of a bridged network: by its name, else the one that was taken over, else by the default route.
     pub fn nic(&self, network: &Network) -> Option<&Link> {
+        let taken = || self.network(&network.bridge)?.mark.as_ref()?.nic.as_ref();
         match &network.uplink {
             Uplink::Named(names) => names.first().and_then(|name| self.facts.link(name)),
-            Uplink::DefaultRoute => self.default_devices().find_map(|index| self.facts.link_index(index)),
+            Uplink::DefaultRoute => taken()
+                .and_then(|name| self.facts.link(name))
+                .or_else(|| self.default_devices().find_map(|index| self.facts.link_index(index))),
         }
     }
 

@@ -47,8 +47,7 @@ impl Observed {
     }
 
     /// Finds the bridges of the networks, and the marks.
-    pub(crate) fn match_links(&mut self, bridge: &IfName) {
-        self.standing(bridge);
+    pub(crate) fn match_links(&mut self) {
         for standing in &mut self.networks {
             standing.link = self.facts.link(&standing.bridge).filter(|link| link.is_bridge()).cloned();
             let alias = standing.link.as_ref().and_then(|link| Mark::parse(&link.alias));
@@ -67,11 +66,10 @@ impl Observed {
         for at in 0..self.networks.len() {
             let Some(standing) = self.networks.get(at) else { continue };
             let (Some(link), Some(mark)) = (&standing.link, &standing.mark) else { continue };
-            // Without a port that has carrier a bridge has none. A pair's end, a NIC and foreign ports have it.
+            // Carrier comes from a live port: a guest's, unless it has others, which have it always.
             let has_other_ports = mark.veth.is_some() || mark.nic.is_some() || !mark.made;
-            let occupied = link.carrier
-                && (!(has_other_ports || exactly(&standing.bridge))
-                    || has_guests(rtnl, link.index, mark, tap)?);
+            let is_certain = link.carrier && !has_other_ports && !exactly(&standing.bridge);
+            let occupied = is_certain || has_guests(rtnl, link.index, mark, tap)?;
             if let Some(standing) = self.networks.get_mut(at) {
                 standing.occupied = occupied;
             }
@@ -116,6 +114,7 @@ impl Observed {
     /// What a takeover carries away from `link`.
     pub(super) fn ask_about_baggage(&mut self, rtnl: &mut Rtnl, link: &Link) -> io::Result<()> {
         let (device, name) = (link.index, &link.name);
+        self.facts.addresses.retain(|(of, _)| *of != device);
         let mut questions = vec![Question::Addresses(device)];
         for v6 in [false, true] {
             questions.push(Question::Routes { v6, device, name: name.clone() });
@@ -134,8 +133,13 @@ fn has_guests(rtnl: &mut Rtnl, bridge: u32, mark: &Mark, apart: &IfName) -> io::
     };
     Ok(ports.links.iter().any(|port| {
         let counts = match (port.is_tap(), mark.made) {
-            // A tap without carrier has no process behind it. A found bridge may have taps of others.
-            (true, made) => port.carrier && (made || TapMark::parse(&port.alias).is_some()),
+            // A tap without carrier has no process behind it; a persistent one that was attached waits for
+            // the next. A found bridge may have taps of others.
+            (true, made) => {
+                let attached = TapMark::parse(&port.alias).is_some();
+                let waits = attached && port.tun.as_ref().is_some_and(|tun| tun.persistent);
+                (port.carrier && (made || attached)) || waits
+            }
             // Somebody put it on the bridge that kvmnet made, or it was there before.
             (false, made) => made,
         };

@@ -41,7 +41,8 @@ impl Observed {
             observed.bridges().filter(|question| *question != Question::Link(network.bridge.clone())),
         );
         rtnl.ask(&questions, &mut observed.facts)?;
-        observed.match_links(&network.bridge);
+        observed.standing(&network.bridge);
+        observed.match_links();
         observed.ask_about_door(rtnl, desired)?;
         observed.ask_about_uplinks(rtnl, network)?;
         let exactly = |bridge: &IfName| network.has_overrides() && *bridge == network.bridge;
@@ -118,13 +119,20 @@ impl Observed {
         if network.mode != Mode::Bridged {
             return Ok(());
         }
-        match self.nic(network).cloned() {
-            Some(nic) if nic.master.is_none() && !nic.is_bridge() => self.ask_about_baggage(rtnl, &nic),
-            Some(nic) => {
-                let master = nic.master.into_iter().map(Question::LinkIndex).collect::<Vec<_>>();
-                rtnl.ask(&master, &mut self.facts)
+        let taken = self.network(&network.bridge).and_then(|s| s.mark.as_ref()?.nic.clone());
+        let unknown: Vec<_> = taken.iter().filter(|nic| self.facts.link(nic).is_none()).cloned().collect();
+        rtnl.ask(&unknown.into_iter().map(Question::Link).collect::<Vec<_>>(), &mut self.facts)?;
+        let Some(nic) = self.nic(network).cloned() else { return Ok(()) };
+        match nic.master {
+            None if nic.is_bridge() => Ok(()),
+            None => self.ask_about_baggage(rtnl, &nic),
+            Some(_) if taken.as_ref() == Some(&nic.name) => {
+                // Usually nothing: all that it had is on the bridge, unless the takeover was cut short.
+                rtnl.ask(&[Question::Addresses(nic.index)], &mut self.facts)?;
+                let left = !self.facts.addresses_of(nic.index).is_empty();
+                if left { self.ask_about_baggage(rtnl, &nic) } else { Ok(()) }
             }
-            None => Ok(()),
+            Some(master) => rtnl.ask(&[Question::LinkIndex(master)], &mut self.facts),
         }
     }
 }

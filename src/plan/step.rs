@@ -23,8 +23,8 @@ pub enum Step {
         outer: IfName,
         /// The end with the host's address.
         inner: IfName,
-        /// The inner end's MAC.
-        mac: Mac,
+        /// The MACs, of the outer end and of the inner.
+        macs: [Mac; 2],
         /// The inner end's link group.
         group: u32,
     },
@@ -186,12 +186,9 @@ impl fmt::Display for Step {
                 write!(f, "ip link add {name} address {mac}{} type bridge", group_words(*group))?;
                 f.write_str(" stp_state 0 forward_delay 0")
             }
-            Step::AddVeth { outer, inner, mac, group } => {
-                write!(
-                    f,
-                    "ip link add {inner} address {mac}{} type veth peer name {outer}",
-                    group_words(*group)
-                )
+            Step::AddVeth { outer, inner, macs: [outer_mac, inner_mac], group } => {
+                write!(f, "ip link add {inner} address {inner_mac}{}", group_words(*group))?;
+                write!(f, " type veth peer name {outer} address {outer_mac}")
             }
             Step::DeleteLink { name } => write!(f, "ip link delete {name}"),
             Step::Set { link, setting, to, .. } => write_set(f, link, *setting, *to),

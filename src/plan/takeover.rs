@@ -6,7 +6,7 @@
 use ipnet::IpNet;
 
 use super::Step;
-use crate::model::address::flag;
+use crate::model::address::{FOREVER, flag};
 use crate::model::route::{LOCAL, PERMANENT, PROTOCOL_KERNEL, UNICAST};
 use crate::model::{Address, IfName, Link, Mark, Neighbour, Route, Setting};
 use crate::observed::Observed;
@@ -30,7 +30,10 @@ pub struct Baggage {
 /// Makes `nic` a port of `bridge`, which is up, and moves there what the NIC has.
 pub fn take(nic: &Link, bridge: &IfName, observed: &Observed) -> Vec<Step> {
     let baggage = carry(&nic.name, bridge, &[], observed);
-    let mut steps = vec![Step::SetMaster { port: nic.name.clone(), from: None, to: Some(bridge.clone()) }];
+    let mut steps = Vec::new();
+    if nic.master.is_none() {
+        steps.push(Step::SetMaster { port: nic.name.clone(), from: None, to: Some(bridge.clone()) });
+    }
     if nic.carrier {
         steps.push(Step::AwaitOperational { link: bridge.clone() });
     }
@@ -69,7 +72,7 @@ pub fn carry(from: &IfName, to: &IfName, staying: &[IpNet], observed: &Observed)
     routes.sort_by_key(|route| route.gateway.is_some());
     let neighbours = observed.facts.neighbours.iter().filter(|neighbour| neighbour.device == *from);
     let mut baggage = Baggage::default();
-    for address in &addresses {
+    for address in in_order(&addresses) {
         arrive_address(&mut baggage.arrive, &relabelled(address, from, to), to);
     }
     baggage.arrive.extend(routes.iter().map(|route| Step::AddRoute(route.over(to))));
@@ -82,10 +85,41 @@ pub fn carry(from: &IfName, to: &IfName, staying: &[IpNet], observed: &Observed)
         }
     }
     baggage.leave.extend(routes.iter().rev().map(|route| Step::DeleteRoute((*route).clone())));
-    // Backwards, so that a secondary address never is promoted.
-    let old = addresses.into_iter().rev();
-    baggage.leave.extend(old.map(|address| Step::DeleteAddress { link: from.clone(), address }));
+    leave_addresses(&mut baggage.leave, from, &addresses);
+    let orphans = observed.facts.routes.iter().filter(|route| route.device == *from);
+    let orphans = orphans.filter(|route| is_orphan(route, &addresses)).cloned();
+    baggage.leave.extend(orphans.map(Step::DeleteRoute));
     baggage
+}
+
+/// The order in which addresses are to be added so that they stand as they do now: IPv4 appends, IPv6 puts the
+/// newest first (`ipv6_link_dev_addr`).
+fn in_order(addresses: &[Address]) -> impl Iterator<Item = &Address> {
+    let is_v6 = |address: &&Address| address.net.addr().is_ipv6();
+    addresses.iter().filter(move |address| !is_v6(address)).chain(addresses.iter().rev().filter(is_v6))
+}
+
+/// Backwards, so that a secondary IPv4 address never is promoted; and those that end before those that do not,
+/// because the last permanent IPv6 address takes its prefix's route along (`check_cleanup_prefix_route`).
+fn leave_addresses(steps: &mut Vec<Step>, link: &IfName, addresses: &[Address]) {
+    let mut old: Vec<Address> = addresses.iter().rev().cloned().collect();
+    old.sort_by_key(|address| address.net.addr().is_ipv6() && address.valid == FOREVER);
+    steps.extend(old.into_iter().map(|address| Step::DeleteAddress { link: link.clone(), address }));
+}
+
+/// A prefix's route of IPv6 addresses that all have an end: the kernel leaves it when they go.
+fn is_orphan(route: &Route, addresses: &[Address]) -> bool {
+    let mut of_prefix = addresses.iter().filter(|address| is_prefix_route(route, address)).peekable();
+    let is_v6 = route.destination.is_some_and(|net| net.addr().is_ipv6());
+    is_v6
+        && route.protocol == PROTOCOL_KERNEL
+        && of_prefix.peek().is_some()
+        && of_prefix.all(|a| a.valid != FOREVER)
+}
+
+/// Whether the kernel made this route for this address.
+fn is_prefix_route(route: &Route, address: &Address) -> bool {
+    address.has_prefix_route() && route.destination == Some(address.net.trunc()) && route.gateway.is_none()
 }
 
 /// An IPv6 address that was unique on the NIC is so on the bridge: no second detection, and no trace of that.

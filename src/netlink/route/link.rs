@@ -81,14 +81,19 @@ pub fn add_bridge(name: &IfName, mac: Mac, group: u32) -> Message {
     message
 }
 
-/// Makes a veth pair; `group` is the inner end's.
-pub fn add_veth(outer: &IfName, inner: &IfName, mac: Mac, group: u32) -> Message {
+/// Makes a veth pair with the MACs of the outer and the inner end; `group` is the inner end's.
+pub fn add_veth(outer: &IfName, inner: &IfName, macs: [Mac; 2], group: u32) -> Message {
+    let [outer_mac, inner_mac] = macs;
     let mut message = Message::new(Rtm::Newlink, REQUEST | CREATE | EXCL, &body(0, 0, 0));
-    message.put_str(Ifla::Ifname, inner.as_str()).put(Ifla::Address, &mac.0).put_u32(Ifla::Group, group);
+    message
+        .put_str(Ifla::Ifname, inner.as_str())
+        .put(Ifla::Address, &inner_mac.0)
+        .put_u32(Ifla::Group, group);
     message.nest(Ifla::Linkinfo, |info| {
         info.put_str(IflaInfo::Kind, "veth").nest(IflaInfo::Data, |data| {
             data.nest(VETH_INFO_PEER, |peer| {
                 peer.put_body(&body(0, 0, 0)).put_str(Ifla::Ifname, outer.as_str());
+                peer.put(Ifla::Address, &outer_mac.0);
             });
         });
     });

@@ -167,7 +167,7 @@ fn read(facts: &mut Facts, question: &Question, reply: &[u8]) {
             facts.addresses.extend(address::parse(reply, *index).map(|address| (*index, address)));
         }
         Question::Ways { .. } => facts.ways.extend(route::parse_way(reply)),
-        Question::Routes { name, .. } => match route::parse(reply, name) {
+        Question::Routes { name, device, .. } => match route::parse(reply, *device, name) {
             Some(Ok(route)) => facts.routes.push(route),
             Some(Err(why)) => facts.uncarriable.push((name.clone(), why)),
             None => {}

@@ -66,10 +66,8 @@ fn request(mut message: Message, route: &Route, device: u32) -> Message {
     if let Some(net) = route.destination {
         message.put_ip(Rta::Dst, net.addr());
     }
-    message.put_u32(Rta::Table, route.table).put_u32(Rta::Oif, device);
-    if let Some(gateway) = route.gateway {
-        message.put_ip(Rta::Gateway, gateway);
-    }
+    message.put_u32(Rta::Table, route.table);
+    put_hop(&mut message, route, device);
     if let Some(source) = route.source {
         message.put_ip(Rta::Prefsrc, source);
     }
@@ -85,6 +83,32 @@ fn request(mut message: Message, route: &Route, device: u32) -> Message {
     message
 }
 
+/// One next hop: plain, or as a list of one where it has a weight.
+fn put_hop(message: &mut Message, route: &Route, device: u32) {
+    if route.weight == 1 {
+        message.put_u32(Rta::Oif, device);
+        if let Some(gateway) = route.gateway {
+            message.put_ip(Rta::Gateway, gateway);
+        }
+        return;
+    }
+    let gateway: Vec<u8> = match route.gateway {
+        Some(IpAddr::V4(v4)) => v4.octets().to_vec(),
+        Some(IpAddr::V6(v6)) => v6.octets().to_vec(),
+        None => Vec::new(),
+    };
+    let attribute = if gateway.is_empty() { 0 } else { 4 + gateway.len() };
+    let mut hop = ((HOP + attribute) as u16).to_ne_bytes().to_vec();
+    hop.extend_from_slice(&[route.flags as u8, (route.weight - 1) as u8]);
+    hop.extend_from_slice(&device.to_ne_bytes());
+    if attribute != 0 {
+        hop.extend_from_slice(&(attribute as u16).to_ne_bytes());
+        hop.extend_from_slice(&u16::from(Rta::Gateway).to_ne_bytes());
+        hop.extend_from_slice(&gateway);
+    }
+    message.put(Rta::Multipath, &hop);
+}
+
 /// RTA_EXPIRES, RTA_PREF; neli has them for glibc only.
 const RTA_EXPIRES: u16 = 23;
 
@@ -96,7 +120,9 @@ pub fn parse_way(reply: &[u8]) -> Option<Way> {
     let address = find(attrs, Rta::Dst).and_then(ip);
     let mut devices: Vec<u32> =
         find(attrs, Rta::Oif).and_then(|value| u32_at(value, 0)).into_iter().collect();
-    devices.extend(find(attrs, Rta::Multipath).into_iter().flat_map(hop_devices));
+    devices.extend(
+        find(attrs, Rta::Multipath).into_iter().flat_map(|hops| Hops(hops).map(|(device, _)| device)),
+    );
     Some(Way {
         destination: address.and_then(|address| IpNet::new(address, prefix).ok()),
         v6,
@@ -111,27 +137,22 @@ fn table(reply: &[u8], attrs: &[u8]) -> u32 {
     long.unwrap_or_else(|| reply.get(4).copied().unwrap_or_default().into())
 }
 
-/// The interfaces of `struct rtnexthop`s.
-fn hop_devices(mut hops: &[u8]) -> Vec<u32> {
-    let mut devices = Vec::new();
-    while let (Some(length), Some(device)) = (u16_at(hops, 0), u32_at(hops, 4)) {
-        devices.push(device);
-        let Some(rest) = hops.get(usize::from(length).max(8).next_multiple_of(4)..) else { break };
-        hops = rest;
-    }
-    devices
-}
-
-/// Reads a route over `device`.
-pub fn parse(reply: &[u8], device: &IfName) -> Option<Result<Route, Uncarriable>> {
+/// Reads the route over `device`, the interface `index`. Of an IPv6 route with several next hops, each of which
+/// comes and goes by itself, it is the hop over this interface.
+pub fn parse(reply: &[u8], index: u32, device: &IfName) -> Option<Result<Route, Uncarriable>> {
     let [family, prefix, _, tos, _, protocol, scope, kind] = reply.get(..8)?.try_into().ok()?;
     let attrs = reply.get(BODY..)?;
     let number = |kind: Rta| find(attrs, kind).and_then(|value| u32_at(value, 0));
     if find(attrs, RTA_NH_ID).is_some() {
         return Some(Err(Uncarriable::NexthopObject));
     }
-    if find(attrs, Rta::Multipath).is_some() {
-        return Some(Err(Uncarriable::Multipath));
+    let mut hop =
+        Hop { flags: u32_at(reply, 8)?, weight: 1, gateway: find(attrs, Rta::Gateway).and_then(ip) };
+    if let Some(hops) = find(attrs, Rta::Multipath) {
+        if i32::from(family) == libc::AF_INET {
+            return Some(Err(Uncarriable::Multipath));
+        }
+        hop = Hops(hops).find(|(over, _)| *over == index)?.1;
     }
     let address = find(attrs, Rta::Dst).and_then(ip);
     Some(Ok(Route {
@@ -142,9 +163,10 @@ pub fn parse(reply: &[u8], device: &IfName) -> Option<Result<Route, Uncarriable>
         protocol,
         scope,
         kind,
-        flags: u32_at(reply, 8)? & ONLINK,
+        flags: hop.flags & ONLINK,
         metric: number(Rta::Priority).unwrap_or_default(),
-        gateway: find(attrs, Rta::Gateway).and_then(ip),
+        gateway: hop.gateway,
+        weight: hop.weight,
         source: find(attrs, Rta::Prefsrc).and_then(ip),
         expires: find(attrs, Rta::Cacheinfo).and_then(expiry),
         device: device.clone(),
@@ -152,12 +174,46 @@ pub fn parse(reply: &[u8], device: &IfName) -> Option<Result<Route, Uncarriable>
     }))
 }
 
+struct Hop {
+    flags: u32,
+    weight: u16,
+    gateway: Option<IpAddr>,
+}
+
+/// The `struct rtnexthop`s of RTA_MULTIPATH: length, flags, weight less one, interface, attributes.
+struct Hops<'a>(&'a [u8]);
+
+impl Iterator for Hops<'_> {
+    type Item = (u32, Hop);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let length = usize::from(u16_at(self.0, 0)?);
+        let [flags, weight] = *self.0.get(2..4)? else { return None };
+        let device = u32_at(self.0, 4)?;
+        let gateway = find(self.0.get(HOP..length)?, Rta::Gateway).and_then(ip);
+        self.0 = self.0.get(length.next_multiple_of(4)..).unwrap_or_default();
+        Some((device, Hop { flags: flags.into(), weight: u16::from(weight) + 1, gateway }))
+    }
+}
+
+/// The length of `struct rtnexthop`.
+const HOP: usize = 8;
+
 /// `struct rta_cacheinfo`: rta_expires is the third word, in 1/100 s; 0 is never.
 fn expiry(cacheinfo: &[u8]) -> Option<u32> {
     u32_at(cacheinfo, 8).filter(|hundredths| *hundredths != 0).map(|hundredths| hundredths.div_ceil(100))
 }
 
 fn is_other(kind: u16) -> bool {
-    let known = [Rta::Dst, Rta::Oif, Rta::Priority, Rta::Gateway, Rta::Prefsrc, Rta::Table, Rta::Cacheinfo];
+    let known = [
+        Rta::Dst,
+        Rta::Oif,
+        Rta::Priority,
+        Rta::Gateway,
+        Rta::Prefsrc,
+        Rta::Table,
+        Rta::Cacheinfo,
+        Rta::Multipath,
+    ];
     !known.into_iter().any(|rta| u16::from(rta) == kind)
 }

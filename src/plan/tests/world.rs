@@ -58,6 +58,7 @@ impl World {
             flags: 0,
             metric: 0,
             gateway: Some(Ipv4Addr::new(192, 168, 1, 25).into()),
+            weight: 1,
             source: None,
             expires: None,
             device: name("eth3"),
@@ -94,7 +95,10 @@ impl World {
         }
         let bridges: Vec<IfName> =
             facts.links.iter().filter(|link| link.is_bridge()).map(|link| link.name.clone()).collect();
-        bridges.iter().for_each(|bridge| self.0.match_links(bridge));
+        for bridge in &bridges {
+            self.0.standing(bridge);
+        }
+        self.0.match_links();
         self.0.networks.retain(|standing| standing.link.is_some() || !standing.tables.is_empty());
     }
 
@@ -144,9 +148,9 @@ impl World {
     pub fn play(&mut self, step: &Step) {
         match step {
             Step::AddBridge { name, mac, group } => self.add_link(name, "bridge", *mac, *group),
-            Step::AddVeth { outer, inner, mac, group } => {
-                self.add_link(inner, "veth", *mac, *group);
-                self.add_link(outer, "veth", Mac([2; 6]), 0);
+            Step::AddVeth { outer, inner, macs, group } => {
+                self.add_link(inner, "veth", macs[1], *group);
+                self.add_link(outer, "veth", macs[0], 0);
             }
             Step::DeleteLink { name } => self.delete_link(name),
             Step::Set { link, setting, to, from } => self.set(link, *setting, *from, *to),

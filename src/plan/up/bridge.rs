@@ -94,9 +94,9 @@ impl<'a> Up<'a> {
         let Some(veth) = &network.veth else { return };
         let (outer, inner) = (&veth.outer, &veth.inner);
         if self.observed.facts.link(inner).is_none() {
-            let mac = Mac::of_bridge(inner);
+            let macs = [Mac::of_bridge(outer), Mac::of_bridge(inner)];
             let (outer, inner) = (outer.clone(), inner.clone());
-            self.make.push(Step::AddVeth { outer, inner, mac, group: self.desired.group });
+            self.make.push(Step::AddVeth { outer, inner, macs, group: self.desired.group });
         } else {
             let step = self.want(inner, Setting::Group, self.desired.group);
             self.make.extend(step);

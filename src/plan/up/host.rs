@@ -38,11 +38,13 @@ impl<'a> Up<'a> {
         }
     }
 
-    /// The NIC that is to be taken over now.
+    /// The NIC that is to be taken over now, or whose takeover was cut short.
     pub(super) fn taken_nic(&self) -> Option<&'a Link> {
         let network = &self.desired.network;
         let nic = self.observed.nic(network).filter(|_| network.mode == Mode::Bridged)?;
-        (nic.master.is_none() && nic.name != network.bridge).then_some(nic)
+        let is_half_taken = self.old.is_some_and(|old| old.nic.as_ref() == Some(&nic.name))
+            && !self.observed.addresses(&nic.name).is_empty();
+        ((nic.master.is_none() || is_half_taken) && nic.name != network.bridge).then_some(nic)
     }
 
     /// The NIC as a port, with what it has on the bridge; a former one goes back.

@@ -5,6 +5,8 @@ mod host;
 mod tables;
 mod tap;
 
+use ipnet::IpNet;
+
 use super::{Refusal, Step, check, undo};
 use crate::desired::Desired;
 use crate::model::{IfName, Link, Mark, Saved, Setting};
@@ -61,7 +63,7 @@ impl<'a> Up<'a> {
             keep: network.keep,
             veth: network.veth.clone(),
             nic: None,
-            addresses: network.addresses.clone(),
+            addresses: given(desired, observed, old),
             own: old.map(|old| old.own.clone()).unwrap_or_default(),
             mac: old.and_then(|old| old.mac),
             saved: Vec::new(),
@@ -169,4 +171,14 @@ impl<'a> Up<'a> {
         }
         steps
     }
+}
+
+/// The addresses that kvmnet gives or gave; one that the host had on a bridge that was found stays its own.
+fn given(desired: &Desired, observed: &Observed, old: Option<&Mark>) -> Vec<IpNet> {
+    let present = observed.addresses(desired.door());
+    let is_given = |net: &&IpNet| match old {
+        Some(old) if old.addresses.contains(net) => true,
+        _ => !present.iter().any(|has| has.net == **net),
+    };
+    desired.network.addresses.iter().filter(is_given).copied().collect()
 }
