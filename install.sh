@@ -1,0 +1,244 @@
+#!/bin/sh
+# Installs kvmnet, takes it away again, or shows what it does without installing anything.
+set -eu
+
+usage='usage: sudo ./install.sh               build and install
+       sudo ./install.sh --uninstall   put everything back as it was
+       sudo ./install.sh --try         install nothing: two guests in each of the five modes, in a network of their own
+
+  PREFIX=/usr/local   where the programs go
+  DESTDIR=            for packagers: copy the files to this folder, as if it were /; needs no root'
+
+checkout=$(cd "$(dirname "$0")" && pwd)
+# shellcheck source=tests/prepare.sh
+. "$checkout/tests/prepare.sh"
+
+# What root installs is for all to read, whatever root's own habit is.
+umask 022
+PREFIX=${PREFIX:-/usr/local}
+DESTDIR=${DESTDIR:-}
+case $PREFIX in /*) ;; *) die "PREFIX must be an absolute path, not $PREFIX" ;; esac
+case $DESTDIR in '' | /*) ;; *) DESTDIR=$PWD/$DESTDIR ;; esac
+library=$PREFIX/lib/kvmnet
+configuration=/etc/kvmnet.conf
+
+# each_file DO: calls DO for all that is copied, with its mode, where it comes from and where it goes.
+each_file() {
+    "$1" 755 "$hooks/qemu-ifup" "$library/qemu-ifup"
+    "$1" 755 "$hooks/qemu-ifdown" "$library/qemu-ifdown"
+}
+
+# each_hook DO: calls DO with the name of each program that QEMU looks for in /etc.
+each_hook() {
+    "$1" qemu-ifup
+    "$1" qemu-ifdown
+}
+
+# put MODE FROM TO: copies a file. A rename puts it in place, so that a program that runs just now is no obstacle and
+# nobody ever meets half a file.
+put() {
+    mkdir -p "$DESTDIR$(dirname "$3")"
+    install -m "$1" "$2" "$DESTDIR$3.new"
+    mv -f "$DESTDIR$3.new" "$DESTDIR$3"
+}
+
+# take MODE FROM TO: the undoing of put.
+take() {
+    rm -f "$3" "$3.new"
+}
+
+exists() {
+    [ -e "$1" ] || [ -L "$1" ]
+}
+
+
+# --- The two paths in /etc ----------------------------------------------------------------------------------
+#
+# They may belong to somebody: on Debian to the package qemu-system-common, elsewhere to whoever wrote a script. What
+# is there is set aside under a name of its own, by rename, so that bytes, owner, mode and times stay. Where there is
+# dpkg, its diversion does that, which also sends the package's next version there, or its first.
+
+# set_aside PATH: the name under which the original waits.
+set_aside() {
+    echo "$1.kvmnet-orig"
+}
+
+# is_ours PATH: whether it is the link that link_hook makes, under whatever PREFIX.
+is_ours() {
+    case $(readlink "$1" || true) in */lib/kvmnet/"$(basename "$1")") return 0 ;; *) return 1 ;; esac
+}
+
+# uses_dpkg: not when staging, where nothing of the machine is touched.
+uses_dpkg() {
+    [ -z "$DESTDIR" ] && command -v dpkg-divert >/dev/null
+}
+
+# is_diverted PATH: whether there is a diversion of kvmnet's. Somebody else's goes elsewhere.
+is_diverted() {
+    uses_dpkg && [ "$(dpkg-divert --truename "$1")" = "$(set_aside "$1")" ]
+}
+
+# is_free_for_us PATH: whether link_hook would lose nothing.
+is_free_for_us() {
+    is_ours "$DESTDIR/etc/$1" || ! exists "$DESTDIR/etc/$1" || ! exists "$(set_aside "$DESTDIR/etc/$1")" ||
+        die "/etc/$1 was replaced since kvmnet was installed, and $(set_aside "/etc/$1") still keeps what was there" \
+            "before. Please move one of the two away and try again"
+}
+
+# link_hook NAME: /etc/NAME becomes a link to the program.
+link_hook() {
+    path=$DESTDIR/etc/$1
+    if uses_dpkg && [ -z "$(dpkg-divert --listpackage "$path")" ]; then
+        # Our own link stays where it is: it is not the original.
+        if is_ours "$path"; then rename=--no-rename; else rename=--rename; fi
+        dpkg-divert --quiet --local "$rename" --divert "$(set_aside "$path")" --add "$path"
+    fi
+    if exists "$path" && ! is_ours "$path"; then
+        mv "$path" "$(set_aside "$path")"
+    fi
+    mkdir -p "$DESTDIR/etc"
+    ln -sfn "$library/$1" "$path.kvmnet-new"
+    mv -f "$path.kvmnet-new" "$path"
+}
+
+# unlink_hook NAME: /etc/NAME is what it was, or what the package would have made of it by now.
+unlink_hook() {
+    path=/etc/$1
+    rm -f "$path.kvmnet-new"
+    if is_ours "$path"; then
+        rm "$path"
+    elif exists "$path" && exists "$(set_aside "$path")"; then
+        echo "$path was replaced since kvmnet was installed, so it stays; $(set_aside "$path") is the original" >&2
+        left=yes
+        return 0
+    fi
+    if is_diverted "$path"; then
+        dpkg-divert --quiet --local --rename --remove "$path"
+    elif exists "$(set_aside "$path")"; then
+        mv "$(set_aside "$path")" "$path"
+    fi
+}
+
+
+# --- The configuration --------------------------------------------------------------------------------------
+
+# A copy beside the programs tells later whether anybody has changed it. It comes first: a configuration without
+# its copy would count as somebody's own.
+install_configuration() {
+    exists "$DESTDIR$configuration" && return 0
+    [ -n "$DESTDIR" ] || put 644 "$checkout/share/kvmnet.conf" "$library/kvmnet.conf.installed"
+    put 644 "$checkout/share/kvmnet.conf" "$configuration"
+}
+
+uninstall_configuration() {
+    if [ ! -L "$configuration" ] && cmp -s "$configuration" "$library/kvmnet.conf.installed"; then
+        rm "$configuration"
+    elif exists "$configuration"; then
+        echo "$configuration is not as it was installed, so it stays" >&2
+    fi
+    rm -f "$library/kvmnet.conf.installed" "$library/kvmnet.conf.installed.new" "$configuration.new"
+}
+
+
+# --- Folders ------------------------------------------------------------------------------------------------
+
+# make_library: the programs' folder, with a note of which folders above it had to be made, to be removed again.
+make_library() {
+    new=''
+    folder=$library
+    while [ ! -d "$folder" ]; do
+        new="$new$folder
+"
+        folder=$(dirname "$folder")
+    done
+    [ -n "$new" ] || return 0
+    mkdir -p "$library"
+    printf '%s' "$new" >"$library/folders"
+}
+
+# find_library: where the programs are that are installed, when the hooks' link tells: PREFIX need not be given twice.
+find_library() {
+    is_ours /etc/qemu-ifup || return 0
+    library=$(dirname "$(readlink /etc/qemu-ifup)")
+}
+
+# remove_library: the folders of the note, the innermost first; those that hold something else by now stay.
+remove_library() {
+    [ -e "$library/folders" ] || return 0
+    folders=$(cat "$library/folders")
+    rm "$library/folders"
+    echo "$folders" | while IFS= read -r folder; do
+        rmdir "$folder" 2>/dev/null || true
+    done
+}
+
+
+# --- What can be asked for ----------------------------------------------------------------------------------
+
+need_root() {
+    [ "$(id -u)" = 0 ] || die "this needs root: sudo ./install.sh${1:+ $1}"
+}
+
+install_all() {
+    [ -n "$DESTDIR" ] || need_root
+    each_hook is_free_for_us
+    prepare build
+    build_hooks
+    [ -n "$DESTDIR" ] || make_library
+    each_file put
+    install_configuration
+    each_hook link_hook
+    if [ -n "$DESTDIR" ]; then
+        echo "kvmnet is in $DESTDIR."
+    else
+        echo "kvmnet is installed: /etc/qemu-ifup and /etc/qemu-ifdown are its links, $configuration its configuration."
+        echo 'Back to what was: sudo ./install.sh --uninstall'
+    fi
+}
+
+uninstall_all() {
+    [ -z "$DESTDIR" ] || die 'what is in DESTDIR needs no --uninstall: remove the folder'
+    need_root --uninstall
+    find_library
+    hooks='' left=''
+    each_hook unlink_hook
+    [ -z "$left" ] || die 'not everything could be put back, so the programs stay as well'
+    uninstall_configuration
+    each_file take
+    remove_library
+    warn_of_networks
+    echo 'kvmnet is not installed any more.'
+}
+
+# warn_of_networks: what is up now was made by the hooks that are gone, and nobody will take it down by itself.
+warn_of_networks() {
+    up=$(grep -ls '^kvmnet:' /sys/class/net/*/ifalias | xargs -r -n 1 dirname | xargs -r -n 1 basename | tr '\n' ' ')
+    [ -z "$up" ] || echo "Still up, until somebody removes them or the machine is booted: $up" >&2
+}
+
+try_modes() {
+    need_root --try
+    echo 'Two guests in each of the five modes, in network namespaces of their own: nothing of this machine is changed,'
+    echo 'but for packages that may be missing; those are installed, and stay.'
+    step '[1/4] what is needed'
+    prepare try
+    step '[2/4] the programs'
+    build_hooks
+    as_builder cargo test --locked --no-run --test try
+    step '[3/4] the guest'
+    build_guest
+    step '[4/4] five modes'
+    with_rust env KVMNET_TEST_HOOKS="$hooks" KVMNET_TEST_GUEST="$guest" KVMNET_TEST_ACCEL="$accel" \
+        unshare --net --mount \
+        cargo test --quiet --locked --offline --test try -- --hooks "$hooks" --guest "$guest"
+}
+
+cd "$checkout"
+[ $# -le 1 ] || { echo "$usage" >&2; exit 2; }
+case ${1-} in
+    '') install_all ;;
+    --uninstall) uninstall_all ;;
+    --try) try_modes ;;
+    --help) echo "$usage" ;;
+    *) echo "$usage" >&2; exit 2 ;;
+esac

@@ -1,0 +1,129 @@
+#!/bin/sh
+# Makes a small Linux for the tests' guests: OUTDIR/vmlinuz and OUTDIR/initrd.gz, from Debian's kernel and its static
+# busybox. Both are downloaded and unpacked, nothing is installed. A second run with the same packages does nothing.
+set -eu
+
+usage='usage: tests/guest/build.sh OUTDIR'
+
+# Every kind of NIC that people type: -net nic is an e1000 on QEMU's pc and an e1000e on q35, -device virtio-net-pci.
+drivers='virtio_pci virtio_net e1000 e1000e'
+
+here=$(cd "$(dirname "$0")" && pwd)
+
+die() {
+    echo "tests/guest/build.sh: $*" >&2
+    exit 1
+}
+
+# kernel_package: the newest kernel of this Debian, which the metapackage names. It is the full one: the smaller cloud
+# kernel has no e1000.
+kernel_package() {
+    apt-cache depends linux-image-amd64 2>/dev/null | sed -n 's/^ *Depends: \(linux-image-[0-9].*\)/\1/p' | head -n 1
+}
+
+# wanted_version: what the image is made of, in one line: the two packages, and the scripts that put them together.
+wanted_version() {
+    for package in "$kernel" busybox-static; do
+        apt-cache show --no-all-versions "$package" 2>/dev/null | sed -n 's/^Filename: .*\///p'
+    done
+    cat "$here/build.sh" "$here/init" | cksum
+}
+
+# download: both packages, unpacked under $work/root.
+download() {
+    # apt drops to the user _apt for downloads and warns when it may not write here, which root's temporary folder
+    # does not let it: an answer to that is to stay root.
+    (cd "$work" && apt-get download -q -o APT::Sandbox::User=root "$kernel" busybox-static >apt.log 2>&1) || {
+        cat "$work/apt.log" >&2
+        die "could not download $kernel and busybox-static"
+    }
+    for package in "$work"/*.deb; do
+        dpkg-deb -x "$package" "$work/root"
+    done
+}
+
+# field FILE OFFSET SIZE: an unsigned little-endian number in a binary file.
+field() {
+    od -An -t"u$3" -j"$2" -N"$3" "$1" | tr -d ' '
+}
+
+# unpack_kernel BZIMAGE: the ELF kernel inside, to standard output. Under emulation a guest needs seconds to unpack
+# itself and the host a fraction of one; QEMU enters an ELF kernel directly (PVH). The places are those of
+# Documentation/arch/x86/boot.rst: setup_sects, payload_offset and payload_length.
+unpack_kernel() {
+    start=$((($(field "$1" 497 1) + 1) * 512 + $(field "$1" 584 4)))
+    # The payload's last four bytes are its unpacked size, not part of the compressed stream.
+    length=$(($(field "$1" 588 4) - 4))
+    case $(od -An -tx1 -j"$start" -N4 "$1" | tr -d ' ') in
+        fd377a58) unpacker=xz ;;
+        28b52ffd) unpacker=zstd ;;
+        02214c18) unpacker=lz4 ;;
+        1f8b*) unpacker=gzip ;;
+        *) die "$1 is compressed in a way this script does not know" ;;
+    esac
+    command -v "$unpacker" >/dev/null || die "$unpacker is missing, with which the kernel is compressed"
+    tail -c +$((start + 1)) "$1" | head -c "$length" | "$unpacker" -dc
+}
+
+# module_file NAME: the module's file, unpacked: the guest's insmod takes no compressed ones. Nothing is printed for a
+# driver that is built into the kernel.
+module_file() {
+    found=$(find "$work/root" -name "$(echo "$1" | sed 's/[-_]/[-_]/g').ko*")
+    case $found in
+        *.xz) xz -d "$found" && found=${found%.xz} ;;
+        *.zst) zstd -q -d --rm "$found" && found=${found%.zst} ;;
+    esac
+    echo "$found"
+}
+
+# add_module NAME: copies a module of the kernel into the initramfs, after those it depends on; the number in front
+# keeps that order for the guest. POSIX sh has no local variables, so nothing but $1 outlives the recursion.
+add_module() {
+    case " $added " in *" $1 "*) return ;; esac
+    added="$added $1"
+    [ -n "$(module_file "$1")" ] || return 0
+    for dependency in $(tr '\0' '\n' <"$(module_file "$1")" | sed -n 's/^depends=//p' | tr ',' ' '); do
+        add_module "$dependency"
+    done
+    count=$((count + 1))
+    cp "$(module_file "$1")" "$(printf '%s/modules/%02d-%s.ko' "$initramfs" "$count" "$1")"
+}
+
+build() {
+    initramfs=$work/initramfs
+    mkdir -p "$initramfs/bin" "$initramfs/dev" "$initramfs/proc" "$initramfs/sys" "$initramfs/modules"
+    cp "$(find "$work/root" -path '*/bin/busybox')" "$initramfs/bin/busybox"
+    install -m 755 "$here/init" "$initramfs/init"
+    added='' count=0
+    for driver in $drivers; do
+        add_module "$driver"
+    done
+    # A pipe would hide a failure of all but its last program, hence the files in between.
+    (cd "$initramfs" && find . >../files && bin/busybox cpio -o -H newc <../files >../initrd)
+    gzip -1 "$work/initrd"
+    unpack_kernel "$(find "$work/root" -name 'vmlinuz-*')" >"$work/vmlinuz"
+}
+
+[ $# = 1 ] || {
+    echo "$usage" >&2
+    exit 2
+}
+out=$1
+kernel=$(kernel_package)
+[ -n "$kernel" ] || die 'apt knows no package linux-image-amd64: run "apt-get update", on Debian for x86-64'
+version=$(wanted_version)
+if [ -e "$out/vmlinuz" ] && [ -e "$out/initrd.gz" ] && [ "$(cat "$out/version" 2>/dev/null)" = "$version" ]; then
+    exit 0
+fi
+
+# Not in /tmp, which may be memory: a kernel package unpacks to hundreds of megabytes.
+mkdir -p "$out"
+work=$(mktemp -d "$out/work.XXXXXX")
+trap 'rm -rf "$work"' EXIT
+trap 'exit 1' HUP INT TERM
+mkdir "$work/root"
+rm -f "$out/version"
+download
+build
+mv "$work/vmlinuz" "$work/initrd.gz" "$out/"
+echo "$version" >"$out/version"

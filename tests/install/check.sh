@@ -1,0 +1,343 @@
+#!/bin/bash
+# Whether install.sh puts back exactly what it found, whatever it found: nothing, the distribution's package,
+# somebody's own scripts, half an installation. As root.
+#
+# The machine is not touched: this runs again in a mount namespace of its own, where all that install.sh writes to is
+# an overlay in memory, laid anew for each case. dpkg's database there is empty, and the package that owns the two
+# paths on Debian is a small one made here. Its name and paths are the real one's.
+set -euo pipefail
+
+checkout=$(cd "$(dirname "$0")/../.." && pwd)
+library=/usr/local/lib/kvmnet
+
+if [ "${1-}" != --inside ]; then
+    exec unshare --mount "$0" --inside
+fi
+
+
+# --- The stage ----------------------------------------------------------------------------------------------
+
+scratch=$(mktemp -d)
+trap 'cd /; umount -l "$scratch"; rmdir "$scratch"' EXIT
+mount -t tmpfs kvmnet-check "$scratch"
+
+# fresh_machine: /etc and /usr/local as on this machine, without kvmnet and without the two paths; a dpkg that knows no
+# package.
+fresh_machine() {
+    while umount /etc /usr/local /var/lib/dpkg 2>/dev/null; do :; done
+    rm -rf "$scratch/layers"
+    local folder layer
+    for folder in /etc /usr/local; do
+        layer=$scratch/layers$folder
+        mkdir -p "$layer/upper" "$layer/work"
+        mount -t overlay -o "lowerdir=$folder,upperdir=$layer/upper,workdir=$layer/work" overlay "$folder"
+    done
+    rm -rf /etc/qemu-if* /etc/kvmnet.conf* "$library"
+    [ -z "$with_dpkg" ] || mkdir -p /var/lib/dpkg
+    [ -d /var/lib/dpkg ] || return 0
+    mount -t tmpfs kvmnet-dpkg /var/lib/dpkg
+    mkdir -p /var/lib/dpkg/info /var/lib/dpkg/updates
+    touch /var/lib/dpkg/status /var/lib/dpkg/available
+}
+
+# listing: all there is under /etc and /usr/local, and the diversions: kinds, modes, owners, sizes and times, and the
+# bytes of what is in /etc (/usr/local may be large). Not the times of folders: they change with what comes and goes.
+listing() {
+    find /etc /usr/local -type d -printf '%p %M %U:%G\n' -o -printf '%p %M %U:%G %s %T@ %l\n'
+    find /etc -type f -exec sha256sum {} +
+    [ -z "$with_dpkg" ] || dpkg-divert --list
+}
+
+# make_packages: qemu-system-common in two versions, with nothing but the two files and that they are configuration.
+make_packages() {
+    local version root="$scratch/package"
+    for version in 1 2; do
+        mkdir -p "$root/DEBIAN" "$root/etc"
+        printf '#!/bin/sh\n# up, version %s\n' "$version" >"$root/etc/qemu-ifup"
+        printf '#!/bin/sh\n# down, version %s\n' "$version" >"$root/etc/qemu-ifdown"
+        chmod 755 "$root"/etc/*
+        touch -d "2020-01-0$version 03:04:05.678" "$root"/etc/*
+        printf '/etc/qemu-ifup\n/etc/qemu-ifdown\n' >"$root/DEBIAN/conffiles"
+        printf 'Package: qemu-system-common\nVersion: %s\nArchitecture: all\nMaintainer: x\nDescription: x\n' \
+            "$version" >"$root/DEBIAN/control"
+        dpkg-deb --build --root-owner-group "$root" "$scratch/$version.deb" >/dev/null
+    done
+}
+
+package() {
+    dpkg --install --force-depends "$scratch/$1.deb" >/dev/null 2>&1
+}
+
+purge_package() {
+    dpkg --purge qemu-system-common >/dev/null 2>&1
+}
+
+# own_scripts: what an administrator may have put there: a file of somebody's with an odd mode, and a link.
+own_scripts() {
+    echo '# mine' >/etc/qemu-ifup
+    chmod 4710 /etc/qemu-ifup
+    chown 1234:4321 /etc/qemu-ifup
+    touch -d '2019-08-07 06:05:04.321' /etc/qemu-ifup
+    ln -s somewhere/else /etc/qemu-ifdown
+}
+
+install_it() {
+    "$checkout/install.sh" >"$scratch/log" 2>&1
+}
+
+uninstall_it() {
+    "$checkout/install.sh" --uninstall >"$scratch/log" 2>&1
+}
+
+
+# --- What is checked ----------------------------------------------------------------------------------------
+
+passed=0 failed=0
+
+# check WHAT COMMAND...: one line for a person; on a failure with the last words of what ran.
+check() {
+    local what=$1
+    shift
+    if "$@"; then
+        passed=$((passed + 1))
+        echo "ok    $what"
+    else
+        failed=$((failed + 1))
+        echo "FAIL  $what"
+        sed 's/^/          /' "$scratch/log" | tail -n 15
+    fi
+}
+
+remember() {
+    listing >"$scratch/before"
+}
+
+as_before() {
+    listing | diff "$scratch/before" - >"$scratch/log" 2>&1
+}
+
+works() {
+    local hook
+    for hook in qemu-ifup qemu-ifdown; do
+        [ "$(readlink /etc/$hook)" = "$library/$hook" ] || return 1
+        [ "$(stat -Lc '%A %u:%g' /etc/$hook)" = '-rwxr-xr-x 0:0' ] || return 1
+    done
+}
+
+same() {
+    cmp "$1" "$2" >"$scratch/log" 2>&1
+}
+
+holds() {
+    grep -qs -- "$1" "$2"
+}
+
+fails() {
+    ! "$@"
+}
+
+# there_and_back NAME: installing, twice, and uninstalling, twice, on the machine as it is.
+there_and_back() {
+    remember
+    check "$1: installs" install_it
+    check "$1: the hooks are in place" works
+    check "$1: installs again" install_it
+    check "$1: the hooks are still in place" works
+    check "$1: uninstalls" uninstall_it
+    check "$1: all is as it was" as_before
+    check "$1: uninstalls again" uninstall_it
+    check "$1: all is still as it was" as_before
+}
+
+bare_machine() {
+    fresh_machine
+    there_and_back 'bare machine'
+}
+
+elsewhere() {
+    fresh_machine
+    own_scripts
+    remember
+    check 'PREFIX: installs' answer 0 env PREFIX=/usr/local/opt/net "$checkout/install.sh"
+    check 'PREFIX: a program' [ -x /usr/local/opt/net/lib/kvmnet/qemu-ifup ]
+    check 'PREFIX: uninstalls without being told' uninstall_it
+    check 'PREFIX: all is as it was' as_before
+}
+
+somebodys_scripts() {
+    fresh_machine
+    own_scripts
+    echo 'mode = "isolated"' >/etc/kvmnet.conf
+    there_and_back "somebody's own scripts and configuration"
+}
+
+configuration() {
+    fresh_machine
+    check 'configuration: installs' install_it
+    check 'configuration: the example is there' same "$checkout/share/kvmnet.conf" /etc/kvmnet.conf
+    check "configuration: it is root's alone" [ "$(stat -c '%A %u:%g' /etc/kvmnet.conf)" = '-rw-r--r-- 0:0' ]
+    echo 'mode = "isolated"' >>/etc/kvmnet.conf
+    check 'configuration: installs again' install_it
+    check 'configuration: what was changed stays' holds isolated /etc/kvmnet.conf
+    check 'configuration: uninstalls' uninstall_it
+    check 'configuration: what was changed outlives it' holds isolated /etc/kvmnet.conf
+}
+
+# half_installed: whatever a kill may leave behind, --uninstall clears away.
+half_installed() {
+    local stage
+    for stage in 'the programs alone' 'one hook alone' 'a diversion without its link'; do
+        [ "$stage" != 'a diversion without its link' ] || [ -n "$with_dpkg" ] || continue
+        fresh_machine
+        own_scripts
+        remember
+        install_it
+        case $stage in
+            'the programs alone') for hook in ifup ifdown; do give_back $hook; done ;;
+            'one hook alone') give_back ifdown ;;
+            'a diversion without its link') rm /etc/qemu-ifup ;;
+        esac
+        check "half installed, $stage: uninstalls" uninstall_it
+        check "half installed, $stage: all is as it was" as_before
+    done
+}
+
+# give_back ifup|ifdown: undoes one hook by hand.
+give_back() {
+    rm "/etc/qemu-$1"
+    if [ -n "$with_dpkg" ]; then
+        dpkg-divert --quiet --local --rename --remove "/etc/qemu-$1"
+    else
+        mv "/etc/qemu-$1.kvmnet-orig" "/etc/qemu-$1"
+    fi
+}
+
+# replaced_afterwards: nothing is lost when somebody has put a script over the link.
+replaced_afterwards() {
+    fresh_machine
+    own_scripts
+    install_it
+    rm /etc/qemu-ifup
+    echo '# new' >/etc/qemu-ifup
+    check 'hook replaced afterwards: installing is refused' fails install_it
+    check 'hook replaced afterwards: the reason is told' holds 'was replaced since' "$scratch/log"
+    check 'hook replaced afterwards: uninstalling says so' fails uninstall_it
+    check 'hook replaced afterwards: the new one is there' holds new /etc/qemu-ifup
+    check 'hook replaced afterwards: the old one is there' holds mine /etc/qemu-ifup.kvmnet-orig
+}
+
+package_before() {
+    fresh_machine
+    package 1
+    there_and_back 'package before'
+}
+
+package_upgraded() {
+    fresh_machine
+    package 1
+    install_it
+    package 2
+    check 'package upgraded: the hooks are still in place' works
+    uninstall_it
+    listing >"$scratch/after"
+    fresh_machine
+    package 1
+    package 2
+    check 'package upgraded: uninstalled, its new files are there' same <(listing) "$scratch/after"
+}
+
+package_after() {
+    fresh_machine
+    package 1
+    remember
+    fresh_machine
+    install_it
+    package 1
+    check 'package after: the hooks are still in place' works
+    check 'package after: uninstalls' uninstall_it
+    check 'package after: its files are there' as_before
+}
+
+package_purged() {
+    fresh_machine
+    package 1
+    install_it
+    purge_package
+    check 'package purged: the hooks are still in place' works
+    check 'package purged: uninstalls' uninstall_it
+    check 'package purged: no diversion is left' fails holds qemu-if <(dpkg-divert --list)
+}
+
+# staging: for packagers; nothing outside DESTDIR is touched.
+staging() {
+    fresh_machine
+    own_scripts
+    remember
+    check 'staging: installs' answer 0 env DESTDIR="$scratch/stage" PREFIX=/usr "$checkout/install.sh"
+    check 'staging: the machine is as it was' as_before
+    check 'staging: a program' [ -x "$scratch/stage/usr/lib/kvmnet/qemu-ifup" ]
+    check 'staging: a link' [ "$(readlink "$scratch/stage/etc/qemu-ifup")" = /usr/lib/kvmnet/qemu-ifup ]
+    check 'staging: the configuration' [ -f "$scratch/stage/etc/kvmnet.conf" ]
+    check 'staging: nothing else' [ "$(find "$scratch/stage" ! -type d | wc -l)" = 5 ]
+    check 'staging: nothing to uninstall' answer 1 env DESTDIR="$scratch/stage" "$checkout/install.sh" --uninstall
+}
+
+# answer CODE COMMAND...: whether the command ends with this code.
+answer() {
+    local expected=$1 code=0
+    shift
+    "$@" >"$scratch/log" 2>&1 </dev/null || code=$?
+    [ "$code" = "$expected" ]
+}
+
+command_line() {
+    fresh_machine
+    # The checkout itself may be where nobody but root can look.
+    mkdir "$scratch/readable"
+    cp -r "$checkout/install.sh" "$scratch/readable/"
+    mkdir "$scratch/readable/tests"
+    cp "$checkout/tests/prepare.sh" "$scratch/readable/tests/"
+    chmod 755 "$scratch"
+    local nobody=(setpriv --reuid 65534 --regid 65534 --clear-groups "$scratch/readable/install.sh")
+    check 'without root: refused' answer 1 "${nobody[@]}"
+    check 'without root: says what to type' holds 'sudo ./install.sh' "$scratch/log"
+    check 'without root, --uninstall: refused' answer 1 "${nobody[@]}" --uninstall
+    check 'without root, --try: refused' answer 1 "${nobody[@]}" --try
+    check 'unknown argument: usage' answer 2 "$checkout/install.sh" --instal
+    check 'two arguments: usage' answer 2 "$checkout/install.sh" --try --uninstall
+    check '--help: usage' answer 0 "$checkout/install.sh" --help
+}
+
+# without_dpkg: dpkg-divert is covered by a file that is no program, and the same cases run again.
+without_dpkg() {
+    with_dpkg=
+    local divert
+    divert=$(command -v dpkg-divert) && mount --bind /dev/null "$divert"
+    echo '--- without dpkg'
+    bare_machine
+    somebodys_scripts
+    half_installed
+    replaced_afterwards
+}
+
+with_dpkg=
+if command -v dpkg-divert >/dev/null; then
+    with_dpkg=yes
+    make_packages
+    package_before
+    package_upgraded
+    package_after
+    package_purged
+fi
+bare_machine
+elsewhere
+somebodys_scripts
+configuration
+half_installed
+replaced_afterwards
+staging
+command_line
+[ -z "$with_dpkg" ] || without_dpkg
+
+echo "install.sh: $passed checks passed, $failed failed"
+[ "$failed" = 0 ]

@@ -1,0 +1,176 @@
+# shellcheck shell=sh
+# What it takes to build kvmnet, to try it and to test it, in one place. install.sh and tests/run set $checkout to the
+# project's folder and read this file.
+#
+# Root runs them, but a checkout mostly belongs to a person, who must not find files of root in it afterwards. So all
+# that compiles or downloads runs as the *builder*: the checkout's owner.
+
+# shellcheck disable=SC2034 # what the functions set is for those who read this file
+: "${checkout:?}"
+
+# die SENTENCE: the end, with the reason.
+die() {
+    echo "$0: $*" >&2
+    exit 1
+}
+
+# step TEXT: what is being done now.
+step() {
+    printf '\n=== %s\n' "$*"
+}
+
+# find_builder: sets $builder and $builder_home. An owner unknown to this machine (a shared folder, a container) has no
+# home that cargo could use, so there it is whoever runs this.
+find_builder() {
+    builder=$(id -un)
+    builder_home=${HOME:-/root}
+    owner=$(stat -c %U "$checkout")
+    if [ "$(id -u)" = 0 ] && [ "$owner" != root ] && getent passwd "$owner" >/dev/null; then
+        builder=$owner
+        builder_home=$(getent passwd "$owner" | cut -d: -f6)
+    fi
+}
+
+# with_rust COMMAND...: runs it with the builder's Rust: their toolchain, their cache of crates. rustup keeps both in
+# the home folder, and sudo knows neither that nor their PATH.
+with_rust() {
+    env HOME="$builder_home" PATH="$rust_folder:$PATH" "$@"
+}
+
+# as_builder COMMAND...: the same, as the builder.
+as_builder() {
+    if [ "$builder" = "$(id -un)" ]; then
+        with_rust "$@"
+    else
+        with_rust setpriv --reuid "$builder" --regid "$(id -g "$builder")" --init-groups -- "$@"
+    fi
+}
+
+# find_rust: whether there is a Rust new enough for Cargo.toml; sets $rust_folder to where its cargo is.
+find_rust() {
+    wanted=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' "$checkout/Cargo.toml")
+    for rust_folder in "$builder_home/.cargo/bin" "$(dirname "$(command -v cargo || echo /usr/bin/cargo)")" /usr/bin; do
+        found=$(as_builder "$rust_folder/cargo" --version 2>/dev/null | cut -d' ' -f2)
+        if [ "$(printf '%s\n' "$wanted" "${found:-0}" | sort -V | head -n 1)" = "$wanted" ]; then
+            return 0
+        fi
+    done
+    return 1
+}
+
+# rust_packages STAGE: Debian's packages of a Rust new enough. Debian 12's own is too old; it has a second one, made for
+# building web browsers.
+rust_packages() {
+    candidate=$(apt-cache policy rustc | sed -n 's/^ *Candidate: *//p')
+    if dpkg --compare-versions "${candidate:-0}" ge "$wanted"; then
+        echo cargo rustc
+        [ "$1" != test ] || echo rustfmt rust-clippy
+    else
+        echo cargo-web rustc-web
+        [ "$1" != test ] || echo rustfmt-web rust-web-clippy
+    fi
+}
+
+# programs STAGE: what the stage needs besides Rust, each with the Debian package it is in. The stages are build, try
+# and test; each needs what the one before it needs, and more.
+programs() {
+    echo 'cc gcc'
+    [ "$1" != build ] || return 0
+    echo 'ip iproute2'
+    echo 'nft nftables'
+    echo 'ping iputils-ping'
+    echo 'qemu-system-x86_64 qemu-system-x86'
+    echo 'tcpdump tcpdump'
+    echo 'xz xz-utils' # the guest's kernel and its modules: Debian 12, 13
+    echo 'zstd zstd'   # the guest's kernel: Debian 13
+    [ "$1" != try ] || return 0
+    echo 'file file'
+    echo 'git git'
+    echo 'shellcheck shellcheck'
+    echo 'strace strace'
+}
+
+# missing STAGE: the packages of what is not there, Rust aside.
+missing() {
+    programs "$1" | while read -r program package; do
+        command -v "$program" >/dev/null || echo "$package"
+    done
+    # A static program needs the static C library. A compiler that has none answers with the bare name.
+    case $(cc -print-file-name=libc.a 2>/dev/null) in */*) ;; *) echo libc6-dev ;; esac
+    # cargo fetches crates, and trusts whom the system trusts.
+    [ -n "$(ls /etc/ssl/certs 2>/dev/null)" ] || echo ca-certificates
+}
+
+# have_rust STAGE: whether there is a Rust new enough and, for the tests, its formatter and linter.
+have_rust() {
+    find_rust || return 1
+    [ "$1" = test ] || return 0
+    rust_tools_work || {
+        [ -x "$rust_folder/rustup" ] && as_builder rustup component add rustfmt clippy && rust_tools_work
+    }
+}
+
+rust_tools_work() {
+    as_builder cargo fmt --version >/dev/null 2>&1 && as_builder cargo clippy --version >/dev/null 2>&1
+}
+
+# prepare STAGE: sees to it that all is there that the stage needs; installs it where apt-get can.
+prepare() {
+    find_builder
+    packages=$(missing "$1" | sort -u | tr '\n' ' ')
+    rust=there
+    have_rust "$1" || rust=missing
+    [ -n "$packages" ] || [ "$rust" = missing ] || return 0
+
+    if ! command -v apt-get >/dev/null || [ "$(id -u)" != 0 ]; then
+        [ "$rust" = there ] || packages="${packages}cargo ($wanted or newer; for the tests with fmt and clippy) "
+        die "missing, by the names of Debian's packages: ${packages% }. Please install it and run this again"
+    fi
+    refresh_packages
+    [ "$rust" = there ] || packages="$packages$(rust_packages "$1" | tr '\n' ' ')"
+    install_packages "$packages"
+    have_rust "$1" || die "cargo in $rust_folder is older than $wanted, or has no fmt and clippy"
+}
+
+# refresh_packages: brings apt's lists up to date. One unreachable source among several must not be the end: whether
+# something is really missing shows when it is installed.
+refresh_packages() {
+    apt-get update -q >/dev/null || echo 'apt-get update did not reach every source; trying with what is there' >&2
+}
+
+# install_packages "NAMES": nothing is ever removed to make room, such as an older cargo that somebody chose.
+install_packages() {
+    echo "Installing: $1"
+    log=$(mktemp)
+    # shellcheck disable=SC2086 # one word for each package
+    if ! DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends --no-remove $1 >"$log" 2>&1; then
+        tail -n 20 "$log" >&2
+        rm -f "$log"
+        die "apt-get could not install: $1"
+    fi
+    rm -f "$log"
+}
+
+# find_target: sets $target, what is compiled for (this machine, unless CARGO_BUILD_TARGET says otherwise), and $hooks,
+# where the finished hooks are.
+find_target() {
+    target=${CARGO_BUILD_TARGET:-$(as_builder rustc -vV | sed -n 's/^host: //p')}
+    hooks=${CARGO_TARGET_DIR:-$checkout/target}/$target/release
+}
+
+# build_hooks: the static release programs.
+build_hooks() {
+    find_target
+    (cd "$checkout" && as_builder cargo build --release --locked --bins --target "$target")
+}
+
+# build_guest: the image of the tests' guests; sets $guest to its folder and $accel to what runs it.
+build_guest() {
+    guest=${CARGO_TARGET_DIR:-$checkout/target}/guest
+    # A first failure may be nothing but package lists that are absent, or older than the archive.
+    if ! as_builder "$checkout/tests/guest/build.sh" "$guest"; then
+        refresh_packages
+        as_builder "$checkout/tests/guest/build.sh" "$guest"
+    fi
+    accel=$("$checkout/tests/guest/accel.sh" "$guest/vmlinuz" "$guest/initrd.gz")
+}
