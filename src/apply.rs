@@ -110,7 +110,7 @@ impl Apply<'_> {
             if let Err(name) = &message {
                 self.send(steps.get(start..at).unwrap_or_default(), &mut messages)?;
                 start = at;
-                let question = [Question::Link(name.clone())];
+                let question = [Question::Link(*name)];
                 self.kernel.rtnl.ask(&question, &mut self.facts).map_err(Error::system(step.deed()))?;
                 message = encode(step, &self.facts);
             }
@@ -209,7 +209,7 @@ impl Apply<'_> {
         let Step::AwaitOperational { link: name } = step else { return Ok(()) };
         let doing = || Error::system(step.deed());
         let mut events = Rtnl::listen().map_err(doing())?;
-        self.kernel.rtnl.ask(&[Question::Link(name.clone())], &mut self.facts).map_err(doing())?;
+        self.kernel.rtnl.ask(&[Question::Link(*name)], &mut self.facts).map_err(doing())?;
         let mut operational = self.facts.link(name).is_some_and(|link| link.operational);
         let end = Instant::now() + OPERATIONAL_WAIT;
         while !operational {
@@ -253,7 +253,7 @@ fn change(step: &Step) -> Option<Change<'_>> {
 
 /// The message of a step, or the name of the interface whose number is not known yet.
 fn encode(step: &Step, facts: &Facts) -> Result<Option<Message>, IfName> {
-    let index = |name: &IfName| facts.link(name).map(|link| link.index).ok_or_else(|| name.clone());
+    let index = |name: &IfName| facts.link(name).map(|link| link.index).ok_or(*name);
     Ok(Some(match step {
         Step::AddBridge { name, mac, group } => link::add_bridge(name, *mac, *group),
         Step::AddVeth { outer, inner, macs, group } => link::add_veth(outer, inner, *macs, *group),

@@ -88,19 +88,19 @@ fn forward(mut rules: Vec<Rule>, leaks: &[Leak]) -> Chain {
 /// not see frames between two ports.
 fn closed_door(bridge: &IfName) -> Vec<Chain> {
     let chain = |name, hook| Chain { name, hook, drops: true, rules: Vec::new() };
-    vec![chain(INGRESS, Hook::Ingress(bridge.clone())), chain(EGRESS, Hook::Egress(bridge.clone()))]
+    vec![chain(INGRESS, Hook::Ingress(*bridge)), chain(EGRESS, Hook::Egress(*bridge))]
 }
 
 /// Frames between two guests that br_netfilter shows here.
 fn within(door: &IfName) -> Rule {
-    Rule::new([Match::Iif(door.clone()), Match::Oif(door.clone())], Verdict::Accept)
+    Rule::new([Match::Iif(*door), Match::Oif(*door)], Verdict::Accept)
 }
 
 fn host_only(door: &IfName) -> Vec<Rule> {
     vec![
         within(door),
-        Rule::new([Match::Iif(door.clone())], Verdict::Drop),
-        Rule::new([Match::Oif(door.clone())], Verdict::Drop),
+        Rule::new([Match::Iif(*door)], Verdict::Drop),
+        Rule::new([Match::Oif(*door)], Verdict::Drop),
     ]
 }
 
@@ -109,32 +109,31 @@ fn routed(network: &Network) -> Vec<Rule> {
     let door = network.door();
     let mut rules = vec![within(door)];
     let Uplink::Named(uplinks) = &network.uplink else { return rules };
-    rules.push(Rule::new([Match::Iif(door.clone()), Match::OifGroup(GROUP)], Verdict::Accept));
-    rules.push(Rule::new([Match::Oif(door.clone()), Match::IifGroup(GROUP)], Verdict::Accept));
+    rules.push(Rule::new([Match::Iif(*door), Match::OifGroup(GROUP)], Verdict::Accept));
+    rules.push(Rule::new([Match::Oif(*door), Match::IifGroup(GROUP)], Verdict::Accept));
     for uplink in uplinks {
-        rules.push(Rule::new([Match::Iif(door.clone()), Match::Oif(uplink.clone())], Verdict::Accept));
-        rules.push(Rule::new([Match::Oif(door.clone()), Match::Iif(uplink.clone())], Verdict::Accept));
+        rules.push(Rule::new([Match::Iif(*door), Match::Oif(*uplink)], Verdict::Accept));
+        rules.push(Rule::new([Match::Oif(*door), Match::Iif(*uplink)], Verdict::Accept));
     }
-    rules.push(Rule::new([Match::Iif(door.clone())], Verdict::Drop));
-    rules.push(Rule::new([Match::Oif(door.clone())], Verdict::Drop));
+    rules.push(Rule::new([Match::Iif(*door)], Verdict::Drop));
+    rules.push(Rule::new([Match::Oif(*door)], Verdict::Drop));
     rules
 }
 
 /// Out from the network's own addresses only, so that nothing leaves without NAT; in only as an answer.
 fn nat(network: &Network) -> Vec<Rule> {
     let door = network.door();
-    let mut rules =
-        vec![within(door), Rule::new([Match::Iif(door.clone()), Match::OifGroup(GROUP)], Verdict::Drop)];
+    let mut rules = vec![within(door), Rule::new([Match::Iif(*door), Match::OifGroup(GROUP)], Verdict::Drop)];
     for subnet in subnets(network) {
         for mut way_out in ways_out(network) {
-            way_out.insert(0, Match::Iif(door.clone()));
+            way_out.insert(0, Match::Iif(*door));
             way_out.push(Match::Source(subnet));
             rules.push(Rule::new(way_out, Verdict::Accept));
         }
     }
-    rules.push(Rule::new([Match::Iif(door.clone())], Verdict::Drop));
-    rules.push(Rule::new([Match::Oif(door.clone()), Match::Established], Verdict::Accept));
-    rules.push(Rule::new([Match::Oif(door.clone())], Verdict::Drop));
+    rules.push(Rule::new([Match::Iif(*door)], Verdict::Drop));
+    rules.push(Rule::new([Match::Oif(*door), Match::Established], Verdict::Accept));
+    rules.push(Rule::new([Match::Oif(*door)], Verdict::Drop));
     rules
 }
 
@@ -146,7 +145,7 @@ fn source_nat(network: &Network) -> Chain {
         let verdict = network.nat_source.filter(is_family).map_or(Verdict::Masquerade, Verdict::Snat);
         for mut matches in ways_out(network) {
             if matches.is_empty() {
-                matches.push(Match::OifNot(network.door().clone()));
+                matches.push(Match::OifNot(*network.door()));
             }
             matches.extend([Match::Source(subnet), Match::DestinationNot(subnet)]);
             rules.push(Rule::new(matches, verdict.clone()));
@@ -159,7 +158,7 @@ fn source_nat(network: &Network) -> Chain {
 fn ways_out(network: &Network) -> Vec<Vec<Match>> {
     match &network.uplink {
         Uplink::DefaultRoute => vec![Vec::new()],
-        Uplink::Named(uplinks) => uplinks.iter().map(|uplink| vec![Match::Oif(uplink.clone())]).collect(),
+        Uplink::Named(uplinks) => uplinks.iter().map(|uplink| vec![Match::Oif(*uplink)]).collect(),
     }
 }
 
@@ -172,7 +171,7 @@ fn subnets(network: &Network) -> impl Iterator<Item = IpNet> + '_ {
 fn leak(leak: &Leak) -> Rule {
     let mut matches = Vec::new();
     match &leak.link {
-        Some(link) => matches.extend([Match::Iif(link.clone()), Match::OifNot(link.clone())]),
+        Some(link) => matches.extend([Match::Iif(*link), Match::OifNot(*link)]),
         None => matches.push(Match::IifGroupNot(GROUP)),
     }
     matches.push(if leak.v6 { Match::Ipv6 } else { Match::Ipv4 });

@@ -26,7 +26,7 @@ pub fn up(tap: &IfName, hook_network: Option<&str>) -> Result<Done, Error> {
         return Err(Error::NotRoot);
     }
     let network = config::load(&Environment::of_process(), hook_network, tap)?;
-    let desired = Desired::new(tap.clone(), network);
+    let desired = Desired::new(*tap, network);
     let _hold = Hold::begin();
     let _lock = Lock::take()?;
     let mut kernel = Kernel::open()?;

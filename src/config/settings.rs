@@ -218,7 +218,7 @@ impl Written<'_> {
                     let problem = Problem::new(format!("\"{name}\" is there twice"));
                     errors.push(ConfigError::of_key(self.key, word.place.clone(), problem));
                 }
-                Some(name) => names.push(name.clone()),
+                Some(name) => names.push(*name),
             }
         }
         (!names.is_empty()).then(|| Setting { value: Uplink::Named(names), place: self.place.clone() })

@@ -10,8 +10,13 @@ pub const MAX_LEN: usize = 15;
 
 /// A valid interface name: 1 to 15 bytes, no `/`, no `:`, no white space, not `.` or `..`
 /// (`dev_valid_name` in `net/core/dev.c`), and no control character, because names are printed.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct IfName(String);
+///
+/// It is as small as in the kernel and copied as freely: names are most of what a plan consists of.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct IfName {
+    bytes: [u8; MAX_LEN],
+    length: u8,
+}
 
 /// Why a text is no interface name.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -46,12 +51,16 @@ impl IfName {
         if matches!(name, "." | "..") {
             return Err(BadName::Dots(name.to_owned()));
         }
-        Ok(Self(name.to_owned()))
+        let mut bytes = [0; MAX_LEN];
+        bytes.iter_mut().zip(name.bytes()).for_each(|(to, from)| *to = from);
+        Ok(Self { bytes, length: name.len() as u8 })
     }
 
     /// The name as text.
     pub fn as_str(&self) -> &str {
-        &self.0
+        // It was made from a text of this length.
+        let bytes = self.bytes.get(..usize::from(self.length)).unwrap_or_default();
+        std::str::from_utf8(bytes).unwrap_or_default()
     }
 }
 
@@ -64,7 +73,13 @@ impl FromStr for IfName {
 
 impl fmt::Display for IfName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.pad(self.as_str())
+    }
+}
+
+impl fmt::Debug for IfName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.as_str(), f)
     }
 }
 

@@ -97,7 +97,7 @@ impl fmt::Display for Route {
 impl Route {
     /// The same route over another interface.
     pub fn over(&self, device: &IfName) -> Self {
-        Self { device: device.clone(), ..self.clone() }
+        Self { device: *device, ..self.clone() }
     }
 }
 
@@ -122,7 +122,7 @@ pub const PERMANENT: u16 = 0x80;
 impl Neighbour {
     /// The same neighbour behind another interface.
     pub fn behind(&self, device: &IfName) -> Self {
-        Self { device: device.clone(), ..self.clone() }
+        Self { device: *device, ..self.clone() }
     }
 }
 

@@ -34,7 +34,7 @@ impl Observed {
     pub(crate) fn standing(&mut self, bridge: &IfName) -> &mut Standing {
         let known = self.networks.iter().position(|standing| standing.bridge == *bridge);
         let at = known.unwrap_or_else(|| {
-            let bridge = bridge.clone();
+            let bridge = *bridge;
             let empty = Standing { bridge, link: None, mark: None, tables: Vec::new(), occupied: false };
             self.networks.push(empty);
             self.networks.len() - 1
@@ -43,7 +43,7 @@ impl Observed {
     }
 
     pub(super) fn bridges(&self) -> impl Iterator<Item = Question> + '_ {
-        self.networks.iter().map(|standing| Question::Link(standing.bridge.clone()))
+        self.networks.iter().map(|standing| Question::Link(standing.bridge))
     }
 
     /// Finds the bridges of the networks, and the marks.
@@ -117,8 +117,8 @@ impl Observed {
         self.facts.addresses.retain(|(of, _)| *of != device);
         let mut questions = vec![Question::Addresses(device)];
         for v6 in [false, true] {
-            questions.push(Question::Routes { v6, device, name: name.clone() });
-            questions.push(Question::Neighbours { v6, device, name: name.clone() });
+            questions.push(Question::Routes { v6, device, name: *name });
+            questions.push(Question::Neighbours { v6, device, name: *name });
         }
         rtnl.ask(&questions, &mut self.facts)
     }

@@ -22,7 +22,7 @@ impl Observed {
         let chains: Vec<_> = firewall::chain_names(desired);
         let wanted: Vec<_> = chains.iter().map(|(family, chain)| (*family, name.as_str(), *chain)).collect();
         let mut observed = Self::tables(nft, &wanted)?;
-        let mut questions = vec![Question::Link(desired.tap.clone()), Question::Link(network.bridge.clone())];
+        let mut questions = vec![Question::Link(desired.tap), Question::Link(network.bridge)];
         questions.extend(
             network.veth.iter().flat_map(|veth| [&veth.outer, &veth.inner]).cloned().map(Question::Link),
         );
@@ -37,9 +37,7 @@ impl Observed {
                 .filter(|v6| desired.forwards(*v6))
                 .map(|v6| Question::WideForwarding { v6 }),
         );
-        questions.extend(
-            observed.bridges().filter(|question| *question != Question::Link(network.bridge.clone())),
-        );
+        questions.extend(observed.bridges().filter(|question| *question != Question::Link(network.bridge)));
         rtnl.ask(&questions, &mut observed.facts)?;
         observed.standing(&network.bridge);
         observed.match_links();
@@ -110,16 +108,19 @@ impl Observed {
 
     /// The interfaces that carry default routes, where they are the uplinks; in bridged mode, what the NIC has.
     fn ask_about_uplinks(&mut self, rtnl: &mut Rtnl, network: &Network) -> io::Result<()> {
-        let mut devices: Vec<u32> = self.default_devices().collect();
-        devices.sort_unstable();
-        devices.dedup();
-        devices.retain(|index| self.facts.link_index(*index).is_none());
-        let questions: Vec<_> = devices.into_iter().map(Question::LinkIndex).collect();
+        let mut questions = Vec::new();
+        for question in
+            self.default_devices().filter(|at| self.facts.link_index(*at).is_none()).map(Question::LinkIndex)
+        {
+            if !questions.contains(&question) {
+                questions.push(question);
+            }
+        }
         rtnl.ask(&questions, &mut self.facts)?;
         if network.mode != Mode::Bridged {
             return Ok(());
         }
-        let taken = self.network(&network.bridge).and_then(|s| s.mark.as_ref()?.nic.clone());
+        let taken = self.network(&network.bridge).and_then(|s| s.mark.as_ref()?.nic);
         let unknown: Vec<_> = taken.iter().filter(|nic| self.facts.link(nic).is_none()).cloned().collect();
         rtnl.ask(&unknown.into_iter().map(Question::Link).collect::<Vec<_>>(), &mut self.facts)?;
         let Some(nic) = self.nic(network).cloned() else { return Ok(()) };

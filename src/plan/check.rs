@@ -26,30 +26,30 @@ pub fn check(desired: &Desired, observed: &Observed) -> Result<(), Refusal> {
 
 /// The tap is one.
 pub fn tap(name: &IfName, observed: &Observed) -> Result<(), Refusal> {
-    let tap = observed.facts.link(name).ok_or_else(|| Refusal::NoTap(name.clone()))?;
+    let tap = observed.facts.link(name).ok_or(Refusal::NoTap(*name))?;
     if tap.is_tap() {
         return Ok(());
     }
-    Err(Refusal::NotATap { name: name.clone(), kind: tap.kind.clone() })
+    Err(Refusal::NotATap { name: *name, kind: tap.kind.clone() })
 }
 
 /// A bridge that was there before suits the mode.
 fn bridge(network: &Network, observed: &Observed) -> Result<(), Refusal> {
     let Some(link) = observed.facts.link(&network.bridge) else { return Ok(()) };
     if !link.is_bridge() {
-        return Err(Refusal::NotABridge { name: link.name.clone(), kind: link.kind.clone() });
+        return Err(Refusal::NotABridge { name: link.name, kind: link.kind.clone() });
     }
     if observed.network(&network.bridge).is_some_and(|standing| standing.mark.is_some()) {
         return Ok(());
     }
     let has_default = observed.default_devices().any(|device| device == link.index);
     if has_default && network.mode != Mode::Bridged {
-        return Err(Refusal::BridgeIsWayOut { bridge: link.name.clone(), mode: network.mode });
+        return Err(Refusal::BridgeIsWayOut { bridge: link.name, mode: network.mode });
     }
     let addresses = observed.addresses(&network.bridge);
     match addresses.iter().find(|address| !is_link_local(&address.net)) {
         Some(address) if network.mode == Mode::Isolated => {
-            Err(Refusal::BridgeHasAddress { bridge: link.name.clone(), address: address.net })
+            Err(Refusal::BridgeHasAddress { bridge: link.name, address: address.net })
         }
         _ => Ok(()),
     }
@@ -77,7 +77,7 @@ fn uplinks(network: &Network, observed: &Observed) -> Result<(), Refusal> {
     {
         if let Some(name) = names.iter().find(|name| observed.facts.link(name).is_none()) {
             return Err(Refusal::NoUplink {
-                name: name.clone(),
+                name: *name,
                 network: network.name.clone(),
                 origin: network.origin(Key::Uplink).to_string(),
             });
@@ -102,7 +102,7 @@ fn bridgeable(nic: &Link, bridge: &IfName, observed: &Observed) -> Result<(), Re
         }
         let master =
             observed.facts.link_index(master).map_or("another interface".to_owned(), |m| m.name.to_string());
-        return Err(Refusal::PortOfAnother { name: nic.name.clone(), master });
+        return Err(Refusal::PortOfAnother { name: nic.name, master });
     }
     let why = match nic.kind.as_deref() {
         _ if nic.loopback => Some("it is the loopback interface"),
@@ -112,7 +112,7 @@ fn bridgeable(nic: &Link, bridge: &IfName, observed: &Observed) -> Result<(), Re
         _ => None,
     };
     if let Some(why) = why {
-        return Err(Refusal::Unbridgeable { name: nic.name.clone(), why });
+        return Err(Refusal::Unbridgeable { name: nic.name, why });
     }
     let uncarriable = observed.facts.uncarriable.iter().find(|(name, _)| *name == nic.name);
     uncarriable.map_or(Ok(()), |(name, why)| {
@@ -120,7 +120,7 @@ fn bridgeable(nic: &Link, bridge: &IfName, observed: &Observed) -> Result<(), Re
             Uncarriable::Multipath => "with several next hops",
             Uncarriable::NexthopObject => "that uses a nexthop object",
         };
-        Err(Refusal::Uncarriable { name: name.clone(), what })
+        Err(Refusal::Uncarriable { name: *name, what })
     })
 }
 
@@ -132,7 +132,7 @@ fn veth(desired: &Desired, observed: &Observed) -> Result<(), Refusal> {
         return Ok(());
     }
     let taken = [&veth.outer, &veth.inner].into_iter().find(|name| observed.facts.link(name).is_some());
-    taken.map_or(Ok(()), |name| Err(Refusal::NameTaken(name.clone())))
+    taken.map_or(Ok(()), |name| Err(Refusal::NameTaken(*name)))
 }
 
 /// The host's new addresses and their subnets are nobody else's.
@@ -174,12 +174,12 @@ pub fn collides(route: &IpNet, subnet: &IpNet, way: &Way) -> bool {
 
 /// The interfaces whose routes are the network's own, or go with a network that is about to go.
 fn own_devices(desired: &Desired, observed: &Observed) -> Vec<u32> {
-    let mut names = vec![desired.network.bridge.clone(), desired.door().clone()];
+    let mut names = vec![desired.network.bridge, *desired.door()];
     for standing in &observed.networks {
         if standing.is_dead() || standing.bridge == desired.network.bridge {
-            names.push(standing.bridge.clone());
+            names.push(standing.bridge);
             let veth = standing.mark.as_ref().and_then(|mark| mark.veth.as_ref());
-            names.extend(veth.map(|veth| veth.inner.clone()));
+            names.extend(veth.map(|veth| veth.inner));
         }
     }
     names.iter().filter_map(|name| observed.facts.link(name)).map(|link| link.index).collect()

@@ -22,10 +22,10 @@ fn detach(tap: &Link, observed: &Observed) -> Vec<Step> {
     let name = &tap.name;
     let mut steps = Vec::new();
     if let Some(bridge) = tap.master.and_then(|master| observed.facts.link_index(master)) {
-        steps.push(Step::SetMaster { port: name.clone(), from: Some(bridge.name.clone()), to: None });
+        steps.push(Step::SetMaster { port: *name, from: Some(bridge.name), to: None });
     }
     let mut set = |setting, from: Option<u32>, to| match from {
-        Some(from) if from != to => steps.push(Step::Set { link: name.clone(), setting, from, to }),
+        Some(from) if from != to => steps.push(Step::Set { link: *name, setting, from, to }),
         _ => {}
     };
     set(Setting::Up, Some(u32::from(tap.up)), 0);
@@ -36,6 +36,6 @@ fn detach(tap: &Link, observed: &Observed) -> Vec<Step> {
     if let Some(mode) = mark.addr_gen {
         set(Setting::AddrGen, tap.addr_gen.map(|now| u32::from(now.0)), mode);
     }
-    steps.push(Step::SetAlias { link: name.clone(), from: tap.alias.clone(), to: mark.alias });
+    steps.push(Step::SetAlias { link: *name, from: tap.alias.clone(), to: mark.alias });
     steps
 }

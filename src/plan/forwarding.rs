@@ -17,7 +17,7 @@ pub fn uplinks(desired: &Desired, observed: &Observed, v6: bool) -> Vec<IfName> 
             let defaults = observed.facts.ways.iter().filter(|way| way.v6 == v6 && way.destination.is_none());
             let links = defaults.flat_map(|way| &way.devices).filter_map(|at| observed.facts.link_index(*at));
             // A network of kvmnet's is nobody's way out.
-            links.filter(|link| link.group != GROUP && !link.loopback).map(|link| link.name.clone()).collect()
+            links.filter(|link| link.group != GROUP && !link.loopback).map(|link| link.name).collect()
         }
     };
     names.sort_unstable();
@@ -32,13 +32,13 @@ pub fn wanted(desired: &Desired, observed: &Observed) -> Vec<(IfName, Setting, u
     if desired.forwards(false) {
         let links = uplinks(desired, observed, false);
         wanted.extend(links.into_iter().map(|link| (link, Setting::Forwarding, 1)));
-        wanted.push((door.clone(), Setting::Forwarding, 1));
+        wanted.push((*door, Setting::Forwarding, 1));
     }
     if desired.forwards(true) {
         let links = uplinks(desired, observed, true);
         if has_force_forwarding(desired, observed) {
             wanted.extend(links.into_iter().map(|link| (link, Setting::ForceForwarding, 1)));
-            wanted.push((door.clone(), Setting::ForceForwarding, 1));
+            wanted.push((*door, Setting::ForceForwarding, 1));
         } else if let Ok(all) = IfName::new("all") {
             // A host forgets the routes that routers announced as soon as it forwards, unless accept_ra is 2.
             let heeds =
@@ -62,8 +62,8 @@ pub fn leaks(desired: &Desired, observed: &Observed, mark: &Mark) -> Vec<Leak> {
     opened
         .filter_map(|saved| {
             let (link, v6, wide) = match saved.setting {
-                Setting::Forwarding => (Some(saved.link.clone()), false, observed.facts.wide4),
-                Setting::ForceForwarding => (Some(saved.link.clone()), true, observed.facts.wide6),
+                Setting::Forwarding => (Some(saved.link), false, observed.facts.wide4),
+                Setting::ForceForwarding => (Some(saved.link), true, observed.facts.wide6),
                 Setting::WideForwarding6 => (None, true, false),
                 _ => return None,
             };

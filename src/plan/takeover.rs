@@ -32,10 +32,10 @@ pub fn take(nic: &Link, bridge: &IfName, observed: &Observed) -> Vec<Step> {
     let baggage = carry(&nic.name, bridge, &[], observed);
     let mut steps = Vec::new();
     if nic.master.is_none() {
-        steps.push(Step::SetMaster { port: nic.name.clone(), from: None, to: Some(bridge.clone()) });
+        steps.push(Step::SetMaster { port: nic.name, from: None, to: Some(*bridge) });
     }
     if nic.carrier {
-        steps.push(Step::AwaitOperational { link: bridge.clone() });
+        steps.push(Step::AwaitOperational { link: *bridge });
     }
     steps.push(Step::Barrier);
     steps.extend(baggage.arrive);
@@ -54,7 +54,7 @@ pub fn give_back(mark: &Mark, bridge: &IfName, observed: &Observed) -> Vec<Step>
     let baggage = carry(bridge, &nic.name, &mark.own, observed);
     let mut steps = baggage.arrive;
     if port_of.is_some() {
-        steps.push(Step::SetMaster { port: nic.name.clone(), from: Some(bridge.clone()), to: None });
+        steps.push(Step::SetMaster { port: nic.name, from: Some(*bridge), to: None });
     }
     steps.push(Step::Barrier);
     steps.extend(baggage.leave);
@@ -65,17 +65,17 @@ pub fn give_back(mark: &Mark, bridge: &IfName, observed: &Observed) -> Vec<Step>
 pub fn carry(from: &IfName, to: &IfName, staying: &[IpNet], observed: &Observed) -> Baggage {
     let mut addresses = observed.addresses(from);
     addresses.retain(|address| !staying.contains(&address.net));
-    let mut routes: Vec<&Route> =
-        observed.facts.routes.iter().filter(|route| route.device == *from).collect();
-    routes.retain(|route| is_own(route, &addresses) && !belongs_to(route, staying));
+    let routes = observed.facts.routes.iter().filter(|route| route.device == *from);
+    let routes = routes.filter(|route| is_own(route, &addresses) && !belongs_to(route, staying));
     // A router must be reachable before a route goes by it.
-    routes.sort_by_key(|route| route.gateway.is_some());
+    let (by_router, direct): (Vec<&Route>, Vec<&Route>) = routes.partition(|route| route.gateway.is_some());
+    let routes = || direct.iter().chain(&by_router);
     let neighbours = observed.facts.neighbours.iter().filter(|neighbour| neighbour.device == *from);
     let mut baggage = Baggage::default();
     for address in in_order(&addresses) {
         arrive_address(&mut baggage.arrive, &relabelled(address, from, to), to);
     }
-    baggage.arrive.extend(routes.iter().map(|route| Step::AddRoute(route.over(to))));
+    baggage.arrive.extend(routes().map(|route| Step::AddRoute(route.over(to))));
     for neighbour in neighbours {
         if neighbour.state & (KNOWN | PERMANENT) != 0 {
             baggage.arrive.push(Step::AddNeighbour(known(neighbour, to)));
@@ -84,7 +84,7 @@ pub fn carry(from: &IfName, to: &IfName, staying: &[IpNet], observed: &Observed)
             baggage.leave.push(Step::DeleteNeighbour(neighbour.clone()));
         }
     }
-    baggage.leave.extend(routes.iter().rev().map(|route| Step::DeleteRoute((*route).clone())));
+    baggage.leave.extend(routes().rev().map(|route| Step::DeleteRoute((*route).clone())));
     leave_addresses(&mut baggage.leave, from, &addresses);
     let orphans = observed.facts.routes.iter().filter(|route| route.device == *from);
     let orphans = orphans.filter(|route| is_orphan(route, &addresses)).cloned();
@@ -102,9 +102,10 @@ fn in_order(addresses: &[Address]) -> impl Iterator<Item = &Address> {
 /// Backwards, so that a secondary IPv4 address never is promoted; and those that end before those that do not,
 /// because the last permanent IPv6 address takes its prefix's route along (`check_cleanup_prefix_route`).
 fn leave_addresses(steps: &mut Vec<Step>, link: &IfName, addresses: &[Address]) {
-    let mut old: Vec<Address> = addresses.iter().rev().cloned().collect();
-    old.sort_by_key(|address| address.net.addr().is_ipv6() && address.valid == FOREVER);
-    steps.extend(old.into_iter().map(|address| Step::DeleteAddress { link: link.clone(), address }));
+    let lasts = |address: &&Address| address.net.addr().is_ipv6() && address.valid == FOREVER;
+    let (last, first): (Vec<_>, Vec<_>) = addresses.iter().rev().partition(lasts);
+    let old = first.into_iter().chain(last).cloned();
+    steps.extend(old.map(|address| Step::DeleteAddress { link: *link, address }));
 }
 
 /// A prefix's route of IPv6 addresses that all have an end: the kernel leaves it when they go.
@@ -129,9 +130,9 @@ fn arrive_address(steps: &mut Vec<Step>, address: &Address, link: &IfName) {
     if detects {
         first.flags |= flag::NODAD;
     }
-    steps.push(Step::AddAddress { link: link.clone(), address: first });
+    steps.push(Step::AddAddress { link: *link, address: first });
     if detects {
-        steps.push(Step::ClearNodad { link: link.clone(), address: address.clone() });
+        steps.push(Step::ClearNodad { link: *link, address: address.clone() });
     }
 }
 
@@ -177,5 +178,5 @@ fn belongs_to(route: &Route, nets: &[IpNet]) -> bool {
 
 /// A NIC that is down passes nothing.
 pub fn wanted(nic: &Link) -> (IfName, Setting, u32) {
-    (nic.name.clone(), Setting::Up, 1)
+    (nic.name, Setting::Up, 1)
 }

@@ -45,37 +45,31 @@ fn setting(saved: &Saved, observed: &Observed) -> Option<Step> {
         _ => saved.wide,
     };
     let changed = now != saved.before && wide == saved.wide;
-    changed.then(|| Step::Set {
-        link: saved.link.clone(),
-        setting: saved.setting,
-        from: now,
-        to: saved.before,
-    })
+    changed.then_some(Step::Set { link: saved.link, setting: saved.setting, from: now, to: saved.before })
 }
 
 /// The pair goes with either of its ends.
 pub fn pair(mark: &Mark, observed: &Observed) -> Option<Step> {
     let veth = mark.veth.as_ref()?;
-    observed.facts.link(&veth.inner).map(|link| Step::DeleteLink { name: link.name.clone() })
+    observed.facts.link(&veth.inner).map(|link| Step::DeleteLink { name: link.name })
 }
 
 /// A bridge that kvmnet made goes; one that it found is given back.
 fn bridge(mark: &Mark, bridge: &IfName, alias: &str, observed: &Observed) -> Vec<Step> {
     if mark.made {
-        return vec![Step::DeleteLink { name: bridge.clone() }];
+        return vec![Step::DeleteLink { name: *bridge }];
     }
     let given =
         observed.addresses(bridge).into_iter().rev().filter(|address| mark.addresses.contains(&address.net));
-    let mut steps: Vec<Step> =
-        given.map(|address| Step::DeleteAddress { link: bridge.clone(), address }).collect();
+    let mut steps: Vec<Step> = given.map(|address| Step::DeleteAddress { link: *bridge, address }).collect();
     let mac = observed.facts.link(bridge).and_then(|link| link.mac);
     if let (Some(now), Some(before)) = (mac, mark.mac) {
         if now != before {
-            steps.push(Step::SetMac { link: bridge.clone(), from: now, to: before });
+            steps.push(Step::SetMac { link: *bridge, from: now, to: before });
         }
     }
     steps.push(Step::Barrier);
-    steps.push(Step::SetAlias { link: bridge.clone(), from: alias.to_owned(), to: mark.alias.clone() });
+    steps.push(Step::SetAlias { link: *bridge, from: alias.to_owned(), to: mark.alias.clone() });
     steps
 }
 

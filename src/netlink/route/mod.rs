@@ -169,7 +169,7 @@ fn read(facts: &mut Facts, question: &Question, reply: &[u8]) {
         Question::Ways { .. } => facts.ways.extend(route::parse_way(reply)),
         Question::Routes { name, device, .. } => match route::parse(reply, *device, name) {
             Some(Ok(route)) => facts.routes.push(route),
-            Some(Err(why)) => facts.uncarriable.push((name.clone(), why)),
+            Some(Err(why)) => facts.uncarriable.push((*name, why)),
             None => {}
         },
         Question::Neighbours { device, name, .. } => {

@@ -51,6 +51,6 @@ pub fn parse(reply: &[u8], index: u32, device: &IfName) -> Option<Neighbour> {
         mac: Mac(find(attrs, Nda::Lladdr)?.try_into().ok()?),
         state: u16_at(reply, 8)?,
         flags: reply.get(10).copied()?,
-        device: device.clone(),
+        device: *device,
     })
 }

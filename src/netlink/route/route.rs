@@ -169,7 +169,7 @@ pub fn parse(reply: &[u8], index: u32, device: &IfName) -> Option<Result<Route, 
         weight: hop.weight,
         source: find(attrs, Rta::Prefsrc).and_then(ip),
         expires: find(attrs, Rta::Cacheinfo).and_then(expiry),
-        device: device.clone(),
+        device: *device,
         rest: attributes(attrs).filter(|(kind, _)| is_other(*kind)).map(|(k, v)| (k, v.to_vec())).collect(),
     }))
 }

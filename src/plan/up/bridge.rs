@@ -15,7 +15,7 @@ impl<'a> Up<'a> {
         match self.bridge_link() {
             None => {
                 let mac = self.taken_nic().and_then(|nic| nic.mac).unwrap_or(self.desired.bridge_mac);
-                self.make.push(Step::AddBridge { name: bridge.clone(), mac, group });
+                self.make.push(Step::AddBridge { name: *bridge, mac, group });
             }
             Some(link) if self.mark.made || group != 0 => {
                 let step = self.want(bridge, Setting::Group, group).filter(|_| link.group != group);
@@ -66,9 +66,7 @@ impl<'a> Up<'a> {
         }
         let own = self.observed.addresses(bridge).into_iter().filter(|address| address.scope == LINK_SCOPE);
         let made = self.mark.made;
-        self.make.extend(
-            own.filter(|_| made).map(|address| Step::DeleteAddress { link: bridge.clone(), address }),
-        );
+        self.make.extend(own.filter(|_| made).map(|address| Step::DeleteAddress { link: *bridge, address }));
     }
 
     pub(super) fn was_closed(&self) -> bool {
@@ -95,7 +93,7 @@ impl<'a> Up<'a> {
         let (outer, inner) = (&veth.outer, &veth.inner);
         if self.observed.facts.link(inner).is_none() {
             let macs = [Mac::of_bridge(outer), Mac::of_bridge(inner)];
-            let (outer, inner) = (outer.clone(), inner.clone());
+            let (outer, inner) = (*outer, *inner);
             self.make.push(Step::AddVeth { outer, inner, macs, group: self.desired.group });
         } else {
             let step = self.want(inner, Setting::Group, self.desired.group);
@@ -118,12 +116,8 @@ impl<'a> Up<'a> {
         if master.is_some() && master.map(|link| link.index) == self.bridge_link().map(|link| link.index) {
             return;
         }
-        let to = Some(self.desired.network.bridge.clone());
-        self.open.push(Step::SetMaster {
-            port: port.clone(),
-            from: master.map(|link| link.name.clone()),
-            to,
-        });
+        let to = Some(self.desired.network.bridge);
+        self.open.push(Step::SetMaster { port: *port, from: master.map(|link| link.name), to });
     }
 }
 

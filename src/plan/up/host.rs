@@ -20,7 +20,7 @@ impl<'a> Up<'a> {
         let present = self.observed.addresses(door);
         for net in &self.desired.network.addresses {
             if !present.iter().any(|address| address.net == *net) {
-                self.open.push(Step::AddAddress { link: door.clone(), address: Address::plain(*net) });
+                self.open.push(Step::AddAddress { link: *door, address: Address::plain(*net) });
             }
         }
         let Some(old) = self.old else { return };
@@ -33,7 +33,7 @@ impl<'a> Up<'a> {
             for address in
                 self.observed.addresses(old_door).into_iter().filter(|address| unwanted(&address.net))
             {
-                self.clean.push(Step::DeleteAddress { link: old_door.clone(), address });
+                self.clean.push(Step::DeleteAddress { link: *old_door, address });
             }
         }
     }
@@ -59,13 +59,13 @@ impl<'a> Up<'a> {
             let mut steps = takeover::give_back(old, bridge, self.observed);
             let mac = self.bridge_link().and_then(|link| link.mac);
             if let (Some(from), true) = (mac, self.mark.made) {
-                steps.push(Step::SetMac { link: bridge.clone(), from, to: self.desired.bridge_mac });
+                steps.push(Step::SetMac { link: *bridge, from, to: self.desired.bridge_mac });
             }
             // Before the addresses of another mode come to the bridge.
             steps.append(&mut self.open);
             self.open = steps;
         }
-        self.mark.nic = taken.map(|nic| nic.name.clone()).or_else(|| former.filter(|_| stays).cloned());
+        self.mark.nic = taken.map(|nic| nic.name).or_else(|| former.filter(|_| stays).cloned());
         let Some(nic) = taken else { return };
         if self.old.is_none() && self.bridge_link().is_some() {
             self.mark.own = self.observed.addresses(bridge).iter().map(|address| address.net).collect();
@@ -83,7 +83,7 @@ impl<'a> Up<'a> {
         if let (Some(from), Some(to)) = (link.mac, nic.mac) {
             if from != to {
                 self.mark.mac = self.mark.mac.or(Some(from)).filter(|_| !self.mark.made);
-                self.open.push(Step::SetMac { link: link.name.clone(), from, to });
+                self.open.push(Step::SetMac { link: link.name, from, to });
             }
         }
     }

@@ -26,7 +26,7 @@ pub fn up(desired: &Desired, observed: &Observed) -> Result<Vec<Step>, Refusal> 
     up.tap();
     up.leftovers();
     if !up.mark.fits() {
-        return Err(Refusal::MarkTooLong(desired.network.bridge.clone()));
+        return Err(Refusal::MarkTooLong(desired.network.bridge));
     }
     steps.extend(up.finish());
     Ok(steps)
@@ -94,7 +94,7 @@ impl<'a> Up<'a> {
             self.remember(link, setting, now, to);
         }
         let from = now.or_else(|| self.new_value(setting)).unwrap_or_default();
-        let step = Step::Set { link: link.clone(), setting, from, to };
+        let step = Step::Set { link: *link, setting, from, to };
         (now != Some(to)).then_some(step)
     }
 
@@ -115,7 +115,7 @@ impl<'a> Up<'a> {
         };
         let fresh = now.filter(|now| *now != to).map(|before| {
             let wide = setting.forwards() && wide;
-            Saved { link: link.clone(), setting, before, wide }
+            Saved { link: *link, setting, before, wide }
         });
         self.mark.saved.extend(known.or(fresh));
     }
@@ -146,7 +146,7 @@ impl<'a> Up<'a> {
     /// Puts the parts in order. While something old is still to be taken away, both marks hold.
     fn finish(mut self) -> Vec<Step> {
         let tables = self.tables();
-        let bridge = self.desired.network.bridge.clone();
+        let bridge = self.desired.network.bridge;
         let now = self.bridge_link().map(|link| link.alias.clone()).unwrap_or_default();
         let last = self.mark.to_string();
         let mut both = self.mark.clone();
@@ -157,7 +157,7 @@ impl<'a> Up<'a> {
         let mut steps = self.make;
         if first != now {
             let after_birth = usize::from(matches!(steps.first(), Some(Step::AddBridge { .. })));
-            let step = Step::SetAlias { link: bridge.clone(), from: now, to: first.clone() };
+            let step = Step::SetAlias { link: bridge, from: now, to: first.clone() };
             steps.insert(after_birth, step);
         }
         steps.extend(tables);

@@ -18,15 +18,11 @@ impl<'a> Up<'a> {
                 addr_gen: mode.filter(|(now, to)| persistent && now != to).map(|(now, _)| now),
                 alias: tap.alias.clone(),
             };
-            self.open.push(Step::SetAlias {
-                link: name.clone(),
-                from: tap.alias.clone(),
-                to: mark.to_string(),
-            });
+            self.open.push(Step::SetAlias { link: *name, from: tap.alias.clone(), to: mark.to_string() });
         }
         let mut set = |setting, from, to| {
             if from != to {
-                self.open.push(Step::Set { link: name.clone(), setting, from, to });
+                self.open.push(Step::Set { link: *name, setting, from, to });
             }
         };
         // The MTU first: a smaller one would pull the bridge's down (`br_mtu_auto_adjust`).
@@ -36,7 +32,7 @@ impl<'a> Up<'a> {
         }
         self.enslave(name);
         if !tap.up {
-            self.open.push(Step::Set { link: name.clone(), setting: Setting::Up, from: 0, to: 1 });
+            self.open.push(Step::Set { link: *name, setting: Setting::Up, from: 0, to: 1 });
         }
     }
 }
