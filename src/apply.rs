@@ -15,10 +15,10 @@ use nix::poll::PollTimeout;
 
 use crate::error::Error;
 use crate::model::Facts;
-use crate::model::{IfName, Setting};
+use crate::model::{IfName, Route, Setting};
 use crate::netlink::message::Message;
 use crate::netlink::nft::{Change, Nft};
-use crate::netlink::route::{Question, Rtnl, address, link, neighbour, route};
+use crate::netlink::route::{Question, Rtnl, address, link, neighbour, nexthop, route, rule};
 use crate::netlink::{Broken, KernelError};
 use crate::plan::Step;
 
@@ -254,6 +254,8 @@ fn change(step: &Step) -> Option<Change<'_>> {
 /// The message of a step, or the name of the interface whose number is not known yet.
 fn encode(step: &Step, facts: &Facts) -> Result<Option<Message>, IfName> {
     let index = |name: &IfName| facts.link(name).map(|link| link.index).ok_or(*name);
+    let indexes =
+        |route: &Route| route.hops.iter().map(|hop| index(&hop.device)).collect::<Result<Vec<_>, _>>();
     Ok(Some(match step {
         Step::AddBridge { name, mac, group } => link::add_bridge(name, *mac, *group),
         Step::AddVeth { outer, inner, macs, group } => link::add_veth(outer, inner, *macs, *group),
@@ -266,8 +268,11 @@ fn encode(step: &Step, facts: &Facts) -> Result<Option<Message>, IfName> {
         Step::AddAddress { link, address } => address::add(address, index(link)?),
         Step::ClearNodad { link, address } => address::replace(address, index(link)?),
         Step::DeleteAddress { link, address } => address::delete(address, index(link)?),
-        Step::AddRoute(route) => route::add(route, index(&route.device)?),
-        Step::DeleteRoute(route) => route::delete(route, index(&route.device)?),
+        Step::AddRoute(route) => route::add(route, &indexes(route)?),
+        Step::DeleteRoute(route) => route::delete(route, &indexes(route)?),
+        Step::MoveNexthop { nexthop, to } => nexthop::replace(nexthop, index(to)?),
+        Step::AddRule(rule) => rule::add(rule),
+        Step::DeleteRule(rule) => rule::delete(rule),
         Step::AddNeighbour(neighbour) => neighbour::add(neighbour, index(&neighbour.device)?),
         Step::DeleteNeighbour(neighbour) => neighbour::delete(neighbour, index(&neighbour.device)?),
         Step::AddTable(_) | Step::ReplaceTable(_) | Step::DeleteTable { .. } => return Ok(None),
@@ -295,9 +300,10 @@ fn forgives(step: &Step, errno: i32) -> bool {
         Step::DeleteLink { .. } => errno == Errno::ENODEV,
         Step::DeleteAddress { .. } => matches!(errno, Errno::EADDRNOTAVAIL | Errno::ENODEV),
         Step::DeleteRoute(_) => matches!(errno, Errno::ESRCH | Errno::ENODEV),
+        Step::DeleteRule(_) => errno == Errno::ENOENT,
         Step::DeleteNeighbour(_) => matches!(errno, Errno::ENOENT | Errno::ENODEV),
         Step::DeleteTable { .. } => errno == Errno::ENOENT,
-        Step::AddAddress { .. } | Step::AddRoute(_) => errno == Errno::EEXIST,
+        Step::AddAddress { .. } | Step::AddRoute(_) | Step::AddRule(_) => errno == Errno::EEXIST,
         Step::SetMaster { to: None, .. } => errno == Errno::ENODEV,
         Step::SetAlias { to, .. } => errno == Errno::ENODEV && !to.starts_with(crate::model::mark::PREFIX),
         Step::Set { setting, to, .. } => errno == Errno::ENODEV && is_undo(*setting, *to),

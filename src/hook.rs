@@ -1,13 +1,12 @@
 //! What the two hooks share: arguments, messages, exit status.
 
 use std::env;
-use std::process::ExitCode;
 
 use crate::error::Error;
+use crate::inherited;
 use crate::log::{self, Level};
 use crate::model::IfName;
 use crate::run::{self, Done};
-use crate::signals;
 
 /// Which hook.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,9 +47,9 @@ enum Request {
     Tap(IfName),
 }
 
-/// The whole of a hook.
-pub fn main(hook: Hook) -> ExitCode {
-    signals::put_right();
+/// The whole of a hook; gives its exit status.
+pub fn main(hook: Hook) -> u8 {
+    inherited::put_right();
     let mut arguments = env::args_os().map(|argument| argument.to_string_lossy().into_owned());
     let program = arguments.next().unwrap_or_default();
     let arguments: Vec<String> = arguments.collect();
@@ -63,8 +62,8 @@ pub fn main(hook: Hook) -> ExitCode {
     });
     match result {
         Ok(text) => {
-            print(&text.unwrap_or_default(), false);
-            ExitCode::SUCCESS
+            text.iter().for_each(|text| print(text, false));
+            0
         }
         Err(error) => fail(hook, &error),
     }
@@ -95,14 +94,14 @@ fn read(hook: Hook, arguments: &[String]) -> Result<Request, Error> {
 }
 
 /// One line on stderr, which QEMU shows to the person, and the same in the log; a second one with a way out.
-fn fail(hook: Hook, error: &Error) -> ExitCode {
+fn fail(hook: Hook, error: &Error) -> u8 {
     let mut text = format!("{}: {error}\n", hook.name());
     if let Some(hint) = error.hint() {
         text.push_str(&format!("hint: {hint}\n"));
     }
     print(&text, true);
     log::write(hook.name(), Level::Error, &error.to_string());
-    ExitCode::from(error.exit_status())
+    error.exit_status()
 }
 
 /// Writes to stdout or stderr; a reader that is gone is no error of the hook's.
@@ -111,6 +110,8 @@ fn print(text: &str, to_stderr: bool) {
     let _ = if to_stderr {
         std::io::stderr().write_all(text.as_bytes())
     } else {
-        std::io::stdout().write_all(text.as_bytes())
+        let mut stdout = std::io::stdout();
+        // Nobody else flushes: `main` is C's.
+        stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush())
     };
 }

@@ -4,7 +4,7 @@
 //! bottom, and so do the modules below, in this order:
 //!
 //! ```text
-//!  argv, signal mask        hook, signals
+//!  argv, signal mask        hook, inherited
 //!        │
 //!  /etc/kvmnet.conf ──► config ──► desired ─┐
 //!  KVMNET_…                                 ├──► plan ──► apply ──► kernel
@@ -44,6 +44,7 @@ pub mod netlink;
 
 pub mod error;
 pub mod holder;
+pub mod inherited;
 pub mod lock;
 pub mod log;
 pub mod signals;

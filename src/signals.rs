@@ -1,16 +1,10 @@
-//! Signals: what QEMU leaves to its hooks is put right, and nothing interrupts a change.
+//! Signals: nothing interrupts a change, and no wait is without an end.
 
 use std::io;
 use std::time::Duration;
 
 use nix::libc;
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal, sigaction, sigprocmask};
-
-/// Clears the signal mask, in which QEMU has SIGALRM, SIGUSR1, SIGIO and SIGBUS (`qemu_signal_init`).
-pub fn put_right() {
-    // It can fail only for a wrong argument.
-    let _ = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None);
-}
 
 /// Holds INT, TERM and HUP off until it is dropped; they are delivered then.
 pub struct Hold(());

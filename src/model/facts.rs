@@ -2,7 +2,7 @@
 
 use ipnet::IpNet;
 
-use super::{Address, IfName, Link, Neighbour, Route};
+use super::{Address, IfName, Link, Neighbour, Nexthop, PolicyRule, Route};
 
 /// What the kernel said.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -25,6 +25,10 @@ pub struct Facts {
     pub uncarriable: Vec<(IfName, Uncarriable)>,
     /// Neighbours to carry.
     pub neighbours: Vec<Neighbour>,
+    /// Nexthop objects to carry.
+    pub nexthops: Vec<Nexthop>,
+    /// Policy rules to carry.
+    pub rules: Vec<PolicyRule>,
 }
 
 impl Facts {
@@ -68,8 +72,6 @@ pub struct Way {
 /// Why a route cannot be carried to another interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Uncarriable {
-    /// It has several next hops.
-    Multipath,
-    /// It uses a nexthop object (`ip nexthop`), which names its interface itself.
-    NexthopObject,
+    /// One of its several next hops is special (a tunnel, a router of the other family).
+    SpecialHop,
 }

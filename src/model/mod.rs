@@ -17,7 +17,7 @@ pub use ifname::{BadName, IfName};
 pub use link::{AddrGen, Link, Mac};
 pub use mark::{Mark, Saved};
 pub use network::{Key, Mode, Network, Origin, Uplink, Veth};
-pub use route::{Neighbour, Route};
+pub use route::{Neighbour, Nexthop, PolicyRule, Route};
 pub use setting::Setting;
 pub use tap_mark::TapMark;
 

@@ -7,7 +7,20 @@ use ipnet::IpNet;
 
 use super::{IfName, Mac, address::scope_name};
 
-/// A route with one next hop, over one interface. What it does not name is in `rest` as the kernel told it.
+/// A next hop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hop {
+    /// The interface.
+    pub device: IfName,
+    /// The next router; None for what is on the link.
+    pub gateway: Option<IpAddr>,
+    /// Its share among several, 1 to 256.
+    pub weight: u16,
+    /// The router is on the link although no address says so (RTNH_F_ONLINK).
+    pub onlink: bool,
+}
+
+/// A route. What it does not name is in `rest` as the kernel told it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Route {
     /// Where to; None for the default route.
@@ -24,26 +37,18 @@ pub struct Route {
     pub scope: u8,
     /// RTN_*: 1 is unicast.
     pub kind: u8,
-    /// RTNH_F_*: 4 is onlink.
-    pub flags: u32,
     /// Lower wins; 0 for none.
     pub metric: u32,
-    /// The next router.
-    pub gateway: Option<IpAddr>,
-    /// The share of this next hop among several, 1 to 256.
-    pub weight: u16,
     /// The source address that it suggests.
     pub source: Option<IpAddr>,
     /// Seconds until it goes, for a route from a router advertisement.
     pub expires: Option<u32>,
-    /// The interface.
-    pub device: IfName,
+    /// The next hops, one at least.
+    pub hops: Vec<Hop>,
     /// Any other attribute, number and value.
     pub rest: Vec<(u16, Vec<u8>)>,
 }
 
-/// RTNH_F_ONLINK (`include/uapi/linux/rtnetlink.h`).
-pub const ONLINK: u32 = 4;
 /// RTPROT_KERNEL.
 pub const PROTOCOL_KERNEL: u8 = 2;
 /// RTN_UNICAST.
@@ -58,11 +63,10 @@ impl fmt::Display for Route {
             Some(net) => write!(f, "{net}")?,
             None => f.write_str("default")?,
         }
-        if self.weight == 1 {
-            if let Some(gateway) = self.gateway {
-                write!(f, " via {gateway}")?;
+        if let [hop] = &self.hops[..] {
+            if hop.weight == 1 {
+                write!(f, "{hop}")?;
             }
-            write!(f, " dev {}", self.device)?;
         }
         write!(f, " table {} proto {}", self.table, self.protocol)?;
         if self.scope != 0 {
@@ -80,24 +84,116 @@ impl fmt::Display for Route {
         if let Some(seconds) = self.expires {
             write!(f, " expires {seconds}")?;
         }
-        if self.weight != 1 {
-            f.write_str(" nexthop")?;
-            if let Some(gateway) = self.gateway {
-                write!(f, " via {gateway}")?;
-            }
-            write!(f, " dev {} weight {}", self.device, self.weight)?;
-        }
-        if self.flags & ONLINK != 0 {
-            f.write_str(" onlink")?;
+        for hop in self.hops.iter().filter(|hop| self.hops.len() > 1 || hop.weight != 1) {
+            write!(f, " nexthop{hop} weight {}", hop.weight)?;
         }
         Ok(())
     }
 }
 
+impl fmt::Display for Hop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(gateway) = self.gateway {
+            write!(f, " via {gateway}")?;
+        }
+        let onlink = if self.onlink { " onlink" } else { "" };
+        write!(f, " dev {}{onlink}", self.device)
+    }
+}
+
 impl Route {
-    /// The same route over another interface.
+    /// Whether it goes over this interface.
+    pub fn is_over(&self, device: &IfName) -> bool {
+        self.hops.iter().any(|hop| hop.device == *device)
+    }
+
+    /// Whether it goes by a router.
+    pub fn has_router(&self) -> bool {
+        self.hops.iter().any(|hop| hop.gateway.is_some())
+    }
+
+    /// The same route with one interface in the place of another.
+    pub fn moved(&self, from: &IfName, to: &IfName) -> Self {
+        let mut route = self.clone();
+        route.hops.iter_mut().filter(|hop| hop.device == *from).for_each(|hop| hop.device = *to);
+        route
+    }
+}
+
+/// A next hop that routes name by its number (`ip nexthop`), as the kernel told it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Nexthop {
+    /// Its number.
+    pub id: u32,
+    /// Family, scope, protocol and flags (`struct nhmsg`).
+    pub header: [u8; 8],
+    /// The interface.
+    pub device: IfName,
+    /// The router.
+    pub gateway: Option<IpAddr>,
+    /// Any other attribute, number and value.
+    pub rest: Vec<(u16, Vec<u8>)>,
+}
+
+impl Nexthop {
+    /// The same over another interface.
     pub fn over(&self, device: &IfName) -> Self {
         Self { device: *device, ..self.clone() }
+    }
+}
+
+/// As the arguments of `ip nexthop replace`.
+impl fmt::Display for Nexthop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "id {}", self.id)?;
+        if let Some(gateway) = self.gateway {
+            write!(f, " via {gateway}")?;
+        }
+        write!(f, " dev {}", self.device)
+    }
+}
+
+/// A routing policy rule that names an interface (`ip rule`), as the kernel told it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PolicyRule {
+    /// `struct fib_rule_hdr`.
+    pub header: [u8; 12],
+    /// Its place among the rules.
+    pub priority: u32,
+    /// The table that it sends to.
+    pub table: u32,
+    /// The interface that a packet comes in by.
+    pub iif: Option<IfName>,
+    /// The interface that a packet's socket is bound to.
+    pub oif: Option<IfName>,
+    /// Any other attribute, number and value.
+    pub rest: Vec<(u16, Vec<u8>)>,
+}
+
+impl PolicyRule {
+    /// Whether it names this interface.
+    pub fn names(&self, link: &IfName) -> bool {
+        self.iif.as_ref() == Some(link) || self.oif.as_ref() == Some(link)
+    }
+
+    /// The same with one interface in the place of another.
+    pub fn moved(&self, from: &IfName, to: &IfName) -> Self {
+        let renamed = |name: Option<IfName>| name.map(|name| if name == *from { *to } else { name });
+        Self { iif: renamed(self.iif), oif: renamed(self.oif), ..self.clone() }
+    }
+}
+
+/// As the arguments of `ip rule add`, as far as kvmnet reads a rule.
+impl fmt::Display for PolicyRule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "priority {}", self.priority)?;
+        if let Some(iif) = &self.iif {
+            write!(f, " iif {iif}")?;
+        }
+        if let Some(oif) = &self.oif {
+            write!(f, " oif {oif}")?;
+        }
+        write!(f, " lookup {}", self.table)
     }
 }
 

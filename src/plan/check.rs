@@ -117,8 +117,7 @@ fn bridgeable(nic: &Link, bridge: &IfName, observed: &Observed) -> Result<(), Re
     let uncarriable = observed.facts.uncarriable.iter().find(|(name, _)| *name == nic.name);
     uncarriable.map_or(Ok(()), |(name, why)| {
         let what = match why {
-            Uncarriable::Multipath => "with several next hops",
-            Uncarriable::NexthopObject => "that uses a nexthop object",
+            Uncarriable::SpecialHop => "with a special next hop among several",
         };
         Err(Refusal::Uncarriable { name: *name, what })
     })

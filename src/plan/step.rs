@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::model::ruleset::{Family, Table};
-use crate::model::{AddrGen, Address, IfName, Mac, Neighbour, Route, Setting};
+use crate::model::{AddrGen, Address, IfName, Mac, Neighbour, Nexthop, PolicyRule, Route, Setting};
 
 /// One change.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -101,6 +101,17 @@ pub enum Step {
     AddRoute(Route),
     /// Deletes a route.
     DeleteRoute(Route),
+    /// Puts a nexthop object, and all routes that use it, over another interface.
+    MoveNexthop {
+        /// As it is.
+        nexthop: Nexthop,
+        /// The other interface.
+        to: IfName,
+    },
+    /// Adds a policy rule.
+    AddRule(PolicyRule),
+    /// Deletes a policy rule.
+    DeleteRule(PolicyRule),
     /// Adds a neighbour.
     AddNeighbour(Neighbour),
     /// Deletes a neighbour.
@@ -134,6 +145,11 @@ impl Step {
             Step::DeleteAddress { link, address } => Step::AddAddress { link, address },
             Step::AddRoute(route) => Step::DeleteRoute(route),
             Step::DeleteRoute(route) => Step::AddRoute(route),
+            Step::MoveNexthop { nexthop, to } => {
+                Step::MoveNexthop { to: nexthop.device, nexthop: nexthop.over(&to) }
+            }
+            Step::AddRule(rule) => Step::DeleteRule(rule),
+            Step::DeleteRule(rule) => Step::AddRule(rule),
             Step::AddNeighbour(neighbour) => Step::DeleteNeighbour(neighbour),
             Step::DeleteNeighbour(neighbour) => Step::AddNeighbour(neighbour),
             Step::AddTable(table) => Step::DeleteTable { family: table.family, name: table.name },
@@ -167,6 +183,9 @@ impl Step {
             Step::DeleteAddress { link, address } => format!("take the address {} off {link}", address.net),
             Step::AddRoute(route) => format!("add the route {route}"),
             Step::DeleteRoute(route) => format!("delete the route {route}"),
+            Step::MoveNexthop { nexthop, to } => format!("move the nexthop {} to {to}", nexthop.id),
+            Step::AddRule(rule) => format!("add the policy rule {rule}"),
+            Step::DeleteRule(rule) => format!("delete the policy rule {rule}"),
             Step::AddNeighbour(neighbour) => format!("add the neighbour {neighbour}"),
             Step::DeleteNeighbour(neighbour) => format!("delete the neighbour {neighbour}"),
             Step::AddTable(table) | Step::ReplaceTable(table) => {
@@ -200,8 +219,11 @@ impl fmt::Display for Step {
             Step::AddAddress { link, address } => write!(f, "ip addr add {address} dev {link}"),
             Step::ClearNodad { link, address } => write!(f, "ip addr change {address} dev {link}"),
             Step::DeleteAddress { link, address } => write!(f, "ip addr delete {} dev {link}", address.net),
-            Step::AddRoute(route) => write!(f, "{} route prepend {route}", ip_of(route)),
-            Step::DeleteRoute(route) => write!(f, "{} route delete {route}", ip_of(route)),
+            Step::AddRoute(route) => write!(f, "{} route prepend {route}", ip_word(route.family)),
+            Step::DeleteRoute(route) => write!(f, "{} route delete {route}", ip_word(route.family)),
+            Step::MoveNexthop { nexthop, to } => write!(f, "ip nexthop replace {}", nexthop.over(to)),
+            Step::AddRule(rule) => write!(f, "{} rule add {rule}", ip_word(rule.header[0])),
+            Step::DeleteRule(rule) => write!(f, "{} rule delete {rule}", ip_word(rule.header[0])),
             Step::AddNeighbour(neighbour) => write!(f, "ip neigh replace {neighbour}"),
             Step::DeleteNeighbour(neighbour) => write!(f, "ip neigh delete {neighbour}"),
             Step::AddTable(table) => write!(f, "nft {}", quoted(&table.to_string())),
@@ -230,8 +252,8 @@ fn write_set(f: &mut fmt::Formatter<'_>, link: &IfName, setting: Setting, value:
     }
 }
 
-fn ip_of(route: &Route) -> &'static str {
-    if i32::from(route.family) == nix::libc::AF_INET6 { "ip -6" } else { "ip -4" }
+fn ip_word(family: u8) -> &'static str {
+    if i32::from(family) == nix::libc::AF_INET6 { "ip -6" } else { "ip -4" }
 }
 
 /// In quotes for a POSIX shell.

@@ -65,17 +65,23 @@ pub fn give_back(mark: &Mark, bridge: &IfName, observed: &Observed) -> Vec<Step>
 pub fn carry(from: &IfName, to: &IfName, staying: &[IpNet], observed: &Observed) -> Baggage {
     let mut addresses = observed.addresses(from);
     addresses.retain(|address| !staying.contains(&address.net));
-    let routes = observed.facts.routes.iter().filter(|route| route.device == *from);
+    let routes = observed.facts.routes.iter().filter(|route| route.is_over(from));
     let routes = routes.filter(|route| is_own(route, &addresses) && !belongs_to(route, staying));
     // A router must be reachable before a route goes by it.
-    let (by_router, direct): (Vec<&Route>, Vec<&Route>) = routes.partition(|route| route.gateway.is_some());
+    let (by_router, direct): (Vec<&Route>, Vec<&Route>) = routes.partition(|route| route.has_router());
     let routes = || direct.iter().chain(&by_router);
     let neighbours = observed.facts.neighbours.iter().filter(|neighbour| neighbour.device == *from);
     let mut baggage = Baggage::default();
     for address in in_order(&addresses) {
         arrive_address(&mut baggage.arrive, &relabelled(address, from, to), to);
     }
-    baggage.arrive.extend(routes().map(|route| Step::AddRoute(route.over(to))));
+    let nexthops = observed.facts.nexthops.iter().filter(|nexthop| nexthop.device == *from);
+    baggage.arrive.extend(nexthops.map(|nexthop| Step::MoveNexthop { nexthop: nexthop.clone(), to: *to }));
+    baggage.arrive.extend(routes().map(|route| Step::AddRoute(route.moved(from, to))));
+    for rule in observed.facts.rules.iter().filter(|rule| rule.names(from)) {
+        baggage.arrive.push(Step::AddRule(rule.moved(from, to)));
+        baggage.leave.push(Step::DeleteRule(rule.clone()));
+    }
     for neighbour in neighbours {
         if neighbour.state & (KNOWN | PERMANENT) != 0 {
             baggage.arrive.push(Step::AddNeighbour(known(neighbour, to)));
@@ -86,7 +92,7 @@ pub fn carry(from: &IfName, to: &IfName, staying: &[IpNet], observed: &Observed)
     }
     baggage.leave.extend(routes().rev().map(|route| Step::DeleteRoute((*route).clone())));
     leave_addresses(&mut baggage.leave, from, &addresses);
-    let orphans = observed.facts.routes.iter().filter(|route| route.device == *from);
+    let orphans = observed.facts.routes.iter().filter(|route| route.is_over(from));
     let orphans = orphans.filter(|route| is_orphan(route, &addresses)).cloned();
     baggage.leave.extend(orphans.map(Step::DeleteRoute));
     baggage
@@ -120,7 +126,7 @@ fn is_orphan(route: &Route, addresses: &[Address]) -> bool {
 
 /// Whether the kernel made this route for this address.
 fn is_prefix_route(route: &Route, address: &Address) -> bool {
-    address.has_prefix_route() && route.destination == Some(address.net.trunc()) && route.gateway.is_none()
+    address.has_prefix_route() && route.destination == Some(address.net.trunc()) && !route.has_router()
 }
 
 /// An IPv6 address that was unique on the NIC is so on the bridge: no second detection, and no trace of that.
@@ -160,9 +166,7 @@ fn is_own(route: &Route, addresses: &[Address]) -> bool {
         return route.protocol != PROTOCOL_KERNEL && route.kind <= LOCAL;
     }
     let is_prefix_of = |address: &Address| {
-        address.has_prefix_route()
-            && route.destination == Some(address.net.trunc())
-            && route.gateway.is_none()
+        address.has_prefix_route() && route.destination == Some(address.net.trunc()) && !route.has_router()
     };
     route.protocol != PROTOCOL_KERNEL || !addresses.iter().any(is_prefix_of)
 }
@@ -171,7 +175,7 @@ fn is_own(route: &Route, addresses: &[Address]) -> bool {
 fn belongs_to(route: &Route, nets: &[IpNet]) -> bool {
     let within =
         |address: Option<std::net::IpAddr>| address.is_some_and(|a| nets.iter().any(|net| net.contains(&a)));
-    within(route.gateway)
+    route.hops.iter().any(|hop| within(hop.gateway))
         || within(route.source)
         || route.destination.is_some_and(|to| nets.contains(&to.trunc()))
 }

@@ -4,8 +4,10 @@ pub mod address;
 pub mod link;
 pub mod neighbour;
 pub mod netconf;
+pub mod nexthop;
 #[allow(clippy::module_inception)]
 pub mod route;
+pub mod rule;
 
 use std::io;
 
@@ -53,6 +55,20 @@ pub enum Question {
         /// Its name.
         name: IfName,
     },
+    /// What a takeover carries from an interface: nexthop objects. A dump.
+    Nexthops {
+        /// The interface.
+        device: u32,
+        /// Its name.
+        name: IfName,
+    },
+    /// What a takeover carries from an interface: the policy rules of a family that name it. A dump.
+    Rules {
+        /// IPv6 or IPv4.
+        v6: bool,
+        /// The interface's name.
+        name: IfName,
+    },
     /// What a takeover carries from an interface: its neighbours of a family. A dump.
     Neighbours {
         /// IPv6 or IPv4.
@@ -76,6 +92,8 @@ impl Question {
             Question::Addresses(index) => address::dump(*index),
             Question::Ways { v6 } => route::dump(*v6),
             Question::Routes { v6, device, .. } => route::dump_over(*v6, *device),
+            Question::Nexthops { device, .. } => nexthop::dump(*device),
+            Question::Rules { v6, .. } => rule::dump(*v6),
             Question::Neighbours { v6, device, .. } => neighbour::dump(*v6, *device),
         }
     }
@@ -172,6 +190,8 @@ fn read(facts: &mut Facts, question: &Question, reply: &[u8]) {
             Some(Err(why)) => facts.uncarriable.push((*name, why)),
             None => {}
         },
+        Question::Nexthops { name, .. } => facts.nexthops.extend(nexthop::parse(reply, name)),
+        Question::Rules { name, .. } => facts.rules.extend(rule::parse(reply, name)),
         Question::Neighbours { device, name, .. } => {
             facts.neighbours.extend(neighbour::parse(reply, *device, name));
         }

@@ -8,7 +8,7 @@ use nix::libc;
 
 use super::address::family;
 use crate::model::facts::{Uncarriable, Way};
-use crate::model::route::{ONLINK, UNICAST};
+use crate::model::route::{Hop, UNICAST};
 use crate::model::{IfName, Route};
 use crate::netlink::message::{Message, attributes, find, ip, u16_at, u32_at};
 use crate::netlink::socket::{CREATE, DUMP, REQUEST};
@@ -18,6 +18,8 @@ const BODY: usize = 12;
 /// RTM_F_FIB_MATCH: a get answers with the route and not with what it comes to.
 const FIB_MATCH: u32 = 0x2000;
 const RTA_NH_ID: u16 = 30;
+/// RTNH_F_ONLINK.
+const ONLINK: u32 = 4;
 
 fn body(family: u8, prefix: u8, kind: u8, flags: u32) -> [u8; BODY] {
     let [a, b, c, d] = flags.to_ne_bytes();
@@ -46,28 +48,29 @@ pub fn get(address: IpAddr) -> Message {
     message
 }
 
-/// Adds a route. Without a flag that says otherwise IPv4 puts it before one of the same metric and IPv6 beside it.
-pub fn add(route: &Route, device: u32) -> Message {
-    request(Message::new(Rtm::Newroute, REQUEST | CREATE, &of(route)), route, device)
+/// Adds a route over `devices`, the numbers of its hops' interfaces. Without a flag that says otherwise IPv4 puts it before one of the same metric and IPv6 beside it.
+pub fn add(route: &Route, devices: &[u32]) -> Message {
+    request(Message::new(Rtm::Newroute, REQUEST | CREATE, &of(route)), route, devices)
 }
 
 /// Deletes a route.
-pub fn delete(route: &Route, device: u32) -> Message {
-    request(Message::new(Rtm::Delroute, REQUEST, &of(route)), route, device)
+pub fn delete(route: &Route, devices: &[u32]) -> Message {
+    request(Message::new(Rtm::Delroute, REQUEST, &of(route)), route, devices)
 }
 
 fn of(route: &Route) -> [u8; BODY] {
-    let [a, b, c, d] = route.flags.to_ne_bytes();
+    let onlink = matches!(&route.hops[..], [hop] if hop.onlink && hop.weight == 1);
+    let [a, b, c, d] = if onlink { ONLINK.to_ne_bytes() } else { [0; 4] };
     let prefix = route.destination.map_or(0, |net| net.prefix_len());
     [route.family, prefix, 0, route.tos, 0, route.protocol, route.scope, route.kind, a, b, c, d]
 }
 
-fn request(mut message: Message, route: &Route, device: u32) -> Message {
+fn request(mut message: Message, route: &Route, devices: &[u32]) -> Message {
     if let Some(net) = route.destination {
         message.put_ip(Rta::Dst, net.addr());
     }
     message.put_u32(Rta::Table, route.table);
-    put_hop(&mut message, route, device);
+    put_hops(&mut message, &route.hops, devices);
     if let Some(source) = route.source {
         message.put_ip(Rta::Prefsrc, source);
     }
@@ -83,30 +86,38 @@ fn request(mut message: Message, route: &Route, device: u32) -> Message {
     message
 }
 
-/// One next hop: plain, or as a list of one where it has a weight.
-fn put_hop(message: &mut Message, route: &Route, device: u32) {
-    if route.weight == 1 {
-        message.put_u32(Rta::Oif, device);
-        if let Some(gateway) = route.gateway {
-            message.put_ip(Rta::Gateway, gateway);
+/// One next hop is put as it is; several, or one with a weight, as a list.
+fn put_hops(message: &mut Message, hops: &[Hop], devices: &[u32]) {
+    if let ([hop], [device]) = (hops, devices) {
+        if hop.weight == 1 {
+            message.put_u32(Rta::Oif, *device);
+            if let Some(gateway) = hop.gateway {
+                message.put_ip(Rta::Gateway, gateway);
+            }
+            return;
         }
-        return;
     }
-    let gateway: Vec<u8> = match route.gateway {
+    let list: Vec<u8> = hops.iter().zip(devices).flat_map(|(hop, device)| rtnexthop(hop, *device)).collect();
+    message.put(Rta::Multipath, &list);
+}
+
+/// `struct rtnexthop`: length, flags, weight less one, interface; then the gateway as an attribute.
+fn rtnexthop(hop: &Hop, device: u32) -> Vec<u8> {
+    let gateway: Vec<u8> = match hop.gateway {
         Some(IpAddr::V4(v4)) => v4.octets().to_vec(),
         Some(IpAddr::V6(v6)) => v6.octets().to_vec(),
         None => Vec::new(),
     };
     let attribute = if gateway.is_empty() { 0 } else { 4 + gateway.len() };
-    let mut hop = ((HOP + attribute) as u16).to_ne_bytes().to_vec();
-    hop.extend_from_slice(&[route.flags as u8, (route.weight - 1) as u8]);
-    hop.extend_from_slice(&device.to_ne_bytes());
+    let mut bytes = ((HOP + attribute) as u16).to_ne_bytes().to_vec();
+    bytes.extend_from_slice(&[if hop.onlink { ONLINK as u8 } else { 0 }, (hop.weight.max(1) - 1) as u8]);
+    bytes.extend_from_slice(&device.to_ne_bytes());
     if attribute != 0 {
-        hop.extend_from_slice(&(attribute as u16).to_ne_bytes());
-        hop.extend_from_slice(&u16::from(Rta::Gateway).to_ne_bytes());
-        hop.extend_from_slice(&gateway);
+        bytes.extend_from_slice(&(attribute as u16).to_ne_bytes());
+        bytes.extend_from_slice(&u16::from(Rta::Gateway).to_ne_bytes());
+        bytes.extend_from_slice(&gateway);
     }
-    message.put(Rta::Multipath, &hop);
+    bytes
 }
 
 /// RTA_EXPIRES, RTA_PREF; neli has them for glibc only.
@@ -120,9 +131,7 @@ pub fn parse_way(reply: &[u8]) -> Option<Way> {
     let address = find(attrs, Rta::Dst).and_then(ip);
     let mut devices: Vec<u32> =
         find(attrs, Rta::Oif).and_then(|value| u32_at(value, 0)).into_iter().collect();
-    devices.extend(
-        find(attrs, Rta::Multipath).into_iter().flat_map(|hops| Hops(hops).map(|(device, _)| device)),
-    );
+    devices.extend(find(attrs, Rta::Multipath).into_iter().flat_map(|hops| Hops(hops).map(|hop| hop.device)));
     Some(Way {
         destination: address.and_then(|address| IpNet::new(address, prefix).ok()),
         v6,
@@ -137,23 +146,27 @@ fn table(reply: &[u8], attrs: &[u8]) -> u32 {
     long.unwrap_or_else(|| reply.get(4).copied().unwrap_or_default().into())
 }
 
-/// Reads the route over `device`, the interface `index`. Of an IPv6 route with several next hops, each of which
-/// comes and goes by itself, it is the hop over this interface.
+/// Reads a route over `device`, the interface `index`; None for one that uses a nexthop object, which moves by
+/// itself. Of an IPv6 route with several next hops, each of which comes and goes alone, it is the one over this
+/// interface; an IPv4 route is one thing.
 pub fn parse(reply: &[u8], index: u32, device: &IfName) -> Option<Result<Route, Uncarriable>> {
     let [family, prefix, _, tos, _, protocol, scope, kind] = reply.get(..8)?.try_into().ok()?;
     let attrs = reply.get(BODY..)?;
-    let number = |kind: Rta| find(attrs, kind).and_then(|value| u32_at(value, 0));
     if find(attrs, RTA_NH_ID).is_some() {
-        return Some(Err(Uncarriable::NexthopObject));
+        return None;
     }
-    let mut hop =
-        Hop { flags: u32_at(reply, 8)?, weight: 1, gateway: find(attrs, Rta::Gateway).and_then(ip) };
-    if let Some(hops) = find(attrs, Rta::Multipath) {
-        if i32::from(family) == libc::AF_INET {
-            return Some(Err(Uncarriable::Multipath));
+    let number = |kind: Rta| find(attrs, kind).and_then(|value| u32_at(value, 0));
+    let hops = match find(attrs, Rta::Multipath) {
+        None => {
+            let onlink = u32_at(reply, 8)? & ONLINK != 0;
+            vec![Hop { device: *device, gateway: find(attrs, Rta::Gateway).and_then(ip), weight: 1, onlink }]
         }
-        hop = Hops(hops).find(|(over, _)| *over == index)?.1;
-    }
+        Some(hops) if Hops(hops).any(|hop| hop.has_more) => return Some(Err(Uncarriable::SpecialHop)),
+        Some(hops) if i32::from(family) == libc::AF_INET6 => {
+            vec![Hops(hops).find(|hop| hop.device == index)?.over(*device)]
+        }
+        Some(hops) => Hops(hops).map(|hop| Some(hop.over(name_of(hop.device)?))).collect::<Option<_>>()?,
+    };
     let address = find(attrs, Rta::Dst).and_then(ip);
     Some(Ok(Route {
         destination: address.and_then(|address| IpNet::new(address, prefix).ok()),
@@ -163,36 +176,55 @@ pub fn parse(reply: &[u8], index: u32, device: &IfName) -> Option<Result<Route, 
         protocol,
         scope,
         kind,
-        flags: hop.flags & ONLINK,
         metric: number(Rta::Priority).unwrap_or_default(),
-        gateway: hop.gateway,
-        weight: hop.weight,
         source: find(attrs, Rta::Prefsrc).and_then(ip),
         expires: find(attrs, Rta::Cacheinfo).and_then(expiry),
-        device: *device,
+        hops,
         rest: attributes(attrs).filter(|(kind, _)| is_other(*kind)).map(|(k, v)| (k, v.to_vec())).collect(),
     }))
 }
 
-struct Hop {
-    flags: u32,
-    weight: u16,
-    gateway: Option<IpAddr>,
+/// The name of an interface; a route has several hops too seldom to ask for it by netlink.
+fn name_of(index: u32) -> Option<IfName> {
+    let name = nix::net::if_::if_indextoname(index).ok()?;
+    IfName::new(name.to_str().ok()?).ok()
 }
 
-/// The `struct rtnexthop`s of RTA_MULTIPATH: length, flags, weight less one, interface, attributes.
+/// One `struct rtnexthop` of RTA_MULTIPATH.
+#[derive(Clone, Copy)]
+struct RawHop {
+    device: u32,
+    onlink: bool,
+    weight: u16,
+    gateway: Option<IpAddr>,
+    /// It has an attribute that a [`Hop`] has no place for.
+    has_more: bool,
+}
+
+impl RawHop {
+    fn over(self, device: IfName) -> Hop {
+        Hop { device, gateway: self.gateway, weight: self.weight, onlink: self.onlink }
+    }
+}
+
 struct Hops<'a>(&'a [u8]);
 
 impl Iterator for Hops<'_> {
-    type Item = (u32, Hop);
+    type Item = RawHop;
 
-    fn next(&mut self) -> Option<Self::Item> {
+    fn next(&mut self) -> Option<RawHop> {
         let length = usize::from(u16_at(self.0, 0)?);
         let [flags, weight] = *self.0.get(2..4)? else { return None };
         let device = u32_at(self.0, 4)?;
-        let gateway = find(self.0.get(HOP..length)?, Rta::Gateway).and_then(ip);
+        let attrs = self.0.get(HOP..length)?;
         self.0 = self.0.get(length.next_multiple_of(4)..).unwrap_or_default();
-        Some((device, Hop { flags: flags.into(), weight: u16::from(weight) + 1, gateway }))
+        Some(RawHop {
+            device,
+            onlink: u32::from(flags) & ONLINK != 0,
+            weight: u16::from(weight) + 1,
+            gateway: find(attrs, Rta::Gateway).and_then(ip),
+            has_more: attributes(attrs).any(|(kind, _)| kind != u16::from(Rta::Gateway)),
+        })
     }
 }
 

@@ -28,7 +28,7 @@ fn bridges() {
     world.settle();
     let text = "the bridge br0 was there before and has the address 10.5.5.1/24, so it is not isolated from the host";
     check(world, "mode = \"isolated\"", "vif0.0", text);
-    world.0.facts.routes[0].device = name("br0");
+    world.0.facts.routes[0].hops[0].device = name("br0");
     world.settle();
     let text = "the bridge br0 was there before and carries the machine's default route, which mode nat would disturb";
     check(world, "", "vif0.0", text);

@@ -6,6 +6,7 @@ use crate::config::{Environment, File};
 use crate::desired::Desired;
 use crate::model::facts::Way;
 use crate::model::link::{ETHERNET, Ipv4Conf, Ipv6Conf, Tun};
+use crate::model::route::Hop;
 use crate::model::ruleset::Found;
 use crate::model::ruleset::Table;
 use crate::model::{AddrGen, Address, IfName, Link, Mac, Route, Setting, TapMark};
@@ -55,13 +56,15 @@ impl World {
             protocol: 3,
             scope: 0,
             kind: 1,
-            flags: 0,
             metric: 0,
-            gateway: Some(Ipv4Addr::new(192, 168, 1, 25).into()),
-            weight: 1,
             source: None,
             expires: None,
-            device: name("eth3"),
+            hops: vec![Hop {
+                device: name("eth3"),
+                gateway: Some(Ipv4Addr::new(192, 168, 1, 25).into()),
+                weight: 1,
+                onlink: false,
+            }],
             rest: Vec::new(),
         });
         world.settle();
@@ -85,7 +88,7 @@ impl World {
         facts.ways.clear();
         for route in &facts.routes {
             let devices =
-                facts.links.iter().filter(|link| link.name == route.device).map(|link| link.index).collect();
+                facts.links.iter().filter(|link| route.is_over(&link.name)).map(|link| link.index).collect();
             facts.ways.push(Way { destination: route.destination, v6: false, table: 254, kind: 1, devices });
         }
         for (index, address) in &facts.addresses {
@@ -180,6 +183,7 @@ impl World {
             }
             Step::DeleteTable { family, name } => self.delete_table(*family, name),
             Step::AddNeighbour(_) | Step::DeleteNeighbour(_) => {}
+            Step::MoveNexthop { .. } | Step::AddRule(_) | Step::DeleteRule(_) => {}
             Step::ClearNodad { .. } | Step::AwaitOperational { .. } | Step::Barrier => {}
         }
         self.settle();
@@ -198,7 +202,7 @@ impl World {
         let outer = pair.map(|pair| format!("{pair}.0"));
         self.0.facts.links.retain(|link| link.index != index && Some(link.name.as_str()) != outer.as_deref());
         self.0.facts.addresses.retain(|(of, _)| *of != index);
-        self.0.facts.routes.retain(|route| route.device != *name);
+        self.0.facts.routes.retain(|route| !route.is_over(name));
         self.0
             .facts
             .links

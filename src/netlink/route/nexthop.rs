@@ -1,0 +1,48 @@
+//! Nexthop objects: RTM_NEWNEXTHOP, RTM_GETNEXTHOP (`net/ipv4/nexthop.c`, Linux 5.3).
+
+use crate::model::{IfName, Nexthop};
+use crate::netlink::message::{Message, attributes, find, ip, u32_at};
+use crate::netlink::socket::{CREATE, DUMP, REPLACE, REQUEST};
+
+const RTM_NEWNEXTHOP: u16 = 104;
+const RTM_GETNEXTHOP: u16 = 106;
+/// The length of `struct nhmsg`.
+const BODY: usize = 8;
+const NHA_ID: u16 = 1;
+const NHA_OIF: u16 = 5;
+const NHA_GATEWAY: u16 = 6;
+
+/// Asks for the nexthop objects over one interface.
+pub fn dump(device: u32) -> Message {
+    let mut message = Message::new(RTM_GETNEXTHOP, REQUEST | DUMP, &[0; BODY]);
+    message.put_u32(NHA_OIF, device);
+    message
+}
+
+/// Puts a nexthop object over another interface; every route that uses it follows at once.
+pub fn replace(nexthop: &Nexthop, device: u32) -> Message {
+    let mut message = Message::new(RTM_NEWNEXTHOP, REQUEST | CREATE | REPLACE, &nexthop.header);
+    message.put_u32(NHA_ID, nexthop.id).put_u32(NHA_OIF, device);
+    if let Some(gateway) = nexthop.gateway {
+        message.put_ip(NHA_GATEWAY, gateway);
+    }
+    for (kind, value) in &nexthop.rest {
+        message.put(*kind, value);
+    }
+    message
+}
+
+/// Reads a nexthop object over `device`.
+pub fn parse(reply: &[u8], device: &IfName) -> Option<Nexthop> {
+    let attrs = reply.get(BODY..)?;
+    let [family, _, protocol, _, flags, ..] = *reply else { return None };
+    let known = [NHA_ID, NHA_OIF, NHA_GATEWAY];
+    Some(Nexthop {
+        id: find(attrs, NHA_ID).and_then(|value| u32_at(value, 0))?,
+        // Scope and the flags but ONLINK are the kernel's own to say.
+        header: [family, 0, protocol, 0, flags & 4, 0, 0, 0],
+        device: *device,
+        gateway: find(attrs, NHA_GATEWAY).and_then(ip),
+        rest: attributes(attrs).filter(|(k, _)| !known.contains(k)).map(|(k, v)| (k, v.to_vec())).collect(),
+    })
+}
