@@ -97,7 +97,7 @@ impl World {
             facts.ways.push(Way { destination, v6, table: 254, kind: 1, devices: vec![*index] });
         }
         let bridges: Vec<IfName> =
-            facts.links.iter().filter(|link| link.is_bridge()).map(|link| link.name.clone()).collect();
+            facts.links.iter().filter(|link| link.is_bridge()).map(|link| link.name).collect();
         for bridge in &bridges {
             self.0.standing(bridge);
         }

@@ -1,0 +1,383 @@
+//! What no honest IP stack would send: frames made by hand, from a guest whose root is an attacker, and packets that
+//! a neighbour of the host sends through it. Every attack is also made where it must succeed.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+mod lab;
+
+use std::net::{Ipv4Addr, Ipv6Addr, UdpSocket};
+use std::time::Duration;
+
+use lab::{Capture, Frame, Lab, Listener, Network, World, eventually, frame, within};
+use nix::sys::socket::{setsockopt, sockopt};
+
+const ATTACKER: [u8; 6] = [0x52, 0x54, 0, 0x12, 0x34, 0x56];
+const HOST_ADDRESSES: [Ipv4Addr; 4] = [
+    Ipv4Addr::new(10, 0, 100, 3),
+    Ipv4Addr::new(192, 168, 1, 230),
+    Ipv4Addr::new(10, 77, 0, 1),
+    Ipv4Addr::new(10, 99, 0, 1),
+];
+
+/// A frame from guest 1 to the interface of the host that is in the guests' network.
+fn to_host(world: &World) -> Frame {
+    Frame { from: ATTACKER, to: world.lab.host.mac("br0") }
+}
+
+fn to_all() -> Frame {
+    Frame { from: ATTACKER, to: frame::BROADCAST }
+}
+
+/// Waits until all that guest 1 sent has passed its wire, and whatever came back has come: guest 2 answers last.
+fn fence(world: &World) {
+    eventually("guest 2 answers guest 1", || world.one.pings(&world.lab.network.guest(2).v4));
+}
+
+/// The frames that came to guest 1 from the host itself.
+fn from_host(world: &World) -> Vec<Vec<u8>> {
+    let host = world.lab.host.mac("br0");
+    world.one.heard().into_iter().filter(|bytes| frame::sender(bytes) == Some(host)).collect()
+}
+
+/// For which of the host's addresses the host has told guest 1 where it is.
+fn arp_answers(network: Network) -> Vec<Ipv4Addr> {
+    let world = World::new(network, false);
+    for target in HOST_ADDRESSES {
+        world.one.inject(&to_all().arp_request(Ipv4Addr::new(10, 0, 100, 1), target));
+        world.one.inject(&to_host(&world).arp_request(Ipv4Addr::UNSPECIFIED, target));
+    }
+    fence(&world);
+    let heard = world.one.heard();
+    HOST_ADDRESSES
+        .into_iter()
+        .filter(|&target| heard.iter().any(|f| frame::is_arp_reply_for(f, target)))
+        .collect()
+}
+
+#[test]
+fn isolated_host_answers_no_arp() {
+    assert_eq!(arp_answers(Network::ISOLATED), [] as [Ipv4Addr; 0]);
+    assert_eq!(
+        arp_answers(Network::HOST_ONLY),
+        HOST_ADDRESSES,
+        "the attack works where the host is on the network"
+    );
+}
+
+/// For which of the host's IPv6 addresses the host has answered a neighbour solicitation. Its link-local one
+/// follows from its hardware address.
+fn neighbour_answers(network: Network) -> Vec<Ipv6Addr> {
+    let world = World::new(network, false);
+    let [a, b, c, d, e, f] = world.lab.host.mac("br0").map(u16::from);
+    let link_local = Ipv6Addr::new(0xfe80, 0, 0, 0, (a ^ 2) << 8 | b, c << 8 | 0xff, 0xfe00 | d, e << 8 | f);
+    let targets = [link_local, "fd00:100::3".parse().unwrap()];
+    let own = Ipv6Addr::new(0xfe80, 0, 0, 0, 0x5054, 0xff, 0xfe12, 0x3456);
+    for target in targets {
+        for to in [to_host(&world), to_all()] {
+            world.one.inject(&to.neighbour_solicitation(own, target));
+        }
+    }
+    fence(&world);
+    let heard = world.one.heard();
+    targets
+        .into_iter()
+        .filter(|&target| heard.iter().any(|f| frame::is_advertisement_of(f, target)))
+        .collect()
+}
+
+#[test]
+fn isolated_host_answers_no_neighbour_solicitation() {
+    assert_eq!(neighbour_answers(Network::ISOLATED), [] as [Ipv6Addr; 0]);
+    assert_eq!(
+        neighbour_answers(Network::HOST_ONLY).len(),
+        2,
+        "the attack works where the host is on the network"
+    );
+}
+
+/// Datagrams of every kind of target that the host's service would hear; returns the kinds that were heard.
+fn datagrams_heard(network: Network) -> Vec<String> {
+    let world = World::new(network, false);
+    let mut service = Listener::on(&world.lab.host);
+    let guest = Ipv4Addr::new(10, 0, 100, 1);
+    let guest6: Ipv6Addr = "fd00:100::1".parse().unwrap();
+    let mut frames = vec![
+        ("broadcast", to_all().udp4(guest, Ipv4Addr::BROADCAST, "broadcast")),
+        ("subnet broadcast", to_all().udp4(guest, Ipv4Addr::new(10, 0, 100, 255), "subnet broadcast")),
+        ("from 0.0.0.0", to_all().udp4(Ipv4Addr::UNSPECIFIED, Ipv4Addr::BROADCAST, "from 0.0.0.0")),
+        (
+            "all nodes",
+            Frame { to: [0x33, 0x33, 0, 0, 0, 1], ..to_all() }.udp6(
+                guest6,
+                "ff02::1".parse().unwrap(),
+                "all nodes",
+            ),
+        ),
+        ("IPv6 unicast", to_host(&world).udp6(guest6, "fd00:1::230".parse().unwrap(), "IPv6 unicast")),
+    ];
+    frames.extend(HOST_ADDRESSES.map(|target| ("unicast", to_host(&world).udp4(guest, target, "unicast"))));
+    for (_, bytes) in &frames {
+        world.one.inject(bytes);
+    }
+    fence(&world);
+    within(Duration::from_secs(1), || frames.iter().all(|(kind, _)| service.has_heard(kind)));
+    let mut kinds: Vec<String> = frames.iter().map(|(kind, _)| (*kind).to_owned()).collect();
+    kinds.dedup();
+    kinds.retain(|kind| service.has_heard(kind));
+    kinds
+}
+
+#[test]
+fn isolated_host_hears_no_datagram_of_any_kind() {
+    assert_eq!(datagrams_heard(Network::ISOLATED), [] as [&str; 0]);
+    let kinds = ["broadcast", "subnet broadcast", "from 0.0.0.0", "all nodes", "IPv6 unicast", "unicast"];
+    assert_eq!(
+        datagrams_heard(Network::HOST_ONLY),
+        kinds,
+        "the attack works where the host is on the network"
+    );
+}
+
+/// How many of four frames climb into the host's stack, before any of it looks at their content: a foreign
+/// ethertype, IPv4 from 0.0.0.0 to an address of the host, IPv4 to all systems, IPv6 from :: to all nodes.
+fn frames_in_stack(network: Network) -> usize {
+    let world = World::new(network, false);
+    let (all_systems, all_nodes) = ([1, 0, 0x5e, 0, 0, 1], [0x33, 0x33, 0, 0, 0, 1]);
+    let zero = Ipv4Addr::UNSPECIFIED;
+    let attacks = [
+        (frame::FOREIGN, to_host(&world).raw(frame::FOREIGN, b"hello")),
+        (frame::IPV4, to_host(&world).udp4(zero, HOST_ADDRESSES[1], "zero")),
+        (frame::IPV4, Frame { to: all_systems, ..to_all() }.udp4(zero, Ipv4Addr::new(224, 0, 0, 1), "all")),
+        (
+            frame::IPV6,
+            Frame { to: all_nodes, ..to_all() }.udp6(
+                Ipv6Addr::UNSPECIFIED,
+                "ff02::1".parse().unwrap(),
+                "zero6",
+            ),
+        ),
+    ];
+    let mut stacks = attacks.each_ref().map(|(ethertype, _)| Capture::of_stack(&world.lab.host, *ethertype));
+    attacks.iter().for_each(|(_, bytes)| world.one.inject(bytes));
+    fence(&world);
+    let mut arrived = || {
+        stacks
+            .iter_mut()
+            .zip(&attacks)
+            .filter_map(|(s, (_, sent))| s.frames().contains(sent).then_some(()))
+            .count()
+    };
+    within(Duration::from_secs(1), || arrived() == attacks.len());
+    arrived()
+}
+
+#[test]
+fn isolated_host_is_handed_no_frame_at_all() {
+    assert_eq!(frames_in_stack(Network::ISOLATED), 0);
+    assert_eq!(frames_in_stack(Network::HOST_ONLY), 4, "the attack works where the host is on the network");
+}
+
+/// The frames that guest 1 has got from the host, whose daemons speak to every interface they find, the bridge
+/// included.
+fn what_daemons_tell(network: Network) -> Vec<Vec<u8>> {
+    let world = World::new(network, false);
+    world.lab.host.enter(|| {
+        for (bind, target) in
+            [("0.0.0.0", "255.255.255.255:67"), ("0.0.0.0", "224.0.0.251:5353"), ("::", "[ff02::1]:5353")]
+        {
+            let daemon = UdpSocket::bind((bind, 0)).unwrap();
+            daemon.set_broadcast(true).unwrap();
+            setsockopt(&daemon, sockopt::BindToDevice, &"br0".into()).unwrap();
+            let _refused = daemon.send_to(b"is anybody there?", target);
+        }
+    });
+    fence(&world);
+    from_host(&world)
+}
+
+#[test]
+fn isolated_guests_hear_nothing_of_the_host() {
+    assert_eq!(what_daemons_tell(Network::ISOLATED), [] as [Vec<u8>; 0]);
+    assert!(
+        what_daemons_tell(Network::HOST_ONLY).len() >= 3,
+        "they hear it where the host is on the network"
+    );
+}
+
+/// Which sources the outside machine sees on packets from the host's side when guest 1 sends under a foreign name.
+fn sources_seen_outside(network: Network) -> Vec<String> {
+    let world = World::new(network, false);
+    let mut capture = Capture::of_wire(&world.lab.outside);
+    let gate = Frame { from: ATTACKER, to: world.lab.host.mac(network.gate) };
+    for source in ["203.0.113.5", "10.0.200.1", "10.0.100.1"] {
+        world.one.inject(&gate.udp4(source.parse().unwrap(), "192.168.1.25".parse().unwrap(), source));
+    }
+    for source in ["2001:db8::5", "fd00:200::1", "fd00:100::1"] {
+        world.one.inject(&gate.udp6(source.parse().unwrap(), "fd00:1::25".parse().unwrap(), source));
+    }
+    eventually("an honest packet arrives last", || {
+        world.one.pings("192.168.1.25") && world.one.pings("fd00:1::25")
+    });
+    [capture.sources_towards("192.168.1.25"), capture.sources_towards("fd00:1::25")].concat()
+}
+
+#[test]
+fn nat_lets_no_foreign_source_leave() {
+    for network in [Network::NAT, Network::NAT_SOURCE, Network::NAT_VETH] {
+        let seen = sources_seen_outside(network);
+        assert_eq!(
+            seen,
+            ["192.168.1.230", "fd00:1::230"],
+            "{network:?}: outside sees the host and nobody else"
+        );
+    }
+    let routed = sources_seen_outside(Network::ROUTED);
+    for own in ["10.0.100.1", "fd00:100::1"] {
+        assert!(
+            routed.iter().any(|source| source == own),
+            "without NAT the guest's own address is seen: {routed:?}"
+        );
+    }
+}
+
+/// Between guests of one bridge nothing is translated and nothing is lost, even where the host's IP firewall is
+/// shown every bridged frame.
+#[track_caller]
+fn guests_talk_through_br_netfilter(network: Network) {
+    let lab = Lab::new(network);
+    lab.bridged_frames_pass_firewall(true);
+    lab.host.run("nft add table ip witness");
+    lab.host.run("nft add chain ip witness forward { type filter hook forward priority 10 ; }");
+    lab.host.run("nft add rule ip witness forward ip protocol udp counter");
+    let (one, two) = (lab.attach(1), lab.attach(2));
+    lab.settle();
+    let (from, to) = (network.guest(1), network.guest(2));
+    let mut service = Listener::on(&two);
+    eventually("guests answer one another", || one.pings(&to.v4) && one.pings(&to.v6));
+    one.send(&to.v4, "four");
+    one.send(&to.v6, "six");
+    eventually("both datagrams arrive", || service.has_heard("four") && service.has_heard("six"));
+    assert_eq!([service.source_of("four"), service.source_of("six")], [Some(from.v4), Some(from.v6)]);
+    let witness = lab.host.run("nft list table ip witness");
+    assert!(
+        !witness.contains("packets 0 "),
+        "the firewall is shown bridged frames, else this proves nothing: {witness}"
+    );
+}
+
+#[test]
+fn isolated_guests_talk_through_br_netfilter() {
+    guests_talk_through_br_netfilter(Network::ISOLATED);
+}
+
+#[test]
+fn host_only_guests_talk_through_br_netfilter() {
+    guests_talk_through_br_netfilter(Network::HOST_ONLY);
+    guests_talk_through_br_netfilter(Network::HOST_ONLY_VETH);
+}
+
+#[test]
+fn routed_guests_talk_through_br_netfilter() {
+    guests_talk_through_br_netfilter(Network::ROUTED);
+}
+
+#[test]
+fn nat_guests_talk_through_br_netfilter() {
+    guests_talk_through_br_netfilter(Network::NAT);
+    guests_talk_through_br_netfilter(Network::NAT_VETH);
+}
+
+#[test]
+fn bridged_guests_talk_through_br_netfilter() {
+    guests_talk_through_br_netfilter(Network::BRIDGED);
+}
+
+/// Whether a machine beyond one NIC gets a datagram to a machine beyond the other, through the host: from the
+/// uplink to the other NIC, and back.
+fn leaks_between_nics(lab: &Lab) -> [bool; 4] {
+    let (mut outside, mut other) = (Listener::on(&lab.outside), Listener::on(&lab.other));
+    lab.outside_knows_the_way();
+    for (from, to) in [
+        (&lab.outside, "10.77.0.2"),
+        (&lab.outside, "fd00:77::2"),
+        (&lab.other, "192.168.1.25"),
+        (&lab.other, "fd00:1::25"),
+    ] {
+        from.send(to, to);
+    }
+    let mut heard = || {
+        ["10.77.0.2", "fd00:77::2", "192.168.1.25", "fd00:1::25"]
+            .map(|to| other.has_heard(to) || outside.has_heard(to))
+    };
+    within(Duration::from_secs(1), || heard() == [true; 4]);
+    heard()
+}
+
+/// A host that was no router between its NICs must not become one because guests are on.
+#[track_caller]
+fn host_is_no_router_between_its_nics(network: Network) {
+    let lab = Lab::new(network);
+    assert_eq!(leaks_between_nics(&lab), [false; 4], "the host is no router before");
+    let _guests = (lab.attach(1), lab.attach(2));
+    lab.settle();
+    assert_eq!(
+        leaks_between_nics(&lab),
+        [false; 4],
+        "{network:?}: 4 and 6 from the uplink to eth4, then from eth4 to the uplink"
+    );
+    let router = Lab::new(network);
+    router.host_forwards_for_others();
+    assert_eq!(leaks_between_nics(&router), [true; 4], "the attempts work on a router");
+}
+
+#[test]
+fn routed_host_is_no_router_between_its_nics() {
+    host_is_no_router_between_its_nics(Network::ROUTED);
+    host_is_no_router_between_its_nics(Network::ROUTED_VETH);
+}
+
+#[test]
+fn nat_host_is_no_router_between_its_nics() {
+    host_is_no_router_between_its_nics(Network::NAT);
+    host_is_no_router_between_its_nics(Network::NAT_SOURCE);
+}
+
+#[test]
+fn a_router_stays_a_router_while_guests_are_on() {
+    for network in [Network::ISOLATED, Network::HOST_ONLY, Network::ROUTED, Network::NAT] {
+        let world = World::new(network, true);
+        assert_eq!(
+            leaks_between_nics(&world.lab),
+            [true; 4],
+            "{network:?}: what the host forwards for others goes on"
+        );
+    }
+}
+
+/// Whether guest 1 gets a datagram to the machine behind eth4, in IPv4 and in IPv6.
+fn reaches_behind_other_nic(network: Network, forwards: bool) -> [bool; 2] {
+    let world = World::new(network, forwards);
+    let mut other = Listener::on(&world.lab.other);
+    ["10.77.0.2", "fd00:77::2"].map(|to| {
+        world.one.send(to, to);
+        within(Duration::from_secs(1), || other.has_heard(to))
+    })
+}
+
+#[test]
+fn guests_leave_by_the_uplink_only() {
+    for network in [Network::ROUTED, Network::NAT] {
+        for forwards in [false, true] {
+            assert_eq!(
+                reaches_behind_other_nic(network, forwards),
+                [false; 2],
+                "{network:?}: eth4 is not the uplink"
+            );
+        }
+    }
+    let both = Network { keys: "uplink  = [\"eth3\", \"eth4\"]\n", uplink: "", ..Network::NAT };
+    assert_eq!(
+        reaches_behind_other_nic(both, false),
+        [true; 2],
+        "the attempt works where eth4 is an uplink, too"
+    );
+}

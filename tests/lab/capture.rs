@@ -1,0 +1,73 @@
+//! What arrives at a machine, seen below its IP stack.
+
+use std::net::IpAddr;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+
+use nix::errno::Errno;
+use nix::libc;
+use nix::sys::socket::{LinkAddr, recvfrom};
+
+use super::{Machine, frame};
+
+/// One packet that arrived.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Packet {
+    pub source: IpAddr,
+    pub target: IpAddr,
+}
+
+/// A packet socket on all interfaces of a machine; it collects from the moment it is opened.
+pub struct Capture {
+    socket: OwnedFd,
+    frames: Vec<Vec<u8>>,
+}
+
+impl Capture {
+    /// Everything that arrives at the machine, whatever its firewall does with it then.
+    pub fn of_wire(machine: &Machine) -> Self {
+        Self::of_stack(machine, libc::ETH_P_ALL as u16)
+    }
+
+    /// The frames of one ethertype that the stack of the machine is given to handle: what a chain on the interface
+    /// drops does not count.
+    pub fn of_stack(machine: &Machine, ethertype: u16) -> Self {
+        let socket = machine.enter(|| packet_socket(ethertype));
+        Self { socket: socket.expect("a packet socket needs root"), frames: Vec::new() }
+    }
+
+    /// The frames that came in until now (those the machine sent itself left out).
+    pub fn frames(&mut self) -> &[Vec<u8>] {
+        let mut bytes = [0; 65536];
+        while let Ok((length, Some(from))) = recvfrom::<LinkAddr>(self.socket.as_raw_fd(), &mut bytes) {
+            if from.pkttype() != libc::PACKET_OUTGOING {
+                self.frames.push(bytes[..length].to_vec());
+            }
+        }
+        &self.frames
+    }
+
+    /// The IP packets among them.
+    pub fn packets(&mut self) -> Vec<Packet> {
+        let addresses = self.frames().iter().filter_map(|bytes| frame::addresses(bytes));
+        addresses.map(|(source, target)| Packet { source, target }).collect()
+    }
+
+    /// The sources of the IP packets that came for `target`.
+    pub fn sources_towards(&mut self, target: &str) -> Vec<String> {
+        let target: IpAddr = target.parse().expect("an address");
+        let mut sources: Vec<String> =
+            self.packets().iter().filter(|p| p.target == target).map(|p| p.source.to_string()).collect();
+        sources.sort();
+        sources.dedup();
+        sources
+    }
+}
+
+/// A packet socket on every interface; nix knows only some ethertypes.
+fn packet_socket(ethertype: u16) -> nix::Result<OwnedFd> {
+    let kind = libc::SOCK_RAW | libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
+    // SAFETY: socket() takes no pointer.
+    let fd = Errno::result(unsafe { libc::socket(libc::AF_PACKET, kind, i32::from(ethertype.to_be())) })?;
+    // SAFETY: the kernel has just returned this descriptor, and nobody else has it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}

@@ -1,0 +1,142 @@
+//! Ethernet frames, made and read by hand: what an attacker sends, and what a capture shows.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// Every station of the link.
+pub const BROADCAST: [u8; 6] = [0xff; 6];
+
+pub const IPV4: u16 = 0x0800;
+pub const ARP: u16 = 0x0806;
+pub const IPV6: u16 = 0x86dd;
+/// A type for experiments (IEEE 802): no stack speaks it.
+pub const FOREIGN: u16 = 0x88b5;
+const UDP: u8 = 17;
+const ICMPV6: u8 = 58;
+
+/// Makes frames from one hardware address to another.
+#[derive(Clone, Copy)]
+pub struct Frame {
+    pub from: [u8; 6],
+    pub to: [u8; 6],
+}
+
+impl Frame {
+    /// A frame of any type with any content.
+    pub fn raw(self, ethertype: u16, payload: &[u8]) -> Vec<u8> {
+        let mut frame = [&self.to[..], &self.from, &ethertype.to_be_bytes(), payload].concat();
+        frame.resize(frame.len().max(60), 0);
+        frame
+    }
+
+    /// "Who has `target`? Tell `sender`."
+    pub fn arp_request(self, sender: Ipv4Addr, target: Ipv4Addr) -> Vec<u8> {
+        let head = [0, 1, 8, 0, 6, 4, 0, 1];
+        let body = [&head[..], &self.from, &sender.octets(), &[0; 6], &target.octets()].concat();
+        self.raw(ARP, &body)
+    }
+
+    /// A UDP datagram over IPv4 (its checksum left out, as IPv4 allows), port 7000 to port 7000.
+    pub fn udp4(self, source: Ipv4Addr, target: Ipv4Addr, text: &str) -> Vec<u8> {
+        let udp = datagram(text);
+        let length = u16::try_from(20 + udp.len()).unwrap().to_be_bytes();
+        let mut ip =
+            [&[0x45, 0], &length[..], &[0, 1, 0, 0, 64, UDP, 0, 0], &source.octets(), &target.octets()]
+                .concat();
+        let sum = checksum(&ip).to_be_bytes();
+        ip[10..12].copy_from_slice(&sum);
+        self.raw(IPV4, &[ip, udp].concat())
+    }
+
+    /// A UDP datagram over IPv6, port 7000 to port 7000.
+    pub fn udp6(self, source: Ipv6Addr, target: Ipv6Addr, text: &str) -> Vec<u8> {
+        let mut udp = datagram(text);
+        let sum = checksum6(source, target, UDP, &udp);
+        udp[6..8].copy_from_slice(&sum);
+        self.ipv6(source, target, UDP, &udp)
+    }
+
+    /// "Who has `target`?" in IPv6, asked of all nodes.
+    pub fn neighbour_solicitation(self, source: Ipv6Addr, target: Ipv6Addr) -> Vec<u8> {
+        let mut icmp = [&[135, 0, 0, 0, 0, 0, 0, 0], &target.octets()[..], &[1, 1], &self.from].concat();
+        let group = solicited_node(target);
+        let sum = checksum6(source, group, ICMPV6, &icmp);
+        icmp[2..4].copy_from_slice(&sum);
+        self.ipv6(source, group, ICMPV6, &icmp)
+    }
+
+    fn ipv6(self, source: Ipv6Addr, target: Ipv6Addr, protocol: u8, payload: &[u8]) -> Vec<u8> {
+        let length = u16::try_from(payload.len()).unwrap().to_be_bytes();
+        let ip =
+            [&[0x60, 0, 0, 0], &length[..], &[protocol, 255], &source.octets(), &target.octets(), payload];
+        self.raw(IPV6, &ip.concat())
+    }
+}
+
+/// Whether a frame is the ARP answer "`address` is at …".
+pub fn is_arp_reply_for(frame: &[u8], address: Ipv4Addr) -> bool {
+    ethertype(frame) == Some(ARP)
+        && frame.get(20..22) == Some(&[0, 2])
+        && frame.get(28..32) == Some(&address.octets())
+}
+
+/// Whether a frame is a neighbour advertisement for `address`.
+pub fn is_advertisement_of(frame: &[u8], address: Ipv6Addr) -> bool {
+    ethertype(frame) == Some(IPV6)
+        && frame.get(54) == Some(&136)
+        && frame.get(62..78) == Some(&address.octets())
+}
+
+/// The hardware address that a frame comes from.
+pub fn sender(frame: &[u8]) -> Option<[u8; 6]> {
+    frame.get(6..12)?.try_into().ok()
+}
+
+/// Source and target of an IPv4 or IPv6 frame.
+pub fn addresses(frame: &[u8]) -> Option<(IpAddr, IpAddr)> {
+    match ethertype(frame)? {
+        IPV4 => Some((v4(frame.get(26..30)?)?, v4(frame.get(30..34)?)?)),
+        IPV6 => Some((v6(frame.get(22..38)?)?, v6(frame.get(38..54)?)?)),
+        _ => None,
+    }
+}
+
+fn ethertype(frame: &[u8]) -> Option<u16> {
+    Some(u16::from_be_bytes(frame.get(12..14)?.try_into().ok()?))
+}
+
+fn v4(bytes: &[u8]) -> Option<IpAddr> {
+    Some(IpAddr::from(<[u8; 4]>::try_from(bytes).ok()?))
+}
+
+fn v6(bytes: &[u8]) -> Option<IpAddr> {
+    Some(IpAddr::from(<[u8; 16]>::try_from(bytes).ok()?))
+}
+
+/// A UDP header for the lab's port, without a checksum, and the text.
+fn datagram(text: &str) -> Vec<u8> {
+    let port = super::probe::PORT.to_be_bytes();
+    let length = u16::try_from(8 + text.len()).unwrap().to_be_bytes();
+    [&port[..], &port, &length, &[0, 0], text.as_bytes()].concat()
+}
+
+/// The group that an IPv6 address listens on for questions about it (RFC 4291).
+fn solicited_node(target: Ipv6Addr) -> Ipv6Addr {
+    let [.., a, b, c] = target.octets();
+    Ipv6Addr::from([0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0xff, a, b, c])
+}
+
+fn checksum6(source: Ipv6Addr, target: Ipv6Addr, protocol: u8, payload: &[u8]) -> [u8; 2] {
+    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+    let pseudo = [&source.octets()[..], &target.octets(), &length, &[0, 0, 0, protocol], payload].concat();
+    checksum(&pseudo).to_be_bytes()
+}
+
+/// The Internet checksum (RFC 1071).
+fn checksum(bytes: &[u8]) -> u16 {
+    let words = bytes.chunks(2).map(|pair| u32::from(pair[0]) << 8 | u32::from(*pair.get(1).unwrap_or(&0)));
+    let mut sum: u32 = words.sum();
+    while sum > 0xffff {
+        sum = (sum & 0xffff) + (sum >> 16);
+    }
+    !u16::try_from(sum).unwrap()
+}

@@ -1,0 +1,46 @@
+//! A small world to try the hooks in: machines made of network namespaces, guests on real taps,
+//! probes that ask who reaches whom, and snapshots of all that a host's kernel knows.
+//!
+//! ```text
+//!   guest 1 ── vif0.0 ┐                        ┌ eth3 ── outside   192.168.1.25
+//!                     ├── (what kvmnet makes) ── host
+//!   guest 2 ── vif1.0 ┘                        └ eth4 ── other     10.77.0.2
+//! ```
+//!
+//! Nothing here has a name outside the test: a namespace is held by an open file of the test's process, a
+//! program by its parent's life, so that even `kill -9` of a test leaves nothing behind.
+#![allow(dead_code, unused_imports, reason = "each test crate uses its own part of the kit")]
+
+mod capture;
+pub mod frame;
+mod guest;
+mod hook;
+mod machine;
+mod monitor;
+mod network;
+mod probe;
+mod process;
+mod qemu;
+mod reference;
+mod snapshot;
+mod tap;
+mod trial;
+mod wait;
+mod world;
+
+pub use capture::{Capture, Packet};
+pub use frame::Frame;
+pub use guest::Guest;
+pub use hook::{Hook, Ran, hooks_dir, use_hooks};
+pub use machine::Machine;
+pub use monitor::Monitor;
+pub use network::{ALL_NETWORKS, Network, Place};
+pub use probe::{Listener, TcpServer};
+pub use process::Process;
+pub use qemu::{Qemu, Style, accelerator, guest_dir, use_guest};
+pub use reference::Lab;
+pub use snapshot::{Snapshot, assert_same};
+pub use tap::Tap;
+pub use trial::{COLUMNS, Reach, Row, Trial};
+pub use wait::{eventually, within};
+pub use world::{Attempt, Cell, TwoNetworks, World, cells};

@@ -1,0 +1,118 @@
+//! A row of modes.md's table, asked of two real guests.
+
+use std::fs::File;
+
+use nix::fcntl::{Flock, FlockArg};
+
+use super::network::{Network, Place};
+use super::qemu::guest_dir;
+use super::{Capture, Lab, Qemu, Snapshot, Style};
+
+/// What came of the attempts of one cell, over IPv4 and IPv6.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reach {
+    /// Every address answered.
+    All,
+    /// None did.
+    Nobody,
+    /// These did, of more: the table knows no such answer.
+    Some(Vec<String>),
+}
+
+impl Reach {
+    fn of(addresses: &[String], answered: &[bool]) -> Self {
+        let answers = addresses.iter().zip(answered).filter(|(_, answered)| **answered);
+        let reached: Vec<String> = answers.map(|(address, _)| address.clone()).collect();
+        match reached.len() {
+            0 => Self::Nobody,
+            count if count == addresses.len() => Self::All,
+            _ => Self::Some(reached),
+        }
+    }
+}
+
+/// The columns that two guests of one network can ask about, in the order of `Row::cells`.
+pub const COLUMNS: [[&str; 2]; 5] = [
+    ["guest", "to guest"],
+    ["guest", "to host"],
+    ["host", "to guest"],
+    ["guest", "to outside"],
+    ["outside", "to guest"],
+];
+
+/// A row: who reached whom, and as whom guest 1 was seen outside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    pub cells: [Reach; 5],
+    pub seen_as: Vec<String>,
+}
+
+impl Row {
+    /// What modes.md says of a mode.
+    pub fn expected(network: Network) -> Self {
+        let (yes, no) = (Reach::All, Reach::Nobody);
+        let (cells, seen_as) = match network.mode {
+            "isolated" => ([yes, no.clone(), no.clone(), no.clone(), no], None),
+            "host-only" => ([yes.clone(), yes.clone(), yes, no.clone(), no], None),
+            "routed" => ([yes.clone(), yes.clone(), yes.clone(), yes.clone(), yes], Some("10.0.100.1")),
+            "nat" => ([yes.clone(), yes.clone(), yes.clone(), yes, no], Some("192.168.1.230")),
+            _ => ([yes.clone(), yes.clone(), yes.clone(), yes.clone(), yes], Some("192.168.1.67")),
+        };
+        Self { cells, seen_as: seen_as.into_iter().map(str::to_owned).collect() }
+    }
+}
+
+/// Two real guests on one network of a host.
+pub struct Trial {
+    pub lab: Lab,
+    pub one: Qemu,
+    pub two: Qemu,
+    /// The host as it was before.
+    pub before: Snapshot,
+    pub turn: Flock<File>,
+}
+
+impl Trial {
+    /// Boots both, with the hooks run by QEMU.
+    #[track_caller]
+    pub fn boot(network: Network, style: Style) -> Self {
+        Self::boot_at(Lab::new(network), [1, 2].map(|number| network.guest(number)), style)
+    }
+
+    /// Boots two guests at these places. Trials take turns, also those of other test processes: two guests under
+    /// emulation are all that two cores can carry.
+    #[track_caller]
+    pub fn boot_at(lab: Lab, places: [Place; 2], style: Style) -> Self {
+        let guest = File::open(guest_dir()).expect("the guest is made by tests/guest/build.sh");
+        let turn = Flock::lock(guest, FlockArg::LockExclusive).expect("a turn comes");
+        lab.outside_knows_the_way();
+        let before = Snapshot::of(&lab.host);
+        let [mut one, mut two] = places.map(|place| Qemu::start(&lab, &place, style));
+        one.ready();
+        two.ready();
+        lab.settle();
+        Self { lab, one, two, before, turn }
+    }
+
+    /// Makes every attempt of the row.
+    #[track_caller]
+    pub fn ask(&mut self) -> Row {
+        let network = self.lab.network;
+        let [one, two] = [1, 2].map(|number| network.guest(number));
+        let (one, two) = (vec![one.v4, one.v6], vec![two.v4, two.v6]);
+        let mut host = vec!["192.168.1.230".to_owned(), "fd00:1::230".to_owned()];
+        if network.mode != "bridged" {
+            host.extend(["10.0.100.3".to_owned(), "fd00:100::3".to_owned()]);
+        }
+        let outside = vec!["192.168.1.25".to_owned(), "fd00:1::25".to_owned()];
+        let mut capture = Capture::of_wire(&self.lab.outside);
+        let cells = [
+            Reach::of(&two, &self.one.pings_each(&two)),
+            Reach::of(&host, &self.one.pings_each(&host)),
+            Reach::of(&one, &self.lab.host.pings_each(&one)),
+            Reach::of(&outside, &self.one.pings_each(&outside)),
+            Reach::of(&one, &self.lab.outside.pings_each(&one)),
+        ];
+        Row { cells, seen_as: capture.sources_towards("192.168.1.25") }
+    }
+}
