@@ -13,8 +13,13 @@ use crate::plan::{Refusal, Step};
 #[derive(Debug, Error)]
 pub enum Error {
     /// Called with the wrong arguments.
-    #[error("{0}")]
-    Usage(String),
+    #[error("{problem}")]
+    Usage {
+        /// What is wrong with them.
+        problem: String,
+        /// The program.
+        program: &'static str,
+    },
     /// The configuration is wrong.
     #[error(transparent)]
     Config(#[from] ConfigError),
@@ -67,7 +72,7 @@ impl Error {
     /// The way out.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Error::Usage(_) => None,
+            Error::Usage { program, .. } => Some(format!("{program} TAP, as in: {program} vif0.0")),
             Error::Config(error) => error.hint(),
             Error::NotRoot => {
                 Some("QEMU runs its network scripts with its own rights; start it with sudo".to_owned())
@@ -87,7 +92,7 @@ impl Error {
 
     /// 2 for what the caller wrote wrongly, 1 for all else.
     pub fn exit_status(&self) -> u8 {
-        if matches!(self, Error::Usage(_) | Error::Config(_)) { 2 } else { 1 }
+        if matches!(self, Error::Usage { .. } | Error::Config(_)) { 2 } else { 1 }
     }
 }
 

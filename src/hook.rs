@@ -80,7 +80,7 @@ fn serve(hook: Hook, program: &str, tap: &IfName) -> Result<Done, Error> {
 }
 
 fn read(hook: Hook, arguments: &[String]) -> Result<Request, Error> {
-    let usage = |problem: String| Err(Error::Usage(format!("{problem} (usage: {} TAP)", hook.name())));
+    let usage = |problem: String| Err(Error::Usage { problem, program: hook.name() });
     match arguments {
         [argument] if argument == "--help" || argument == "-h" => Ok(Request::Text(hook.help())),
         [argument] if argument == "--version" || argument == "-V" => {
