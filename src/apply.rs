@@ -20,10 +20,14 @@ use crate::netlink::message::Message;
 use crate::netlink::nft::{Change, Nft};
 use crate::netlink::route::{Question, Rtnl, address, link, neighbour, nexthop, route, rule};
 use crate::netlink::{Broken, KernelError};
-use crate::plan::Step;
+use crate::plan::{Step, Witness};
+use crate::probe;
 
 /// How long a bridge may take until it passes packets; it takes some 50 µs.
 const OPERATIONAL_WAIT: Duration = Duration::from_secs(1);
+/// How long a neighbour may take to answer, before a takeover and after it; it takes some 100 µs.
+const BEFORE_WAIT: Duration = Duration::from_millis(300);
+const AFTER_WAIT: Duration = Duration::from_millis(600);
 
 /// The two ways to the kernel.
 pub struct Kernel {
@@ -53,7 +57,7 @@ pub fn apply(
     steps: &[Step],
     seen: &mut dyn FnMut(&Step),
 ) -> Result<(), Error> {
-    let mut apply = Apply { kernel, facts: facts.clone(), done: Vec::new(), seen };
+    let mut apply = Apply { kernel, facts: facts.clone(), done: Vec::new(), witness: None, seen };
     let result = apply.run(steps);
     if result.is_err() {
         apply.take_back();
@@ -65,6 +69,8 @@ struct Apply<'a> {
     kernel: &'a mut Kernel,
     facts: Facts,
     done: Vec<Step>,
+    /// A neighbour that answered, and the interface it answered on.
+    witness: Option<Witness>,
     seen: &'a mut dyn FnMut(&Step),
 }
 
@@ -72,8 +78,8 @@ impl Apply<'_> {
     fn run(&mut self, mut steps: &[Step]) -> Result<(), Error> {
         while let Some(first) = steps.first() {
             let way = way(first);
-            let length = steps.iter().take_while(|step| self::way(step) == way).count();
-            let (batch, rest) = steps.split_at(length.max(1));
+            let same = steps.iter().take_while(|step| self::way(step) == way).count();
+            let (batch, rest) = steps.split_at(if way == Way::Wait { 1 } else { same });
             match way {
                 Way::Route => self.route(batch)?,
                 Way::Nft => self.nft(batch)?,
@@ -206,7 +212,12 @@ impl Apply<'_> {
 
     /// A bridge without carrier never gets there, so the end of the wait is no error.
     fn wait(&mut self, step: &Step) -> Result<(), Error> {
-        let Step::AwaitOperational { link: name } = step else { return Ok(()) };
+        let name = match step {
+            Step::AwaitOperational { link } => link,
+            Step::Ask(witness) => return self.ask(step, witness),
+            Step::Confirm(witness) => return self.confirm(step, witness),
+            _ => return Ok(()),
+        };
         let doing = || Error::system(step.deed());
         let mut events = Rtnl::listen().map_err(doing())?;
         self.kernel.rtnl.ask(&[Question::Link(*name)], &mut self.facts).map_err(doing())?;
@@ -224,6 +235,33 @@ impl Apply<'_> {
     }
 }
 
+/// The two questions of a takeover.
+impl Apply<'_> {
+    fn ask(&mut self, step: &Step, witness: &Witness) -> Result<(), Error> {
+        // Where nobody can be asked (no CAP_NET_RAW), nobody's silence means anything.
+        let answers = self.answers(step, witness, BEFORE_WAIT).unwrap_or_default();
+        self.witness = Some(*witness).filter(|_| answers);
+        Ok(())
+    }
+
+    fn confirm(&mut self, step: &Step, witness: &Witness) -> Result<(), Error> {
+        let Some(before) = self.witness else { return Ok(()) };
+        if self.answers(step, witness, AFTER_WAIT)? {
+            return Ok(());
+        }
+        Err(Error::Unconfirmed { target: witness.target, nic: before.link, bridge: witness.link })
+    }
+
+    fn answers(&mut self, step: &Step, witness: &Witness, wait: Duration) -> Result<bool, Error> {
+        let doing = || Error::system(step.deed());
+        self.kernel.rtnl.ask(&[Question::Link(witness.link)], &mut self.facts).map_err(doing())?;
+        let link = self.facts.link(&witness.link);
+        let Some((link, mac)) = link.and_then(|link| Some((link.index, link.mac?))) else { return Ok(false) };
+        let Witness { source, target, .. } = *witness;
+        probe::answers(&probe::Question { link, mac, source, target }, wait).map_err(doing())
+    }
+}
+
 /// How a step gets to the kernel.
 #[derive(PartialEq)]
 enum Way {
@@ -237,7 +275,7 @@ fn way(step: &Step) -> Way {
     match step {
         Step::AddTable(_) | Step::ReplaceTable(_) | Step::DeleteTable { .. } => Way::Nft,
         Step::Set { setting, .. } if setting.is_file() => Way::File,
-        Step::AwaitOperational { .. } | Step::Barrier => Way::Wait,
+        Step::AwaitOperational { .. } | Step::Ask(_) | Step::Confirm(_) | Step::Barrier => Way::Wait,
         _ => Way::Route,
     }
 }
@@ -276,7 +314,7 @@ fn encode(step: &Step, facts: &Facts) -> Result<Option<Message>, IfName> {
         Step::AddNeighbour(neighbour) => neighbour::add(neighbour, index(&neighbour.device)?),
         Step::DeleteNeighbour(neighbour) => neighbour::delete(neighbour, index(&neighbour.device)?),
         Step::AddTable(_) | Step::ReplaceTable(_) | Step::DeleteTable { .. } => return Ok(None),
-        Step::AwaitOperational { .. } | Step::Barrier => return Ok(None),
+        Step::AwaitOperational { .. } | Step::Ask(_) | Step::Confirm(_) | Step::Barrier => return Ok(None),
     }))
 }
 

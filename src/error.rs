@@ -1,11 +1,13 @@
 //! Everything that can go wrong, in one sentence each, with a way out where there is one.
 
 use std::io;
+use std::net::IpAddr;
 
 use nix::errno::Errno;
 use thiserror::Error;
 
 use crate::config::ConfigError;
+use crate::model::IfName;
 use crate::netlink::KernelError;
 use crate::plan::{Refusal, Step};
 
@@ -45,6 +47,16 @@ pub enum Error {
         /// The kernel's words.
         error: KernelError,
     },
+    /// A takeover cut the host off, and was taken back.
+    #[error("{target} answered on {nic} and is silent on {bridge}, so everything was moved back")]
+    Unconfirmed {
+        /// The gateway or another neighbour.
+        target: IpAddr,
+        /// The NIC.
+        nic: IfName,
+        /// The bridge.
+        bridge: IfName,
+    },
     /// A system call failed.
     #[error("cannot {doing}: {source}")]
     System {
@@ -83,6 +95,10 @@ impl Error {
             Error::Kernel { step, error } => {
                 kernel_hint(step, Errno::from_raw(error.errno)).map(str::to_owned)
             }
+            Error::Unconfirmed { .. } => Some(
+                "a switch port or cloud host that allows one MAC? use mode = \"routed\" or \"nat\"; confirm = false goes on regardless"
+                    .to_owned(),
+            ),
             Error::System { source, .. } if source.raw_os_error() == Some(Errno::EPERM as i32) => {
                 Some(NO_CAPABILITY.to_owned())
             }

@@ -47,4 +47,5 @@ pub mod holder;
 pub mod inherited;
 pub mod lock;
 pub mod log;
+pub mod probe;
 pub mod signals;

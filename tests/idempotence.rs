@@ -4,7 +4,7 @@
 
 mod lab;
 
-use lab::{Guest, Lab, Monitor, Network, Snapshot, eventually};
+use lab::{Guest, Lab, Machine, Monitor, Network, Snapshot, eventually};
 
 /// The first `qemu-ifup` of a guest is seen by both monitors, an identical second one by neither.
 #[track_caller]
@@ -62,26 +62,32 @@ fn works(lab: &Lab, one: &Guest) -> bool {
     }
 }
 
-/// Does `damage` (command lines) to a network of two guests, and demands of the next `qemu-ifup` that all is as it
-/// was, that it works again, and that every change it made has to do with `piece`: each line that the monitors
-/// show contains one of these words.
+/// Damages a network of two guests by a command; see `repairs_after`.
 #[track_caller]
-fn repairs(network: Network, damage: &[&str], piece: &[&str]) {
+fn repairs(network: Network, damage: &str, piece: &[&str]) {
+    repairs_after(network, damage, |host| drop(host.run(damage)), piece);
+}
+
+/// Damages a network of two guests, and demands of the next `qemu-ifup` that all is as it was, that it works again,
+/// and that every change it made has to do with `piece`: each line that the monitors show contains one of these
+/// words.
+#[track_caller]
+fn repairs_after(network: Network, what: &str, damage: impl FnOnce(&Machine), piece: &[&str]) {
     let lab = Lab::new(network);
     lab.outside_knows_the_way();
     let (one, two) = (lab.attach(1), lab.attach(2));
     lab.settle();
     eventually("the network works before", || works(&lab, &one));
     let before = Snapshot::of(&lab.host);
-    damage.iter().for_each(|command| drop(lab.host.run(command)));
+    damage(&lab.host);
     let mut monitor = Monitor::start(&lab.host);
     lab.ifup(&one).ok();
     let changes = monitor.changes();
-    assert!(!changes.is_empty(), "something was repaired after {damage:?}");
+    assert!(!changes.is_empty(), "something was repaired after {what}");
     let strange: Vec<&String> =
         changes.iter().filter(|line| !piece.iter().any(|word| line.contains(word))).collect();
-    assert!(strange.is_empty(), "after {damage:?} only {piece:?} may change, and did: {strange:#?}");
-    lab.assert_as_before(&format!("repaired after {damage:?}"), &before);
+    assert!(strange.is_empty(), "after {what} only {piece:?} may change, and did: {strange:#?}");
+    lab.assert_as_before(&format!("repaired after {what}"), &before);
     eventually("the network works again", || works(&lab, &one));
     eventually("both guests are on it", || {
         one.pings(&network.guest(2).v4) && two.pings(&network.guest(1).v6)
@@ -91,41 +97,41 @@ fn repairs(network: Network, damage: &[&str], piece: &[&str]) {
 #[test]
 fn a_deleted_table_is_made_again() {
     for network in [Network::HOST_ONLY, Network::ROUTED, Network::NAT, Network::NAT_SOURCE] {
-        repairs(network, &["nft delete table inet kvmnet-br0"], &["kvmnet-br0"]);
+        repairs(network, "nft delete table inet kvmnet-br0", &["kvmnet-br0"]);
     }
 }
 
 #[test]
 fn a_deleted_door_of_an_isolated_network_is_closed_again() {
-    repairs(Network::ISOLATED, &["nft delete table netdev kvmnet-br0"], &["kvmnet-br0"]);
+    repairs(Network::ISOLATED, "nft delete table netdev kvmnet-br0", &["kvmnet-br0"]);
 }
 
 #[test]
 fn a_flushed_ruleset_is_made_again() {
     for network in [Network::ISOLATED, Network::HOST_ONLY_VETH, Network::ROUTED, Network::NAT_VETH] {
-        repairs(network, &["nft flush ruleset"], &["kvmnet-br0"]);
+        repairs(network, "nft flush ruleset", &["kvmnet-br0"]);
     }
 }
 
 #[test]
 fn a_deleted_address_is_given_again() {
     for network in [Network::HOST_ONLY, Network::ROUTED, Network::NAT] {
-        repairs(network, &["ip addr del 10.0.100.3/24 dev br0"], &["10.0.100."]);
-        repairs(network, &["ip -6 addr del fd00:100::3/64 dev br0"], &["fd00:100::"]);
+        repairs(network, "ip addr del 10.0.100.3/24 dev br0", &["10.0.100."]);
+        repairs(network, "ip -6 addr del fd00:100::3/64 dev br0", &["fd00:100::"]);
     }
-    repairs(Network::HOST_ONLY_VETH, &["ip addr del 10.0.100.3/24 dev veth1.1"], &["10.0.100."]);
+    repairs(Network::HOST_ONLY_VETH, "ip addr del 10.0.100.3/24 dev veth1.1", &["10.0.100."]);
 }
 
 #[test]
 fn a_tap_off_its_bridge_is_attached_again() {
     for network in [Network::ISOLATED, Network::NAT, Network::BRIDGED] {
-        repairs(network, &["ip link set vif0.0 nomaster"], &["vif0.0"]);
+        repairs(network, "ip link set vif0.0 nomaster", &["vif0.0"]);
     }
 }
 
 #[test]
 fn a_tap_that_is_down_is_up_again() {
-    repairs(Network::NAT, &["ip link set vif0.0 down"], &["vif0.0"]);
+    repairs(Network::NAT, "ip link set vif0.0 down", &["vif0.0"]);
 }
 
 #[test]
@@ -145,8 +151,14 @@ fn a_tap_on_another_bridge_comes_back() {
 fn forwarding_switched_off_is_switched_on_again() {
     for network in [Network::ROUTED, Network::NAT] {
         for interface in ["br0", "eth3"] {
-            let damage = format!("sysctl -q -w net/ipv4/conf/{interface}/forwarding=0");
-            repairs(network, &[&damage], &["forwarding", interface]);
+            let switch = format!("ipv4/conf/{interface}/forwarding");
+            let piece = [format!(": {interface}"), format!("inet {interface}")];
+            repairs_after(
+                network,
+                &switch,
+                |host| host.sysctl(&switch, "0"),
+                &piece.each_ref().map(|word| word.as_str()),
+            );
         }
     }
 }
@@ -155,7 +167,7 @@ fn forwarding_switched_off_is_switched_on_again() {
 fn a_bridge_that_is_down_is_up_again() {
     // The kernel takes IPv6 addresses off an interface that goes down, so those come back with it.
     for network in [Network::ISOLATED, Network::HOST_ONLY, Network::NAT] {
-        repairs(network, &["ip link set br0 down"], &["br0", "fd00:100::", "fe80::", "ff00::"]);
+        repairs(network, "ip link set br0 down", &["br0", "fd00:100::", "fe80::", "ff00::"]);
     }
 }
 
@@ -164,7 +176,7 @@ fn a_deleted_veth_pair_is_made_again() {
     for network in [Network::HOST_ONLY_VETH, Network::NAT_VETH] {
         // A bridge tells its features anew when a port leaves or joins.
         let piece = ["veth1", "10.0.100.", "fd00:100::", "fe80::", "ff00::", "FEATURE CHANGE"];
-        repairs(network, &["ip link del veth1.0"], &piece);
+        repairs(network, "ip link del veth1.0", &piece);
     }
 }
 

@@ -60,9 +60,9 @@ fn try_all() -> ExitCode {
     let seconds = start.elapsed().as_secs();
     println!();
     if wrong.is_empty() {
-        println!(" Each yes is an answer over IPv4 and one over IPv6, each no is neither. It is what");
-        println!(" the documentation says, cell by cell, and when the last guest had gone each host");
-        println!(" was as it had been before the first. {seconds} seconds.\n");
+        println!(" Each yes is an answer over IPv4 and one over IPv6, each no is neither. It is");
+        println!(" what the documentation says, cell by cell; and when the last guest had gone,");
+        println!(" each host was as it had been before the first. {seconds} seconds.\n");
         ExitCode::SUCCESS
     } else {
         wrong.iter().for_each(|line| println!(" ! {line}"));
@@ -85,10 +85,10 @@ fn machine() -> String {
 fn print_head() {
     for line in 0..2 {
         let mode = ["", "mode"][line];
-        let columns: String = COLUMNS.iter().map(|column| format!("{:<12}", column[line])).collect();
+        let columns: String = COLUMNS.iter().map(|column| format!("{:<11}", column[line])).collect();
         println!(" {mode:<11}{columns}{}", ["outside", "sees 1 as"][line]);
     }
-    println!(" {:-<9}  {:-<10}  {:-<10}  {:-<10}  {:-<10}  {:-<10}  {:-<13}", "", "", "", "", "", "", "");
+    println!(" {:-<10} {:-<10} {:-<10} {:-<10} {:-<10} {:-<10} {:-<13}", "", "", "", "", "", "", "");
 }
 
 /// Tries one mode and prints its row; returns what is wrong with it, in words.
@@ -146,7 +146,7 @@ fn progress(mode: &str, what: &str) {
 /// A row of the table. What is not as it must be has a mark.
 fn line(mode: &str, row: &Row, expected: &Row) -> String {
     let cell =
-        |(found, wanted): (&Reach, &Reach)| format!("{:<12}", word(found).to_owned() + mark(found == wanted));
+        |(found, wanted): (&Reach, &Reach)| format!("{:<11}", word(found).to_owned() + mark(found == wanted));
     let cells: String = row.cells.iter().zip(&expected.cells).map(cell).collect();
     let seen = if row.seen_as.is_empty() { "-".to_owned() } else { row.seen_as.join(" ") };
     format!(" {mode:<11}{cells}{seen}{}", mark(row.seen_as == expected.seen_as))

@@ -4,7 +4,9 @@
 
 mod lab;
 
-use lab::{Hook, Lab, Network, Snapshot, eventually};
+use std::thread;
+
+use lab::{Guest, Hook, Lab, Network, Snapshot, eventually};
 
 /// A lab with things on the host that are none of kvmnet's business.
 fn lived_in(network: Network) -> Lab {
@@ -60,6 +62,29 @@ leaves_nothing_behind! {
     nat_source: Network::NAT_SOURCE,
     nat_veth: Network::NAT_VETH,
     bridged: Network::BRIDGED,
+}
+
+#[test]
+fn guests_may_come_and_go_all_at_once() {
+    for network in [Network::ISOLATED, Network::NAT_VETH, Network::BRIDGED] {
+        let lab = Lab::new(network);
+        let before = Snapshot::of(&lab.host);
+        let numbers = [1, 2, 4, 5, 6, 7, 8, 9]; // 3 is the gateway
+        let guests: Vec<Guest> = numbers.into_iter().map(|number| lab.boot(number)).collect();
+        for hook in ["/etc/qemu-ifup", "/etc/qemu-ifdown"] {
+            thread::scope(|scope| {
+                for guest in &guests {
+                    scope.spawn(|| lab.hook(hook, guest).run().ok());
+                }
+            });
+            let on = guests
+                .iter()
+                .filter(|guest| lab.host.ip(&format!("link show {}", guest.tap())).contains("master br0"));
+            assert_eq!(on.count(), if hook.ends_with("up") { 8 } else { 0 }, "{network:?}");
+        }
+        drop(guests);
+        lab.assert_as_before("eight guests at once", &before);
+    }
 }
 
 /// A bridge of the administrator's, with a port that carries, and `addresses` of its own.

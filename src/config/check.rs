@@ -71,6 +71,7 @@ impl<'a> InUse<'a> {
             nat_source: settings.nat_source.map(|address| address.value),
             veth: settings.veth.map(|veth| veth.value),
             keep: settings.keep.is_some_and(|keep| keep.value),
+            confirm: settings.confirm.is_none_or(|confirm| confirm.value),
             origins: self.draft.settings.origins(),
         })
     }

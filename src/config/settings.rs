@@ -13,7 +13,7 @@ use super::value;
 use crate::model::{IfName, Key, Mode, Origin, Uplink, Veth};
 
 /// Every key with the word for it, in the order of the documentation.
-pub const KEYS: [(Key, &str); 8] = [
+pub const KEYS: [(Key, &str); 9] = [
     (Key::Mode, "mode"),
     (Key::Bridge, "bridge"),
     (Key::Address, "address"),
@@ -21,6 +21,7 @@ pub const KEYS: [(Key, &str); 8] = [
     (Key::NatSource, "nat_source"),
     (Key::Veth, "veth"),
     (Key::Keep, "keep"),
+    (Key::Confirm, "confirm"),
     (Key::Taps, "taps"),
 ];
 
@@ -60,6 +61,7 @@ pub(super) struct Settings {
     pub nat_source: Option<Setting<IpAddr>>,
     pub veth: Option<Setting<Veth>>,
     pub keep: Option<Setting<bool>>,
+    pub confirm: Option<Setting<bool>>,
     pub taps: Vec<Setting<Pattern>>,
 }
 
@@ -74,6 +76,7 @@ impl Settings {
             Key::NatSource => self.nat_source = written.one(value::nat_source, errors),
             Key::Veth => self.veth = written.one(value::veth, errors),
             Key::Keep => self.keep = written.flag(errors),
+            Key::Confirm => self.confirm = written.flag(errors),
             Key::Taps => self.taps = written.list(Pattern::new, errors),
         }
     }
@@ -88,6 +91,7 @@ impl Settings {
             nat_source: self.nat_source.or(below.nat_source),
             veth: self.veth.or(below.veth),
             keep: self.keep.or(below.keep),
+            confirm: self.confirm.or(below.confirm),
             taps: if self.taps.is_empty() { below.taps } else { self.taps },
         }
     }
@@ -105,6 +109,7 @@ impl Settings {
             (Key::NatSource, place(self.nat_source.as_ref())),
             (Key::Veth, place(self.veth.as_ref())),
             (Key::Keep, place(self.keep.as_ref())),
+            (Key::Confirm, place(self.confirm.as_ref())),
             (Key::Taps, place(self.taps.first())),
         ];
         let set = places.into_iter().filter_map(|(key, place)| Some((key, place?.origin())));
@@ -131,9 +136,9 @@ pub(super) enum Shape<'a> {
     Table,
 }
 
-/// What a value that is not `keep` consists of.
+/// What a value that is no switch consists of.
 pub(super) const TEXT: &str = "a text in quotes";
-/// What `keep` is.
+/// What a switch is.
 pub(super) const FLAG: &str = "true or false";
 
 impl Written<'_> {

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::IfName;
+use super::setting::{IPV4, IPV6};
 
 /// The link group of every interface through which the host meets a network whose guests must not be
 /// reached from another one (IFLA_GROUP): "kvm" in ASCII. `meta iifgroup` in a rule then speaks of all of them.
@@ -74,6 +75,8 @@ pub struct Ipv4Conf {
     pub rp_filter: u32,
     /// Which ARP requests are answered; 8 is none.
     pub arp_ignore: u32,
+    /// What a takeover copies, in the order of [`IPV4`].
+    pub copied: [u32; IPV4.len()],
 }
 
 /// The IPv6 settings of one interface that kvmnet looks at (`net.ipv6.conf.NAME.*`).
@@ -83,6 +86,8 @@ pub struct Ipv6Conf {
     pub accept_ra: u32,
     /// Forwarding for this interface alone; None before Linux 6.17, which has no such switch.
     pub force_forwarding: Option<u32>,
+    /// What a takeover copies, in the order of [`IPV6`].
+    pub copied: [u32; IPV6.len()],
 }
 
 /// One interface.

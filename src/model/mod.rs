@@ -8,7 +8,7 @@ pub mod mark;
 mod network;
 pub mod route;
 pub mod ruleset;
-mod setting;
+pub mod setting;
 mod tap_mark;
 
 pub use address::Address;

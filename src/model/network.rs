@@ -102,6 +102,8 @@ pub enum Key {
     Veth,
     /// `keep`
     Keep,
+    /// `confirm`
+    Confirm,
     /// `taps`
     Taps,
 }
@@ -151,6 +153,8 @@ pub struct Network {
     pub veth: Option<Veth>,
     /// Whether the network stays when its last guest leaves.
     pub keep: bool,
+    /// Bridged: whether a takeover that silences the gateway is taken back.
+    pub confirm: bool,
     /// Where each key that was set comes from; a key not listed has its default.
     pub origins: Vec<(Key, Origin)>,
 }

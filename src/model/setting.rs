@@ -27,7 +27,54 @@ pub enum Setting {
     ForceForwarding,
     /// `net.ipv6.conf.all.forwarding`, the machine-wide switch; the interface is `all`.
     WideForwarding6,
+    /// Any other of `net.ipv4.conf.X`, by its place among [`IPV4`].
+    Ipv4(usize),
+    /// Any other of `net.ipv6.conf.X`, by its place among [`IPV6`].
+    Ipv6(usize),
 }
+
+/// What a takeover copies of `net.ipv4.conf.NIC`: the name, and its number (IPV4_DEVCONF_*, `include/uapi/linux/ip.h`).
+pub const IPV4: [(&str, u16); 21] = [
+    ("forwarding", 1),
+    ("proxy_arp", 3),
+    ("accept_redirects", 4),
+    ("secure_redirects", 5),
+    ("send_redirects", 6),
+    ("shared_media", 7),
+    ("rp_filter", 8),
+    ("accept_source_route", 9),
+    ("log_martians", 11),
+    ("arp_filter", 13),
+    ("force_igmp_version", 17),
+    ("arp_announce", 18),
+    ("arp_ignore", 19),
+    ("promote_secondaries", 20),
+    ("arp_accept", 21),
+    ("arp_notify", 22),
+    ("accept_local", 23),
+    ("src_valid_mark", 24),
+    ("proxy_arp_pvlan", 25),
+    ("route_localnet", 26),
+    ("ignore_routes_with_linkdown", 29),
+];
+
+/// What a takeover copies of `net.ipv6.conf.NIC`: the name, and its number (DEVCONF_*, `include/uapi/linux/ipv6.h`).
+pub const IPV6: [(&str, u16); 14] = [
+    ("forwarding", 0),
+    ("hop_limit", 1),
+    ("accept_ra", 3),
+    ("accept_redirects", 4),
+    ("autoconf", 5),
+    ("use_tempaddr", 10),
+    ("temp_valid_lft", 11),
+    ("temp_prefered_lft", 12),
+    ("accept_ra_defrtr", 17),
+    ("accept_ra_pinfo", 18),
+    ("accept_ra_rtr_pref", 19),
+    ("accept_ra_rt_info_max_plen", 21),
+    ("proxy_ndp", 22),
+    ("accept_source_route", 24),
+];
 
 impl Setting {
     const LETTERS: [(Setting, &'static str); 10] = [
@@ -55,14 +102,18 @@ impl Setting {
 
     /// Its sysctl key for `link`, with slashes, because an interface's name may have dots.
     pub fn key(self, link: &IfName) -> String {
-        let family =
-            if matches!(self, Setting::Forwarding | Setting::RpFilter | Setting::ArpIgnore) { 4 } else { 6 };
+        let is_v4 =
+            matches!(self, Setting::Forwarding | Setting::RpFilter | Setting::ArpIgnore | Setting::Ipv4(_));
+        let family = if is_v4 { 4 } else { 6 };
         format!("net/ipv{family}/conf/{link}/{self}")
     }
 
     /// Whether only a file under /proc/sys sets it; netlink sets the others.
     pub fn is_file(self) -> bool {
-        matches!(self, Setting::AcceptRa | Setting::ForceForwarding | Setting::WideForwarding6)
+        matches!(
+            self,
+            Setting::AcceptRa | Setting::ForceForwarding | Setting::WideForwarding6 | Setting::Ipv6(_)
+        )
     }
 
     /// Whether it decides about forwarding, so that the machine-wide switch has a say in its undo.
@@ -83,6 +134,8 @@ impl fmt::Display for Setting {
             Setting::ArpIgnore => "arp_ignore",
             Setting::AcceptRa => "accept_ra",
             Setting::ForceForwarding => "force_forwarding",
+            Setting::Ipv4(place) => IPV4.get(*place).map_or("?", |(name, _)| name),
+            Setting::Ipv6(place) => IPV6.get(*place).map_or("?", |(name, _)| name),
         })
     }
 }

@@ -88,6 +88,8 @@ impl Observed {
             Setting::ArpIgnore => Some(link.ipv4.arp_ignore),
             Setting::AcceptRa => link.ipv6.map(|ipv6| ipv6.accept_ra),
             Setting::ForceForwarding => link.ipv6.and_then(|ipv6| ipv6.force_forwarding),
+            Setting::Ipv4(place) => link.ipv4.copied.get(place).copied(),
+            Setting::Ipv6(place) => link.ipv6.and_then(|ipv6| ipv6.copied.get(place).copied()),
             Setting::WideForwarding6 => None,
         }
     }

@@ -100,15 +100,17 @@ fn bridgeable(nic: &Link, bridge: &IfName, observed: &Observed) -> Result<(), Re
         if bridge == Some(master) {
             return Ok(());
         }
-        let master =
-            observed.facts.link_index(master).map_or("another interface".to_owned(), |m| m.name.to_string());
-        return Err(Refusal::PortOfAnother { name: nic.name, master });
+        let master = observed.facts.link_index(master);
+        let is_bridge = master.is_some_and(Link::is_bridge);
+        let master = master.map_or("another interface".to_owned(), |master| master.name.to_string());
+        return Err(Refusal::PortOfAnother { name: nic.name, master, is_bridge });
     }
     let why = match nic.kind.as_deref() {
         _ if nic.loopback => Some("it is the loopback interface"),
         _ if nic.hardware != ETHERNET => Some("it carries no Ethernet frames"),
         Some("tun") => Some("it is a tap, the end of a guest or of a VPN"),
-        Some("bridge") => Some("it is a bridge itself"),
+        Some("bridge") => Some("it is a bridge itself; name it in `bridge`"),
+        Some("macvlan" | "macvtap" | "ipvlan" | "ipvtap") => Some("it shares another interface's MAC"),
         _ => None,
     };
     if let Some(why) = why {

@@ -17,5 +17,5 @@ mod up;
 
 pub use down::down;
 pub use refusal::Refusal;
-pub use step::Step;
+pub use step::{Step, Witness};
 pub use up::up;

@@ -74,12 +74,14 @@ pub enum Refusal {
         why: &'static str,
     },
     /// The uplink is a port of another bridge.
-    #[error("{name} is already a port of {master}")]
+    #[error("{name} is already a part of {}{master}", if *.is_bridge { "the bridge " } else { "" })]
     PortOfAnother {
         /// The interface.
         name: IfName,
-        /// The other bridge.
+        /// The other bridge, or what else it is a part of.
         master: String,
+        /// Whether that is a bridge.
+        is_bridge: bool,
     },
     /// The NIC has a route that cannot be carried to the bridge.
     #[error("{name} has a route {what}, which kvmnet cannot move to a bridge and back")]
@@ -156,6 +158,7 @@ impl Refusal {
             Refusal::Unbridgeable { .. } => {
                 "use mode = \"nat\", or mode = \"routed\", which need no bridge over the uplink".to_owned()
             }
+            Refusal::PortOfAnother { master, is_bridge: false, .. } => format!("set uplink = \"{master}\""),
             Refusal::PortOfAnother { master, .. } => format!("set bridge = \"{master}\" to use that one"),
             Refusal::Uncarriable { .. } => {
                 "use mode = \"routed\" or \"nat\", or simplify the route".to_owned()

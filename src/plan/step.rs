@@ -1,9 +1,21 @@
 //! One change of the kernel's state: prints as the command of an administrator, and knows its way back.
 
 use std::fmt;
+use std::net::IpAddr;
 
 use crate::model::ruleset::{Family, Table};
 use crate::model::{AddrGen, Address, IfName, Mac, Neighbour, Nexthop, PolicyRule, Route, Setting};
+
+/// A neighbour that sees whether the host is still on the network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Witness {
+    /// The interface behind which it is.
+    pub link: IfName,
+    /// The host's address there.
+    pub source: IpAddr,
+    /// The neighbour's address.
+    pub target: IpAddr,
+}
 
 /// One change.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,6 +88,10 @@ pub enum Step {
         /// The interface.
         link: IfName,
     },
+    /// Asks a neighbour whether it is there, to know later whether its silence means something.
+    Ask(Witness),
+    /// Asks again; fails where the neighbour answered before and is silent now.
+    Confirm(Witness),
     /// Adds an address.
     AddAddress {
         /// To this interface.
@@ -155,6 +171,7 @@ impl Step {
             Step::AddTable(table) => Step::DeleteTable { family: table.family, name: table.name },
             Step::DeleteLink { .. } | Step::DeleteTable { .. } | Step::ReplaceTable(_) => return None,
             Step::AwaitOperational { .. } | Step::ClearNodad { .. } | Step::Barrier => return None,
+            Step::Ask(_) | Step::Confirm(_) => return None,
         })
     }
 
@@ -177,6 +194,9 @@ impl Step {
             Step::SetMaster { port, to: Some(bridge), .. } => format!("make {port} a port of {bridge}"),
             Step::SetMaster { port, .. } => format!("take {port} off its bridge"),
             Step::AwaitOperational { link } => format!("wait for {link}"),
+            Step::Ask(witness) | Step::Confirm(witness) => {
+                format!("ask {} on {}", witness.target, witness.link)
+            }
             Step::AddAddress { link, address } | Step::ClearNodad { link, address } => {
                 format!("give {link} the address {}", address.net)
             }
@@ -216,6 +236,12 @@ impl fmt::Display for Step {
             Step::SetMaster { port, to: Some(bridge), .. } => write!(f, "ip link set {port} master {bridge}"),
             Step::SetMaster { port, .. } => write!(f, "ip link set {port} nomaster"),
             Step::AwaitOperational { link } => write!(f, "# wait until {link} is operational"),
+            Step::Ask(Witness { link, target, .. }) => {
+                write!(f, "# ask {target} on {link} whether it is there")
+            }
+            Step::Confirm(Witness { link, target, .. }) => {
+                write!(f, "# ask {target} on {link} again; all back if it answered before and does not now")
+            }
             Step::AddAddress { link, address } => write!(f, "ip addr add {address} dev {link}"),
             Step::ClearNodad { link, address } => write!(f, "ip addr change {address} dev {link}"),
             Step::DeleteAddress { link, address } => write!(f, "ip addr delete {} dev {link}", address.net),

@@ -3,9 +3,11 @@
 //! Make before break: all that is new is there and acknowledged before anything old goes. In between, packets
 //! for the NIC's MAC come up on the bridge and are taken, and packets out still leave by the NIC.
 
+use std::net::IpAddr;
+
 use ipnet::IpNet;
 
-use super::Step;
+use super::{Step, Witness};
 use crate::model::address::{FOREVER, flag};
 use crate::model::route::{LOCAL, PERMANENT, PROTOCOL_KERNEL, UNICAST};
 use crate::model::{Address, IfName, Link, Mark, Neighbour, Route, Setting};
@@ -42,6 +44,25 @@ pub fn take(nic: &Link, bridge: &IfName, observed: &Observed) -> Vec<Step> {
     steps.push(Step::Barrier);
     steps.extend(baggage.leave);
     steps
+}
+
+/// Who is to say whether the host is still there: the gateway of a default route, else a neighbour that
+/// answered lately.
+pub fn witness(nic: &IfName, observed: &Observed) -> Option<Witness> {
+    let addresses = observed.addresses(nic);
+    let routes =
+        observed.facts.routes.iter().filter(|route| route.destination.is_none() && route.is_over(nic));
+    let gateways =
+        routes.flat_map(|route| &route.hops).filter(|hop| hop.device == *nic).filter_map(|hop| hop.gateway);
+    let neighbours = observed.facts.neighbours.iter();
+    let reachable = neighbours.filter(|neighbour| neighbour.device == *nic && neighbour.state == REACHABLE);
+    let source_for = |target: &IpAddr| {
+        let same_link = addresses.iter().find(|address| address.net.contains(target));
+        same_link.map(|address| address.net.addr())
+    };
+    gateways
+        .chain(reachable.map(|neighbour| neighbour.address))
+        .find_map(|target| Some(Witness { link: *nic, source: source_for(&target)?, target }))
 }
 
 /// Moves back to the NIC what the bridge has, and takes the NIC off. What the bridge had itself stays.
@@ -173,8 +194,7 @@ fn is_own(route: &Route, addresses: &[Address]) -> bool {
 
 /// Whether a route hangs on one of these addresses.
 fn belongs_to(route: &Route, nets: &[IpNet]) -> bool {
-    let within =
-        |address: Option<std::net::IpAddr>| address.is_some_and(|a| nets.iter().any(|net| net.contains(&a)));
+    let within = |address: Option<IpAddr>| address.is_some_and(|a| nets.iter().any(|net| net.contains(&a)));
     route.hops.iter().any(|hop| within(hop.gateway))
         || within(route.source)
         || route.destination.is_some_and(|to| nets.contains(&to.trunc()))

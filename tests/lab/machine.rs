@@ -9,6 +9,7 @@ use std::thread;
 
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, setns, unshare};
+use nix::unistd::{chroot, fchdir};
 
 use super::process::Process;
 
@@ -17,7 +18,13 @@ use super::process::Process;
 #[derive(Clone)]
 pub struct Machine {
     net: Arc<File>,
-    files: Option<Arc<File>>,
+    files: Option<Arc<Files>>,
+}
+
+/// A mount namespace, and the root directory in it: it is not the namespace's own where the tests run in a chroot.
+struct Files {
+    namespace: File,
+    root: File,
 }
 
 impl Machine {
@@ -35,7 +42,8 @@ impl Machine {
         let (net, files) = spawn_and_join(|| {
             isolate(CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWNS);
             private_files();
-            (own_namespace("net"), own_namespace("mnt"))
+            let root = File::open("/").expect("the root directory can be opened");
+            (own_namespace("net"), Files { namespace: own_namespace("mnt"), root })
         });
         Self { net: Arc::new(net), files: Some(Arc::new(files)) }.prepared()
     }
@@ -65,7 +73,11 @@ impl Machine {
     pub(super) fn move_here(&self) {
         if let Some(files) = &self.files {
             unshare(CloneFlags::CLONE_FS).expect("a thread gets its own root directory");
-            setns(files.as_fd(), CloneFlags::CLONE_NEWNS).expect("a thread enters a mount namespace");
+            setns(files.namespace.as_fd(), CloneFlags::CLONE_NEWNS)
+                .expect("a thread enters a mount namespace");
+            fchdir(&files.root)
+                .and_then(|()| chroot("."))
+                .expect("a thread enters the machine's root directory");
         }
         setns(self.net.as_fd(), CloneFlags::CLONE_NEWNET).expect("a thread enters a network namespace");
     }

@@ -11,6 +11,7 @@
 //! program by its parent's life, so that even `kill -9` of a test leaves nothing behind.
 #![allow(dead_code, unused_imports, reason = "each test crate uses its own part of the kit")]
 
+pub mod bench;
 mod capture;
 pub mod frame;
 mod guest;
@@ -23,23 +24,26 @@ mod process;
 mod qemu;
 mod reference;
 mod snapshot;
+mod strace;
 mod tap;
 mod trial;
 mod wait;
 mod world;
 
+pub use bench::Bench;
 pub use capture::{Capture, Packet};
 pub use frame::Frame;
 pub use guest::Guest;
 pub use hook::{Hook, Ran, hooks_dir, use_hooks};
 pub use machine::Machine;
 pub use monitor::Monitor;
-pub use network::{ALL_NETWORKS, Network, Place};
+pub use network::{Network, Place};
 pub use probe::{Listener, TcpServer};
 pub use process::Process;
 pub use qemu::{Qemu, Style, accelerator, guest_dir, use_guest};
 pub use reference::Lab;
 pub use snapshot::{Snapshot, assert_same};
+pub use strace::{Call, Fault, Traced};
 pub use tap::Tap;
 pub use trial::{COLUMNS, Reach, Row, Trial};
 pub use wait::{eventually, within};

@@ -71,19 +71,6 @@ impl Network {
     }
 }
 
-/// Every form of every mode.
-pub const ALL_NETWORKS: [Network; 9] = [
-    Network::ISOLATED,
-    Network::HOST_ONLY,
-    Network::HOST_ONLY_VETH,
-    Network::ROUTED,
-    Network::ROUTED_VETH,
-    Network::NAT,
-    Network::NAT_SOURCE,
-    Network::NAT_VETH,
-    Network::BRIDGED,
-];
-
 /// Where a guest is: its tap on the host, and the addresses that a person gives it.
 #[derive(Debug, Clone)]
 pub struct Place {

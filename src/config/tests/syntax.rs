@@ -109,7 +109,7 @@ fn no_toml() {
 
 #[test]
 fn unknown_keys() {
-    let keys = "the keys are: mode, bridge, address, uplink, nat_source, veth, keep, taps";
+    let keys = "the keys are: mode, bridge, address, uplink, nat_source, veth, keep, confirm, taps";
     check(&[
         ("uplnk = 'x'", &["@1:1: unknown key \"uplnk\" | did you mean \"uplink\"?"]),
         ("Mode = 'x'", &["@1:1: unknown key \"Mode\" | did you mean \"mode\"?"]),

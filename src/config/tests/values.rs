@@ -18,6 +18,7 @@ fn nothing_is_the_default() {
         nat_source: None,
         veth: None,
         keep: false,
+        confirm: true,
         origins: Vec::new(),
     };
     for text in ["", "\n", "# nothing\r\n", "\u{feff}", "\u{feff}# nothing", "[network]"] {
@@ -48,6 +49,7 @@ keep    = true
         nat_source: Some(IpAddr::from([192, 168, 1, 230])),
         veth: Some(Veth { outer: name("veth1.0"), inner: name("veth1.1") }),
         keep: true,
+        confirm: true,
         origins: vec![
             (Key::Mode, line(2)),
             (Key::Bridge, line(3)),

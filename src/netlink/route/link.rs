@@ -4,6 +4,7 @@ use neli::consts::rtnl::{Ifla, IflaInfo, Rtm};
 use nix::libc;
 
 use crate::model::link::{ETHERNET, Ipv4Conf, Ipv6Conf, Tun};
+use crate::model::setting::{IPV4, IPV6};
 use crate::model::{AddrGen, IfName, Link, Mac, Setting};
 use crate::netlink::message::{Message, find, text, u16_at, u32_at};
 use crate::netlink::socket::{CREATE, DUMP, EXCL, REQUEST};
@@ -154,7 +155,10 @@ pub fn set(name: &IfName, setting: Setting, value: u32) -> Option<Message> {
         Setting::Forwarding => set_ipv4(&mut message, FORWARDING, value),
         Setting::RpFilter => set_ipv4(&mut message, RP_FILTER, value),
         Setting::ArpIgnore => set_ipv4(&mut message, ARP_IGNORE, value),
-        Setting::AcceptRa | Setting::ForceForwarding | Setting::WideForwarding6 => return None,
+        Setting::Ipv4(place) => set_ipv4(&mut message, IPV4.get(place)?.1, value),
+        Setting::AcceptRa | Setting::ForceForwarding | Setting::WideForwarding6 | Setting::Ipv6(_) => {
+            return None;
+        }
     }
     Some(message)
 }
@@ -225,7 +229,12 @@ fn parse_tun(data: &[u8]) -> Tun {
 fn parse_ipv4(inet: &[u8]) -> Ipv4Conf {
     let conf = find(inet, IFLA_INET_CONF).unwrap_or_default();
     let value = |key: u16| u32_at(conf, (usize::from(key) - 1) * 4).unwrap_or_default();
-    Ipv4Conf { forwarding: value(FORWARDING), rp_filter: value(RP_FILTER), arp_ignore: value(ARP_IGNORE) }
+    Ipv4Conf {
+        forwarding: value(FORWARDING),
+        rp_filter: value(RP_FILTER),
+        arp_ignore: value(ARP_IGNORE),
+        copied: IPV4.map(|(_, key)| value(key)),
+    }
 }
 
 fn parse_ipv6(inet6: &[u8]) -> Ipv6Conf {
@@ -233,5 +242,6 @@ fn parse_ipv6(inet6: &[u8]) -> Ipv6Conf {
     Ipv6Conf {
         accept_ra: u32_at(conf, ACCEPT_RA * 4).unwrap_or_default(),
         force_forwarding: u32_at(conf, FORCE_FORWARDING * 4),
+        copied: IPV6.map(|(_, key)| u32_at(conf, usize::from(key) * 4).unwrap_or_default()),
     }
 }

@@ -47,7 +47,12 @@ fn uplinks() {
     check(world, "mode = \"bridged\"\nuplink = \"vif1.0\"", "vif0.0", text);
     world.0.facts.links.push(world::link(9, "br9", Some("bridge")));
     world.link(&name("eth3")).master = Some(9);
-    check(world, "mode = \"bridged\"\nuplink = \"eth3\"", "vif0.0", "eth3 is already a port of br9");
+    check(
+        world,
+        "mode = \"bridged\"\nuplink = \"eth3\"",
+        "vif0.0",
+        "eth3 is already a part of the bridge br9",
+    );
     world.0.facts.routes.clear();
     world.settle();
     let text = "no uplink: nothing carries a default route now";

@@ -34,7 +34,7 @@ pub fn link(index: u32, text: &str, kind: Option<&str>) -> Link {
         alias: String::new(),
         addr_gen: Some(AddrGen::EUI64),
         ipv4: Ipv4Conf::default(),
-        ipv6: Some(Ipv6Conf { accept_ra: 1, force_forwarding: Some(0) }),
+        ipv6: Some(Ipv6Conf { accept_ra: 1, force_forwarding: Some(0), ..Ipv6Conf::default() }),
         tun: (kind == Some("tun")).then_some(Tun { is_tap: true, persistent: false }),
     }
 }
@@ -185,6 +185,7 @@ impl World {
             Step::AddNeighbour(_) | Step::DeleteNeighbour(_) => {}
             Step::MoveNexthop { .. } | Step::AddRule(_) | Step::DeleteRule(_) => {}
             Step::ClearNodad { .. } | Step::AwaitOperational { .. } | Step::Barrier => {}
+            Step::Ask(_) | Step::Confirm(_) => {}
         }
         self.settle();
     }
@@ -229,6 +230,8 @@ impl World {
             Setting::ArpIgnore => link.ipv4.arp_ignore = to,
             Setting::AcceptRa => link.ipv6.as_mut().unwrap().accept_ra = to,
             Setting::ForceForwarding => link.ipv6.as_mut().unwrap().force_forwarding = Some(to),
+            Setting::Ipv4(place) => link.ipv4.copied[place] = to,
+            Setting::Ipv6(place) => link.ipv6.as_mut().unwrap().copied[place] = to,
             Setting::WideForwarding6 => {}
         }
     }

@@ -3,8 +3,9 @@
 use ipnet::IpNet;
 
 use super::Up;
-use crate::model::{Address, Link, Mode};
-use crate::plan::{Step, forwarding, takeover};
+use crate::model::setting::{IPV4, IPV6};
+use crate::model::{Address, Link, Mode, Setting};
+use crate::plan::{Step, Witness, forwarding, takeover};
 
 impl<'a> Up<'a> {
     pub(super) fn forwarding(&mut self) {
@@ -71,10 +72,31 @@ impl<'a> Up<'a> {
             self.mark.own = self.observed.addresses(bridge).iter().map(|address| address.net).collect();
         }
         self.lend_mac(nic);
+        self.copy_settings(nic);
         let (link, setting, value) = takeover::wanted(nic);
         let step = self.want(&link, setting, value);
         self.open.extend(step);
+        let witness = takeover::witness(&nic.name, self.observed);
+        let witness = witness.filter(|_| self.desired.network.confirm && nic.master.is_none() && nic.carrier);
+        self.open.extend(witness.map(Step::Ask));
         self.open.extend(takeover::take(nic, bridge, self.observed));
+        self.open.extend(witness.map(|witness| Step::Confirm(Witness { link: *bridge, ..witness })));
+    }
+
+    /// A new bridge behaves as the NIC did: source validation, ARP, redirects, router advertisements, …
+    pub(super) fn copy_settings(&mut self, nic: &Link) {
+        let bridge = self.desired.network.bridge;
+        if self.bridge_link().is_some() {
+            return;
+        }
+        let settings = (0..IPV4.len()).map(Setting::Ipv4).chain((0..IPV6.len()).map(Setting::Ipv6));
+        for setting in settings {
+            let value = self.observed.value(&nic.name, setting);
+            if let Some(value) = value.filter(|_| value != self.new_value(setting)) {
+                let step = self.want(&bridge, setting, value);
+                self.make.extend(step);
+            }
+        }
     }
 
     /// A bridge that is there already gets the NIC's MAC, which the machines of the LAN know.

@@ -1,0 +1,127 @@
+//! A hook under strace(1): which system calls it makes, and what comes of one that is interfered with.
+
+use std::fmt;
+use std::fs;
+use std::str::FromStr;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use super::{Hook, Machine, Ran, Tap, eventually};
+
+/// Where strace writes, in the private `/run` of the machine.
+const TRACE: &str = "/run/lab/trace";
+
+/// One system call of a run: the third `sendto`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Call {
+    pub name: String,
+    pub number: usize,
+}
+
+impl fmt::Display for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.name, self.number)
+    }
+}
+
+/// What is done to a hook at one of its calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// A signal arrives on entry. A call that SIGKILL meets there is not made any more; every other signal is
+    /// acted upon once the call is over.
+    Signal(&'static str),
+    /// The call fails with this error, and does nothing.
+    Error(&'static str),
+}
+
+/// How a traced hook ended.
+pub struct Traced {
+    pub ran: Ran,
+    trace: String,
+}
+
+impl Traced {
+    /// Runs a hook for a tap that it inherits, with `fault` at `call`.
+    pub fn run(
+        machine: &Machine,
+        program: &str,
+        (name, tap): (&str, &Tap),
+        at: Option<(&Call, Fault)>,
+    ) -> Self {
+        let options = at.map(|(call, fault)| match fault {
+            Fault::Signal(signal) => format!("inject={}:signal={signal}:when={}", call.name, call.number),
+            Fault::Error(error) => format!("inject={}:error={error}:when={}", call.name, call.number),
+        });
+        let options = options.as_deref().unwrap_or("trace=all");
+        machine.enter(|| drop(fs::remove_file(TRACE)));
+        let arguments = ["-f", "-o", TRACE, "-e", options, program, name];
+        let ran = Hook::new(machine, "/usr/bin/strace", &arguments).tap(tap).run();
+        Self { ran, trace: read(machine) }
+    }
+
+    /// The calls it made but for the first, by which it came to be.
+    pub fn calls(&self) -> Vec<Call> {
+        let names = self
+            .trace
+            .lines()
+            .filter_map(|line| Some(line.split_once(' ')?.1.trim_start().split_once('(')?.0));
+        let mut calls: Vec<Call> = Vec::new();
+        for name in names.skip(1) {
+            let number = 1 + calls.iter().filter(|call| call.name == name).count();
+            calls.push(Call { name: name.to_owned(), number });
+        }
+        calls
+    }
+
+    /// Whether the call came, and was interfered with.
+    pub fn was_met(&self) -> bool {
+        self.trace.contains("(INJECTED)")
+            || self.trace.contains("si_code=SI_KERNEL")
+            || self.was_ended_by("SIGKILL")
+    }
+
+    /// Whether a signal ended it.
+    pub fn was_ended_by(&self, signal: &str) -> bool {
+        self.trace.contains(&format!("+++ killed by {signal} +++"))
+    }
+}
+
+/// Runs a hook, has it stand still right after `call`, and lets it go on when `meanwhile` is done. `None`: it did not
+/// make that call.
+pub fn standing_still(
+    machine: &Machine,
+    program: &str,
+    tap: (&str, &Tap),
+    call: &Call,
+    meanwhile: impl FnOnce(),
+) -> Option<Ran> {
+    machine.enter(|| drop(fs::remove_file(TRACE)));
+    std::thread::scope(|scope| {
+        let hook = scope.spawn(|| Traced::run(machine, program, tap, Some((call, Fault::Signal("STOP")))));
+        let mut stopped = None;
+        eventually("the hook stands still, or is over", || {
+            stopped = stopped_process(&read(machine));
+            stopped.is_some() || hook.is_finished()
+        });
+        if let Some(pid) = stopped {
+            meanwhile();
+            kill(pid, Signal::SIGCONT).expect("a hook that stands still is there");
+        }
+        let traced = hook.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        stopped.map(|_| traced.ran)
+    })
+}
+
+/// The process that strace says stands still.
+fn stopped_process(trace: &str) -> Option<Pid> {
+    let line = trace.lines().find(|line| line.ends_with("--- stopped by SIGSTOP ---"))?;
+    Some(Pid::from_raw(i32::from_str(line.split(' ').next()?).ok()?))
+}
+
+fn read(machine: &Machine) -> String {
+    machine
+        .enter(|| fs::read(TRACE))
+        .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+        .unwrap_or_default()
+}
