@@ -18,9 +18,10 @@ pub fn put_right() {
 
 /// Else the next file that is opened would be standard error, and a message would be written into it.
 fn open_standard_files() {
-    // SAFETY: the numbers are only asked about; for a closed one the answer is POLLNVAL.
-    let mut files =
-        [0, 1, 2].map(|fd| PollFd::new(unsafe { BorrowedFd::borrow_raw(fd) }, PollFlags::empty()));
+    let mut files = [0, 1, 2].map(|fd| {
+        // SAFETY: the number is only asked about; for a closed file the answer is POLLNVAL.
+        PollFd::new(unsafe { BorrowedFd::borrow_raw(fd) }, PollFlags::empty())
+    });
     if poll(&mut files, PollTimeout::ZERO).is_err() {
         return;
     }

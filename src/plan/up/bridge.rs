@@ -5,7 +5,7 @@ use crate::desired::Desired;
 use crate::model::{AddrGen, IfName, Mac, Mark, Mode, Setting};
 use crate::plan::{Step, undo};
 
-impl<'a> Up<'a> {
+impl Up<'_> {
     /// The bridge with its closed or open door.
     pub(super) fn bridge(&mut self) {
         let Desired { network, closed, addr_gen, .. } = self.desired;

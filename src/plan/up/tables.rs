@@ -6,7 +6,7 @@ use crate::model::ruleset::Found;
 use crate::model::ruleset::{Chain, Table};
 use crate::plan::{Step, forwarding};
 
-impl<'a> Up<'a> {
+impl Up<'_> {
     /// The tables that are missing, differ, or are no longer wanted.
     pub(super) fn tables(&mut self) -> Vec<Step> {
         if !self.observed.has_nft {

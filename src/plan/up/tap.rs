@@ -4,7 +4,7 @@ use super::Up;
 use crate::model::{AddrGen, Setting, TapMark};
 use crate::plan::Step;
 
-impl<'a> Up<'a> {
+impl Up<'_> {
     /// The tap: what is to be put back on one that stays is written on it first; up comes last.
     pub(super) fn tap(&mut self) {
         let Some(tap) = self.observed.facts.link(&self.desired.tap) else { return };
