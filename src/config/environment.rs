@@ -124,8 +124,12 @@ fn written<'a>(key: Key, word: &str, value: &'a str) -> Written<'a> {
         (Key::Address | Key::Uplink, _) => {
             Written { shape: Shape::List(items(value).map(text).collect()), ..text(value) }
         }
-        (Key::Keep, "true" | "1" | "yes") => Written { shape: Shape::Flag(true), ..text(value) },
-        (Key::Keep, "false" | "0" | "no") => Written { shape: Shape::Flag(false), ..text(value) },
+        (Key::Keep | Key::Confirm, "true" | "1" | "yes") => {
+            Written { shape: Shape::Flag(true), ..text(value) }
+        }
+        (Key::Keep | Key::Confirm, "false" | "0" | "no") => {
+            Written { shape: Shape::Flag(false), ..text(value) }
+        }
         _ => text(value),
     }
 }

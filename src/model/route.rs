@@ -51,6 +51,8 @@ pub struct Route {
 
 /// RTPROT_KERNEL.
 pub const PROTOCOL_KERNEL: u8 = 2;
+/// RTPROT_RA: announced by a router.
+pub const PROTOCOL_RA: u8 = 9;
 /// RTN_UNICAST.
 pub const UNICAST: u8 = 1;
 /// RTN_LOCAL: an address of the host itself.

@@ -9,7 +9,7 @@ use ipnet::IpNet;
 
 use super::{Step, Witness};
 use crate::model::address::{FOREVER, flag};
-use crate::model::route::{LOCAL, PERMANENT, PROTOCOL_KERNEL, UNICAST};
+use crate::model::route::{LOCAL, PERMANENT, PROTOCOL_KERNEL, PROTOCOL_RA, UNICAST};
 use crate::model::{Address, IfName, Link, Mark, Neighbour, Route, Setting};
 use crate::observed::Observed;
 
@@ -98,7 +98,7 @@ pub fn carry(from: &IfName, to: &IfName, staying: &[IpNet], observed: &Observed)
     }
     let nexthops = observed.facts.nexthops.iter().filter(|nexthop| nexthop.device == *from);
     baggage.arrive.extend(nexthops.map(|nexthop| Step::MoveNexthop { nexthop: nexthop.clone(), to: *to }));
-    baggage.arrive.extend(routes().map(|route| Step::AddRoute(route.moved(from, to))));
+    baggage.arrive.extend(routes().map(|route| Step::AddRoute(behind_announced(route.moved(from, to)))));
     for rule in observed.facts.rules.iter().filter(|rule| rule.names(from)) {
         baggage.arrive.push(Step::AddRule(rule.moved(from, to)));
         baggage.leave.push(Step::DeleteRule(rule.clone()));
@@ -117,6 +117,16 @@ pub fn carry(from: &IfName, to: &IfName, staying: &[IpNet], observed: &Observed)
     let orphans = orphans.filter(|route| is_orphan(route, &addresses)).cloned();
     baggage.leave.extend(orphans.map(Step::DeleteRoute));
     baggage
+}
+
+/// A default route that a router announced is copied behind the place where the kernel will put its own with the
+/// next announcement: beside a copy of the same metric it would not, and would heed nothing else of it either
+/// (`ndisc_router_discovery`). The copy ends by itself.
+fn behind_announced(mut route: Route) -> Route {
+    if route.protocol == PROTOCOL_RA && route.destination.is_none() {
+        route.metric += 1;
+    }
+    route
 }
 
 /// The order in which addresses are to be added so that they stand as they do now: IPv4 appends, IPv6 puts the

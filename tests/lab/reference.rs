@@ -59,8 +59,8 @@ impl Lab {
         self.host.ip(&format!("link set {nic} up"));
         far.ip("link set eth0 up");
         self.host.sysctl("ipv6/conf/default/accept_dad", "1");
-        eventually("the cable carries", || {
-            far.link_local("eth0").is_some() && self.host.link_local(nic).is_some()
+        eventually("the cable carries, and both its ends have their addresses", || {
+            has_settled(&self.host, nic) && has_settled(far, "eth0")
         });
     }
 
@@ -78,6 +78,7 @@ impl Lab {
     pub fn boot_at(&self, place: &Place) -> Guest {
         let guest = Guest::boot(&self.host, &place.tap, &place.mac);
         add_addresses(&guest, "eth0", [&format!("{}/24", place.v4), &format!("{}/64", place.v6)]);
+        eventually("the guest has its addresses", || has_settled(&guest, "eth0"));
         guest.ip(&format!("route add default via {}", place.gateway4));
         guest.ip(&format!("-6 route add default via {}", place.gateway6));
         guest
@@ -189,4 +190,11 @@ fn install_hooks() {
 fn add_addresses(machine: &Machine, interface: &str, [v4, v6]: [&str; 2]) {
     machine.ip(&format!("addr add {v4} dev {interface}"));
     machine.ip(&format!("-6 addr add {v6} dev {interface} nodad"));
+}
+
+/// Whether an interface has its link-local and its global IPv6 address, and the machine answers for both.
+fn has_settled(machine: &Machine, interface: &str) -> bool {
+    let local = machine.ip(&format!("-6 route show table local type local dev {interface}"));
+    let tentative = machine.ip(&format!("-6 addr show dev {interface} tentative"));
+    local.lines().count() == 2 && tentative.is_empty()
 }

@@ -147,7 +147,7 @@ fn table(reply: &[u8], attrs: &[u8]) -> u32 {
 }
 
 /// Reads a route over `device`, the interface `index`; None for one that uses a nexthop object, which moves by
-/// itself. Of an IPv6 route with several next hops, each of which comes and goes alone, it is the one over this
+/// itself. Of an IPv6 route with several next hops, each of which comes and goes alone, it is those over this
 /// interface; an IPv4 route is one thing.
 pub fn parse(reply: &[u8], index: u32, device: &IfName) -> Option<Result<Route, Uncarriable>> {
     let [family, prefix, _, tos, _, protocol, scope, kind] = reply.get(..8)?.try_into().ok()?;
@@ -163,7 +163,7 @@ pub fn parse(reply: &[u8], index: u32, device: &IfName) -> Option<Result<Route, 
         }
         Some(hops) if Hops(hops).any(|hop| hop.has_more) => return Some(Err(Uncarriable::SpecialHop)),
         Some(hops) if i32::from(family) == libc::AF_INET6 => {
-            vec![Hops(hops).find(|hop| hop.device == index)?.over(*device)]
+            Hops(hops).filter(|hop| hop.device == index).map(|hop| hop.over(*device)).collect()
         }
         Some(hops) => Hops(hops).map(|hop| Some(hop.over(name_of(hop.device)?))).collect::<Option<_>>()?,
     };

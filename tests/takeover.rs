@@ -1,0 +1,200 @@
+//! What a takeover carries, attribute by attribute (the table in docs/takeover.md), and when it is refused or
+//! taken back.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+mod lab;
+
+use lab::{Lab, Network, Snapshot};
+
+/// One attribute: how it comes to be on the host, what shows it, and the words with DEV in the interface's place.
+struct Attribute {
+    set: &'static [&'static str],
+    show: &'static str,
+    words: &'static str,
+}
+
+/// Brings a guest up and down on a host that has the attribute: it is the bridge's in between, and back afterwards.
+#[track_caller]
+fn carries(attribute: &Attribute) {
+    let lab = Lab::new(Network::BRIDGED);
+    for command in attribute.set {
+        lab.host.run(command);
+    }
+    let shown = || lab.host.run(attribute.show).split_whitespace().collect::<Vec<_>>().join(" ");
+    let (on_nic, on_bridge) = (attribute.words.replace("DEV", "eth3"), attribute.words.replace("DEV", "br0"));
+    assert!(shown().contains(&on_nic), "the host was to have {on_nic:?}:\n{}", shown());
+    let before = Snapshot::of(&lab.host);
+    let guest = lab.attach(1);
+    assert!(shown().contains(&on_bridge), "with a guest there is {on_bridge:?}:\n{}", shown());
+    assert!(!attribute.words.contains("DEV") || !shown().contains(&on_nic), "no {on_nic:?}:\n{}", shown());
+    lab.detach(guest);
+    assert!(shown().contains(&on_nic), "afterwards there is {on_nic:?} again:\n{}", shown());
+    lab.assert_as_before(on_nic.as_str(), &before);
+}
+
+/// Makes one test of each attribute.
+macro_rules! carried {
+    ($($name:ident: $set:expr, $show:expr, $words:expr;)*) => {
+        $(#[test]
+        fn $name() {
+            carries(&Attribute { set: &$set, show: $show, words: $words });
+        })*
+    };
+}
+
+carried! {
+    address_metric: ["ip addr add 10.1.0.1/24 dev eth3 metric 55"],
+        "ip -o addr show to 10.1.0.0/24", "DEV inet 10.1.0.1/24 metric 55 ";
+    address_peer: ["ip addr add 10.1.0.1 peer 10.1.0.2/32 dev eth3"],
+        "ip -o addr show to 10.1.0.0/24", "DEV inet 10.1.0.1 peer 10.1.0.2/32 ";
+    address_label_and_broadcast: ["ip addr add 10.1.0.1/24 brd 10.1.0.99 dev eth3 label eth3:a"],
+        "ip -o addr show to 10.1.0.0/24", "DEV inet 10.1.0.1/24 brd 10.1.0.99 scope global DEV:a";
+    address_scope: ["ip addr add 10.1.0.1/24 dev eth3 scope link"],
+        "ip -o addr show to 10.1.0.0/24", "DEV inet 10.1.0.1/24 scope link DEV";
+    address_noprefixroute: ["ip addr add 10.1.0.1/24 dev eth3 noprefixroute"],
+        "ip -o addr show to 10.1.0.0/24", "DEV inet 10.1.0.1/24 scope global noprefixroute DEV";
+    address_secondary: ["ip addr add 192.168.1.240/24 dev eth3"],
+        "ip -o addr show to 192.168.1.240", "DEV inet 192.168.1.240/24 scope global secondary DEV";
+    address_lifetime: ["ip addr add 10.1.0.1/24 dev eth3 valid_lft 90000 preferred_lft 80000"],
+        "ip -o addr show dynamic to 10.1.0.0/24", "DEV inet 10.1.0.1/24 scope global dynamic DEV";
+    address6_nodad: ["ip addr add fd00:7::1/64 dev eth3 nodad"],
+        "ip -o addr show to fd00:7::/64", "DEV inet6 fd00:7::1/64 scope global nodad";
+    address6_lifetime: ["ip addr add fd00:7::1/64 dev eth3 nodad valid_lft 90000 preferred_lft 80000"],
+        "ip -o addr show to fd00:7::/64", "DEV inet6 fd00:7::1/64 scope global nodad dynamic";
+    address6_metric: ["ip addr add fd00:7::1/64 dev eth3 nodad metric 55"],
+        "ip -6 route show fd00:7::/64", "fd00:7::/64 dev DEV proto kernel metric 55";
+    address6_home: ["ip addr add fd00:7::1/64 dev eth3 nodad home"],
+        "ip -o addr show to fd00:7::/64", "DEV inet6 fd00:7::1/64 scope global nodad home";
+    route_metrics: ["ip route add 10.9.0.0/16 via 192.168.1.25 mtu 1400 advmss 1300 window 1000 metric 7"],
+        "ip route show 10.9.0.0/16", "via 192.168.1.25 dev DEV metric 7 mtu 1400 window 1000 advmss 1300";
+    route_source_and_protocol: ["ip route add 10.9.0.0/16 via 192.168.1.25 src 192.168.1.230 proto static"],
+        "ip route show 10.9.0.0/16", "via 192.168.1.25 dev DEV proto static src 192.168.1.230";
+    route_tos: ["ip route add 10.9.0.0/16 via 192.168.1.25 tos 0x10"],
+        "ip route show 10.9.0.0/16", "tos 0x10 via 192.168.1.25 dev DEV";
+    route_onlink: ["ip route add 10.9.0.0/16 via 10.98.0.1 dev eth3 onlink"],
+        "ip route show 10.9.0.0/16", "via 10.98.0.1 dev DEV onlink";
+    route_of_another_table: ["ip route add 10.9.0.0/16 dev eth3 table 77"],
+        "ip route show table 77", "10.9.0.0/16 dev DEV scope link";
+    route_by_ipv6_router: ["ip route add 10.9.0.0/16 via inet6 fd00:1::25 dev eth3"],
+        "ip route show 10.9.0.0/16", "via inet6 fd00:1::25 dev DEV";
+    route_with_several_hops: [
+            "ip addr add 10.2.0.1/24 dev eth3",
+            "ip route add 10.9.0.0/16 nexthop via 192.168.1.25 weight 3 nexthop via 10.2.0.2 weight 2"],
+        "ip route show 10.9.0.0/16",
+        "nexthop via 192.168.1.25 dev DEV weight 3 nexthop via 10.2.0.2 dev DEV weight 2";
+    route6_with_several_hops: [
+            "ip -6 route add fd00:9::/64 nexthop via fd00:1::25 weight 3 nexthop via fd00:1::26 weight 2"],
+        "ip -6 route show fd00:9::/64", "via fd00:1::25 dev DEV weight 3";
+    route6_lifetime_and_preference: ["ip -6 route add fd00:9::/64 via fd00:1::25 expires 9000 pref high"],
+        "ip -6 route show fd00:9::/64", "fd00:9::/64 via fd00:1::25 dev DEV metric 1024 expires";
+    route_by_a_nexthop_object: [
+            "ip nexthop add id 7 via 192.168.1.25 dev eth3", "ip route add 10.9.0.0/16 nhid 7"],
+        "ip route show 10.9.0.0/16", "nhid 7 via 192.168.1.25 dev DEV";
+    policy_rule_of_a_way_in: ["ip rule add iif eth3 priority 500 lookup 77"],
+        "ip rule show", "500: from all iif DEV lookup 77";
+    policy_rule_of_a_way_out: ["ip -6 rule add oif eth3 fwmark 3 priority 500 lookup 77"],
+        "ip -6 rule show", "500: from all fwmark 0x3 oif DEV lookup 77";
+    permanent_neighbour: ["ip neigh add 192.168.1.99 lladdr 02:00:00:00:00:99 dev eth3 nud permanent"],
+        "ip neigh show nud permanent", "192.168.1.99 dev DEV lladdr 02:00:00:00:00:99 PERMANENT";
+}
+
+/// Jumbo frames, or the smaller ones of a tunnel, stay what they are.
+#[test]
+fn the_bridge_has_the_mtu_of_the_nic() {
+    let lab = Lab::new(Network::BRIDGED);
+    lab.host.ip("link set eth3 mtu 1400");
+    let before = Snapshot::of(&lab.host);
+    let guest = lab.attach(1);
+    for link in ["br0", "vif0.0"] {
+        assert!(lab.host.ip(&format!("link show {link}")).contains("mtu 1400 "), "{link}");
+    }
+    lab.detach(guest);
+    lab.assert_as_before("the NIC keeps its MTU", &before);
+}
+
+/// A new bridge validates, answers and listens as the NIC did.
+#[test]
+fn the_bridge_takes_over_the_settings_of_the_nic() {
+    let lab = Lab::new(Network::BRIDGED);
+    let settings = [
+        ("ipv4", "rp_filter", "2"),
+        ("ipv4", "arp_announce", "2"),
+        ("ipv4", "accept_local", "1"),
+        ("ipv6", "accept_ra", "2"),
+        ("ipv6", "use_tempaddr", "2"),
+        ("ipv6", "accept_redirects", "0"),
+    ];
+    for (family, key, value) in settings {
+        lab.host.sysctl(&format!("{family}/conf/eth3/{key}"), value);
+    }
+    let before = Snapshot::of(&lab.host);
+    let guest = lab.attach(1);
+    for (family, key, value) in settings {
+        let now = lab.host.run(&format!("cat /proc/sys/net/{family}/conf/br0/{key}"));
+        assert_eq!(now.trim(), value, "{family} {key} of br0");
+    }
+    lab.detach(guest);
+    lab.assert_as_before("the NIC has its settings still", &before);
+}
+
+/// The gateway answers on the NIC and is not heard by the bridge: all is moved back, and the hook says so.
+#[test]
+fn a_takeover_that_silences_the_gateway_is_taken_back() {
+    let lab = Lab::new(Network::BRIDGED);
+    lab.host.run("nft add table bridge mute");
+    lab.host.run("nft add chain bridge mute input { type filter hook input priority 0 ; policy drop ; }");
+    let guest = lab.boot(1);
+    let before = Snapshot::of(&lab.host);
+    let ran = lab.ifup(&guest);
+    assert!(ran.complains(1).contains("answered on eth3 and is silent on br0"));
+    lab.assert_as_before("all is moved back", &before);
+}
+
+/// Whoever switches the question off gets the bridge all the same.
+#[test]
+fn without_confirmation_a_takeover_goes_on() {
+    let lab = Lab::new(Network::BRIDGED);
+    lab.host.run("nft add table bridge mute");
+    lab.host.run("nft add chain bridge mute input { type filter hook input priority 0 ; policy drop ; }");
+    let guest = lab.boot(1);
+    lab.hook("/etc/qemu-ifup", &guest).env("KVMNET_CONFIRM", "false").run().ok();
+    assert!(lab.host.ip("addr show dev br0").contains("192.168.1.230/24"));
+}
+
+/// A gateway that was silent before proves nothing by being silent after.
+#[test]
+fn a_gateway_that_never_answered_is_no_reason() {
+    let lab = Lab::new(Network::BRIDGED);
+    lab.outside.ip("link set eth0 arp off");
+    lab.host.ip("neigh flush dev eth3");
+    let guest = lab.boot(1);
+    lab.ifup(&guest).ok();
+    assert!(lab.host.ip("addr show dev br0").contains("192.168.1.230/24"));
+}
+
+/// What cannot be a port of a bridge is refused, with the way out, and nothing is touched.
+#[test]
+fn what_cannot_be_bridged_is_refused() {
+    let lab = Lab::new(Network::BRIDGED);
+    for command in [
+        "link add link eth3 name mac0 type macvlan mode bridge",
+        "link add br9 type bridge",
+        "link add ve0 type veth peer name ve1",
+        "link set ve0 master br9",
+    ] {
+        lab.host.ip(command);
+    }
+    let guest = lab.boot(1);
+    let before = Snapshot::of(&lab.host);
+    for (uplink, words) in [
+        ("mac0", "mac0 cannot be bridged: it shares another interface's MAC"),
+        ("lo", "lo cannot be bridged: it is the loopback interface"),
+        ("br9", "br9 cannot be bridged: it is a bridge itself"),
+        ("ve0", "ve0 is already a part of the bridge br9"),
+        ("vif0.0", "vif0.0 cannot be bridged: it is a tap"),
+    ] {
+        let ran = lab.hook("/etc/qemu-ifup", &guest).env("KVMNET_UPLINK", uplink).run();
+        assert!(ran.complains(1).contains(words), "{uplink}");
+        lab.assert_as_before(uplink, &before);
+    }
+}
