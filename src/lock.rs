@@ -2,6 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
+use std::mem::ManuallyDrop;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::time::{Duration, Instant};
 
@@ -16,8 +17,9 @@ pub const PATH: &str = "/run/kvmnet.lock";
 /// How long QEMU may be made to stand still for other guests' sake.
 const WAIT: Duration = Duration::from_secs(10);
 
-/// The lock, held until it is dropped; the kernel drops it with the process, however that ends.
-pub struct Lock(#[allow(dead_code)] Flock<File>);
+/// The lock. It is held until the process ends, however that happens: nothing comes after the work, and unlocking
+/// could fail.
+pub struct Lock(#[allow(dead_code)] ManuallyDrop<Flock<File>>);
 
 impl Lock {
     /// Takes the lock, or fails after 10 s with the name of the process that holds it.
@@ -31,7 +33,7 @@ impl Lock {
             OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(PATH);
         let mut file = file.map_err(failed())?;
         match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-            Ok(lock) => return Ok(Self(lock)),
+            Ok(lock) => return Ok(Self(ManuallyDrop::new(lock))),
             Err((back, Errno::EWOULDBLOCK)) => file = back,
             Err((_, errno)) => return Err(failed()(errno.into())),
         }
@@ -39,7 +41,7 @@ impl Lock {
         let _alarm = signals::Alarm::every(wait, Duration::from_millis(100)).map_err(failed())?;
         loop {
             match Flock::lock(file, FlockArg::LockExclusive) {
-                Ok(lock) => return Ok(Self(lock)),
+                Ok(lock) => return Ok(Self(ManuallyDrop::new(lock))),
                 Err((back, Errno::EINTR)) if Instant::now() < end => file = back,
                 Err((back, Errno::EINTR)) => {
                     return Err(Error::Locked { pid: holder(&back), seconds: wait.as_secs() as u32 });

@@ -27,8 +27,9 @@ pub fn up(tap: &IfName, hook_network: Option<&str>) -> Result<Done, Error> {
     }
     let network = config::load(&Environment::of_process(), hook_network, tap)?;
     let desired = Desired::new(*tap, network);
-    let _hold = Hold::begin();
+    // Ctrl-C during the wait for the lock ends the hook; nothing has happened yet.
     let _lock = Lock::take()?;
+    let _hold = Hold::begin();
     let mut kernel = Kernel::open()?;
     let Kernel { rtnl, nft } = &mut kernel;
     let observed = Observed::for_up(nft.as_mut(), rtnl, &desired).map_err(Error::system("ask the kernel"))?;
@@ -54,8 +55,9 @@ pub fn down(tap: &IfName) -> Result<Done, Error> {
         let summary = format!("{tap} is left as it is: no rights (-runas?); the next run sweeps");
         return Ok(Done { summary, steps: Vec::new() });
     }
-    let _hold = Hold::begin();
+    // Ctrl-C during the wait for the lock ends the hook; nothing has happened yet.
     let _lock = Lock::take()?;
+    let _hold = Hold::begin();
     let mut kernel = Kernel::open()?;
     let Kernel { rtnl, nft } = &mut kernel;
     let observed = Observed::for_down(nft.as_mut(), rtnl, tap).map_err(Error::system("ask the kernel"))?;

@@ -9,20 +9,22 @@ use lab::{Guest, Hook, Lab, Network};
 
 /// System calls of the hook's own, in nat mode, for a network with an IPv4 and an IPv6 subnet. Those of the C
 /// library's start come before and differ with its version.
-const FIRST: usize = 70;
-const NEXT: usize = 48;
-const REPEATED: usize = 46;
+const FIRST: usize = 68;
+const NEXT: usize = 46;
+const REPEATED: usize = 44;
 /// A repeated run, which is what a person's second start of a guest is, stays under this with all of them.
 const REPEATED_LIMIT: usize = 80;
 /// The hook's first own call: it looks whether its standard files are open.
 const FIRST_CALL: &str = "poll([{fd=0";
 
-/// All system calls of a `qemu-ifup`, in order, as strace shows them.
+/// All system calls of a `qemu-ifup`, in order, as strace shows them. One that the kernel itself begins anew is one
+/// call: a write to a setting of an interface does so while anybody else on the machine changes a network.
 fn calls(lab: &Lab, guest: &Guest) -> Vec<String> {
     let arguments = ["-f", "-o", "/run/lab/trace", "/etc/qemu-ifup", guest.tap()];
     Hook::new(&lab.host, "/usr/bin/strace", &arguments).tap(guest.tap_fd()).run().ok();
     let trace = lab.host.enter(|| fs::read_to_string("/run/lab/trace")).unwrap();
-    trace.lines().filter(|line| line.contains('(')).map(str::to_owned).collect()
+    let calls = trace.lines().filter(|line| line.contains('(') && !line.contains("ERESTARTNOINTR"));
+    calls.map(str::to_owned).collect()
 }
 
 #[test]

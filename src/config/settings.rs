@@ -13,7 +13,7 @@ use super::value;
 use crate::model::{IfName, Key, Mode, Origin, Uplink, Veth};
 
 /// Every key with the word for it, in the order of the documentation.
-pub const KEYS: [(Key, &str); 9] = [
+pub const KEYS: [(Key, &str); 10] = [
     (Key::Mode, "mode"),
     (Key::Bridge, "bridge"),
     (Key::Address, "address"),
@@ -22,6 +22,7 @@ pub const KEYS: [(Key, &str); 9] = [
     (Key::Veth, "veth"),
     (Key::Keep, "keep"),
     (Key::Confirm, "confirm"),
+    (Key::UplinkManaged, "uplink_managed"),
     (Key::Taps, "taps"),
 ];
 
@@ -62,6 +63,7 @@ pub(super) struct Settings {
     pub veth: Option<Setting<Veth>>,
     pub keep: Option<Setting<bool>>,
     pub confirm: Option<Setting<bool>>,
+    pub uplink_managed: Option<Setting<bool>>,
     pub taps: Vec<Setting<Pattern>>,
 }
 
@@ -77,6 +79,7 @@ impl Settings {
             Key::Veth => self.veth = written.one(value::veth, errors),
             Key::Keep => self.keep = written.flag(errors),
             Key::Confirm => self.confirm = written.flag(errors),
+            Key::UplinkManaged => self.uplink_managed = written.one(value::uplink_managed, errors),
             Key::Taps => self.taps = written.list(Pattern::new, errors),
         }
     }
@@ -92,6 +95,7 @@ impl Settings {
             veth: self.veth.or(below.veth),
             keep: self.keep.or(below.keep),
             confirm: self.confirm.or(below.confirm),
+            uplink_managed: self.uplink_managed.or(below.uplink_managed),
             taps: if self.taps.is_empty() { below.taps } else { self.taps },
         }
     }
@@ -110,6 +114,7 @@ impl Settings {
             (Key::Veth, place(self.veth.as_ref())),
             (Key::Keep, place(self.keep.as_ref())),
             (Key::Confirm, place(self.confirm.as_ref())),
+            (Key::UplinkManaged, place(self.uplink_managed.as_ref())),
             (Key::Taps, place(self.taps.first())),
         ];
         let set = places.into_iter().filter_map(|(key, place)| Some((key, place?.origin())));

@@ -60,6 +60,16 @@ pub fn uplink(text: &str) -> Result<Option<IfName>, Problem> {
     }
 }
 
+/// `take`, or what holds without it: `refuse`.
+pub fn uplink_managed(text: &str) -> Result<bool, Problem> {
+    match text {
+        "take" => Ok(true),
+        "refuse" => Ok(false),
+        _ => Err(Problem::new(format!("{text:?} is neither \"take\" nor \"refuse\""))
+            .did_you_mean(text, ["take", "refuse"])),
+    }
+}
+
 /// `192.168.1.230`
 pub fn nat_source(text: &str) -> Result<IpAddr, Problem> {
     let Ok(address) = text.parse::<IpAddr>() else {

@@ -104,6 +104,8 @@ pub enum Key {
     Keep,
     /// `confirm`
     Confirm,
+    /// `uplink_managed`
+    UplinkManaged,
     /// `taps`
     Taps,
 }
@@ -155,6 +157,8 @@ pub struct Network {
     pub keep: bool,
     /// Bridged: whether a takeover that silences the gateway is taken back.
     pub confirm: bool,
+    /// Bridged: whether a NIC is taken although another program keeps its addresses.
+    pub take_managed: bool,
     /// Where each key that was set comes from; a key not listed has its default.
     pub origins: Vec<(Key, Origin)>,
 }

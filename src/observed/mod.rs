@@ -7,11 +7,12 @@
 
 mod down;
 mod networks;
+mod owner;
 mod up;
 
 use crate::model::Facts;
 use crate::model::ruleset::Found;
-use crate::model::{Address, IfName, Link, Mark, Network, Setting, Uplink};
+use crate::model::{Address, IfName, Link, Mark, Network, Owner, Setting, Uplink};
 
 /// A network that kvmnet made and that stands, or what is left of one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,6 +43,8 @@ pub struct Observed {
     pub facts: Facts,
     /// Every network of kvmnet's.
     pub networks: Vec<Standing>,
+    /// The program that keeps the addresses of the NIC that is to be taken over.
+    pub owner: Option<Owner>,
     /// Whether the kernel has nf_tables.
     pub has_nft: bool,
 }

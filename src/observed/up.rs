@@ -4,7 +4,7 @@ use std::io;
 
 use ipnet::IpNet;
 
-use super::Observed;
+use super::{Observed, owner};
 use crate::desired::Desired;
 use crate::firewall;
 use crate::model::facts::Way;
@@ -126,7 +126,11 @@ impl Observed {
         let Some(nic) = self.nic(network).cloned() else { return Ok(()) };
         match nic.master {
             None if nic.is_bridge() => Ok(()),
-            None => self.ask_about_baggage(rtnl, &nic),
+            None => {
+                self.ask_about_baggage(rtnl, &nic)?;
+                self.owner = owner::of(&nic, &self.facts.addresses_of(nic.index));
+                Ok(())
+            }
             Some(_) if taken.as_ref() == Some(&nic.name) => {
                 // Usually nothing: all that it had is on the bridge, unless the takeover was cut short.
                 rtnl.ask(&[Question::Addresses(nic.index)], &mut self.facts)?;

@@ -87,7 +87,11 @@ fn uplinks(network: &Network, observed: &Observed) -> Result<(), Refusal> {
         return Ok(());
     }
     let nic = observed.nic(network).ok_or(Refusal::NoDefaultRoute)?;
-    bridgeable(nic, &network.bridge, observed)
+    bridgeable(nic, &network.bridge, observed)?;
+    match observed.owner {
+        Some(owner) if !network.take_managed => Err(Refusal::Managed { name: nic.name, owner }),
+        _ => Ok(()),
+    }
 }
 
 /// The NIC can be a port of `bridge`, and all that it has can be carried there.

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use thiserror::Error;
 
-use crate::model::{IfName, Mode};
+use crate::model::{IfName, Mode, Owner};
 
 /// Why there is no plan.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -91,6 +91,14 @@ pub enum Refusal {
         /// What is special about it.
         what: &'static str,
     },
+    /// Another program keeps the NIC's addresses.
+    #[error("{owner} keeps the addresses of {name} and would not know of a takeover")]
+    Managed {
+        /// The NIC.
+        name: IfName,
+        /// The program.
+        owner: Owner,
+    },
     /// Another interface has the address.
     #[error("the address {address} belongs to {owner} already")]
     AddressTaken {
@@ -163,6 +171,7 @@ impl Refusal {
             Refusal::Uncarriable { .. } => {
                 "use mode = \"routed\" or \"nat\", or simplify the route".to_owned()
             }
+            Refusal::Managed { name, owner } => managed_hint(name, *owner),
             Refusal::AddressTaken { .. } | Refusal::SubnetTaken { .. } => {
                 "set `address` to a subnet that nothing else uses, such as 10.213.77.1/24".to_owned()
             }
@@ -177,4 +186,27 @@ impl Refusal {
             }
         })
     }
+}
+
+/// How the owner itself can make the bridge, which kvmnet then uses as it is; docs/dhcp.md has each in full.
+fn managed_hint(nic: &IfName, owner: Owner) -> String {
+    let way = match owner {
+        Owner::Networkd => {
+            format!("give networkd a br0.netdev (Kind=bridge) and {nic} a .network with Bridge=br0")
+        }
+        Owner::NetworkManager => format!(
+            "nmcli connection add type bridge con-name br0 ifname br0; nmcli connection add type ethernet ifname {nic} master br0"
+        ),
+        Owner::NetworkManagerExternal => {
+            return format!(
+                "let it be: unmanaged-devices=interface-name:{nic} under [keyfile] in /etc/NetworkManager/conf.d"
+            );
+        }
+        Owner::Dhclient | Owner::Dhcpcd | Owner::Udhcpc => {
+            format!(
+                "make the bridge first (ip link add br0 type bridge; ip link set {nic} master br0) and start {owner} on br0"
+            )
+        }
+    };
+    format!("{way}; bridge = \"br0\" then uses that one. Or, at your risk, uplink_managed = \"take\"")
 }

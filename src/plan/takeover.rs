@@ -30,17 +30,26 @@ pub struct Baggage {
 }
 
 /// Makes `nic` a port of `bridge`, which is up, and moves there what the NIC has.
-pub fn take(nic: &Link, bridge: &IfName, observed: &Observed) -> Vec<Step> {
-    let baggage = carry(&nic.name, bridge, &[], observed);
+///
+/// With `endless`, IPv4 addresses arrive without an end: their owner does not know of the bridge and renews nothing.
+pub fn take(nic: &Link, bridge: &IfName, endless: bool, observed: &Observed) -> Vec<Step> {
+    let mut baggage = carry(&nic.name, bridge, &[], observed);
+    if endless {
+        baggage.arrive.iter_mut().for_each(without_end);
+    }
     let mut steps = Vec::new();
     if nic.master.is_none() {
         steps.push(Step::SetMaster { port: nic.name, from: None, to: Some(*bridge) });
     }
+    // Neighbour discovery heeds the interface that an address is on, which ARP does not: in the same send as the
+    // enslaving, so that there is no moment at which the host is deaf to it.
+    let (at_once, later): (Vec<Step>, Vec<Step>) = baggage.arrive.into_iter().partition(is_ipv6_address);
+    steps.extend(at_once);
     if nic.carrier {
         steps.push(Step::AwaitOperational { link: *bridge });
     }
     steps.push(Step::Barrier);
-    steps.extend(baggage.arrive);
+    steps.extend(later);
     steps.push(Step::Barrier);
     steps.extend(baggage.leave);
     steps
@@ -74,10 +83,11 @@ pub fn give_back(mark: &Mark, bridge: &IfName, observed: &Observed) -> Vec<Step>
     }
     let baggage = carry(bridge, &nic.name, &mark.own, observed);
     let mut steps = baggage.arrive;
+    steps.push(Step::Barrier);
+    // In one send with what goes from the bridge: routes over a bridge without its port would lead nowhere.
     if port_of.is_some() {
         steps.push(Step::SetMaster { port: nic.name, from: Some(*bridge), to: None });
     }
-    steps.push(Step::Barrier);
     steps.extend(baggage.leave);
     steps
 }
@@ -117,6 +127,21 @@ pub fn carry(from: &IfName, to: &IfName, staying: &[IpNet], observed: &Observed)
     let orphans = orphans.filter(|route| is_orphan(route, &addresses)).cloned();
     baggage.leave.extend(orphans.map(Step::DeleteRoute));
     baggage
+}
+
+fn is_ipv6_address(step: &Step) -> bool {
+    match step {
+        Step::AddAddress { address, .. } | Step::ClearNodad { address, .. } => address.net.addr().is_ipv6(),
+        _ => false,
+    }
+}
+
+fn without_end(step: &mut Step) {
+    if let Step::AddAddress { address, .. } = step {
+        if address.net.addr().is_ipv4() {
+            (address.valid, address.preferred) = (FOREVER, FOREVER);
+        }
+    }
 }
 
 /// A default route that a router announced is copied behind the place where the kernel will put its own with the

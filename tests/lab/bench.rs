@@ -42,6 +42,7 @@ impl Bench {
         let off = Snapshot::of(&lab.host);
         let up = Traced::run(&lab.host, UP, (NAME, &tap), None);
         up.ran.clone().ok();
+        lab.settle();
         let on = settled(&lab);
         let down = Traced::run(&lab.host, DOWN, (NAME, &tap), None);
         down.ran.clone().ok();
@@ -86,21 +87,31 @@ impl Bench {
     /// Fails the test unless the host is, or within seconds comes to be, in this state.
     #[track_caller]
     pub fn assert_is(&self, what: &str, wanted: &Snapshot) {
-        let mut now = Snapshot::of(&self.lab.host);
+        self.lab.assert_is_one_of(what, &[wanted]);
+    }
+}
+
+impl Lab {
+    /// Fails the test unless the host is, or within seconds comes to be, in one of these states. The first is told
+    /// where it is in none.
+    #[track_caller]
+    pub fn assert_is_one_of(&self, what: &str, wanted: &[&Snapshot]) {
+        let mut now = Snapshot::of(&self.host);
         super::within(Duration::from_secs(3), || {
-            now == *wanted || {
-                now = Snapshot::of(&self.lab.host);
-                now == *wanted
+            wanted.contains(&&now) || {
+                now = Snapshot::of(&self.host);
+                wanted.contains(&&now)
             }
         });
-        assert_same(what, wanted, &now);
+        if !wanted.contains(&&now) {
+            assert_same(what, wanted[0], &now);
+        }
     }
 }
 
 /// The state of a lab's host once it no longer changes by itself.
 #[track_caller]
-fn settled(lab: &Lab) -> Snapshot {
-    lab.settle();
+pub fn settled(lab: &Lab) -> Snapshot {
     let mut last = Snapshot::of(&lab.host);
     eventually("the host has settled", || {
         let now = Snapshot::of(&lab.host);

@@ -45,7 +45,7 @@ pub use qemu::{Qemu, Style, accelerator, guest_dir, use_guest};
 pub use random::Random;
 pub use reference::Lab;
 pub use snapshot::{Snapshot, assert_same};
-pub use strace::{Call, Fault, Traced};
+pub use strace::{Call, Fault, SPEAKING, Traced};
 pub use tap::Tap;
 pub use trial::{COLUMNS, Reach, Row, Trial};
 pub use wait::{eventually, within};

@@ -26,6 +26,8 @@ pub enum Style {
     Nic,
     /// `-netdev tap,id=n0,ifname=… -device virtio-net-pci,netdev=n0`
     Netdev,
+    /// The same with four queues.
+    Queues,
 }
 
 impl Style {
@@ -44,6 +46,12 @@ impl Style {
                 format!("tap,id=n0,ifname={tap}"),
                 "-device".into(),
                 format!("virtio-net-pci,netdev=n0,mac={mac},romfile="),
+            ],
+            Self::Queues => vec![
+                "-netdev".into(),
+                format!("tap,id=n0,ifname={tap},queues=4"),
+                "-device".into(),
+                format!("virtio-net-pci,netdev=n0,mq=on,vectors=10,mac={mac},romfile="),
             ],
         }
     }
@@ -67,6 +75,11 @@ pub fn guest_dir() -> PathBuf {
 /// How the guests are run: `kvm`, or `tcg`, which is plain emulation.
 pub fn accelerator() -> String {
     env::var("KVMNET_TEST_ACCEL").unwrap_or_else(|_| "tcg".to_owned())
+}
+
+/// Where the QEMU of a guest serves its monitor, QMP.
+fn monitor_of(place: &Place) -> String {
+    format!("/run/lab/monitor-{}", place.tap)
 }
 
 /// A running QEMU on the host of a lab. Without a shutdown it is killed when this value goes.
@@ -98,6 +111,7 @@ impl Qemu {
             arguments.extend(["-cpu".to_owned(), "host".to_owned()]);
         }
         arguments.extend(["-serial".to_owned(), format!("unix:{socket},server=on,wait=off")]);
+        arguments.extend(["-qmp".to_owned(), format!("unix:{},server=on,wait=off", monitor_of(place))]);
         arguments.extend(style.arguments(place));
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
         let process = lab.host.start("qemu-system-x86_64", &arguments);
@@ -116,6 +130,13 @@ impl Qemu {
         if let Some(agent) = &self.agent {
             agent.get_ref().set_read_timeout(Some(PATIENCE)).expect("a socket can have a time limit");
         }
+    }
+
+    /// Waits until a guest that was told to reboot has done so, and gives it its addresses again.
+    #[track_caller]
+    pub fn ready_again(&mut self) {
+        self.heard_of = false;
+        self.ready();
     }
 
     /// Waits until the guest has booted and its NIC (an e1000 takes its time) has a link, and gives it the addresses and routes of its place.
@@ -171,6 +192,11 @@ impl Qemu {
     #[track_caller]
     pub fn pings(&mut self, address: &str) -> bool {
         self.pings_each(&[address.to_owned()]) == [true]
+    }
+
+    /// The path of its monitor, QMP, on the host.
+    pub fn monitor(&self) -> String {
+        monitor_of(&self.place)
     }
 
     /// Shuts QEMU down as a person's Ctrl-C or systemd does: it runs the down script, and ends.

@@ -39,6 +39,11 @@ impl Lab {
         lab.cable("eth4", &lab.other, ["10.77.0.1/24", "fd00:77::1/64"], ["10.77.0.2/24", "fd00:77::2/64"]);
         add_addresses(&lab.host, "lo", ["10.99.0.1/32", "fd00:99::1/128"]);
         add_addresses(&lab.outside, "lo", ["198.51.100.7/32", "fd00:51::7/128"]);
+        // The kernel makes the local route of an address a moment later.
+        eventually("the host has its own addresses", || {
+            let local = lab.host.ip("-6 route show table local");
+            ["fd00:99::1", "fd00:1::230", "fd00:77::1"].iter().all(|address| local.contains(address))
+        });
         lab.host.ip("route add default via 192.168.1.25 dev eth3");
         lab.host.ip("-6 route add default via fd00:1::25 dev eth3");
         lab.other.ip("route add default via 10.77.0.1");

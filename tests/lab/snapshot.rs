@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::Machine;
 
 /// What changes by itself: numbers the kernel counts up or down, and numbers it gives out.
-const VOLATILE: [&str; 20] = [
+const VOLATILE: [&str; 23] = [
     "ifindex",
     "link_index",
     "link_netnsid",
@@ -30,6 +30,10 @@ const VOLATILE: [&str; 20] = [
     "used",
     "age",
     "cacheinfo",
+    // The number of a bridge's port, in three notations.
+    "no",
+    "id",
+    "designated_port",
 ];
 
 /// Links, addresses, routes of all tables, rules, permanent neighbours, the nft ruleset and the settings under
@@ -70,8 +74,10 @@ impl Snapshot {
         let new = only.iter().filter_map(|line| line.strip_prefix("link ")?.split_once(" ifname = "));
         let new: Vec<String> = new.map(|(name, _)| format!("/{name}/")).collect();
         let worth_telling =
-            |line: &&&String| !(line.starts_with('/') && new.iter().any(|name| line.contains(name)));
-        only.iter().filter(worth_telling).map(|line| format!("    {line}\n")).collect()
+            |line: &String| !(line.starts_with('/') && new.iter().any(|name| line.contains(name)));
+        only.into_iter()
+            .filter(|line| worth_telling(line))
+            .fold(String::new(), |text, line| text + "    " + line + "\n")
     }
 }
 

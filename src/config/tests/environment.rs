@@ -75,11 +75,11 @@ fn a_variable_that_is_none_of_ours() {
         ("KVMNET_TAPS", "KVMNET_TAPS: kvmnet knows no such variable | KVMNET_NETWORK=NAME chooses a network"),
         (
             "KVMNET_XYZ",
-            "KVMNET_XYZ: kvmnet knows no such variable | KVMNET_ is followed by one of MODE, BRIDGE, ADDRESS, UPLINK, NAT_SOURCE, VETH, KEEP, CONFIRM, CONFIG, NETWORK",
+            "KVMNET_XYZ: kvmnet knows no such variable | KVMNET_ is followed by one of MODE, BRIDGE, ADDRESS, UPLINK, NAT_SOURCE, VETH, KEEP, CONFIRM, UPLINK_MANAGED, CONFIG, NETWORK",
         ),
         (
             "KVMNET_\u{1b}",
-            "KVMNET_\\u{1b}: kvmnet knows no such variable | KVMNET_ is followed by one of MODE, BRIDGE, ADDRESS, UPLINK, NAT_SOURCE, VETH, KEEP, CONFIRM, CONFIG, NETWORK",
+            "KVMNET_\\u{1b}: kvmnet knows no such variable | KVMNET_ is followed by one of MODE, BRIDGE, ADDRESS, UPLINK, NAT_SOURCE, VETH, KEEP, CONFIRM, UPLINK_MANAGED, CONFIG, NETWORK",
         ),
     ];
     for (name, expected) in rows {

@@ -109,7 +109,8 @@ fn no_toml() {
 
 #[test]
 fn unknown_keys() {
-    let keys = "the keys are: mode, bridge, address, uplink, nat_source, veth, keep, confirm, taps";
+    let keys =
+        "the keys are: mode, bridge, address, uplink, nat_source, veth, keep, confirm, uplink_managed, taps";
     check(&[
         ("uplnk = 'x'", &["@1:1: unknown key \"uplnk\" | did you mean \"uplink\"?"]),
         ("Mode = 'x'", &["@1:1: unknown key \"Mode\" | did you mean \"mode\"?"]),

@@ -19,6 +19,7 @@ fn nothing_is_the_default() {
         veth: None,
         keep: false,
         confirm: true,
+        take_managed: false,
         origins: Vec::new(),
     };
     for text in ["", "\n", "# nothing\r\n", "\u{feff}", "\u{feff}# nothing", "[network]"] {
@@ -50,6 +51,7 @@ keep    = true
         veth: Some(Veth { outer: name("veth1.0"), inner: name("veth1.1") }),
         keep: true,
         confirm: true,
+        take_managed: false,
         origins: vec![
             (Key::Mode, line(2)),
             (Key::Bridge, line(3)),

@@ -79,7 +79,7 @@ impl<'a> Up<'a> {
         let witness = takeover::witness(&nic.name, self.observed);
         let witness = witness.filter(|_| self.desired.network.confirm && nic.master.is_none() && nic.carrier);
         self.open.extend(witness.map(Step::Ask));
-        self.open.extend(takeover::take(nic, bridge, self.observed));
+        self.open.extend(takeover::take(nic, bridge, self.observed.owner.is_some(), self.observed));
         self.open.extend(witness.map(|witness| Step::Confirm(Witness { link: *bridge, ..witness })));
     }
 

@@ -1,0 +1,32 @@
+//! A program that keeps a NIC's addresses.
+
+use std::fmt;
+
+/// One that would not know of a takeover, or fight it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Owner {
+    /// systemd-networkd, with a lease or not: a restart of it takes the NIC off any bridge.
+    Networkd,
+    /// NetworkManager, with a lease.
+    NetworkManager,
+    /// NetworkManager, with an address that somebody else set: a restart of it takes that away.
+    NetworkManagerExternal,
+    /// The client of ISC, by hand or by ifupdown.
+    Dhclient,
+    /// dhcpcd.
+    Dhcpcd,
+    /// The client of busybox.
+    Udhcpc,
+}
+
+impl fmt::Display for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Owner::Networkd => "systemd-networkd",
+            Owner::NetworkManager | Owner::NetworkManagerExternal => "NetworkManager",
+            Owner::Dhclient => "dhclient",
+            Owner::Dhcpcd => "dhcpcd",
+            Owner::Udhcpc => "udhcpc",
+        })
+    }
+}
