@@ -6,7 +6,8 @@
 use ipnet::IpNet;
 
 use super::error::{ConfigError, ConfigErrors, Place, Problem};
-use super::settings::{Setting, Settings, key_name};
+use super::keys::key_name;
+use super::settings::{Setting, Settings};
 use crate::model::{IfName, Key, Mode, Network, Uplink};
 
 /// A network that is yet to be checked.

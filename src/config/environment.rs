@@ -9,7 +9,8 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 
 use super::error::{ConfigError, ConfigErrors, Place, Problem, nearest};
-use super::settings::{KEYS, Settings, Shape, Written};
+use super::keys::KEYS;
+use super::settings::{Settings, Shape, Written};
 use crate::model::Key;
 
 const PREFIX: &str = "KVMNET_";

@@ -7,7 +7,7 @@ use std::fmt;
 
 use thiserror::Error;
 
-use super::settings::key_name;
+use super::keys::key_name;
 use crate::model::{BadName, Key, Origin};
 
 /// The longest text that is worth reading in one line; a longer one quotes an absurd value.

@@ -14,6 +14,7 @@ mod check;
 mod environment;
 mod error;
 mod file;
+mod keys;
 mod pattern;
 mod read;
 mod settings;
@@ -26,7 +27,7 @@ mod value;
 pub use environment::Environment;
 pub use error::{ConfigError, ConfigErrors, Place};
 pub use file::{DEFAULT_NETWORK, File};
-pub use settings::KEYS;
+pub use keys::KEYS;
 
 use crate::model::{IfName, Network};
 use environment::{Overrides, config_variable};

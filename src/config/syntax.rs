@@ -4,7 +4,8 @@
 //! Never: guesses a value: a hint is for a person to type.
 
 use super::error::{ConfigError, Problem};
-use super::settings::{FLAG, TEXT, key_of, unknown_key};
+use super::keys::key_of;
+use super::settings::{FLAG, TEXT, unknown_key};
 use super::source::Source;
 use crate::model::Key;
 
