@@ -84,6 +84,8 @@ programs() {
     echo 'xz xz-utils' # the guest's kernel and its modules: Debian 12, 13
     echo 'zstd zstd'   # the guest's kernel: Debian 13
     [ "$1" != try ] || return 0
+    echo 'dhclient isc-dhcp-client'
+    echo 'dnsmasq dnsmasq-base'
     echo 'file file'
     echo 'git git'
     echo 'shellcheck shellcheck'
