@@ -7,7 +7,7 @@
 mod lab;
 
 use lab::bench::{DOWN, UP, is_long, settled};
-use lab::{Bench, Call, Fault, Lab, Network, SPEAKING, Snapshot};
+use lab::{Bench, Call, Fault, Lab, Network, SPEAKING, Snapshot, eventually};
 
 const ERRORS: [&str; 5] = ["ENOBUFS", "ENOMEM", "EPERM", "EBUSY", "EINTR"];
 
@@ -214,6 +214,7 @@ impl Meanwhile {
         let lab = Lab::new(self.network);
         lab.host.sysctl("ipv6/conf/default/accept_dad", "0");
         NIC.iter().for_each(|command| drop(lab.host.run(command)));
+        eventually("the NIC carries", || lab.host.ip("link show").matches("state UP").count() == 4);
         let bench = Bench::of(lab);
         let mut tally = Tally::default();
         for (program, calls) in [(UP, &bench.up_calls), (DOWN, &bench.down_calls)] {

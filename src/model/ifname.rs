@@ -25,13 +25,13 @@ pub enum BadName {
     #[error("an interface name cannot be empty")]
     Empty,
     /// More than 15 bytes. QEMU cuts longer ones silently, so two VMs may end up with one name.
-    #[error("\"{0}\" is {1} bytes long, an interface name has at most {MAX_LEN}")]
+    #[error("{0:?} is {1} bytes long, an interface name has at most {MAX_LEN}")]
     TooLong(String, usize),
     /// A character no interface name has.
-    #[error("\"{0}\" is no interface name: {1:?} is not allowed in one")]
+    #[error("{0:?} is no interface name: {1:?} is not allowed in one")]
     Character(String, char),
     /// `.` or `..`, which are directories under /proc/sys.
-    #[error("\"{0}\" is no interface name")]
+    #[error("{0:?} is no interface name")]
     Dots(String),
 }
 

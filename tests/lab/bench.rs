@@ -39,7 +39,7 @@ impl Bench {
         // Duplicate detection would only make each comparison wait for it.
         lab.host.sysctl("ipv6/conf/default/accept_dad", "0");
         let tap = Tap::open(&lab.host, NAME);
-        let off = Snapshot::of(&lab.host);
+        let off = settled(&lab);
         let up = Traced::run(&lab.host, UP, (NAME, &tap), None);
         up.ran.clone().ok();
         lab.settle();
