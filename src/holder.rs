@@ -1,7 +1,8 @@
 //! Who holds a tap: which processes have its queue open.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::Path;
 
 use crate::model::IfName;
 
@@ -12,38 +13,48 @@ use crate::model::IfName;
 /// another process has the tap by now, it was handed on, and the hook for its former guest must not touch it.
 /// `carrier` is the tap's: without it nobody holds it. Where /proc cannot be read, the hook is believed.
 pub fn is_anothers(tap: &IfName, carrier: bool) -> bool {
-    if !carrier || !Path::new("/proc/self/fdinfo").exists() {
-        return false;
-    }
-    let mut starters = ancestors(&std::process::id().to_string());
-    if !holds("self", tap) {
+    carrier && find_another(tap).unwrap_or_default()
+}
+
+fn find_another(tap: &IfName) -> io::Result<bool> {
+    let mut starters = ancestors(&std::process::id().to_string())?;
+    if !holds("self", tap)? {
         starters.truncate(1);
     }
-    let Some(holder) = starters.iter().rev().find(|pid| holds(pid, tap)).cloned() else { return true };
-    let here = fs::read_link("/proc/self/ns/net").ok();
+    let mut holder = None;
+    for pid in &starters {
+        if holds(pid, tap)? {
+            holder = Some(pid.clone());
+        }
+    }
+    let Some(holder) = holder else { return Ok(true) };
     // Names of taps are per network namespace: the vif0.0 of a container is another one.
-    let is_here = |pid: &String| fs::read_link(format!("/proc/{pid}/ns/net")).ok() == here;
+    let here = fs::read_link("/proc/self/ns/net")?;
+    let is_here =
+        |pid: &String| fs::read_link(format!("/proc/{pid}/ns/net")).is_ok_and(|there| there == here);
     // A child of the holder's, between its fork and its exec, has all of the holder's files.
-    let is_ours = |pid: &String| starters.contains(pid) || ancestors(pid).contains(&holder);
-    processes().filter(is_here).any(|pid| holds(&pid, tap) && !is_ours(&pid))
+    let is_ours =
+        |pid: &String| starters.contains(pid) || ancestors(pid).is_ok_and(|all| all.contains(&holder));
+    // Of other processes what cannot be read has ended meanwhile.
+    Ok(processes().filter(is_here).any(|pid| holds(&pid, tap).unwrap_or_default() && !is_ours(&pid)))
 }
 
 /// The parent of a process, its parent, and so on.
-fn ancestors(pid: &str) -> Vec<String> {
+fn ancestors(pid: &str) -> io::Result<Vec<String>> {
     let mut found = Vec::new();
-    let mut next = parent(pid);
+    let mut next = parent(pid)?;
     while let Some(pid) = next {
-        next = parent(&pid);
+        next = parent(&pid)?;
         found.push(pid);
     }
-    found
+    Ok(found)
 }
 
-/// A process's parent; None for the first process, and where it cannot be seen.
-fn parent(pid: &str) -> Option<String> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let parent = status.lines().find_map(|line| line.strip_prefix("PPid:"))?.trim();
-    (parent != "0").then(|| parent.to_owned())
+/// A process's parent; None for the first process.
+fn parent(pid: &str) -> io::Result<Option<String>> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let parent = status.lines().find_map(|line| line.strip_prefix("PPid:")).map(str::trim);
+    Ok(parent.filter(|parent| *parent != "0").map(str::to_owned))
 }
 
 fn processes() -> impl Iterator<Item = String> {
@@ -53,14 +64,21 @@ fn processes() -> impl Iterator<Item = String> {
 }
 
 /// Whether a process has the tap open: a file /dev/net/tun with a line `iff:` (`tun_chr_show_fdinfo`).
-fn holds(process: &str, tap: &IfName) -> bool {
-    let files = fs::read_dir(format!("/proc/{process}/fd")).into_iter().flatten().flatten();
-    let mut taps = files.filter(|file| fs::read_link(file.path()).is_ok_and(|to| is_tun(&to)));
-    taps.any(|file| {
-        let info: PathBuf = Path::new("/proc").join(process).join("fdinfo").join(file.file_name());
-        let text = fs::read_to_string(info).unwrap_or_default();
-        text.lines().any(|line| line.strip_prefix("iff:").is_some_and(|name| name.trim() == tap.as_str()))
-    })
+fn holds(process: &str, tap: &IfName) -> io::Result<bool> {
+    for file in fs::read_dir(format!("/proc/{process}/fd"))? {
+        let file = file?;
+        // A file that was closed meanwhile, as the one that reads this directory, has no target.
+        if !fs::read_link(file.path()).is_ok_and(|target| is_tun(&target)) {
+            continue;
+        }
+        let text =
+            fs::read_to_string(Path::new("/proc").join(process).join("fdinfo").join(file.file_name()))?;
+        if text.lines().any(|line| line.strip_prefix("iff:").is_some_and(|name| name.trim() == tap.as_str()))
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// The device may have any name; its files are shown with the one it was opened by.

@@ -121,7 +121,7 @@ fn survives_errors(network: Network, step: usize) {
     }
     let Tally { points, failed, survivors } = tally;
     println!("{}: {points} points, {failed} hooks failed, {survivors} survivors", name(network));
-    assert!(failed >= 8, "an error that matters makes a hook fail");
+    assert!(failed >= 5, "an error that matters makes a hook fail");
 }
 
 /// One test for each form of each mode.
@@ -139,12 +139,12 @@ macro_rules! a_failed_call_is_all_or_nothing {
 }
 
 a_failed_call_is_all_or_nothing! {
-    isolated: Network::ISOLATED, 3;
-    host_only: Network::HOST_ONLY, 4;
-    host_only_veth: Network::HOST_ONLY_VETH, 4;
-    routed: Network::ROUTED, 4;
-    nat: Network::NAT, 2;
-    bridged: Network::BRIDGED, 2;
+    isolated: Network::ISOLATED, 4;
+    host_only: Network::HOST_ONLY, 6;
+    host_only_veth: Network::HOST_ONLY_VETH, 6;
+    routed: Network::ROUTED, 6;
+    nat: Network::NAT, 3;
+    bridged: Network::BRIDGED, 3;
 }
 
 /// What somebody does to the host while a hook is at work.
@@ -220,7 +220,7 @@ impl Meanwhile {
         for (program, calls) in [(UP, &bench.up_calls), (DOWN, &bench.down_calls)] {
             let outcomes = self.outcomes(&bench, program);
             for call in
-                calls.iter().filter(|call| call.name == "sendto" && (is_long() || call.number % 2 == 1))
+                calls.iter().filter(|call| call.name == "sendto" && (is_long() || call.number % 3 == 1))
             {
                 self.is_survived_at(&bench, program, call, &outcomes, &mut tally);
             }

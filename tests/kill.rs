@@ -14,9 +14,9 @@ use lab::{Bench, Call, Fault, Network, Random, SPEAKING, Snapshot, Traced, withi
 /// Which calls are tried where not all are.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Sample {
-    /// Every call that speaks to the kernel, and every eighth of the others.
+    /// Every call that speaks to the kernel, and every twelfth of the others.
     Dense,
-    /// Every call of those that can change something, and every eighth of the others.
+    /// Of those that speak all that can change something, and every twelfth of the others.
     Sparse,
 }
 
@@ -25,7 +25,7 @@ impl Sample {
         let is_picked = |(at, call): &(usize, &Call)| {
             let name = call.name.as_str();
             is_long()
-                || at % 8 == 0
+                || at % 12 == 0
                 || SPEAKING.contains(&name) && (self == Self::Dense || name != "recvfrom")
         };
         calls.iter().enumerate().filter(is_picked).map(|(_, call)| call.clone()).collect()
@@ -54,7 +54,7 @@ fn name(network: Network) -> String {
     format!("{}{}", network.mode, if network.keys.is_empty() { "" } else { ", veth" })
 }
 
-/// Kills a hook at a call. The host is on its LAN afterwards.
+/// Kills a hook at a call. The host is on its LAN afterwards, as is not to be taken for granted in a takeover.
 #[track_caller]
 fn kill(bench: &Bench, program: &str, call: &Call, tally: &mut Tally) {
     let traced = bench.hook_with(program, call, Fault::Signal("KILL"));
@@ -64,15 +64,16 @@ fn kill(bench: &Bench, program: &str, call: &Call, tally: &mut Tally) {
         traced.ran.ok();
         tally.survivors += 1;
     }
-    host_is_on_its_lan(bench, &format!("{program} killed at {call}"));
+    if bench.lab.network.mode == "bridged" || is_long() {
+        host_is_on_its_lan(bench, &format!("{program} killed at {call}"));
+    }
 }
 
 /// The host has its addresses, and answers, also to a machine that has not spoken with it yet.
 #[track_caller]
 fn host_is_on_its_lan(bench: &Bench, what: &str) {
-    let addresses =
-        ["eth3", "br0"].map(|link| bench.lab.host.try_run(&format!("ip addr show dev {link}")).stdout);
-    let addresses = String::from_utf8_lossy(&addresses.concat()).into_owned();
+    // No other interface of the host than eth3 and br0 ever has these.
+    let addresses = bench.lab.host.ip("addr show");
     for address in ["inet 192.168.1.230/24", "inet6 fd00:1::230/64"] {
         assert!(addresses.contains(address), "{what}: the host has lost {address}:\n{addresses}");
     }
@@ -153,7 +154,7 @@ fn holds_signals_off(network: Network) {
         for (program, calls) in [(UP, &bench.up_calls), (DOWN, &bench.down_calls)] {
             for (at, call) in calls.iter().enumerate() {
                 // The last call does not return, and is too late for anything.
-                let is_turn = call.number % 3 == number && (call.name == "sendto" || at % 4 == 0);
+                let is_turn = call.number % 3 == number && (call.name == "sendto" || at % 8 == 0);
                 if !(is_long() || is_turn) || call.name == "exit_group" {
                     continue;
                 }
@@ -224,9 +225,7 @@ each_network! {
 
 #[test]
 fn ctrl_c_never_leaves_half_a_network() {
-    for network in [Network::NAT, Network::ISOLATED] {
-        holds_signals_off(network);
-    }
+    holds_signals_off(Network::NAT);
 }
 
 #[test]

@@ -54,13 +54,17 @@ impl Traced {
         (name, tap): (&str, &Tap),
         at: Option<(&Call, Fault)>,
     ) -> Self {
-        let options = at.map(|(call, fault)| match fault {
-            Fault::Signal(signal) => format!("inject={}:signal={signal}:when={}", call.name, call.number),
-            Fault::Error(error) => format!("inject={}:error={error}:when={}", call.name, call.number),
+        let options = at.map(|(Call { name, number }, fault)| {
+            let (what, by) = match fault {
+                Fault::Signal(signal) => ("signal", signal),
+                Fault::Error(error) => ("error", error),
+            };
+            [format!("trace={name}"), format!("inject={name}:{what}={by}:when={number}")]
         });
-        let options = options.as_deref().unwrap_or("trace=all");
+        let options = options.iter().flatten().flat_map(|option| ["-e", option]);
+        let arguments: Vec<&str> =
+            ["-f", "-o", TRACE].into_iter().chain(options).chain([program, name]).collect();
         machine.enter(|| drop(fs::remove_file(TRACE)));
-        let arguments = ["-f", "-o", TRACE, "-e", options, program, name];
         let ran = Hook::new(machine, "/usr/bin/strace", &arguments).tap(tap).run();
         Self { ran, trace: read(machine) }
     }
