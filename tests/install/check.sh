@@ -43,8 +43,9 @@ fresh_machine() {
 # listing: all there is under /etc and /usr/local, and the diversions: kinds, modes, owners, sizes and times, and the
 # bytes of what is in /etc (/usr/local may be large). Not the times of folders: they change with what comes and goes.
 listing() {
-    find /etc /usr/local -type d -printf '%p %M %U:%G\n' -o -printf '%p %M %U:%G %s %T@ %l\n'
-    find /etc -type f -exec sha256sum {} +
+    # Sorted: a file that went and came back may stand elsewhere in its folder.
+    find /etc /usr/local -type d -printf '%p %M %U:%G\n' -o -printf '%p %M %U:%G %s %T@ %l\n' | LC_ALL=C sort
+    find /etc -type f -exec sha256sum {} + | LC_ALL=C sort
     [ -z "$with_dpkg" ] || dpkg-divert --list
 }
 
