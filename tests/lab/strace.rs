@@ -70,11 +70,13 @@ impl Traced {
     }
 
     /// The calls it made, without the first, by which it came to be. A hook looks at other processes of the machine, so
-    /// of calls that have to do with files the later ones are left out: in another run they might not be made.
+    /// of calls that have to do with files the later ones are left out: in another run they might not be made. Nor are
+    /// those counted that the kernel begins anew, when a setting is written while it is busy (`restart_syscall`).
     pub fn calls(&self) -> Vec<Call> {
-        let name = |line: &'_ str| Some(line.split_once(' ')?.1.trim_start().split_once('(')?.0.to_owned());
+        let name = |line: &str| Some(line.split_once(' ')?.1.trim_start().split_once('(')?.0.to_owned());
+        let lines = self.trace.lines().filter(|line| !line.ends_with("(To be restarted)"));
         let mut calls: Vec<Call> = Vec::new();
-        for name in self.trace.lines().filter_map(name).skip(1) {
+        for name in lines.filter_map(name).skip(1) {
             let number = 1 + calls.iter().filter(|call| call.name == name).count();
             calls.push(Call { name, number });
         }
