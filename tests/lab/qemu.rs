@@ -175,12 +175,14 @@ impl Qemu {
         }
     }
 
-    /// Pings all addresses at once; true for each that answered.
+    /// Pings all addresses at once; true for each that answered. An emulated guest on a busy machine can be slow to
+    /// answer, or to see an answer, so each address is asked until it has answered, three times at most.
     #[track_caller]
     pub fn pings_each(&mut self, addresses: &[String]) -> Vec<bool> {
         let ping = |address: &String| {
             let family = if address.contains(':') { "-6" } else { "-4" };
-            format!("(ping {family} -q -c 2 -W 1 {address} >/dev/null 2>&1 && echo answer from {address}) & ")
+            let once = format!("ping {family} -q -c 1 -W 2 {address} >/dev/null 2>&1");
+            format!("(({once} || {once} || {once}) && echo answer from {address}) & ")
         };
         let (_, said) = self.run(&(addresses.iter().map(ping).collect::<String>() + "wait"));
         let answered =
