@@ -22,6 +22,7 @@ use crate::netlink::route::{Question, Rtnl, address, link, neighbour, nexthop, r
 use crate::netlink::{Broken, KernelError};
 use crate::plan::{Step, Witness};
 use crate::probe;
+use crate::signals;
 
 /// How long a bridge may take until it passes packets; it takes some 50 µs.
 const OPERATIONAL_WAIT: Duration = Duration::from_secs(1);
@@ -57,7 +58,8 @@ pub fn apply(
     steps: &[Step],
     seen: &mut dyn FnMut(&Step),
 ) -> Result<(), Error> {
-    let mut apply = Apply { kernel, facts: facts.clone(), done: Vec::new(), witness: None, seen };
+    let mut apply =
+        Apply { kernel, facts: facts.clone(), done: Vec::new(), undoing: false, witness: None, seen };
     let result = apply.run(steps);
     if result.is_err() {
         apply.take_back();
@@ -69,6 +71,8 @@ struct Apply<'a> {
     kernel: &'a mut Kernel,
     facts: Facts,
     done: Vec<Step>,
+    /// What was done is being taken back.
+    undoing: bool,
     /// A neighbour that answered, and the interface it answered on.
     witness: Option<Witness>,
     seen: &'a mut dyn FnMut(&Step),
@@ -77,6 +81,10 @@ struct Apply<'a> {
 impl Apply<'_> {
     fn run(&mut self, mut steps: &[Step]) -> Result<(), Error> {
         while let Some(first) = steps.first() {
+            // What cannot be taken back any more goes on to its end.
+            if signals::is_expired() && !self.undoing && !self.done.iter().any(Step::is_final) {
+                return Err(Error::OutOfTime { doing: first.deed() });
+            }
             let way = way(first);
             let same = steps.iter().take_while(|step| self::way(step) == way).count();
             let (batch, rest) = steps.split_at(if way == Way::Wait { 1 } else { same });
@@ -93,6 +101,7 @@ impl Apply<'_> {
 
     /// Undoes what was done, last first. An error here cannot be helped; the next run converges.
     fn take_back(&mut self) {
+        self.undoing = true;
         let inverse: Vec<Step> =
             std::mem::take(&mut self.done).iter().rev().filter_map(Step::inverse).collect();
         for step in inverse {
@@ -226,9 +235,11 @@ impl Apply<'_> {
         while !operational {
             let left = PollTimeout::try_from(end.saturating_duration_since(Instant::now()))
                 .unwrap_or(PollTimeout::ZERO);
-            match events.next_change(left).map_err(doing())? {
-                Some(link) => operational = link.name == *name && link.operational,
-                None => break,
+            match events.next_change(left) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(doing()(error)),
+                Ok(Some(link)) => operational = link.name == *name && link.operational,
+                Ok(None) => break,
             }
         }
         Ok(())

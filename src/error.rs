@@ -39,6 +39,12 @@ pub enum Error {
         /// How long this one waited.
         seconds: u32,
     },
+    /// The time of the run was over before its work.
+    #[error("no time left to {doing}, so all was taken back")]
+    OutOfTime {
+        /// What would have come next.
+        doing: String,
+    },
     /// The kernel refused a step.
     #[error("cannot {}: {error}", .step.deed())]
     Kernel {
@@ -92,6 +98,7 @@ impl Error {
             Error::Refused(refusal) => refusal.hint(),
             Error::Locked { pid: Some(pid), .. } => Some(format!("`ps {pid}` shows what it is")),
             Error::Locked { pid: None, .. } => None,
+            Error::OutOfTime { .. } => Some("the machine is slow to change its network; try again".to_owned()),
             Error::Kernel { step, error } => {
                 kernel_hint(step, Errno::from_raw(error.errno)).map(str::to_owned)
             }

@@ -4,7 +4,6 @@ use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::mem::ManuallyDrop;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
-use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
@@ -15,20 +14,14 @@ use crate::signals;
 
 /// The file. It stays: deleting it would let two processes hold two locks of one name.
 pub const PATH: &str = "/run/kvmnet.lock";
-/// How long QEMU may be made to stand still for other guests' sake.
-const WAIT: Duration = Duration::from_secs(10);
-
 /// The lock. It is held until the process ends, however that happens: nothing comes after the work, and unlocking
 /// could fail.
 pub struct Lock(#[allow(dead_code)] ManuallyDrop<Flock<File>>);
 
 impl Lock {
-    /// Takes the lock, or fails after 10 s with the name of the process that holds it.
+    /// Takes the lock, or fails with the name of the process that holds it once [`signals::LOCK_WAIT`] of the run is
+    /// over: QEMU stands still meanwhile.
     pub fn take() -> Result<Self, Error> {
-        Self::take_within(WAIT)
-    }
-
-    fn take_within(wait: Duration) -> Result<Self, Error> {
         let failed = || Error::system(format!("lock {PATH}"));
         let file =
             OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(PATH);
@@ -38,14 +31,13 @@ impl Lock {
             Err((back, Errno::EWOULDBLOCK)) => file = back,
             Err((_, errno)) => return Err(failed()(errno.into())),
         }
-        let end = Instant::now() + wait;
-        let _alarm = signals::Alarm::every(wait, Duration::from_millis(100)).map_err(failed())?;
         loop {
             match Flock::lock(file, FlockArg::LockExclusive) {
                 Ok(lock) => return Ok(Self(ManuallyDrop::new(lock))),
-                Err((back, Errno::EINTR)) if Instant::now() < end => file = back,
+                Err((back, Errno::EINTR)) if !signals::is_wait_over() => file = back,
                 Err((back, Errno::EINTR)) => {
-                    return Err(Error::Locked { pid: holder(&back), seconds: wait.as_secs() as u32 });
+                    let seconds = signals::LOCK_WAIT.as_secs() as u32;
+                    return Err(Error::Locked { pid: holder(&back), seconds });
                 }
                 Err((_, errno)) => return Err(failed()(errno.into())),
             }

@@ -7,6 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::time::{Duration, Instant};
 
+use nix::errno::Errno;
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
@@ -163,9 +164,15 @@ fn send<A>(socket: &OwnedFd, message: &[u8], to: &A) -> io::Result<()> {
 /// The next message; None at `end`.
 fn receive(socket: &OwnedFd, end: Instant) -> io::Result<Option<Vec<u8>>> {
     use std::os::fd::AsFd;
-    let left = end.saturating_duration_since(Instant::now());
-    let left = PollTimeout::try_from(left).unwrap_or(PollTimeout::ZERO);
-    if poll(&mut [PollFd::new(socket.as_fd(), PollFlags::POLLIN)], left)? == 0 {
+    let ready = loop {
+        let left = end.saturating_duration_since(Instant::now());
+        let left = PollTimeout::try_from(left).unwrap_or(PollTimeout::ZERO);
+        match poll(&mut [PollFd::new(socket.as_fd(), PollFlags::POLLIN)], left) {
+            Err(Errno::EINTR) => {}
+            ready => break ready?,
+        }
+    };
+    if ready == 0 {
         return Ok(None);
     }
     let mut buffer = vec![0; 256];

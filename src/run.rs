@@ -9,7 +9,7 @@ use crate::lock::Lock;
 use crate::model::IfName;
 use crate::observed::Observed;
 use crate::plan::{self, Step};
-use crate::signals::Hold;
+use crate::signals::{self, Hold};
 
 /// What a run did.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +27,7 @@ pub fn up(tap: &IfName, hook_network: Option<&str>) -> Result<Done, Error> {
     }
     let network = config::load(&Environment::of_process(), hook_network, tap)?;
     let desired = Desired::new(*tap, network);
+    start_deadline()?;
     // Ctrl-C during the wait for the lock ends the hook; nothing has happened yet.
     let _lock = Lock::take()?;
     let _hold = Hold::begin();
@@ -55,6 +56,7 @@ pub fn down(tap: &IfName) -> Result<Done, Error> {
         let summary = format!("{tap} is left as it is: no rights (-runas?); the next run sweeps");
         return Ok(Done { summary, steps: Vec::new() });
     }
+    start_deadline()?;
     // Ctrl-C during the wait for the lock ends the hook; nothing has happened yet.
     let _lock = Lock::take()?;
     let _hold = Hold::begin();
@@ -69,6 +71,10 @@ pub fn down(tap: &IfName) -> Result<Done, Error> {
     let steps = plan::down(tap, &observed)?;
     apply(&mut kernel, &observed.facts, &steps, &mut |_| {})?;
     Ok(Done { summary: format!("{tap} is down, {}", changes(&steps)), steps })
+}
+
+fn start_deadline() -> Result<(), Error> {
+    signals::start_deadline().map_err(Error::system("set a timer"))
 }
 
 fn changes(steps: &[Step]) -> String {

@@ -1,6 +1,7 @@
-//! Signals: nothing interrupts a change, and no wait is without an end.
+//! Signals: nothing interrupts a change, and nothing goes on without an end.
 
 use std::io;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use nix::libc;
@@ -27,35 +28,54 @@ fn held() -> SigSet {
     [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP].into_iter().collect()
 }
 
-extern "C" fn interrupt(_: libc::c_int) {}
+/// When the first tick of a run's timer comes, and with it the end of a wait for the lock.
+pub const LOCK_WAIT: Duration = Duration::from_secs(10);
+/// How far the ticks behind it are apart: one that comes just before a call begins does not interrupt it.
+const TICK: Duration = Duration::from_secs(1);
+/// The tick, after 20 s, from which on nothing new is begun: what was done is taken back.
+const EXPIRED: u32 = 11;
+/// The tick, after 30 s, with which the run ends, whatever it does.
+const END: u32 = 21;
 
-/// Interrupts a system call that waits, again and again, so that none is missed.
-pub struct Alarm(());
+static TICKS: AtomicU32 = AtomicU32::new(0);
 
-impl Alarm {
-    /// SIGALRM after `first` and then every `interval`, until it is dropped.
-    pub fn every(first: Duration, interval: Duration) -> io::Result<Self> {
-        let action = SigAction::new(SigHandler::Handler(interrupt), SaFlags::empty(), SigSet::empty());
-        // SAFETY: the handler does nothing, so it is safe at any point of the program.
-        unsafe { sigaction(Signal::SIGALRM, &action) }?;
-        set_timer(first, interval)?;
-        Ok(Self(()))
-    }
-}
-
-impl Drop for Alarm {
-    fn drop(&mut self) {
-        let _ = set_timer(Duration::ZERO, Duration::ZERO);
-    }
-}
-
-fn set_timer(first: Duration, interval: Duration) -> io::Result<()> {
+/// Starts the time of a run. QEMU waits for its hooks without end, so they carry one.
+///
+/// It is ITIMER_REAL with SIGALRM, which QEMU blocks and [`crate::inherited`] lets through.
+pub fn start_deadline() -> io::Result<()> {
+    let action = SigAction::new(SigHandler::Handler(tick), SaFlags::empty(), SigSet::empty());
+    // SAFETY: the handler only uses an atomic number, write(2) and _exit(2), which is safe at any point of a
+    // program (signal-safety(7)).
+    unsafe { sigaction(Signal::SIGALRM, &action) }?;
     let time = |duration: Duration| libc::timeval {
         tv_sec: duration.as_secs() as libc::time_t,
         tv_usec: libc::suseconds_t::from(duration.subsec_micros()),
     };
-    let timer = libc::itimerval { it_interval: time(interval), it_value: time(first) };
+    let timer = libc::itimerval { it_interval: time(TICK), it_value: time(LOCK_WAIT) };
     // SAFETY: the pointer is to a value that outlives the call, and the old timer is not asked for.
     let result = unsafe { libc::setitimer(libc::ITIMER_REAL, &timer, std::ptr::null_mut()) };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Whether a wait for the lock has taken its time.
+pub fn is_wait_over() -> bool {
+    TICKS.load(Ordering::Relaxed) > 0
+}
+
+/// Whether the time of this run is over.
+pub fn is_expired() -> bool {
+    TICKS.load(Ordering::Relaxed) >= EXPIRED
+}
+
+/// Interrupts a system call that waits; the last one ends the run.
+extern "C" fn tick(_: libc::c_int) {
+    if TICKS.fetch_add(1, Ordering::Relaxed) + 1 < END {
+        return;
+    }
+    let line = b"kvmnet: gave up after 30 s; the next run puts right what was begun\n";
+    // SAFETY: the pointer is to this many bytes, and neither call returns to anything that was interrupted.
+    unsafe {
+        libc::write(libc::STDERR_FILENO, line.as_ptr().cast(), line.len());
+        libc::_exit(1)
+    }
 }

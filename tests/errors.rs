@@ -7,7 +7,8 @@ use std::fs;
 use std::os::unix::net::UnixDatagram;
 use std::time::Duration;
 
-use lab::{Guest, Hook, Lab, Network, Ran, Snapshot, eventually};
+use lab::bench::{NAME, UP};
+use lab::{Bench, Guest, Hook, Lab, Monitor, Network, Ran, Snapshot, eventually};
 
 /// The hook failed.
 const FAILED: i32 = 1;
@@ -271,6 +272,38 @@ fn a_lock_that_is_never_given_back() {
     let _holder = lab.host.start("flock", &["--no-fork", "/run/kvmnet.lock", "sleep", "60"]);
     eventually("the lock is held", || !lab.host.try_run("flock -n /run/kvmnet.lock true").status.success());
     refused(&lab, FAILED, &["/run/kvmnet.lock"], |lab| lab.ifup(&one));
+}
+
+/// Runs the tap's `qemu-ifup` under strace, which has `what` happen to it for good.
+fn disturbed(bench: &Bench, what: &[&str]) -> Ran {
+    let arguments: Vec<&str> = ["-o", "/dev/null"].iter().chain(what).copied().chain([UP, NAME]).collect();
+    Hook::new(&bench.lab.host, "/usr/bin/strace", &arguments).tap(&bench.tap).run()
+}
+
+/// A hook that can read no answer of the kernel's any more takes back what it did when its time is over.
+#[test]
+fn a_hook_that_runs_out_of_time() {
+    let bench = Bench::new(Network::NAT);
+    let answers = bench.up_calls.iter().filter(|call| call.name == "recvfrom").count();
+    let fault = format!("inject=recvfrom:error=EINTR:when={}+", answers - 2);
+    let mut monitor = Monitor::start(&bench.lab.host);
+    let ran = disturbed(&bench, &["-e", "trace=recvfrom", "-e", &fault]);
+    assert_eq!(ran.status, FAILED, "{ran:?}");
+    let changes = monitor.changes();
+    assert!(changes.iter().any(|line| line.contains(" br0: ")), "it had begun: {changes:?}, {ran:?}");
+    bench.assert_off("a hook without time");
+}
+
+/// A hook that is stuck for good ends itself, and says so; here it may never write a setting.
+#[test]
+fn a_hook_that_is_stuck() {
+    let bench = Bench::new(Network::NAT);
+    let file = "/proc/sys/net/ipv6/conf/br0/accept_ra";
+    let ran = disturbed(&bench, &["-P", file, "-e", "trace=write", "-e", "inject=write:error=EINTR"]);
+    assert_eq!(ran.status, FAILED, "{ran:?}");
+    assert!(ran.stderr.contains("gave up after 30 s"), "{ran:?}");
+    bench.hook(UP).ok();
+    bench.assert_on("the next run puts right what was begun");
 }
 
 /// The host's syslog socket, in its private `/dev`.

@@ -9,6 +9,7 @@ use nix::libc;
 use thiserror::Error;
 
 use super::message::{HEADER, Message, attributes, text, u16_at, u32_at};
+use crate::signals;
 
 /// NLM_F_REQUEST.
 pub const REQUEST: u16 = 0x1;
@@ -149,11 +150,11 @@ impl Socket {
     }
 }
 
-/// Repeats a call that a signal interrupted before it began.
+/// Repeats a call that a signal interrupted before it began, as long as there is time.
 fn uninterrupted<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     loop {
         match call() {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == io::ErrorKind::Interrupted && !signals::is_expired() => {}
             result => return result,
         }
     }
