@@ -42,6 +42,10 @@ pub mod plan;
 pub mod apply;
 pub mod netlink;
 
+pub mod check;
+pub mod init;
+pub mod status;
+
 pub mod error;
 pub mod holder;
 pub mod inherited;

@@ -18,6 +18,7 @@ mod keys;
 mod pattern;
 mod read;
 mod settings;
+mod show;
 mod source;
 mod syntax;
 #[cfg(test)]
@@ -28,6 +29,7 @@ pub use environment::Environment;
 pub use error::{ConfigError, ConfigErrors, Place};
 pub use file::{DEFAULT_NETWORK, File};
 pub use keys::KEYS;
+pub use show::{Shown, show};
 
 use crate::model::{IfName, Network};
 use environment::{Overrides, config_variable};
