@@ -1,12 +1,16 @@
 //! `kvmnet`: for people who want to look, and to put right. Arguments and printing; all else is in the library.
 
-use std::io::{IsTerminal, stdout};
+use std::io::{IsTerminal, Write, stdin, stdout};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use kvmnet::config::Environment;
 use kvmnet::error::Error;
-use kvmnet::{check, config, init, status};
+use kvmnet::log::{self, Level};
+use kvmnet::model::IfName;
+use kvmnet::plan::Step;
+use kvmnet::run::{self, Creation, Done};
+use kvmnet::{config, init, status};
 
 /// The networks of QEMU guests: see what is, see what would happen, put right what is wrong.
 #[derive(Parser)]
@@ -21,6 +25,43 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Prints what a hook would do now, as the commands that do the same; nothing is done.
+    #[command(
+        after_help = "Examples:\n  kvmnet plan vif0.0\n  KVMNET_MODE=isolated kvmnet plan vif0.0\n  kvmnet plan --down vif0.0\n  sudo kvmnet plan vif0.0 | sudo sh -e"
+    )]
+    Plan {
+        /// What qemu-ifdown would do, not qemu-ifup.
+        #[arg(long)]
+        down: bool,
+        /// As data.
+        #[arg(long)]
+        json: bool,
+        /// The tap; QEMU may still have to make it.
+        tap: IfName,
+    },
+    /// Attaches a tap to its network, as qemu-ifup does, and prints each step.
+    #[command(
+        after_help = "Examples:\n  sudo kvmnet attach vif0.0\n  sudo kvmnet attach --create --user alice tap0\n  sudo KVMNET_NETWORK=lab kvmnet attach --create tap1"
+    )]
+    Attach {
+        /// Makes a persistent tap first, for programs that take a ready one.
+        #[arg(long)]
+        create: bool,
+        /// Who may open the tap that is made: a name or a number.
+        #[arg(long, requires = "create", value_name = "NAME")]
+        user: Option<String>,
+        /// The tap.
+        tap: IfName,
+    },
+    /// Takes a tap off its network, as qemu-ifdown does, and prints each step.
+    #[command(after_help = "Examples:\n  sudo kvmnet detach vif0.0\n  sudo kvmnet detach --delete tap0")]
+    Detach {
+        /// Deletes the tap, too.
+        #[arg(long)]
+        delete: bool,
+        /// The tap.
+        tap: IfName,
+    },
     /// Shows the networks and who is on them.
     #[command(
         after_help = "Examples:\n  kvmnet status\n  kvmnet status lab\n  kvmnet status --json | jq '.networks[].guests[].vm'"
@@ -32,6 +73,33 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Brings every living network to what the configuration says; shows the difference first.
+    #[command(
+        after_help = "Examples:\n  sudo kvmnet apply\n  sudo nft flush ruleset && sudo kvmnet apply --yes"
+    )]
+    Apply {
+        /// Does not ask.
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Brings a network up, to stay with guests or without.
+    #[command(after_help = "Example:\n  sudo kvmnet up lab")]
+    Up {
+        /// A network of the configuration; the one at its top level is "default".
+        network: String,
+    },
+    /// Takes a network down.
+    #[command(after_help = "Examples:\n  sudo kvmnet down lab\n  sudo kvmnet down --force default")]
+    Down {
+        /// Also from under its guests.
+        #[arg(long)]
+        force: bool,
+        /// The network.
+        network: String,
+    },
+    /// Takes away what guests left that were killed.
+    #[command(after_help = "Example:\n  sudo kvmnet gc")]
+    Gc,
     /// Looks for what is wrong with the configuration and the machine, touching nothing.
     #[command(
         after_help = "Examples:\n  kvmnet check\n  KVMNET_CONFIG=/tmp/new.conf kvmnet check && sudo cp /tmp/new.conf /etc/kvmnet.conf"
@@ -77,35 +145,101 @@ fn main() -> ExitCode {
 }
 
 fn run(command: Command) -> Result<ExitCode, Error> {
-    let environment = Environment::of_process();
     match command {
+        Command::Plan { down, json, tap } => {
+            let preview = if down { run::preview_down(&tap) } else { run::preview_up(&tap) }?;
+            if json { print_json(&preview) } else { say(&preview.to_string()) }
+        }
+        Command::Attach { create, user, tap } => {
+            let creation = create.then_some(Creation { user });
+            report(run::attach(&tap, creation.as_ref(), &mut print_step))?;
+        }
+        Command::Detach { delete, tap } => report(run::detach(&tap, delete, &mut print_step))?,
+        Command::Apply { yes } => return apply(yes),
+        Command::Up { network } => report(run::network_up(&network, &mut print_step))?,
+        Command::Down { force, network } => report(run::network_down(&network, force, &mut print_step))?,
+        Command::Gc => report(run::sweep(&mut print_step))?,
         Command::Status { network, json } => {
             let status = status::read(network.as_deref())?;
-            if json { print_json(&status) } else { print!("{}", status.render(has_color())) }
+            if json { print_json(&status) } else { say(&status.render(has_color())) }
         }
-        Command::Check { json } => {
-            let findings = check::check(&environment)?;
-            if json {
-                print_json(&findings)
-            } else {
-                print!("{}", check::render(&findings, has_color()))
-            }
-            if findings.iter().any(check::Finding::is_problem) {
-                return Ok(ExitCode::FAILURE);
-            }
-        }
+        Command::Check { json } => return check(json),
         Command::Config(ConfigCommand::Show { network, json }) => {
-            let shown = config::show(&environment, network.as_deref())?;
-            if json { print_json(&shown) } else { print!("{shown}") }
+            let shown = config::show(&Environment::of_process(), network.as_deref())?;
+            if json { print_json(&shown) } else { say(&shown.to_string()) }
         }
-        Command::Config(ConfigCommand::Init) => print!("{}", init::file()?),
+        Command::Config(ConfigCommand::Init) => say(&init::file()?),
     }
     Ok(ExitCode::SUCCESS)
 }
 
+fn check(json: bool) -> Result<ExitCode, Error> {
+    let findings = kvmnet::check::check(&Environment::of_process())?;
+    if json {
+        print_json(&findings)
+    } else {
+        say(&kvmnet::check::render(&findings, has_color()))
+    }
+    let is_wrong = findings.iter().any(kvmnet::check::Finding::is_problem);
+    Ok(if is_wrong { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// Shows the difference, asks, and does away with it.
+fn apply(yes: bool) -> Result<ExitCode, Error> {
+    let difference = run::difference()?;
+    say(&difference.to_string());
+    if difference.steps.is_empty() {
+        return Ok(ExitCode::SUCCESS);
+    }
+    if !yes && !is_agreed() {
+        eprintln!("kvmnet: nothing was changed");
+        eprintln!("hint: kvmnet apply --yes");
+        return Ok(ExitCode::FAILURE);
+    }
+    report(run::converge(&difference, &mut |_| {}))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Whether the person at the terminal says yes.
+fn is_agreed() -> bool {
+    let mut answer = String::new();
+    if !stdin().is_terminal() {
+        return false;
+    }
+    say("Do it? [y/N] ");
+    let _ = stdin().read_line(&mut answer);
+    matches!(answer.trim(), "y" | "Y" | "yes")
+}
+
+fn print_step(step: &Step) {
+    if let Some(command) = step.command() {
+        say(&format!("{command}\n"));
+    }
+}
+
+/// Says what was done, to the person and to the log.
+fn report(done: Result<Done, Error>) -> Result<(), Error> {
+    match &done {
+        Ok(done) => {
+            say(&format!("# {}\n", done.summary));
+            if !done.steps.is_empty() {
+                log::write("kvmnet", Level::Info, &done.summary);
+            }
+        }
+        Err(error) => log::write("kvmnet", Level::Error, &error.to_string()),
+    }
+    done.map(drop)
+}
+
+/// Prints. That nobody reads any more, as behind `| head`, is no reason to leave a change half done.
+fn say(text: &str) {
+    let mut stdout = stdout();
+    let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+}
+
 fn print_json(value: &impl serde::Serialize) {
     // Plain data with names for keys cannot fail to be JSON.
-    println!("{}", serde_json::to_string_pretty(value).unwrap_or_default());
+    say(&(serde_json::to_string_pretty(value).unwrap_or_default() + "\n"));
 }
 
 /// Colour is for people: on a terminal, and unless NO_COLOR says otherwise (no-color.org).

@@ -10,10 +10,12 @@ use crate::model::{AddrGen, IfName, Mac, Mode, Network};
 /// What must hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Desired {
-    /// The guest's tap, which shall be a port of the bridge.
-    pub tap: IfName,
+    /// The guest's tap, which shall be a port of the bridge; None for a network that shall be there without one.
+    pub tap: Option<IfName>,
     /// The network.
     pub network: Network,
+    /// A person wants the network to stay until they take it down.
+    pub held: bool,
     /// The MAC of a bridge that kvmnet makes, unless a NIC lends it its own.
     pub bridge_mac: Mac,
     /// Every frame between the bridge's own port and the host's stack is dropped.
@@ -27,11 +29,17 @@ pub struct Desired {
 impl Desired {
     /// What must hold for `tap` in `network`.
     pub fn new(tap: IfName, network: Network) -> Self {
+        Self { tap: Some(tap), ..Self::without_guest(network) }
+    }
+
+    /// What must hold for `network`, with guests or without.
+    pub fn without_guest(network: Network) -> Self {
         let closed = network.mode == Mode::Isolated || network.veth.is_some();
         // In bridged mode the NIC's own link-local address moves with the others.
         let has_own_address = !closed && network.mode != Mode::Bridged;
         Self {
-            tap,
+            tap: None,
+            held: false,
             bridge_mac: Mac::of_bridge(&network.bridge),
             closed,
             addr_gen: if has_own_address { AddrGen::EUI64 } else { AddrGen::NONE },
@@ -43,6 +51,11 @@ impl Desired {
     /// The name of the interface through which the host takes part.
     pub fn door(&self) -> &IfName {
         self.network.door()
+    }
+
+    /// An interface that is as new ones are: the tap, else what the kernel has for those to come.
+    pub fn new_interface(&self) -> &IfName {
+        self.tap.as_ref().unwrap_or(&IfName::DEFAULT)
     }
 
     /// Whether IPv4 or IPv6 is forwarded.

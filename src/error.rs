@@ -53,6 +53,23 @@ pub enum Error {
         /// The kernel's words.
         error: KernelError,
     },
+    /// The tap could not be made.
+    #[error("cannot make the tap {tap}: {source}")]
+    Tap {
+        /// The tap.
+        tap: IfName,
+        /// The system's words.
+        source: io::Error,
+    },
+    /// No such user.
+    #[error("no user {0:?} in /etc/passwd")]
+    NoUser(String),
+    /// A tap that is to be deleted has a guest.
+    #[error("a process has {0} open")]
+    TapInUse(IfName),
+    /// The network is not what it was when somebody looked.
+    #[error("the network has changed since the difference was shown")]
+    ChangedMeanwhile,
     /// A takeover cut the host off, and was taken back.
     #[error("{target} answered on {nic} and is silent on {bridge}, so everything was moved back")]
     Unconfirmed {
@@ -102,6 +119,16 @@ impl Error {
             Error::Kernel { step, error } => {
                 kernel_hint(step, Errno::from_raw(error.errno)).map(str::to_owned)
             }
+            Error::Tap { tap, source } if source.raw_os_error() == Some(Errno::EBUSY as i32) => {
+                Some(format!("a process has {tap} open; leave --create out to attach it as it is"))
+            }
+            Error::Tap { source, .. } if source.kind() == io::ErrorKind::NotFound => {
+                Some("is there no /dev/net/tun? `modprobe tun`".to_owned())
+            }
+            Error::Tap { .. } => None,
+            Error::NoUser(_) => Some("give the user's number, as `id -u NAME` prints it".to_owned()),
+            Error::TapInUse(_) => Some("stop the guest first; without --delete, it only loses its network".to_owned()),
+            Error::ChangedMeanwhile => Some("look again: kvmnet apply".to_owned()),
             Error::Unconfirmed { .. } => Some(
                 "a switch port or cloud host that allows one MAC? use mode = \"routed\" or \"nat\"; confirm = false goes on regardless"
                     .to_owned(),
@@ -115,7 +142,7 @@ impl Error {
 
     /// 2 for what the caller wrote wrongly, 1 for all else.
     pub fn exit_status(&self) -> u8 {
-        if matches!(self, Error::Usage { .. } | Error::Config(_)) { 2 } else { 1 }
+        if matches!(self, Error::Usage { .. } | Error::Config(_) | Error::NoUser(_)) { 2 } else { 1 }
     }
 }
 

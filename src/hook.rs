@@ -73,7 +73,7 @@ fn serve(hook: Hook, program: &str, tap: &IfName) -> Result<Done, Error> {
     match hook {
         Hook::Up => {
             let name = program.rsplit('/').next().unwrap_or_default();
-            run::up(tap, name.strip_prefix("qemu-ifup-"))
+            run::up(tap, name.strip_prefix("qemu-ifup-"), &mut |_| {})
         }
         Hook::Down => run::down(tap),
     }

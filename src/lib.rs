@@ -53,3 +53,4 @@ pub mod lock;
 pub mod log;
 pub mod probe;
 pub mod signals;
+pub mod tun;

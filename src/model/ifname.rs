@@ -36,6 +36,10 @@ pub enum BadName {
 }
 
 impl IfName {
+    /// What the kernel calls an interface that is still to come (`net.ipv4.conf.default`); no real one has this name
+    /// (`sysctl_dev_name_is_allowed`).
+    pub const DEFAULT: IfName = IfName { bytes: *b"default\0\0\0\0\0\0\0\0", length: 7 };
+
     /// Checks `name`.
     pub fn new(name: &str) -> Result<Self, BadName> {
         if name.is_empty() {
@@ -89,6 +93,7 @@ mod tests {
 
     #[test]
     fn takes_what_the_kernel_takes() {
+        assert_eq!(IfName::new("default"), Ok(IfName::DEFAULT));
         for name in ["vif0.0", "br0", "a", "fifteen-bytes-x", "br-lab", "..."] {
             assert_eq!(IfName::new(name).map(|n| n.to_string()), Ok(name.to_owned()));
         }

@@ -43,6 +43,8 @@ pub struct Mark {
     pub made: bool,
     /// The network stays when its last guest leaves.
     pub keep: bool,
+    /// A person brought the network up, and it stays until that person takes it down.
+    pub held: bool,
     /// The pair through which the host joined.
     pub veth: Option<Veth>,
     /// Bridged: the NIC that was made a port, with its addresses on the bridge now.
@@ -72,6 +74,7 @@ impl Mark {
             digest: u32::from_str_radix(words.next()?, 16).ok()?,
             made: false,
             keep: false,
+            held: false,
             veth: None,
             nic: None,
             addresses: Vec::new(),
@@ -90,6 +93,7 @@ impl Mark {
         match word.split_once('=') {
             None if word == "made" => self.made = true,
             None if word == "keep" => self.keep = true,
+            None if word == "held" => self.held = true,
             Some(("veth", name)) => self.veth = Some(Veth::named(name).ok()?),
             Some(("nic", name)) => self.nic = Some(IfName::new(name).ok()?),
             Some(("addr", net)) => self.addresses.push(net.parse().ok()?),
@@ -119,6 +123,9 @@ impl fmt::Display for Mark {
         }
         if self.keep {
             f.write_str(" keep")?;
+        }
+        if self.held {
+            f.write_str(" held")?;
         }
         if let Some(veth) = &self.veth {
             write!(f, " veth={}", veth.name())?;
@@ -179,7 +186,7 @@ mod tests {
     fn reads_what_it_wrote() {
         for text in [
             "kvmnet:nat default 0000002a made addr=10.0.100.3/24 eth3:f=0",
-            "kvmnet:routed lab deadbeef made keep veth=veth1 addr=10.0.100.3/24 addr=fd00::3/64 eth3:f=0+ all:W=0",
+            "kvmnet:routed lab deadbeef made keep held veth=veth1 addr=10.0.100.3/24 addr=fd00::3/64 eth3:f=0+ all:W=0",
             "kvmnet:bridged default 00000000 nic=eth3 own=10.1.1.1/24 mac=02:00:00:00:00:07 br0:g=7 br0:u=0 was=uplink of floor 3",
             "kvmnet:isolated a.b 00000001 made",
         ] {

@@ -1,4 +1,4 @@
-//! What taking a guest down can depend on.
+//! What taking guests and networks down can depend on.
 
 use std::io;
 
@@ -23,18 +23,56 @@ impl Observed {
             // The tap is gone, or was never attached: all that is left of its network may be a mark.
             None => rtnl.ask(&[Question::Bridges], &mut observed.facts)?,
         }
-        let bridges: Vec<IfName> =
-            observed.facts.links.iter().filter(|link| link.is_bridge()).map(|link| link.name).collect();
-        for bridge in &bridges {
-            observed.standing(bridge);
-        }
-        observed.match_links();
-        observed.networks.retain(|standing| standing.mark.is_some() || !standing.tables.is_empty());
+        observed.find_networks();
         let bridge = master.and_then(|master| observed.facts.link_index(master)).map(|link| link.name);
         // A tap that is on no bridge may have been on any.
         let exactly = |name: &IfName| bridge.as_ref().is_none_or(|bridge| bridge == name);
         observed.ask_about_guests(rtnl, tap, exactly)?;
         observed.ask_about_undo(rtnl, None)?;
         Ok(observed)
+    }
+
+    /// Reads every network, and what the undo of those depends on that nothing keeps.
+    pub fn for_sweep(nft: Option<&mut Nft>, rtnl: &mut Rtnl) -> io::Result<Self> {
+        let mut observed = Self::of_networks(nft, rtnl)?;
+        observed.ask_about_guests(rtnl, &IfName::DEFAULT, |_| true)?;
+        observed.ask_about_undo(rtnl, None)?;
+        Ok(observed)
+    }
+
+    /// Reads what taking the network of `bridge` down depends on, with all its guests, which are among the facts. It is
+    /// shown as one that nothing keeps.
+    pub fn for_network_down(nft: Option<&mut Nft>, rtnl: &mut Rtnl, bridge: &IfName) -> io::Result<Self> {
+        let mut observed = Self::of_networks(nft, rtnl)?;
+        observed.ask_about_guests(rtnl, &IfName::DEFAULT, |_| true)?;
+        if let Some(index) = observed.facts.link(bridge).map(|link| link.index) {
+            rtnl.ask(&[Question::Ports(index)], &mut observed.facts)?;
+        }
+        let standing = observed.standing(bridge);
+        standing.occupied = false;
+        if let Some(mark) = &mut standing.mark {
+            (mark.keep, mark.held) = (false, false);
+        }
+        observed.ask_about_undo(rtnl, None)?;
+        Ok(observed)
+    }
+
+    /// Finds every network, by its tables and by the mark of its bridge.
+    pub fn of_networks(nft: Option<&mut Nft>, rtnl: &mut Rtnl) -> io::Result<Self> {
+        let mut observed = Self::tables(nft, &[])?;
+        rtnl.ask(&[Question::Bridges], &mut observed.facts)?;
+        observed.find_networks();
+        Ok(observed)
+    }
+
+    /// The networks of the bridges that are known by now.
+    fn find_networks(&mut self) {
+        let bridges: Vec<IfName> =
+            self.facts.links.iter().filter(|link| link.is_bridge()).map(|link| link.name).collect();
+        for bridge in &bridges {
+            self.standing(bridge);
+        }
+        self.match_links();
+        self.networks.retain(|standing| standing.mark.is_some() || !standing.tables.is_empty());
     }
 }

@@ -6,6 +6,7 @@
 //! dump of the (few) nftables tables; a dump of ports or routes is made only where the plan can depend on it.
 
 mod down;
+mod fresh;
 mod networks;
 mod owner;
 mod up;
@@ -30,9 +31,10 @@ pub struct Standing {
 }
 
 impl Standing {
-    /// Whether nothing keeps it: no guest and no `keep`.
+    /// Whether nothing keeps it: no guest, no `keep`, and nobody who holds it.
     pub fn is_dead(&self) -> bool {
-        !self.occupied && !self.mark.as_ref().is_some_and(|mark| mark.keep && self.link.is_some())
+        !self.occupied
+            && !self.mark.as_ref().is_some_and(|mark| (mark.keep || mark.held) && self.link.is_some())
     }
 }
 

@@ -42,6 +42,24 @@ impl Observed {
         &mut self.networks[at]
     }
 
+    /// The guests of this bridge, of those that are among the facts, by name.
+    pub fn guests(&self, bridge: &IfName) -> Vec<&Link> {
+        let standing = self.network(bridge).and_then(|s| Some((s.link.as_ref()?.index, s.mark.as_ref()?)));
+        let Some((index, mark)) = standing else { return Vec::new() };
+        let mut guests: Vec<&Link> =
+            self.facts.links.iter().filter(|link| is_guest(link, index, mark)).collect();
+        guests.sort_by_key(|link| link.name);
+        guests
+    }
+
+    /// The taps that kvmnet attached, a process holds, and which are ports of nothing now, of those among the facts.
+    pub fn strays(&self) -> Vec<IfName> {
+        let is_stray = |link: &&Link| {
+            link.is_tap() && link.carrier && link.master.is_none() && TapMark::parse(&link.alias).is_some()
+        };
+        self.facts.links.iter().filter(is_stray).map(|link| link.name).collect()
+    }
+
     pub(super) fn bridges(&self) -> impl Iterator<Item = Question> + '_ {
         self.networks.iter().map(|standing| Question::Link(standing.bridge))
     }
@@ -129,21 +147,23 @@ impl Observed {
 fn has_guests(rtnl: &mut Rtnl, bridge: u32, mark: &Mark, apart: &IfName) -> io::Result<bool> {
     let mut ports = Facts::default();
     rtnl.ask(&[Question::Ports(bridge)], &mut ports)?;
-    let is_own = |name: &IfName| {
-        mark.nic.as_ref() == Some(name) || mark.veth.as_ref().is_some_and(|veth| veth.outer == *name)
+    Ok(ports.links.iter().any(|port| port.name != *apart && is_guest(port, bridge, mark)))
+}
+
+/// Whether an interface is a port of the bridge with this number that is not kvmnet's own, and alive.
+fn is_guest(port: &Link, bridge: u32, mark: &Mark) -> bool {
+    let is_own = mark.nic.as_ref() == Some(&port.name)
+        || mark.veth.as_ref().is_some_and(|veth| veth.outer == port.name);
+    let counts = match (port.is_tap(), mark.made) {
+        // A tap without carrier has no process behind it; a persistent one that was attached waits for
+        // the next. A found bridge may have taps of others.
+        (true, made) => {
+            let attached = TapMark::parse(&port.alias).is_some();
+            let waits = attached && port.tun.as_ref().is_some_and(|tun| tun.persistent);
+            (port.carrier && (made || attached)) || waits
+        }
+        // Somebody put it on the bridge that kvmnet made, or it was there before.
+        (false, made) => made,
     };
-    Ok(ports.links.iter().any(|port| {
-        let counts = match (port.is_tap(), mark.made) {
-            // A tap without carrier has no process behind it; a persistent one that was attached waits for
-            // the next. A found bridge may have taps of others.
-            (true, made) => {
-                let attached = TapMark::parse(&port.alias).is_some();
-                let waits = attached && port.tun.as_ref().is_some_and(|tun| tun.persistent);
-                (port.carrier && (made || attached)) || waits
-            }
-            // Somebody put it on the bridge that kvmnet made, or it was there before.
-            (false, made) => made,
-        };
-        counts && port.master == Some(bridge) && port.name != *apart && !is_own(&port.name)
-    }))
+    counts && port.master == Some(bridge) && !is_own
 }

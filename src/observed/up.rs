@@ -4,7 +4,7 @@ use std::io;
 
 use ipnet::IpNet;
 
-use super::{Observed, owner};
+use super::{Observed, fresh, owner};
 use crate::desired::Desired;
 use crate::firewall;
 use crate::model::facts::Way;
@@ -22,7 +22,11 @@ impl Observed {
         let chains: Vec<_> = firewall::chain_names(desired);
         let wanted: Vec<_> = chains.iter().map(|(family, chain)| (*family, name.as_str(), *chain)).collect();
         let mut observed = Self::tables(nft, &wanted)?;
-        let mut questions = vec![Question::Link(desired.tap), Question::Link(network.bridge)];
+        let mut questions = vec![Question::Link(network.bridge)];
+        match desired.tap {
+            Some(tap) => questions.push(Question::Link(tap)),
+            None => observed.facts.links.push(fresh::interface()?),
+        }
         questions.extend(
             network.veth.iter().flat_map(|veth| [&veth.outer, &veth.inner]).cloned().map(Question::Link),
         );
@@ -44,7 +48,7 @@ impl Observed {
         observed.ask_about_door(rtnl, desired)?;
         observed.ask_about_uplinks(rtnl, network)?;
         let exactly = |bridge: &IfName| network.has_overrides() && *bridge == network.bridge;
-        observed.ask_about_guests(rtnl, &desired.tap, exactly)?;
+        observed.ask_about_guests(rtnl, desired.new_interface(), exactly)?;
         observed.ask_about_undo(rtnl, Some(network))?;
         Ok(observed)
     }

@@ -12,7 +12,7 @@ use crate::observed::{Observed, Standing};
 
 /// Checks everything.
 pub fn check(desired: &Desired, observed: &Observed) -> Result<(), Refusal> {
-    tap(&desired.tap, observed)?;
+    desired.tap.map_or(Ok(()), |name| tap(&name, observed))?;
     let network = &desired.network;
     if !observed.has_nft && network.mode != Mode::Bridged {
         return Err(Refusal::NoNft(network.mode));

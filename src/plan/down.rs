@@ -1,4 +1,4 @@
-//! A guest leaves.
+//! A guest leaves, or a network goes.
 
 use super::{Refusal, Step, check, undo};
 use crate::model::{IfName, Link, Setting, TapMark};
@@ -13,7 +13,25 @@ pub fn down(tap: &IfName, observed: &Observed) -> Result<Vec<Step>, Refusal> {
         check::tap(tap, observed)?;
         steps.extend(detach(link, observed));
     }
-    steps.extend(undo::dead_networks(None, observed));
+    steps.extend(sweep(observed));
+    Ok(steps)
+}
+
+/// The steps that take away every network that nothing keeps.
+pub fn sweep(observed: &Observed) -> Vec<Step> {
+    undo::dead_networks(None, observed)
+}
+
+/// The steps that take the network of `bridge` away. With `force`, its guests lose it.
+pub fn network_down(bridge: &IfName, force: bool, observed: &Observed) -> Result<Vec<Step>, Refusal> {
+    let guests = observed.guests(bridge);
+    if !guests.is_empty() && !force {
+        let guests = guests.iter().map(|guest| guest.name).collect();
+        return Err(Refusal::HasGuests { bridge: *bridge, guests });
+    }
+    let taps = guests.into_iter().filter(|guest| guest.is_tap());
+    let mut steps: Vec<Step> = taps.flat_map(|tap| detach(tap, observed)).collect();
+    steps.extend(sweep(observed));
     Ok(steps)
 }
 

@@ -50,9 +50,9 @@ pub fn wanted(desired: &Desired, observed: &Observed) -> Vec<(IfName, Setting, u
     wanted
 }
 
-/// Linux 6.17 and later forward IPv6 for single interfaces; the tap tells, it is always there.
+/// Linux 6.17 and later forward IPv6 for single interfaces.
 fn has_force_forwarding(desired: &Desired, observed: &Observed) -> bool {
-    observed.value(&desired.tap, Setting::ForceForwarding).is_some()
+    observed.value(desired.new_interface(), Setting::ForceForwarding).is_some()
 }
 
 /// The interfaces that forward for kvmnet alone, as the mark says.

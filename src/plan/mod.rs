@@ -15,7 +15,7 @@ mod tests;
 mod undo;
 mod up;
 
-pub use down::down;
+pub use down::{down, network_down, sweep};
 pub use refusal::Refusal;
 pub use step::{Step, Witness};
 pub use up::up;

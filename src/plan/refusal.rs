@@ -131,6 +131,14 @@ pub enum Refusal {
     /// The bridge's record would be too long.
     #[error("the record of what to undo does not fit into the alias of {0}")]
     MarkTooLong(IfName),
+    /// The network is in use.
+    #[error("guests are on {bridge}: {}", list(.guests))]
+    HasGuests {
+        /// The network's bridge.
+        bridge: IfName,
+        /// Their taps.
+        guests: Vec<IfName>,
+    },
     /// Another network has the bridge.
     #[error("the bridge {bridge} belongs to network {owner}, whose guests are using it")]
     BridgeInUse {
@@ -139,6 +147,15 @@ pub enum Refusal {
         /// The network.
         owner: String,
     },
+}
+
+/// Some of many.
+fn list(names: &[IfName]) -> String {
+    let mut words: Vec<String> = names.iter().take(5).map(IfName::to_string).collect();
+    if names.len() > words.len() {
+        words.push(format!("and {} more", names.len() - words.len()));
+    }
+    words.join(", ")
 }
 
 fn kind_words(kind: &Option<String>) -> String {
@@ -174,6 +191,9 @@ impl Refusal {
             Refusal::Managed { name, owner } => managed_hint(name, *owner),
             Refusal::AddressTaken { .. } | Refusal::SubnetTaken { .. } => {
                 "set `address` to a subnet that nothing else uses, such as 10.213.77.1/24".to_owned()
+            }
+            Refusal::HasGuests { .. } => {
+                "stop them first; --force takes the network away from them".to_owned()
             }
             Refusal::OverrideInUse { .. } => {
                 "stop those guests first, or choose another network with KVMNET_NETWORK".to_owned()

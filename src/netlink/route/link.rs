@@ -61,11 +61,11 @@ pub fn dump_ports(bridge: u32) -> Message {
     message
 }
 
-/// Asks for all bridges.
-pub fn dump_bridges() -> Message {
+/// Asks for all interfaces of a kind.
+pub fn dump_kind(kind: &str) -> Message {
     let mut message = Message::new(Rtm::Getlink, REQUEST | DUMP, &body(0, 0, 0));
     message.put_u32(Ifla::ExtMask, SKIP_STATS).nest(Ifla::Linkinfo, |info| {
-        info.put_str(IflaInfo::Kind, "bridge");
+        info.put_str(IflaInfo::Kind, kind);
     });
     message
 }

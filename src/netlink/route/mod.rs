@@ -39,6 +39,8 @@ pub enum Question {
     Ports(u32),
     /// All bridges. A dump.
     Bridges,
+    /// All taps and tuns. A dump.
+    Taps,
     /// The addresses of an interface. A dump that the kernel answers from this interface alone.
     Addresses(u32),
     /// The unicast routes of a family. A dump.
@@ -88,7 +90,8 @@ impl Question {
             Question::WideForwarding { v6 } => netconf::get_all(*v6),
             Question::RouteTo(address) => route::get(*address),
             Question::Ports(bridge) => link::dump_ports(*bridge),
-            Question::Bridges => link::dump_bridges(),
+            Question::Bridges => link::dump_kind("bridge"),
+            Question::Taps => link::dump_kind("tun"),
             Question::Addresses(index) => address::dump(*index),
             Question::Ways { v6 } => route::dump(*v6),
             Question::Routes { v6, device, .. } => route::dump_over(*v6, *device),
@@ -173,7 +176,11 @@ impl Rtnl {
 /// Adds what a reply says.
 fn read(facts: &mut Facts, question: &Question, reply: &[u8]) {
     match question {
-        Question::Link(_) | Question::LinkIndex(_) | Question::Ports(_) | Question::Bridges => {
+        Question::Link(_)
+        | Question::LinkIndex(_)
+        | Question::Ports(_)
+        | Question::Bridges
+        | Question::Taps => {
             if let Some(link) = link::parse(reply) {
                 facts.add_link(link);
             }

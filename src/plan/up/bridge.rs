@@ -23,7 +23,7 @@ impl Up<'_> {
             }
             Some(_) => {}
         }
-        let has_ipv6 = self.observed.value(&self.desired.tap, Setting::AddrGen).is_some();
+        let has_ipv6 = self.observed.value(self.desired.new_interface(), Setting::AddrGen).is_some();
         let fresh = self.bridge_link().is_none();
         if has_ipv6 && (*addr_gen == AddrGen::NONE || (self.mark.made && !fresh)) {
             let step = self.want(bridge, Setting::AddrGen, u32::from(addr_gen.0));
@@ -99,7 +99,7 @@ impl Up<'_> {
             let step = self.want(inner, Setting::Group, self.desired.group);
             self.make.extend(step);
         }
-        let has_ipv6 = self.observed.value(&self.desired.tap, Setting::AddrGen).is_some();
+        let has_ipv6 = self.observed.value(self.desired.new_interface(), Setting::AddrGen).is_some();
         let step = self.want(outer, Setting::AddrGen, u32::from(AddrGen::NONE.0)).filter(|_| has_ipv6);
         self.make.extend(step);
         self.enslave(outer);

@@ -61,6 +61,7 @@ impl<'a> Up<'a> {
             digest: network.digest(),
             made: link.is_none() || old.is_some_and(|old| old.made),
             keep: network.keep,
+            held: desired.held || old.is_some_and(|old| old.held),
             veth: network.veth.clone(),
             nic: None,
             addresses: given(desired, observed, old),
@@ -98,10 +99,10 @@ impl<'a> Up<'a> {
         (now != Some(to)).then_some(step)
     }
 
-    /// What a setting is on an interface that was just made, as the tap was.
+    /// What a setting is on an interface that was just made.
     fn new_value(&self, setting: Setting) -> Option<u32> {
         let is_default = !matches!(setting, Setting::Up | Setting::Group | Setting::Mtu | Setting::AddrGen);
-        self.observed.value(&self.desired.tap, setting).filter(|_| is_default)
+        self.observed.value(self.desired.new_interface(), setting).filter(|_| is_default)
     }
 
     /// Saves a value before its first change. What another network changed has its former value there.

@@ -7,7 +7,8 @@ use crate::plan::Step;
 impl Up<'_> {
     /// The tap: what is to be put back on one that stays is written on it first; up comes last.
     pub(super) fn tap(&mut self) {
-        let Some(tap) = self.observed.facts.link(&self.desired.tap) else { return };
+        let tap = self.desired.tap.and_then(|tap| self.observed.facts.link(&tap));
+        let Some(tap) = tap else { return };
         let name = &tap.name;
         let mtu = self.taken_nic().or(self.bridge_link()).map_or(tap.mtu, |link| link.mtu);
         let mode = tap.addr_gen.map(|now| (u32::from(now.0), u32::from(AddrGen::NONE.0)));

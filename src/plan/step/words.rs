@@ -1,183 +1,47 @@
-//! One change of the kernel's state: prints as the command of an administrator, and knows its way back.
+//! A step in words: what kind it is, what it does, and the command that does the same.
 
 use std::fmt;
-use std::net::IpAddr;
 
-use crate::model::ruleset::{Family, Table};
-use crate::model::{AddrGen, Address, IfName, Mac, Neighbour, Nexthop, PolicyRule, Route, Setting};
-
-/// A neighbour that sees whether the host is still on the network.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Witness {
-    /// The interface behind which it is.
-    pub link: IfName,
-    /// The host's address there.
-    pub source: IpAddr,
-    /// The neighbour's address.
-    pub target: IpAddr,
-}
-
-/// One change.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Step {
-    /// Makes a bridge, down, without spanning tree and forward delay.
-    AddBridge {
-        /// Its name.
-        name: IfName,
-        /// The MAC that it keeps.
-        mac: Mac,
-        /// Its link group.
-        group: u32,
-    },
-    /// Makes a veth pair, down.
-    AddVeth {
-        /// The end that becomes a port.
-        outer: IfName,
-        /// The end with the host's address.
-        inner: IfName,
-        /// The MACs, of the outer end and of the inner.
-        macs: [Mac; 2],
-        /// The inner end's link group.
-        group: u32,
-    },
-    /// Deletes an interface that kvmnet made, with all that is on it.
-    DeleteLink {
-        /// Its name.
-        name: IfName,
-    },
-    /// Changes a number.
-    Set {
-        /// Of this interface.
-        link: IfName,
-        /// Which.
-        setting: Setting,
-        /// The value now.
-        from: u32,
-        /// The value then.
-        to: u32,
-    },
-    /// Changes an interface's MAC.
-    SetMac {
-        /// The interface.
-        link: IfName,
-        /// Now.
-        from: Mac,
-        /// Then.
-        to: Mac,
-    },
-    /// Changes an interface's alias.
-    SetAlias {
-        /// The interface.
-        link: IfName,
-        /// Now.
-        from: String,
-        /// Then.
-        to: String,
-    },
-    /// Makes an interface a port of a bridge, or of none.
-    SetMaster {
-        /// The port.
-        port: IfName,
-        /// The bridge now.
-        from: Option<IfName>,
-        /// The bridge then.
-        to: Option<IfName>,
-    },
-    /// Waits until an interface that was just set up passes packets, for a second at most.
-    AwaitOperational {
-        /// The interface.
-        link: IfName,
-    },
-    /// Asks a neighbour whether it is there, to know later whether its silence means something.
-    Ask(Witness),
-    /// Asks again; fails where the neighbour answered before and is silent now.
-    Confirm(Witness),
-    /// Adds an address.
-    AddAddress {
-        /// To this interface.
-        link: IfName,
-        /// The address.
-        address: Address,
-    },
-    /// Writes an address again that was added without duplicate address detection, to take off the flag.
-    ClearNodad {
-        /// On this interface.
-        link: IfName,
-        /// The address as it shall be.
-        address: Address,
-    },
-    /// Deletes an address.
-    DeleteAddress {
-        /// From this interface.
-        link: IfName,
-        /// The address.
-        address: Address,
-    },
-    /// Adds a route.
-    AddRoute(Route),
-    /// Deletes a route.
-    DeleteRoute(Route),
-    /// Puts a nexthop object, and all routes that use it, over another interface.
-    MoveNexthop {
-        /// As it is.
-        nexthop: Nexthop,
-        /// The other interface.
-        to: IfName,
-    },
-    /// Adds a policy rule.
-    AddRule(PolicyRule),
-    /// Deletes a policy rule.
-    DeleteRule(PolicyRule),
-    /// Adds a neighbour.
-    AddNeighbour(Neighbour),
-    /// Deletes a neighbour.
-    DeleteNeighbour(Neighbour),
-    /// Adds a table.
-    AddTable(Table),
-    /// Puts a table in the place of the one of its name.
-    ReplaceTable(Table),
-    /// Deletes a table.
-    DeleteTable {
-        /// Its family.
-        family: Family,
-        /// Its name.
-        name: String,
-    },
-    /// Everything before is done and acknowledged before anything behind begins.
-    Barrier,
-}
+use super::{Step, Witness};
+use crate::model::ruleset::Table;
+use crate::model::{AddrGen, IfName, Setting};
 
 impl Step {
-    /// The step that takes this one back; None where nothing is to be taken back.
-    pub fn inverse(&self) -> Option<Step> {
-        Some(match self.clone() {
-            Step::AddBridge { name, .. } => Step::DeleteLink { name },
-            Step::AddVeth { inner, .. } => Step::DeleteLink { name: inner },
-            Step::Set { link, setting, from, to } => Step::Set { link, setting, from: to, to: from },
-            Step::SetMac { link, from, to } => Step::SetMac { link, from: to, to: from },
-            Step::SetAlias { link, from, to } => Step::SetAlias { link, from: to, to: from },
-            Step::SetMaster { port, from, to } => Step::SetMaster { port, from: to, to: from },
-            Step::AddAddress { link, address } => Step::DeleteAddress { link, address },
-            Step::DeleteAddress { link, address } => Step::AddAddress { link, address },
-            Step::AddRoute(route) => Step::DeleteRoute(route),
-            Step::DeleteRoute(route) => Step::AddRoute(route),
-            Step::MoveNexthop { nexthop, to } => {
-                Step::MoveNexthop { to: nexthop.device, nexthop: nexthop.over(&to) }
-            }
-            Step::AddRule(rule) => Step::DeleteRule(rule),
-            Step::DeleteRule(rule) => Step::AddRule(rule),
-            Step::AddNeighbour(neighbour) => Step::DeleteNeighbour(neighbour),
-            Step::DeleteNeighbour(neighbour) => Step::AddNeighbour(neighbour),
-            Step::AddTable(table) => Step::DeleteTable { family: table.family, name: table.name },
-            Step::DeleteLink { .. } | Step::DeleteTable { .. } | Step::ReplaceTable(_) => return None,
-            Step::AwaitOperational { .. } | Step::ClearNodad { .. } | Step::Barrier => return None,
-            Step::Ask(_) | Step::Confirm(_) => return None,
-        })
+    /// The command that does the same, where there is one: a wait and a question have none.
+    pub fn command(&self) -> Option<String> {
+        let is_none =
+            matches!(self, Step::AwaitOperational { .. } | Step::Ask(_) | Step::Confirm(_) | Step::Barrier);
+        (!is_none).then(|| self.to_string())
     }
 
-    /// Whether it cannot be taken back: what is deleted or replaced as a whole is not made again. These come last.
-    pub fn is_final(&self) -> bool {
-        matches!(self, Step::DeleteLink { .. } | Step::DeleteTable { .. } | Step::ReplaceTable(_))
+    /// Its kind, in a word for programs.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Step::AddBridge { .. } => "add-bridge",
+            Step::AddVeth { .. } => "add-veth",
+            Step::DeleteLink { .. } => "delete-link",
+            Step::Set { .. } => "set",
+            Step::SetMac { .. } => "set-mac",
+            Step::SetAlias { .. } => "set-alias",
+            Step::SetMaster { .. } => "set-master",
+            Step::AwaitOperational { .. } => "await-operational",
+            Step::Ask(_) => "ask",
+            Step::Confirm(_) => "confirm",
+            Step::AddAddress { .. } => "add-address",
+            Step::ClearNodad { .. } => "clear-nodad",
+            Step::DeleteAddress { .. } => "delete-address",
+            Step::AddRoute(_) => "add-route",
+            Step::DeleteRoute(_) => "delete-route",
+            Step::MoveNexthop { .. } => "move-nexthop",
+            Step::AddRule(_) => "add-rule",
+            Step::DeleteRule(_) => "delete-rule",
+            Step::AddNeighbour(_) => "add-neighbour",
+            Step::DeleteNeighbour(_) => "delete-neighbour",
+            Step::AddTable(_) => "add-table",
+            Step::ReplaceTable(_) => "replace-table",
+            Step::DeleteTable { .. } => "delete-table",
+            Step::Barrier => "barrier",
+        }
     }
 
     /// What the step does, for an error that begins with "cannot".

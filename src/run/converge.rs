@@ -1,0 +1,113 @@
+//! Every living network is brought to what the configuration says: `kvmnet apply`.
+
+use std::fmt;
+
+use super::{Done, Seen, Work, changes, configuration_error, require_root};
+use crate::apply::Kernel;
+use crate::config::{self, Environment, File};
+use crate::desired::Desired;
+use crate::error::Error;
+use crate::model::{Facts, IfName, Network};
+use crate::netlink::route::Question;
+use crate::observed::{Observed, Standing};
+use crate::plan::{self, Step};
+
+/// What living networks lack of what the configuration says.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Difference {
+    /// The steps that are missing, in order.
+    pub steps: Vec<Step>,
+    /// What cannot be brought to the configuration.
+    pub notes: Vec<String>,
+}
+
+/// Finds the difference, and changes nothing.
+pub fn difference() -> Result<Difference, Error> {
+    require_root()?;
+    Difference::find(&mut Kernel::open()?)
+}
+
+/// Does away with the difference, unless it is another one by now than what somebody has agreed to.
+pub fn converge(agreed: &Difference, seen: Seen) -> Result<Done, Error> {
+    require_root()?;
+    let mut work = Work::begin()?;
+    let found = Difference::find(&mut work.kernel)?;
+    if found != *agreed {
+        return Err(Error::ChangedMeanwhile);
+    }
+    work.apply(&Facts::default(), &found.steps, seen)?;
+    Ok(Done {
+        summary: format!("every network is as configured, {}", changes(&found.steps)),
+        steps: found.steps,
+    })
+}
+
+impl Difference {
+    fn find(kernel: &mut Kernel) -> Result<Self, Error> {
+        let environment = Environment::of_process();
+        let file = config::open(&environment).map_err(configuration_error)?;
+        let Kernel { rtnl, nft } = kernel;
+        let asking = || Error::system("ask the kernel");
+        let mut living = Observed::for_sweep(nft.as_mut(), rtnl).map_err(asking())?;
+        rtnl.ask(&[Question::Taps], &mut living.facts).map_err(asking())?;
+        let mut difference = Self::default();
+        difference.add(plan::sweep(&living));
+        for desired in difference.wanted(&file, &living)? {
+            let Kernel { rtnl, nft } = &mut *kernel;
+            let observed = Observed::for_up(nft.as_mut(), rtnl, &desired).map_err(asking())?;
+            difference.add(plan::up(&desired, &observed)?);
+        }
+        Ok(difference)
+    }
+
+    /// What must hold, one for each guest, and one for each network that stays without.
+    fn wanted(&mut self, file: &File, living: &Observed) -> Result<Vec<Desired>, Error> {
+        let networks = file.networks().map_err(configuration_error)?;
+        let find = |name: &str| networks.iter().find(|network| network.name == name);
+        let mut wanted = Vec::new();
+        for standing in living.networks.iter().filter(|standing| !standing.is_dead()) {
+            let Some(mark) = &standing.mark else { continue };
+            match find(&mark.network) {
+                Some(network) => wanted.extend(of_network(network, standing, living)),
+                None => self.notes.push(format!(
+                    "network {} on {} is in the configuration no longer; it goes with its last guest",
+                    mark.network, standing.bridge
+                )),
+            }
+        }
+        for tap in living.strays() {
+            let name = file.choose(None, &Environment::default(), &tap).map_err(configuration_error)?;
+            wanted.extend(find(name).map(|network| Desired::new(tap, network.clone())));
+        }
+        Ok(wanted)
+    }
+
+    /// Adds steps, but for those that are there already: the guests of one network lack the same things.
+    fn add(&mut self, steps: Vec<Step>) {
+        let is_new = |step: &Step| !self.steps.contains(step);
+        if steps.iter().any(is_new) {
+            let new: Vec<Step> =
+                steps.into_iter().filter(|step| *step == Step::Barrier || is_new(step)).collect();
+            self.steps.extend(new);
+        }
+    }
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.notes.iter().try_for_each(|note| writeln!(f, "# {note}"))?;
+        if self.steps.is_empty() {
+            writeln!(f, "# every network is as configured")?;
+        }
+        self.steps.iter().filter(|step| **step != Step::Barrier).try_for_each(|step| writeln!(f, "{step}"))
+    }
+}
+
+fn of_network(network: &Network, standing: &Standing, living: &Observed) -> Vec<Desired> {
+    let taps: Vec<IfName> =
+        living.guests(&standing.bridge).iter().filter(|guest| guest.is_tap()).map(|tap| tap.name).collect();
+    if taps.is_empty() {
+        return vec![Desired::without_guest(network.clone())];
+    }
+    taps.into_iter().map(|tap| Desired::new(tap, network.clone())).collect()
+}

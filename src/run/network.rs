@@ -1,0 +1,60 @@
+//! Networks without regard to single guests: `kvmnet up`, `kvmnet down` and `kvmnet gc`.
+
+use super::{Done, Seen, Work, changes, configuration_error, require_root};
+use crate::apply::Kernel;
+use crate::config::{self, Environment};
+use crate::desired::Desired;
+use crate::error::Error;
+use crate::model::IfName;
+use crate::observed::Observed;
+use crate::plan;
+
+/// Brings the network `name` up. It stays, with guests or without, until [`network_down`].
+pub fn network_up(name: &str, seen: Seen) -> Result<Done, Error> {
+    require_root()?;
+    let environment = Environment::of_process();
+    let network = config::open(&environment)
+        .and_then(|file| file.network(name, &environment))
+        .map_err(configuration_error)?;
+    let desired = Desired { held: true, ..Desired::without_guest(network) };
+    let steps = Work::begin()?.bring_up(&desired, seen)?;
+    let network = &desired.network;
+    let summary =
+        format!("{} ({}) is up on {}, {}", network.name, network.mode, network.bridge, changes(&steps));
+    Ok(Done { summary, steps })
+}
+
+/// Takes the network `name` down; with `force`, also from under its guests. Needs no configuration for one that
+/// stands.
+pub fn network_down(name: &str, force: bool, seen: Seen) -> Result<Done, Error> {
+    require_root()?;
+    let mut work = Work::begin()?;
+    let observed = work.observe(|Kernel { rtnl, nft }| Observed::of_networks(nft.as_mut(), rtnl))?;
+    let Some(bridge) = bridge_of(name, &observed) else {
+        let environment = Environment::of_process();
+        let file = config::open(&environment).map_err(configuration_error)?;
+        file.network(name, &environment).map_err(configuration_error)?;
+        return Ok(Done { summary: format!("{name} is not up, nothing to do"), steps: Vec::new() });
+    };
+    let observed =
+        work.observe(|Kernel { rtnl, nft }| Observed::for_network_down(nft.as_mut(), rtnl, &bridge))?;
+    let steps = plan::network_down(&bridge, force, &observed)?;
+    work.apply(&observed.facts, &steps, seen)?;
+    Ok(Done { summary: format!("{name} is down, {}", changes(&steps)), steps })
+}
+
+/// The bridge of a network that stands.
+fn bridge_of(name: &str, observed: &Observed) -> Option<IfName> {
+    let is_it = |mark: &crate::model::Mark| mark.network == name;
+    observed.networks.iter().find(|standing| standing.mark.as_ref().is_some_and(is_it)).map(|s| s.bridge)
+}
+
+/// Takes away every network that nothing keeps: what guests that were killed left.
+pub fn sweep(seen: Seen) -> Result<Done, Error> {
+    require_root()?;
+    let mut work = Work::begin()?;
+    let observed = work.observe(|Kernel { rtnl, nft }| Observed::for_sweep(nft.as_mut(), rtnl))?;
+    let steps = plan::sweep(&observed);
+    work.apply(&observed.facts, &steps, seen)?;
+    Ok(Done { summary: format!("swept, {}", changes(&steps)), steps })
+}

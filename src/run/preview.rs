@@ -1,0 +1,125 @@
+//! What a hook would do now, as the commands that do the same, and nothing done: `kvmnet plan`.
+
+use std::fmt;
+
+use nix::errno::Errno;
+use serde::Serialize;
+use serde::ser::{SerializeStruct, Serializer};
+
+use crate::apply::Kernel;
+use crate::config::{self, Environment};
+use crate::desired::Desired;
+use crate::error::Error;
+use crate::model::IfName;
+use crate::observed::Observed;
+use crate::plan::{self, Step};
+
+/// The steps of a hook.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Preview {
+    /// The hook's tap.
+    #[serde(serialize_with = "as_text")]
+    pub tap: IfName,
+    /// What it would do, in a line.
+    pub summary: String,
+    /// What is to be known about it.
+    pub notes: Vec<String>,
+    /// What it would do, in order; nothing where all is as it should be.
+    pub steps: Vec<Step>,
+}
+
+/// What `qemu-ifup TAP` would do. QEMU makes the tap, so it may be that there is none yet.
+pub fn preview_up(tap: &IfName) -> Result<Preview, Error> {
+    let network = config::load(&Environment::of_process(), None, tap)?;
+    let desired = Desired::new(*tap, network);
+    let (mut kernel, is_blind) = open()?;
+    let Kernel { rtnl, nft } = &mut kernel;
+    let asking = || Error::system("ask the kernel");
+    let mut observed = Observed::for_up(nft.as_mut(), rtnl, &desired).map_err(asking())?;
+    observed.has_nft |= is_blind;
+    let mut notes = Vec::new();
+    if observed.facts.link(tap).is_none() {
+        notes.push(format!("{tap} is not there yet; QEMU makes it, and then:"));
+        observed.expect_tap(tap).map_err(asking())?;
+    }
+    let mut steps = plan::up(&desired, &observed)?;
+    let network = &desired.network;
+    if is_blind {
+        notes.push(BLIND.to_owned());
+        let standing = observed.network(&network.bridge).and_then(|standing| standing.mark.as_ref());
+        if standing.is_some_and(|mark| mark.digest == network.digest()) {
+            steps.retain(|step| !is_about_tables(step));
+        }
+    }
+    let summary =
+        format!("{tap} joins the network {} ({}) on {}", network.name, network.mode, network.bridge);
+    Ok(Preview::new(tap, summary, notes, steps))
+}
+
+/// What `qemu-ifdown TAP` would do.
+pub fn preview_down(tap: &IfName) -> Result<Preview, Error> {
+    let (mut kernel, is_blind) = open()?;
+    let Kernel { rtnl, nft } = &mut kernel;
+    let observed = Observed::for_down(nft.as_mut(), rtnl, tap).map_err(Error::system("ask the kernel"))?;
+    let steps = plan::down(tap, &observed)?;
+    let mut notes = Vec::new();
+    if observed.facts.link(tap).is_none() {
+        notes.push(format!("{tap} is not there"));
+    }
+    notes.extend(is_blind.then(|| BLIND.to_owned()));
+    Ok(Preview::new(tap, format!("{tap} leaves its network"), notes, steps))
+}
+
+const BLIND: &str = "only root can see nftables: tables that are there already are taken to be right, and their end is not shown";
+
+/// Opens the kernel; true where it does not show its tables, because the user is not root (`nfnetlink_rcv`).
+fn open() -> Result<(Kernel, bool), Error> {
+    let mut kernel = Kernel::open()?;
+    let answer = kernel.nft.as_mut().map(|nft| nft.tables(&[]));
+    let refused = |error: std::io::Error| error.raw_os_error() == Some(Errno::EPERM as i32);
+    let is_blind = answer.is_some_and(|answer| answer.is_err_and(refused));
+    if is_blind {
+        kernel.nft = None;
+    }
+    Ok((kernel, is_blind))
+}
+
+fn is_about_tables(step: &Step) -> bool {
+    matches!(step, Step::AddTable(_) | Step::ReplaceTable(_) | Step::DeleteTable { .. })
+}
+
+impl Preview {
+    fn new(tap: &IfName, summary: String, notes: Vec<String>, mut steps: Vec<Step>) -> Self {
+        // It orders the sends of a hook, and is nothing that a person would do.
+        steps.retain(|step| *step != Step::Barrier);
+        Self { tap: *tap, summary, notes, steps }
+    }
+}
+
+/// Text that a shell takes as it is.
+impl fmt::Display for Preview {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "# {}", self.summary)?;
+        self.notes.iter().try_for_each(|note| writeln!(f, "# {note}"))?;
+        if self.steps.is_empty() {
+            writeln!(f, "# nothing to do")?;
+        }
+        self.steps.iter().try_for_each(|step| writeln!(f, "{step}"))
+    }
+}
+
+fn as_text<S: Serializer>(name: &IfName, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(name)
+}
+
+/// As `kvmnet plan --json` shows it.
+impl Serialize for Step {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut object = serializer.serialize_struct("Step", 4)?;
+        object.serialize_field("kind", self.kind())?;
+        object.serialize_field("does", &self.deed())?;
+        object.serialize_field("command", &self.command())?;
+        object.serialize_field("undo", &self.inverse().and_then(|inverse| inverse.command()))?;
+        object.end()
+    }
+}
