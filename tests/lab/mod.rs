@@ -13,6 +13,7 @@
 
 pub mod bench;
 mod capture;
+mod cli;
 pub mod frame;
 mod guest;
 mod hook;
@@ -33,6 +34,7 @@ mod world;
 
 pub use bench::Bench;
 pub use capture::{Capture, Packet};
+pub use cli::{Cli, Said};
 pub use frame::Frame;
 pub use guest::Guest;
 pub use hook::{Hook, Ran, hooks_dir, use_hooks};
