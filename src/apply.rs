@@ -284,7 +284,9 @@ enum Way {
 
 fn way(step: &Step) -> Way {
     match step {
-        Step::AddTable(_) | Step::ReplaceTable(_) | Step::DeleteTable { .. } => Way::Nft,
+        Step::AddTable(_) | Step::ReplaceTable(_) | Step::RemoveTable(_) | Step::DeleteTable { .. } => {
+            Way::Nft
+        }
         Step::Set { setting, .. } if setting.is_file() => Way::File,
         Step::AwaitOperational { .. } | Step::Ask(_) | Step::Confirm(_) | Step::Barrier => Way::Wait,
         _ => Way::Route,
@@ -295,6 +297,7 @@ fn change(step: &Step) -> Option<Change<'_>> {
     match step {
         Step::AddTable(table) => Some(Change::Add(table)),
         Step::ReplaceTable(table) => Some(Change::Replace(table)),
+        Step::RemoveTable(table) => Some(Change::Delete(table.family, &table.name)),
         Step::DeleteTable { family, name } => Some(Change::Delete(*family, name)),
         _ => None,
     }
@@ -324,7 +327,9 @@ fn encode(step: &Step, facts: &Facts) -> Result<Option<Message>, IfName> {
         Step::DeleteRule(rule) => rule::delete(rule),
         Step::AddNeighbour(neighbour) => neighbour::add(neighbour, index(&neighbour.device)?),
         Step::DeleteNeighbour(neighbour) => neighbour::delete(neighbour, index(&neighbour.device)?),
-        Step::AddTable(_) | Step::ReplaceTable(_) | Step::DeleteTable { .. } => return Ok(None),
+        Step::AddTable(_) | Step::ReplaceTable(_) | Step::RemoveTable(_) | Step::DeleteTable { .. } => {
+            return Ok(None);
+        }
         Step::AwaitOperational { .. } | Step::Ask(_) | Step::Confirm(_) | Step::Barrier => return Ok(None),
     }))
 }
@@ -351,7 +356,7 @@ fn forgives(step: &Step, errno: i32) -> bool {
         Step::DeleteRoute(_) => matches!(errno, Errno::ESRCH | Errno::ENODEV),
         Step::DeleteRule(_) => errno == Errno::ENOENT,
         Step::DeleteNeighbour(_) => matches!(errno, Errno::ENOENT | Errno::ENODEV),
-        Step::DeleteTable { .. } => errno == Errno::ENOENT,
+        Step::RemoveTable(_) | Step::DeleteTable { .. } => errno == Errno::ENOENT,
         Step::AddAddress { .. } | Step::AddRoute(_) | Step::AddRule(_) => errno == Errno::EEXIST,
         Step::SetMaster { to: None, .. } => errno == Errno::ENODEV,
         Step::SetAlias { to, .. } => errno == Errno::ENODEV && !to.starts_with(crate::model::mark::PREFIX),

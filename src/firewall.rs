@@ -91,6 +91,12 @@ fn closed_door(bridge: &IfName) -> Vec<Chain> {
     vec![chain(INGRESS, Hook::Ingress(*bridge)), chain(EGRESS, Hook::Egress(*bridge))]
 }
 
+/// The table of a closed door as it was written with this note.
+pub fn door_table(bridge: &IfName, note: &str) -> Table {
+    let (name, note) = (table_name(bridge), note.to_owned());
+    Table { family: Family::Netdev, name, note, chains: closed_door(bridge) }
+}
+
 /// Frames between two guests that br_netfilter shows here.
 fn within(door: &IfName) -> Rule {
     Rule::new([Match::Iif(*door), Match::Oif(*door)], Verdict::Accept)

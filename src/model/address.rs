@@ -68,24 +68,31 @@ impl Address {
         }
     }
 
+    /// By what `ip addr delete` finds it.
+    pub fn name(&self) -> String {
+        match self.peer {
+            Some(peer) => format!("{} peer {peer}/{}", self.net.addr(), self.net.prefix_len()),
+            None => self.net.to_string(),
+        }
+    }
+
     /// Whether `self` has the same address and prefix as `other`, which is how the kernel tells them apart.
     pub fn is_same(&self, other: &Address) -> bool {
         self.net == other.net && self.peer == other.peer
     }
 
-    /// Whether the kernel makes a route for the prefix by itself.
-    pub fn has_prefix_route(&self) -> bool {
-        self.flags & flag::NOPREFIXROUTE == 0
+    /// Where the route leads that the kernel makes for the address by itself; None where it makes none.
+    pub fn prefix_route(&self) -> Option<IpNet> {
+        let far = IpNet::new(self.peer.unwrap_or(self.net.addr()), self.net.prefix_len()).ok()?;
+        (self.flags & flag::NOPREFIXROUTE == 0).then_some(far.trunc())
     }
 }
 
-/// As the arguments of `ip addr add`, without the device.
+/// As the arguments of `ip addr add`, without the device. Who gave the address (IFA_PROTO) is left out: the `ip` of
+/// Debian 12 has no word for it.
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.peer {
-            Some(peer) => write!(f, "{} peer {peer}/{}", self.net.addr(), self.net.prefix_len())?,
-            None => write!(f, "{}", self.net)?,
-        }
+        f.write_str(&self.name())?;
         if let Some(broadcast) = self.broadcast {
             write!(f, " brd {broadcast}")?;
         }
@@ -108,9 +115,6 @@ impl fmt::Display for Address {
         }
         if self.preferred != FOREVER {
             write!(f, " preferred_lft {}", self.preferred)?;
-        }
-        if self.protocol != 0 {
-            write!(f, " proto {}", self.protocol)?;
         }
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! What a network is made of: plain data, compared with `==`. No I/O, no netlink.
 
 pub mod address;
+mod carried;
 pub mod facts;
 mod ifname;
 pub mod link;

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::{IfName, Mac, address::scope_name};
+use super::{IfName, Mac, address::scope_name, carried};
 
 /// A next hop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,9 +58,23 @@ pub const UNICAST: u8 = 1;
 /// RTN_LOCAL: an address of the host itself.
 pub const LOCAL: u8 = 2;
 
+/// What ip-route(8) calls the types of routes; unicast goes without saying.
+const KINDS: [(u8, &str); 7] = [
+    (LOCAL, "local"),
+    (3, "broadcast"),
+    (4, "anycast"),
+    (5, "multicast"),
+    (6, "blackhole"),
+    (7, "unreachable"),
+    (8, "prohibit"),
+];
+
 /// As the arguments of `ip route add`.
 impl fmt::Display for Route {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some((_, word)) = KINDS.iter().find(|(kind, _)| *kind == self.kind) {
+            write!(f, "{word} ")?;
+        }
         match self.destination {
             Some(net) => write!(f, "{net}")?,
             None => f.write_str("default")?,
@@ -86,10 +100,12 @@ impl fmt::Display for Route {
         if let Some(seconds) = self.expires {
             write!(f, " expires {seconds}")?;
         }
+        let rest = carried::route(&self.rest);
+        f.write_str(&rest.text)?;
         for hop in self.hops.iter().filter(|hop| self.hops.len() > 1 || hop.weight != 1) {
             write!(f, " nexthop{hop} weight {}", hop.weight)?;
         }
-        Ok(())
+        f.write_str(&rest.remark())
     }
 }
 
@@ -185,7 +201,7 @@ impl PolicyRule {
     }
 }
 
-/// As the arguments of `ip rule add`, as far as kvmnet reads a rule.
+/// As the arguments of `ip rule add`.
 impl fmt::Display for PolicyRule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "priority {}", self.priority)?;
@@ -195,7 +211,12 @@ impl fmt::Display for PolicyRule {
         if let Some(oif) = &self.oif {
             write!(f, " oif {oif}")?;
         }
-        write!(f, " lookup {}", self.table)
+        let rest = carried::rule(&self.header, &self.rest);
+        f.write_str(&rest.text)?;
+        if self.table != 0 {
+            write!(f, " lookup {}", self.table)?;
+        }
+        f.write_str(&rest.remark())
     }
 }
 

@@ -52,10 +52,11 @@ impl Observed {
         guests
     }
 
-    /// The taps that kvmnet attached, a process holds, and which are ports of nothing now, of those among the facts.
+    /// The taps that kvmnet attached, and which are ports of nothing now, of those among the facts.
     pub fn strays(&self) -> Vec<IfName> {
+        let lives = |link: &Link| link.carrier || link.tun.as_ref().is_some_and(|tun| tun.persistent);
         let is_stray = |link: &&Link| {
-            link.is_tap() && link.carrier && link.master.is_none() && TapMark::parse(&link.alias).is_some()
+            link.is_tap() && lives(link) && link.master.is_none() && TapMark::parse(&link.alias).is_some()
         };
         self.facts.links.iter().filter(is_stray).map(|link| link.name).collect()
     }

@@ -182,7 +182,7 @@ fn is_orphan(route: &Route, addresses: &[Address]) -> bool {
 
 /// Whether the kernel made this route for this address.
 fn is_prefix_route(route: &Route, address: &Address) -> bool {
-    address.has_prefix_route() && route.destination == Some(address.net.trunc()) && !route.has_router()
+    route.destination.is_some() && route.destination == address.prefix_route() && !route.has_router()
 }
 
 /// An IPv6 address that was unique on the NIC is so on the bridge: no second detection, and no trace of that.
@@ -221,10 +221,7 @@ fn is_own(route: &Route, addresses: &[Address]) -> bool {
     if route.kind != UNICAST {
         return route.protocol != PROTOCOL_KERNEL && route.kind <= LOCAL;
     }
-    let is_prefix_of = |address: &Address| {
-        address.has_prefix_route() && route.destination == Some(address.net.trunc()) && !route.has_router()
-    };
-    route.protocol != PROTOCOL_KERNEL || !addresses.iter().any(is_prefix_of)
+    route.protocol != PROTOCOL_KERNEL || !addresses.iter().any(|address| is_prefix_route(route, address))
 }
 
 /// Whether a route hangs on one of these addresses.

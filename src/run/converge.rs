@@ -68,6 +68,12 @@ impl Difference {
         for standing in living.networks.iter().filter(|standing| !standing.is_dead()) {
             let Some(mark) = &standing.mark else { continue };
             match find(&mark.network) {
+                Some(network) if network.bridge != standing.bridge => self.notes.push(format!(
+                    "network {name} is on {}, and on {} in the configuration: kvmnet down --force {name}, then kvmnet attach TAP for each guest",
+                    standing.bridge,
+                    network.bridge,
+                    name = mark.network
+                )),
                 Some(network) => wanted.extend(of_network(network, standing, living)),
                 None => self.notes.push(format!(
                     "network {} on {} is in the configuration no longer; it goes with its last guest",

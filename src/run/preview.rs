@@ -22,10 +22,25 @@ pub struct Preview {
     pub tap: IfName,
     /// What it would do, in a line.
     pub summary: String,
+    /// The network that the tap would join, its mode and its bridge.
+    #[serde(flatten)]
+    pub joins: Option<Joins>,
     /// What is to be known about it.
     pub notes: Vec<String>,
     /// What it would do, in order; nothing where all is as it should be.
     pub steps: Vec<Step>,
+}
+
+/// A network that a tap joins.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Joins {
+    /// The network's name.
+    pub network: String,
+    /// Its mode.
+    pub mode: &'static str,
+    /// Its bridge.
+    #[serde(serialize_with = "as_text")]
+    pub bridge: IfName,
 }
 
 /// What `qemu-ifup TAP` would do. QEMU makes the tap, so it may be that there is none yet.
@@ -53,7 +68,8 @@ pub fn preview_up(tap: &IfName) -> Result<Preview, Error> {
     }
     let summary =
         format!("{tap} joins the network {} ({}) on {}", network.name, network.mode, network.bridge);
-    Ok(Preview::new(tap, summary, notes, steps))
+    let joins = Joins { network: network.name.clone(), mode: network.mode.as_str(), bridge: network.bridge };
+    Ok(Preview { joins: Some(joins), ..Preview::new(tap, summary, notes, steps) })
 }
 
 /// What `qemu-ifdown TAP` would do.
@@ -85,14 +101,17 @@ fn open() -> Result<(Kernel, bool), Error> {
 }
 
 fn is_about_tables(step: &Step) -> bool {
-    matches!(step, Step::AddTable(_) | Step::ReplaceTable(_) | Step::DeleteTable { .. })
+    matches!(
+        step,
+        Step::AddTable(_) | Step::ReplaceTable(_) | Step::RemoveTable(_) | Step::DeleteTable { .. }
+    )
 }
 
 impl Preview {
     fn new(tap: &IfName, summary: String, notes: Vec<String>, mut steps: Vec<Step>) -> Self {
         // It orders the sends of a hook, and is nothing that a person would do.
         steps.retain(|step| *step != Step::Barrier);
-        Self { tap: *tap, summary, notes, steps }
+        Self { tap: *tap, summary, joins: None, notes, steps }
     }
 }
 

@@ -58,7 +58,11 @@ impl Lab {
     fn cable(&self, nic: &str, far: &Machine, near_addresses: [&str; 2], far_addresses: [&str; 2]) {
         self.host.sysctl("ipv6/conf/default/accept_dad", "0");
         far.sysctl("ipv6/conf/default/accept_dad", "0");
-        self.host.ip(&format!("link add {nic} type veth peer name eth0 netns {}", far.netns()));
+        // The same in every lab, so that two labs can be compared.
+        let number = nic.trim_start_matches("eth");
+        let (near, out) = (format!("02:00:00:00:00:0{number}"), format!("02:00:00:00:01:0{number}"));
+        let peer = format!("peer name eth0 address {out} netns {}", far.netns());
+        self.host.ip(&format!("link add {nic} address {near} type veth {peer}"));
         add_addresses(&self.host, nic, near_addresses);
         add_addresses(far, "eth0", far_addresses);
         self.host.ip(&format!("link set {nic} up"));

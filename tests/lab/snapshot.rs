@@ -67,6 +67,19 @@ impl Snapshot {
         Self { lines }
     }
 
+    /// The same without the protocols of addresses (who gave them): the `ip` of Debian 12 cannot set them.
+    #[must_use]
+    pub fn without_address_protocols(mut self) -> Self {
+        let forget = |line: String| match (line.starts_with("address "), line.split_once("\"protocol\":\"")) {
+            (true, Some((before, rest))) => {
+                before.to_owned() + rest.split_once("\",").map_or("", |(_, after)| after)
+            }
+            _ => line,
+        };
+        self.lines = self.lines.into_iter().map(forget).collect();
+        self
+    }
+
     /// The lines that are only in this one. Of an interface that the other lacks altogether, its settings are not
     /// listed.
     fn without(&self, other: &Self) -> String {

@@ -137,6 +137,8 @@ pub enum Step {
     AddTable(Table),
     /// Puts a table in the place of the one of its name.
     ReplaceTable(Table),
+    /// Deletes a table that is known well enough to be written again.
+    RemoveTable(Table),
     /// Deletes a table.
     DeleteTable {
         /// Its family.
@@ -170,6 +172,7 @@ impl Step {
             Step::AddNeighbour(neighbour) => Step::DeleteNeighbour(neighbour),
             Step::DeleteNeighbour(neighbour) => Step::AddNeighbour(neighbour),
             Step::AddTable(table) => Step::DeleteTable { family: table.family, name: table.name },
+            Step::RemoveTable(table) => Step::AddTable(table),
             Step::DeleteLink { .. } | Step::DeleteTable { .. } | Step::ReplaceTable(_) => return None,
             Step::AwaitOperational { .. } | Step::ClearNodad { .. } | Step::Barrier => return None,
             Step::Ask(_) | Step::Confirm(_) => return None,

@@ -39,7 +39,7 @@ impl Step {
             Step::DeleteNeighbour(_) => "delete-neighbour",
             Step::AddTable(_) => "add-table",
             Step::ReplaceTable(_) => "replace-table",
-            Step::DeleteTable { .. } => "delete-table",
+            Step::RemoveTable(_) | Step::DeleteTable { .. } => "delete-table",
             Step::Barrier => "barrier",
         }
     }
@@ -75,7 +75,9 @@ impl Step {
             Step::AddTable(table) | Step::ReplaceTable(table) => {
                 format!("write the nftables table {} {}", table.family, table.name)
             }
-            Step::DeleteTable { family, name } => format!("delete the nftables table {family} {name}"),
+            Step::RemoveTable(Table { family, name, .. }) | Step::DeleteTable { family, name } => {
+                format!("delete the nftables table {family} {name}")
+            }
             Step::Barrier => "go on".to_owned(),
         }
     }
@@ -108,7 +110,9 @@ impl fmt::Display for Step {
             }
             Step::AddAddress { link, address } => write!(f, "ip addr add {address} dev {link}"),
             Step::ClearNodad { link, address } => write!(f, "ip addr change {address} dev {link}"),
-            Step::DeleteAddress { link, address } => write!(f, "ip addr delete {} dev {link}", address.net),
+            Step::DeleteAddress { link, address } => {
+                write!(f, "ip addr delete {} dev {link}", address.name())
+            }
             Step::AddRoute(route) => write!(f, "{} route prepend {route}", ip_word(route.family)),
             Step::DeleteRoute(route) => write!(f, "{} route delete {route}", ip_word(route.family)),
             Step::MoveNexthop { nexthop, to } => write!(f, "ip nexthop replace {}", nexthop.over(to)),
@@ -121,7 +125,9 @@ impl fmt::Display for Step {
                 let Table { family, name, .. } = table;
                 write!(f, "nft {}", quoted(&format!("delete table {family} {name}; {table}")))
             }
-            Step::DeleteTable { family, name } => write!(f, "nft delete table {family} {name}"),
+            Step::RemoveTable(Table { family, name, .. }) | Step::DeleteTable { family, name } => {
+                write!(f, "nft delete table {family} {name}")
+            }
             Step::Barrier => f.write_str("# done so far"),
         }
     }

@@ -181,6 +181,7 @@ impl World {
                 self.delete_table(table.family, &table.name);
                 self.add_table(table);
             }
+            Step::RemoveTable(table) => self.delete_table(table.family, &table.name),
             Step::DeleteTable { family, name } => self.delete_table(*family, name),
             Step::AddNeighbour(_) | Step::DeleteNeighbour(_) => {}
             Step::MoveNexthop { .. } | Step::AddRule(_) | Step::DeleteRule(_) => {}

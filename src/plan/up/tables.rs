@@ -3,7 +3,7 @@
 use super::Up;
 use crate::firewall;
 use crate::model::ruleset::Found;
-use crate::model::ruleset::{Chain, Table};
+use crate::model::ruleset::{Chain, Family, Table};
 use crate::plan::{Step, forwarding};
 
 impl Up<'_> {
@@ -16,16 +16,22 @@ impl Up<'_> {
         let wanted = firewall::tables(self.desired, &leaks, &self.mark);
         let found: &[Found] = self.standing.map_or(&[], |standing| &standing.tables);
         let unwanted = found.iter().filter(|found| !wanted.iter().any(|table| table.family == found.family));
+        // A door opens in one transaction with the rules that come in its place: what a takeover asks through the bridge
+        // would not be answered behind a closed one.
+        let (doors, others): (Vec<&Found>, Vec<&Found>) =
+            unwanted.partition(|found| found.family == Family::Netdev);
         let delete = |found: &Found| Step::DeleteTable { family: found.family, name: found.name.clone() };
-        self.clean.extend(unwanted.map(delete));
-        wanted
-            .into_iter()
-            .filter_map(|table| match found.iter().find(|found| found.family == table.family) {
+        self.clean.extend(others.into_iter().map(delete));
+        let bridge = &self.desired.network.bridge;
+        let open = |found: &Found| Step::RemoveTable(firewall::door_table(bridge, &found.note));
+        let write = wanted.into_iter().filter_map(|table| {
+            match found.iter().find(|found| found.family == table.family) {
                 None => Some(Step::AddTable(table)),
                 Some(found) if is_whole(found, &table) => None,
                 Some(_) => Some(Step::ReplaceTable(table)),
-            })
-            .collect()
+            }
+        });
+        write.chain(doors.into_iter().map(open)).collect()
     }
 }
 

@@ -1,0 +1,352 @@
+//! `kvmnet attach`, `detach`, `apply`, `up`, `down` and `gc`, on a live lab.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+mod lab;
+
+use std::process::Command;
+
+use lab::bench::settled;
+use lab::{Cli, Guest, Lab, Monitor, Network, Said, Snapshot, Tap, eventually};
+
+fn kvmnet(lab: &Lab, arguments: &[&str]) -> Said {
+    Cli::new(&lab.host, arguments).run()
+}
+
+/// What kvmnet says is wrong; nothing may have changed.
+#[track_caller]
+fn refused(lab: &Lab, status: i32, arguments: &[&str], word: &str) {
+    let before = settled(lab);
+    let said = kvmnet(lab, arguments).complains(status);
+    assert!(said.contains(word), "it must speak of {word}: {said}");
+    lab.assert_as_before("a refusal", &before);
+}
+
+/// A lab with the network `default` in this mode, and an isolated one called `lab`.
+fn two_networks(network: Network) -> Lab {
+    let lab = Lab::new(network);
+    lab.write_config(&format!("{}{}", network.config(), Network::ISOLATED.lab_table()));
+    lab
+}
+
+fn is_there(lab: &Lab, link: &str) -> bool {
+    lab.host.try_run(&format!("ip link show dev {link}")).status.success()
+}
+
+fn ruleset(lab: &Lab) -> String {
+    lab.host.run("nft list ruleset")
+}
+
+#[test]
+fn attach_and_detach_do_what_the_hooks_do_and_say_so() {
+    for network in [Network::ISOLATED, Network::HOST_ONLY, Network::ROUTED, Network::NAT, Network::BRIDGED] {
+        let lab = Lab::new(network);
+        let one = lab.boot(1);
+        let before = settled(&lab);
+        let plan = kvmnet(&lab, &["plan", "vif0.0"]).ok();
+        let said = kvmnet(&lab, &["attach", "vif0.0"]).ok();
+        let commands = |text: &str| -> Vec<String> {
+            text.lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect()
+        };
+        assert_eq!(commands(&said), commands(&plan), "each step is printed as it is done");
+        assert!(said.contains("# vif0.0 is up on br0"), "{said}");
+        lab.settle();
+        let attached = settled(&lab);
+        lab.ifup(&one).ok();
+        lab.assert_as_before("the hook finds nothing to do", &attached);
+        assert!(kvmnet(&lab, &["attach", "vif0.0"]).ok().contains("nothing to do"));
+        let said = kvmnet(&lab, &["detach", "vif0.0"]).ok();
+        assert!(said.contains("ip link set vif0.0 nomaster"), "{said}");
+        lab.assert_as_before("attached and detached", &before);
+    }
+}
+
+/// For programs that take a ready tap: it is there before them, a user may open it, and it goes when told.
+#[test]
+fn attach_makes_a_tap_for_a_user_and_detach_deletes_it() {
+    let lab = Lab::new(Network::NAT);
+    let before = settled(&lab);
+    kvmnet(&lab, &["attach", "--create", "--user", "nobody", "vif0.0"]).ok();
+    let tap = lab.host.ip("-d link show dev vif0.0");
+    assert!(tap.contains("persist on") && tap.contains("master br0"), "{tap}");
+    assert!(tap.contains("user nobody") || tap.contains("user 65534"), "{tap}");
+    // A program opens it, and is on the network.
+    let one = lab.boot(1);
+    eventually("the guest is on the network", || one.pings("192.168.1.25"));
+    refused(&lab, 1, &["detach", "--delete", "vif0.0"], "a process has vif0.0 open");
+    drop(one);
+    eventually("nobody has it open", || lab.host.ip("link show dev vif0.0").contains("NO-CARRIER"));
+    // Twice is once.
+    kvmnet(&lab, &["attach", "--create", "--user", "65534", "vif0.0"]).ok();
+    kvmnet(&lab, &["detach", "--delete", "vif0.0"]).ok();
+    assert!(!is_there(&lab, "vif0.0"));
+    lab.assert_as_before("the tap came and went", &before);
+    assert!(kvmnet(&lab, &["detach", "--delete", "vif0.0"]).ok().contains("nothing to do"));
+}
+
+#[test]
+fn attach_leaves_no_tap_where_it_fails() {
+    let lab = Lab::new(Network { uplink: "uplink  = \"eth9\"\n", ..Network::NAT });
+    refused(&lab, 1, &["attach", "--create", "vif0.0"], "eth9");
+    assert!(!is_there(&lab, "vif0.0"), "the tap that was made for it is gone");
+    refused(&lab, 2, &["attach", "--create", "--user", "nosuchuser", "vif0.0"], "nosuchuser");
+    refused(&lab, 1, &["attach", "vif0.0"], "no interface vif0.0");
+    let _held = Tap::open(&lab.host, "vif1.0");
+    refused(&lab, 1, &["attach", "--create", "vif1.0"], "vif1.0");
+    refused(&lab, 1, &["attach", "--create", "eth3"], "eth3");
+    refused(&lab, 1, &["detach", "eth3"], "not a tap");
+    refused(&lab, 1, &["detach", "--delete", "eth3"], "not a tap");
+    assert_eq!(kvmnet(&lab, &["attach", "--user", "nobody", "vif0.0"]).status, 2, "whose tap is not made?");
+}
+
+#[test]
+fn a_network_that_was_brought_up_stays_until_it_is_taken_down() {
+    let lab = two_networks(Network::NAT);
+    let before = settled(&lab);
+    let said = kvmnet(&lab, &["up", "default"]).ok();
+    assert!(said.contains("# default (nat) is up on br0"), "{said}");
+    assert!(lab.host.ip("addr show dev br0").contains("10.0.100.3/24"));
+    assert!(kvmnet(&lab, &["up", "default"]).ok().contains("nothing to do"));
+    // Guests of this and another network come and go.
+    let one = lab.attach(1);
+    assert!(one.pings("192.168.1.25"), "its guest is on a network as any other");
+    let other = lab.attach_in_lab(1);
+    lab.detach(other);
+    lab.detach(one);
+    assert!(kvmnet(&lab, &["gc"]).ok().contains("nothing to do"));
+    assert!(is_there(&lab, "br0") && !is_there(&lab, "br-lab"));
+    let said = kvmnet(&lab, &["down", "default"]).ok();
+    assert!(said.contains("# default is down"), "{said}");
+    lab.assert_as_before("brought up and taken down", &before);
+    assert!(kvmnet(&lab, &["down", "default"]).ok().contains("default is not up, nothing to do"));
+}
+
+/// All five modes, without any guest to be seen from.
+#[test]
+fn up_and_down_leave_nothing_in_any_mode() {
+    for network in
+        [Network::ISOLATED, Network::HOST_ONLY_VETH, Network::ROUTED, Network::NAT_SOURCE, Network::BRIDGED]
+    {
+        let lab = Lab::new(network);
+        let before = settled(&lab);
+        kvmnet(&lab, &["up", "default"]).ok();
+        let plan = kvmnet(&lab, &["plan", "vif0.0"]).ok();
+        let about_others = |line: &&str| !line.starts_with('#') && !line.contains("vif0.0");
+        assert_eq!(plan.lines().find(about_others), None, "a guest finds the network ready: {plan}");
+        kvmnet(&lab, &["down", "default"]).ok();
+        lab.assert_as_before(network.mode, &before);
+    }
+}
+
+#[test]
+fn down_spares_guests_unless_forced() {
+    let lab = two_networks(Network::NAT);
+    let before = settled(&lab);
+    let (one, two) = (lab.attach(1), lab.attach(2));
+    let said = kvmnet(&lab, &["down", "default"]).complains(1);
+    assert!(said.contains("vif0.0, vif1.0") && said.contains("--force"), "{said}");
+    eventually("the guests notice nothing", || one.pings("192.168.1.25") && two.pings("10.0.100.1"));
+    kvmnet(&lab, &["down", "--force", "default"]).ok();
+    assert!(!one.pings("10.0.100.2") && !one.pings("10.0.100.3"), "the network is gone");
+    lab.assert_as_before("the network was taken away", &before);
+    // Each can have it back.
+    lab.ifup(&one).ok();
+    eventually("the guest is back", || one.pings("192.168.1.25"));
+}
+
+#[test]
+fn networks_that_nobody_knows() {
+    let lab = two_networks(Network::NAT);
+    refused(&lab, 2, &["up", "lob"], "did you mean \"lab\"?");
+    refused(&lab, 2, &["down", "lob"], "did you mean \"lab\"?");
+    lab.write_config("mode = \"natt\"\n");
+    refused(&lab, 2, &["up", "default"], "/etc/kvmnet.conf:1:8");
+    refused(&lab, 2, &["apply"], "/etc/kvmnet.conf:1:8");
+    lab.host.enter(|| std::fs::remove_file("/etc/kvmnet.conf")).unwrap();
+    refused(&lab, 2, &["up", "lab"], "there is no file /etc/kvmnet.conf");
+}
+
+/// A network that stands is taken down whatever became of the file.
+#[test]
+fn down_needs_no_configuration() {
+    let lab = two_networks(Network::NAT);
+    let before = settled(&lab);
+    kvmnet(&lab, &["up", "lab"]).ok();
+    lab.write_config("nonsense");
+    kvmnet(&lab, &["down", "lab"]).ok();
+    lab.assert_as_before("taken down without a file", &before);
+}
+
+#[test]
+fn a_user_without_rights() {
+    let lab = two_networks(Network::NAT);
+    let before = settled(&lab);
+    for arguments in [
+        &["attach", "vif0.0"][..],
+        &["attach", "--create", "vif0.0"],
+        &["detach", "vif0.0"],
+        &["apply", "--yes"],
+        &["up", "lab"],
+        &["down", "lab"],
+        &["gc"],
+    ] {
+        let said = Cli::new(&lab.host, arguments).user(65534).run().complains(1);
+        assert!(said.contains("only root can change the network") && said.contains("sudo"), "{said}");
+    }
+    lab.assert_as_before("no rights", &before);
+}
+
+#[test]
+fn gc_sweeps_what_a_killed_guest_left() {
+    let lab = two_networks(Network::BRIDGED);
+    let before = settled(&lab);
+    let (one, other) = (lab.attach(1), lab.attach_in_lab(1));
+    one.kill();
+    eventually("the tap is gone", || !is_there(&lab, "vif0.0"));
+    let said = kvmnet(&lab, &["gc"]).ok();
+    assert!(said.contains("ip link delete br0"), "{said}");
+    assert!(is_there(&lab, "br-lab"), "a network with a guest stays");
+    other.kill();
+    eventually("the tap is gone", || !is_there(&lab, "lab0.0"));
+    kvmnet(&lab, &["gc"]).ok();
+    lab.assert_as_before("swept", &before);
+    let mut monitor = Monitor::start(&lab.host);
+    assert!(kvmnet(&lab, &["gc"]).ok().contains("nothing to do"));
+    assert_eq!(monitor.changes(), [] as [&str; 0]);
+}
+
+/// What is broken by hand in two networks is whole again; the difference is shown first, and agreed to.
+#[test]
+fn apply_repairs_every_network() {
+    let lab = two_networks(Network::NAT);
+    let (one, two) = (lab.attach(1), lab.attach(2));
+    let (three, four) = (lab.attach_in_lab(1), lab.attach_in_lab(2));
+    lab.settle();
+    let whole = settled(&lab);
+    assert!(kvmnet(&lab, &["apply"]).ok().contains("every network is as configured"));
+    lab.host.run("nft flush ruleset");
+    lab.host.ip("addr del 10.0.100.3/24 dev br0");
+    lab.host.ip("link set vif1.0 nomaster");
+    lab.host.ip("link set br-lab down");
+    let said = kvmnet(&lab, &["apply"]);
+    assert_eq!(said.status, 1, "nobody has agreed: {said:?}");
+    for command in [
+        "nft 'table inet",
+        "nft 'table netdev",
+        "ip addr add 10.0.100.3/24",
+        "vif1.0 master br0",
+        "br-lab up",
+    ] {
+        assert_eq!(
+            said.out.matches(command).count(),
+            1,
+            "{command}, once, is in the difference: {}",
+            said.out
+        );
+    }
+    assert!(!ruleset(&lab).contains("kvmnet"), "nothing was done");
+    kvmnet(&lab, &["apply", "--yes"]).ok();
+    lab.settle();
+    lab.assert_as_before("repaired", &whole);
+    eventually("all guests are on their networks", || {
+        one.pings("192.168.1.25")
+            && two.pings("192.168.1.25")
+            && three.pings("10.0.200.2")
+            && four.pings("10.0.200.1")
+    });
+    assert!(!three.pings("10.0.200.3"), "the isolated network is closed");
+}
+
+/// An edited file holds for the guests that are on at once.
+#[test]
+fn apply_brings_an_edit_to_running_guests() {
+    let lab = two_networks(Network::NAT);
+    let before = settled(&lab);
+    let (one, two) = (lab.attach(1), lab.attach(2));
+    assert!(one.pings("10.0.100.3"));
+    for network in [Network::ISOLATED, Network::HOST_ONLY_VETH, Network::BRIDGED, Network::NAT] {
+        lab.write_config(&network.config());
+        kvmnet(&lab, &["apply", "--yes"]).ok();
+        assert!(kvmnet(&lab, &["plan", "vif0.0"]).ok().contains("nothing to do"), "{}", network.mode);
+        assert!(kvmnet(&lab, &["plan", "vif1.0"]).ok().contains("nothing to do"), "{}", network.mode);
+    }
+    eventually("NAT works again", || one.pings("192.168.1.25") && two.pings("192.168.1.25"));
+    lab.detach(one);
+    lab.detach(two);
+    lab.assert_as_before("all have left", &before);
+}
+
+/// A bridge with another name takes what a person does in one step less: the guests are named, and how they move is said.
+#[test]
+fn apply_says_what_a_bridge_with_another_name_takes() {
+    let lab = Lab::new(Network::HOST_ONLY);
+    let (one, two) = (lab.attach(1), lab.attach(2));
+    lab.settle();
+    let before = settled(&lab);
+    lab.write_config(&Network::HOST_ONLY.config().replace("br0", "vm0"));
+    let said = kvmnet(&lab, &["apply", "--yes"]).ok();
+    assert!(
+        said.contains("is on br0, and on vm0 in the configuration: kvmnet down --force default"),
+        "{said}"
+    );
+    lab.assert_as_before("nothing was done", &before);
+    kvmnet(&lab, &["down", "--force", "default"]).ok();
+    kvmnet(&lab, &["attach", "vif0.0"]).ok();
+    kvmnet(&lab, &["attach", "vif1.0"]).ok();
+    assert!(!is_there(&lab, "br0"), "nothing is left of the former one");
+    eventually("the guests are on the new one", || one.pings("10.0.100.3") && two.pings("10.0.100.1"));
+}
+
+/// A network that is in the file no longer is let be, and said.
+#[test]
+fn apply_leaves_a_network_that_the_file_has_no_longer() {
+    let lab = two_networks(Network::NAT);
+    let (one, two) = (lab.attach_in_lab(1), lab.attach_in_lab(2));
+    lab.write_config(&Network::NAT.config());
+    let said = kvmnet(&lab, &["apply", "--yes"]).ok();
+    assert!(said.contains("network lab on br-lab is in the configuration no longer"), "{said}");
+    assert!(one.pings("10.0.200.2") && two.pings("10.0.200.1"));
+}
+
+/// A refusal of one network keeps everything as it is.
+#[test]
+fn apply_does_all_or_nothing() {
+    let lab = two_networks(Network::NAT);
+    let (_one, _two) = (lab.attach(1), lab.attach_in_lab(1));
+    lab.settle();
+    lab.host.run("nft delete table netdev kvmnet-br-lab");
+    lab.write_config(&format!(
+        "{}{}",
+        Network { uplink: "uplink  = \"eth9\"\n", ..Network::NAT }.config(),
+        Network::ISOLATED.lab_table()
+    ));
+    refused(&lab, 1, &["apply", "--yes"], "eth9");
+}
+
+/// `kvmnet attach | head -1` does its work to the end.
+#[test]
+fn a_reader_that_goes_away_does_not_stop_the_work() {
+    let lab = Lab::new(Network::NAT);
+    let one: Guest = lab.boot(1);
+    let kvmnet = lab::hooks_dir().join("kvmnet");
+    let line = format!("env -i {} attach vif0.0 | true", kvmnet.display());
+    let status = lab.host.enter(|| Command::new("sh").args(["-c", &line]).status().unwrap());
+    assert!(status.success());
+    eventually("the guest is on its network", || one.pings("192.168.1.25"));
+}
+
+/// Every command explains itself, with an example.
+#[test]
+fn help_has_examples() {
+    let lab = Lab::new(Network::NAT);
+    let all = kvmnet(&lab, &["--help"]).ok();
+    for command in ["plan", "attach", "detach", "status", "apply", "up", "down", "gc", "check", "config"] {
+        assert!(all.contains(&format!("  {command} ")), "{command}: {all}");
+        let arguments = [command, "--help"];
+        let help = kvmnet(&lab, &arguments).ok();
+        assert!(command == "config" || help.contains("Example"), "{command}: {help}");
+    }
+    for (arguments, status) in [(&["nosuch"][..], 2), (&[], 2), (&["--version"], 0)] {
+        assert_eq!(kvmnet(&lab, arguments).status, status, "{arguments:?}");
+    }
+    let _unchanged: Snapshot = settled(&lab);
+}
