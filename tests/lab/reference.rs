@@ -60,7 +60,7 @@ impl Lab {
         far.sysctl("ipv6/conf/default/accept_dad", "0");
         // The same in every lab, so that two labs can be compared.
         let number = nic.trim_start_matches("eth");
-        let (near, out) = (format!("02:00:00:00:00:0{number}"), format!("02:00:00:00:01:0{number}"));
+        let (near, out) = (format!("02:00:c0:00:00:0{number}"), format!("02:00:c0:00:01:0{number}"));
         let peer = format!("peer name eth0 address {out} netns {}", far.netns());
         self.host.ip(&format!("link add {nic} address {near} type veth {peer}"));
         add_addresses(&self.host, nic, near_addresses);
