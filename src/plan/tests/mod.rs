@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod changes;
+mod networks;
 mod plans;
 mod refusals;
 mod world;

@@ -1,0 +1,97 @@
+//! Networks that are brought up and taken down as a whole, and doors that open.
+
+use super::*;
+use crate::desired::Desired;
+use crate::model::ruleset::Family;
+use crate::model::{IfName, Link};
+use crate::plan::{Refusal, Step, network_down, sweep, up};
+
+/// Brings the network up as `kvmnet up` does.
+fn hold(world: &mut World, config: &str) -> Vec<Step> {
+    let network = World::desired(config, "vif0.0").network;
+    let desired = Desired { held: true, ..Desired::without_guest(network) };
+    let tap = world.link(&name("vif0.0")).clone();
+    world.0.facts.links.push(Link { name: IfName::DEFAULT, index: 0, ..tap });
+    let steps = up(&desired, &world.0).unwrap();
+    world.0.facts.links.retain(|link| link.name != IfName::DEFAULT);
+    steps.iter().for_each(|step| world.play(step));
+    steps
+}
+
+/// What is observed for `kvmnet down`.
+fn let_go(world: &mut World) {
+    let standing = world.0.standing(&name("br0"));
+    standing.occupied = false;
+    let mark = standing.mark.as_mut().unwrap();
+    (mark.keep, mark.held) = (false, false);
+}
+
+#[test]
+fn a_held_network_outlives_its_guests() {
+    for mode in MODES {
+        let mut world = World::lab();
+        let before = world.snapshot();
+        assert!(!hold(&mut world, &config(mode)).is_empty());
+        assert_eq!(hold(&mut world, &config(mode)), [], "{mode}");
+        for step in world.up(&config(mode), "vif0.0") {
+            assert!(step.to_string().contains("vif0.0"), "{mode}: a guest touches its tap only: {step}");
+        }
+        world.down("vif0.0");
+        assert_eq!(sweep(&world.0), [], "{mode}");
+        let_go(&mut world);
+        let steps = network_down(&name("br0"), false, &world.0).unwrap();
+        steps.iter().for_each(|step| world.play(step));
+        let tap = world::link(3, "vif0.0", Some("tun"));
+        *world.link(&name("vif0.0")) = tap;
+        world.settle();
+        let mut undone = world.snapshot();
+        let order = |text: &str| {
+            let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+            lines.sort();
+            lines
+        };
+        assert_eq!(order(&std::mem::take(&mut undone)), order(&before), "{mode}");
+    }
+}
+
+#[test]
+fn guests_lose_their_network_by_force_only() {
+    for mode in MODES {
+        let mut world = World::lab();
+        world.up(&config(mode), "vif0.0");
+        world.up(&config(mode), "vif1.0");
+        let_go(&mut world);
+        let refusal = network_down(&name("br0"), false, &world.0);
+        let guests = vec![name("vif0.0"), name("vif1.0")];
+        assert_eq!(refusal, Err(Refusal::HasGuests { bridge: name("br0"), guests }), "{mode}");
+        let steps = network_down(&name("br0"), true, &world.0).unwrap();
+        steps.iter().for_each(|step| world.play(step));
+        assert_eq!(world.0.networks, [], "{mode}");
+        assert!(world.0.facts.links.iter().all(|link| link.master.is_none()), "{mode}");
+    }
+}
+
+/// A door opens together with the rules that come in its place, before anything is asked through it; and is closed again
+/// where a later step fails.
+#[test]
+fn a_door_opens_in_the_transaction_of_the_new_rules() {
+    for mode in ["host-only", "routed", "nat", "bridged"] {
+        let mut world = World::lab();
+        world.up(&config("isolated"), "vif0.0");
+        let door = world.0.network(&name("br0")).unwrap().tables.clone();
+        let steps = world.plan_up(&config(mode), "vif0.0").unwrap();
+        let at = steps.iter().position(|step| matches!(step, Step::RemoveTable(_))).unwrap();
+        assert!(matches!(steps[at - 1], Step::AddTable(_)), "{mode}: {}", steps[at - 1]);
+        assert!(steps[..at].iter().all(|step| !matches!(step, Step::SetMaster { .. } | Step::Ask(_))));
+        steps[..=at].iter().for_each(|step| world.play(step));
+        assert!(world.0.network(&name("br0")).unwrap().tables.iter().all(|t| t.family == Family::Inet));
+        world.play(&steps[at].inverse().unwrap());
+        let tables = &world.0.network(&name("br0")).unwrap().tables;
+        let again: Vec<_> = tables.iter().filter(|table| table.family == Family::Netdev).cloned().collect();
+        let mut door = door;
+        door.iter_mut()
+            .chain(&mut again.clone())
+            .for_each(|table| table.chains.iter_mut().for_each(|c| c.1 = 0));
+        assert_eq!(again, door, "{mode}");
+    }
+}
