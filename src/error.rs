@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use nix::errno::Errno;
 use thiserror::Error;
 
-use crate::config::ConfigError;
+use crate::config::{ConfigError, ConfigErrors};
 use crate::model::IfName;
 use crate::netlink::KernelError;
 use crate::plan::{Refusal, Step};
@@ -24,7 +24,7 @@ pub enum Error {
     },
     /// The configuration is wrong.
     #[error(transparent)]
-    Config(#[from] ConfigError),
+    Config(#[from] ConfigErrors),
     /// Called without the rights.
     #[error("only root can change the network")]
     NotRoot,
@@ -90,6 +90,12 @@ pub enum Error {
     },
 }
 
+impl From<ConfigError> for Error {
+    fn from(error: ConfigError) -> Self {
+        Error::Config(error.into())
+    }
+}
+
 fn holder(pid: &Option<u32>) -> String {
     match pid {
         Some(pid) => format!("process {pid} holds /run/kvmnet.lock"),
@@ -108,7 +114,7 @@ impl Error {
     pub fn hint(&self) -> Option<String> {
         match self {
             Error::Usage { program, .. } => Some(format!("{program} TAP, as in: {program} vif0.0")),
-            Error::Config(error) => error.hint(),
+            Error::Config(errors) => errors.hint(),
             Error::NotRoot => {
                 Some("QEMU runs its network scripts with its own rights; start it with sudo".to_owned())
             }

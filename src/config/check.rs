@@ -6,7 +6,7 @@
 use ipnet::IpNet;
 
 use super::error::{ConfigError, ConfigErrors, Place, Problem};
-use super::keys::key_name;
+use super::keys::{KEYS, key_name};
 use super::settings::{Setting, Settings};
 use crate::model::{IfName, Key, Mode, Network, Uplink};
 
@@ -22,6 +22,17 @@ struct InUse<'a> {
     draft: &'a Draft<'a>,
     mode: Mode,
     settings: Settings,
+}
+
+/// Whether `key` means anything in `mode`. One that does not may be set all the same.
+pub(super) fn has_use_for(mode: Mode, key: Key) -> bool {
+    match key {
+        Key::Mode | Key::Bridge | Key::Keep | Key::Taps => true,
+        Key::Address | Key::Veth => mode.has_host_address(),
+        Key::Uplink => mode.forwards() || mode == Mode::Bridged,
+        Key::NatSource => mode == Mode::Nat,
+        Key::Confirm | Key::UplinkManaged => mode == Mode::Bridged,
+    }
 }
 
 /// Checks the drafts, and makes the networks of them.
@@ -48,15 +59,8 @@ impl<'a> InUse<'a> {
     fn new(draft: &'a Draft<'a>) -> Self {
         let mode = draft.settings.mode.as_ref().map_or(Mode::Nat, |mode| mode.value);
         let mut settings = draft.settings.clone();
-        if !mode.has_host_address() {
-            settings.address.clear();
-            settings.veth = None;
-        }
-        if mode != Mode::Nat {
-            settings.nat_source = None;
-        }
-        if !mode.forwards() && mode != Mode::Bridged {
-            settings.uplink = None;
+        for (key, _) in KEYS.iter().filter(|(key, _)| !has_use_for(mode, *key)) {
+            settings.unset(*key);
         }
         Self { draft, mode, settings }
     }

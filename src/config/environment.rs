@@ -52,6 +52,13 @@ impl Environment {
 
     /// Reads them all.
     pub(super) fn overrides(&self) -> Result<Overrides, ConfigErrors> {
+        let (overrides, errors) = self.read();
+        ConfigErrors::none_of(errors)?;
+        Ok(overrides)
+    }
+
+    /// What is right of them, and what is wrong.
+    pub(super) fn read(&self) -> (Overrides, Vec<ConfigError>) {
         let mut overrides = Overrides::default();
         let mut errors = Vec::new();
         for (word, value) in &self.variables {
@@ -60,8 +67,7 @@ impl Environment {
                 None => errors.push(ConfigError::new(variable(word), Problem::new("the value is not UTF-8"))),
             }
         }
-        ConfigErrors::none_of(errors)?;
-        Ok(overrides)
+        (overrides, errors)
     }
 }
 

@@ -73,7 +73,31 @@ impl ConfigErrors {
     pub fn iter(&self) -> impl Iterator<Item = &ConfigError> {
         std::iter::once(&self.first).chain(&self.others)
     }
+
+    /// What to write instead of the last, where that is clear.
+    pub fn hint(&self) -> Option<String> {
+        self.others.last().unwrap_or(&self.first).hint()
+    }
 }
+
+/// One line for each, with its hint below, but for the last one's: whoever prints an error prints that.
+impl fmt::Display for ConfigErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut before: Option<&ConfigError> = None;
+        for error in self.iter() {
+            match before.map(ConfigError::hint) {
+                Some(Some(hint)) => write!(f, "\nhint: {hint}\n")?,
+                Some(None) => f.write_str("\n")?,
+                None => {}
+            }
+            write!(f, "{error}")?;
+            before = Some(error);
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for ConfigErrors {}
 
 impl From<ConfigError> for ConfigErrors {
     fn from(first: ConfigError) -> Self {
@@ -194,7 +218,7 @@ pub(super) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) 
 }
 
 /// `text` in one line of characters that a terminal shows and does not obey.
-fn printable(text: &str) -> String {
+pub(super) fn printable(text: &str) -> String {
     let mut line = String::new();
     for c in text.chars() {
         if line.len() > MAX_TEXT {

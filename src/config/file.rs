@@ -58,6 +58,11 @@ impl File {
         Ok(Self { path: path.to_owned(), absent: false, tables })
     }
 
+    /// Where it is; None where it is not.
+    pub fn path(&self) -> Option<&str> {
+        (!self.absent).then_some(&self.path)
+    }
+
     /// The names of its networks, `default` first.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.tables.iter().map(|table| table.name.as_str())
@@ -97,9 +102,14 @@ impl File {
         Ok(self.tables.iter().find(fits).map_or(DEFAULT_NETWORK, |table| &table.name))
     }
 
-    fn find(&self, name: &str, place: Place) -> Result<&str, ConfigError> {
+    pub(super) fn find(&self, name: &str, place: Place) -> Result<&str, ConfigError> {
         let found = self.names().find(|known| *known == name);
         found.ok_or_else(|| self.no_network(name, place))
+    }
+
+    /// The network `name`, which a person asked for.
+    pub(super) fn known(&self, name: &str) -> Result<&str, ConfigError> {
+        self.find(name, Place::File(self.path.clone()))
     }
 
     fn no_network(&self, name: &str, place: Place) -> ConfigError {
@@ -118,7 +128,7 @@ impl File {
 
     /// All networks as the file has them, `default` first.
     pub fn networks(&self) -> Result<Vec<Network>, ConfigErrors> {
-        self.resolve(|table| table.settings.clone())
+        self.resolve(&self.settings(DEFAULT_NETWORK, &Overrides::default()))
     }
 
     /// The network `name` as the environment wants it. What is wrong with any other network of the file is an
@@ -128,20 +138,28 @@ impl File {
     }
 
     pub(super) fn overridden(&self, name: &str, overrides: &Overrides) -> Result<Network, ConfigErrors> {
-        let networks = self.resolve(|table| match table.name == name {
-            true => overrides.settings.clone().over(table.settings.clone()),
-            false => table.settings.clone(),
-        })?;
+        let networks = self.resolve(&self.settings(name, overrides))?;
         let network = networks.into_iter().find(|network| network.name == name);
         network.ok_or_else(|| self.no_network(name, Place::File(self.path.clone())).into())
     }
 
-    fn resolve(&self, settings: impl Fn(&Table) -> Settings) -> Result<Vec<Network>, ConfigErrors> {
-        let mut drafts = Vec::new();
-        for table in &self.tables {
-            drafts.push(Draft { name: &table.name, place: &table.place, settings: settings(table) });
-        }
-        check::networks(&drafts)
+    /// What is set for each network, in the order of `names`; the environment's over what `name` has.
+    pub(super) fn settings(&self, name: &str, overrides: &Overrides) -> Vec<Settings> {
+        let settings = self.tables.iter().map(|table| match table.name == name {
+            true => overrides.settings.clone().over(table.settings.clone()),
+            false => table.settings.clone(),
+        });
+        settings.collect()
+    }
+
+    /// The networks with these settings, in the order of `names`.
+    pub(super) fn resolve(&self, settings: &[Settings]) -> Result<Vec<Network>, ConfigErrors> {
+        let drafts = self.tables.iter().zip(settings).map(|(table, settings)| Draft {
+            name: &table.name,
+            place: &table.place,
+            settings: settings.clone(),
+        });
+        check::networks(&drafts.collect::<Vec<_>>())
     }
 }
 

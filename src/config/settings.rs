@@ -61,6 +61,22 @@ impl Settings {
         }
     }
 
+    /// Forgets the value of `key`.
+    pub fn unset(&mut self, key: Key) {
+        match key {
+            Key::Mode => self.mode = None,
+            Key::Bridge => self.bridge = None,
+            Key::Address => self.address.clear(),
+            Key::Uplink => self.uplink = None,
+            Key::NatSource => self.nat_source = None,
+            Key::Veth => self.veth = None,
+            Key::Keep => self.keep = None,
+            Key::Confirm => self.confirm = None,
+            Key::UplinkManaged => self.uplink_managed = None,
+            Key::Taps => self.taps.clear(),
+        }
+    }
+
     /// These, and those of `below` where there are none.
     pub fn over(self, below: Settings) -> Settings {
         Settings {

@@ -8,6 +8,7 @@ mod fuzz;
 mod networks;
 mod patterns;
 mod reading;
+mod show;
 mod syntax;
 mod values;
 
