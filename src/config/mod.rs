@@ -29,6 +29,7 @@ pub use environment::Environment;
 pub use error::{ConfigError, ConfigErrors, Place};
 pub use file::{DEFAULT_NETWORK, File};
 pub use keys::KEYS;
+pub(crate) use show::quoted;
 pub use show::{Shown, show};
 
 use crate::model::{IfName, Network};

@@ -9,7 +9,10 @@ mod down;
 mod fresh;
 mod networks;
 mod owner;
+mod surroundings;
 mod up;
+
+pub use surroundings::Surroundings;
 
 use crate::model::Facts;
 use crate::model::ruleset::Found;

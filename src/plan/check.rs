@@ -95,7 +95,7 @@ fn uplinks(network: &Network, observed: &Observed) -> Result<(), Refusal> {
 }
 
 /// The NIC can be a port of `bridge`, and all that it has can be carried there.
-fn bridgeable(nic: &Link, bridge: &IfName, observed: &Observed) -> Result<(), Refusal> {
+pub fn bridgeable(nic: &Link, bridge: &IfName, observed: &Observed) -> Result<(), Refusal> {
     if nic.name == *bridge {
         return Ok(());
     }

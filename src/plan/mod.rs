@@ -15,6 +15,7 @@ mod tests;
 mod undo;
 mod up;
 
+pub(crate) use check::{bridgeable, collides};
 pub use down::{down, network_down, sweep};
 pub use refusal::Refusal;
 pub use step::{Step, Witness};

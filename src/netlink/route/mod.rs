@@ -16,6 +16,7 @@ use nix::poll::PollTimeout;
 
 use super::message::Message;
 use super::socket::{Broken, Outcome, Socket};
+use crate::model::route::{LOCAL, UNICAST};
 use crate::model::{Facts, IfName, Link};
 
 /// RTNLGRP_LINK: what happens to interfaces.
@@ -48,6 +49,8 @@ pub enum Question {
         /// IPv6 or IPv4.
         v6: bool,
     },
+    /// The host's own IPv4 addresses, as routes of the table `local`. A dump.
+    Own,
     /// What a takeover carries from an interface: its routes of a family. A dump.
     Routes {
         /// IPv6 or IPv4.
@@ -93,7 +96,8 @@ impl Question {
             Question::Bridges => link::dump_kind("bridge"),
             Question::Taps => link::dump_kind("tun"),
             Question::Addresses(index) => address::dump(*index),
-            Question::Ways { v6 } => route::dump(*v6),
+            Question::Ways { v6 } => route::dump(*v6, UNICAST),
+            Question::Own => route::dump(false, LOCAL),
             Question::Routes { v6, device, .. } => route::dump_over(*v6, *device),
             Question::Nexthops { device, .. } => nexthop::dump(*device),
             Question::Rules { v6, .. } => rule::dump(*v6),
@@ -191,7 +195,7 @@ fn read(facts: &mut Facts, question: &Question, reply: &[u8]) {
         Question::Addresses(index) => {
             facts.addresses.extend(address::parse(reply, *index).map(|address| (*index, address)));
         }
-        Question::Ways { .. } => facts.ways.extend(route::parse_way(reply)),
+        Question::Ways { .. } | Question::Own => facts.ways.extend(route::parse_way(reply)),
         Question::Routes { name, device, .. } => match route::parse(reply, *device, name) {
             Some(Ok(route)) => facts.routes.push(route),
             Some(Err(why)) => facts.uncarriable.push((*name, why)),

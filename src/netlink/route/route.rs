@@ -8,7 +8,7 @@ use nix::libc;
 
 use super::address::family;
 use crate::model::facts::{Uncarriable, Way};
-use crate::model::route::{Hop, UNICAST};
+use crate::model::route::Hop;
 use crate::model::{IfName, Route};
 use crate::netlink::message::{Message, attributes, find, ip, u16_at, u32_at};
 use crate::netlink::socket::{CREATE, DUMP, REQUEST};
@@ -26,10 +26,10 @@ fn body(family: u8, prefix: u8, kind: u8, flags: u32) -> [u8; BODY] {
     [family, prefix, 0, 0, 0, 0, 0, kind, a, b, c, d]
 }
 
-/// Asks for all unicast routes of a family.
-pub fn dump(v6: bool) -> Message {
+/// Asks for all routes of a family and a type (RTN_*).
+pub fn dump(v6: bool, kind: u8) -> Message {
     let family = if v6 { libc::AF_INET6 } else { libc::AF_INET };
-    Message::new(Rtm::Getroute, REQUEST | DUMP, &body(family as u8, 0, UNICAST, 0))
+    Message::new(Rtm::Getroute, REQUEST | DUMP, &body(family as u8, 0, kind, 0))
 }
 
 /// Asks for all routes over one interface.

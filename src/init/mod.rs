@@ -1,0 +1,135 @@
+//! A configuration file for this machine.
+//!
+//! In: the machine's routes, interfaces and networks. Out: the commented example, with what suits the machine.
+//! Never: writes anything, or asks about anybody's configuration.
+
+mod document;
+mod subnet;
+#[cfg(test)]
+mod tests;
+
+use std::fs::File;
+use std::io::Read;
+
+use ipnet::Ipv6Net;
+
+use crate::config::{DEFAULT_NETWORK, quoted};
+use crate::error::Error;
+use crate::model::{IfName, Link, Mode};
+use crate::netlink::route::Rtnl;
+use crate::observed::Surroundings;
+use crate::plan::{Refusal, bridgeable};
+use document::Document;
+use subnet::PREFERRED;
+
+/// How many names are tried for the bridge.
+const NAMES: usize = 16;
+
+/// The text of a commented file with a free subnet and the machine's uplink.
+pub fn file() -> Result<String, Error> {
+    let mut rtnl = Rtnl::open().map_err(Error::system("open a route socket (netlink)"))?;
+    let around = Surroundings::read(&mut rtnl, &names()).map_err(Error::system("ask the kernel"))?;
+    let mut random = [0; 5];
+    let read = File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut random));
+    read.map_err(Error::system("read /dev/urandom"))?;
+    Ok(text(&around, subnet::unique_local(random)))
+}
+
+/// What suits the machine, and `v6` for whoever wants IPv6.
+fn text(around: &Surroundings, v6: Ipv6Net) -> String {
+    let mut document = Document::example();
+    document.introduce(
+        "Made for this machine by `kvmnet config init`; what was found here stands behind \"Here:\". What begins with \
+         \"#\" is not in force: to use such a key, take that away.",
+    );
+    address(&mut document, around, v6);
+    let bridge = bridge(&mut document, around);
+    match &around.uplink {
+        Some(uplink) => way_out(&mut document, uplink, bridge, around),
+        None => document.remark("uplink", "nothing carries a default route now."),
+    }
+    document.to_string()
+}
+
+/// The names that the bridge could have, best first.
+fn names() -> Vec<IfName> {
+    let others = (0..NAMES).map(|number| format!("kvmbr{number}"));
+    std::iter::once("br0".to_owned()).chain(others).filter_map(|name| IfName::new(&name).ok()).collect()
+}
+
+/// A name that nobody has, or the bridge that kvmnet made for this very network.
+fn bridge(document: &mut Document, around: &Surroundings) -> Option<IfName> {
+    let observed = &around.observed;
+    let is_taken = |name: &IfName| {
+        let mark = observed.network(name).and_then(|standing| standing.mark.as_ref());
+        observed.facts.link(name).is_some()
+            && !mark.is_some_and(|mark| mark.made && mark.network == DEFAULT_NETWORK)
+    };
+    let names = names();
+    let taken: Vec<&str> = names.iter().take_while(|name| is_taken(name)).map(IfName::as_str).collect();
+    if !taken.is_empty() {
+        document.remark("bridge", &format!("somebody else has {}.", taken.join(", ")));
+    }
+    let free = names.get(taken.len())?;
+    document.set("bridge", &quoted(free.as_str()));
+    Some(*free)
+}
+
+fn address(document: &mut Document, around: &Surroundings, v6: Ipv6Net) {
+    let mode = match subnet::free(around) {
+        Some(net) => {
+            document.set("address", &quoted(&net.to_string()));
+            document.replace("[\"10.0.100.3/24\", \"fd00:100::3/64\"]", &format!("[\"{net}\", \"{v6}\"]"));
+            Mode::Nat
+        }
+        None => {
+            let remark =
+                "all private subnets that were tried are taken, which leaves the modes without an address.";
+            document.remark("mode", remark);
+            Mode::Isolated
+        }
+    };
+    document.set("mode", &quoted(mode.as_str()));
+    if let Some(taken) = subnet::taken(PREFERRED, around) {
+        document.remark("address", &format!("{} is taken: {taken}.", PREFERRED.trunc()));
+    }
+}
+
+fn way_out(document: &mut Document, uplink: &Link, bridge: Option<IfName>, around: &Surroundings) {
+    let observed = &around.observed;
+    document.set("uplink", &quoted(uplink.name.as_str()));
+    if let Some(remark) = about_bridging(uplink, bridge, around) {
+        document.remark("uplink", &remark);
+    }
+    let mut others: Vec<&Link> =
+        observed.default_devices().filter_map(|device| observed.facts.link_index(device)).collect();
+    // Not the bridge that took the uplink over.
+    others.retain(|other| other.index != uplink.index && uplink.master != Some(other.index));
+    others.dedup();
+    for other in others {
+        document.remark("uplink", &format!("{} carries a default route, too.", other.name));
+    }
+    let addresses = observed.addresses(&uplink.name);
+    if let Some(address) = addresses.iter().map(|address| address.net.addr()).find(|a| a.is_ipv4()) {
+        document.exemplify("nat_source", &quoted(&address.to_string()));
+    }
+}
+
+/// What to know before the uplink is bridged.
+fn about_bridging(uplink: &Link, bridge: Option<IfName>, around: &Surroundings) -> Option<String> {
+    let name = uplink.name;
+    if uplink.is_bridge() {
+        let keys = format!("mode = \"bridged\", bridge = {}, uplink = \"auto\"", quoted(name.as_str()));
+        return Some(format!(
+            "{name} is a bridge with the default route. Guests are on its LAN with {keys}."
+        ));
+    }
+    if around.is_wifi {
+        return Some(format!("{name} is Wi-Fi and cannot be bridged: use nat or routed."));
+    }
+    let managed = || Some(Refusal::Managed { name, owner: around.observed.owner? });
+    let refusal = bridge.and_then(|bridge| bridgeable(uplink, &bridge, &around.observed).err());
+    let refusal = refusal.or_else(managed)?;
+    let hint = refusal.hint().map(|hint| format!("; {hint}")).unwrap_or_default();
+    Some(format!("bridged would be refused: {refusal}{hint}."))
+}

@@ -1,0 +1,85 @@
+//! What a network that is yet to be configured has to keep away from, and where it could go out.
+
+use std::io;
+use std::path::Path;
+
+use super::{Observed, owner};
+use crate::model::facts::Way;
+use crate::model::{IfName, Link};
+use crate::netlink::route::{Question, Rtnl};
+
+/// RT_TABLE_MAIN, the table that people mean.
+const MAIN: u32 = 254;
+
+/// The machine around a network that is not there yet.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Surroundings {
+    /// Routes (the host's own addresses among them), the bridges, and the interfaces that carry a route; kvmnet's
+    /// networks; the program that keeps the uplink's addresses.
+    pub observed: Observed,
+    /// The interface with the default route.
+    pub uplink: Option<Link>,
+    /// Whether that is Wi-Fi.
+    pub is_wifi: bool,
+}
+
+impl Surroundings {
+    /// Reads them. `names` are those that the network's bridge could have.
+    pub fn read(rtnl: &mut Rtnl, names: &[IfName]) -> io::Result<Self> {
+        let mut observed = Observed::default();
+        let mut questions: Vec<Question> = names.iter().copied().map(Question::Link).collect();
+        questions.extend([Question::Bridges, Question::Own]);
+        questions.extend([false, true].map(|v6| Question::Ways { v6 }));
+        rtnl.ask(&questions, &mut observed.facts)?;
+        observed.find_marked_bridges();
+        observed.ask_about_devices(rtnl)?;
+        let uplink = observed.way_out();
+        if let Some(uplink) = &uplink {
+            let mut questions = vec![Question::Addresses(uplink.index)];
+            questions.extend(uplink.master.map(Question::LinkIndex));
+            rtnl.ask(&questions, &mut observed.facts)?;
+            observed.owner = owner::of(uplink, &observed.facts.addresses_of(uplink.index));
+        }
+        let is_wifi = uplink.as_ref().is_some_and(|uplink| is_wifi(&uplink.name));
+        Ok(Self { observed, uplink, is_wifi })
+    }
+}
+
+impl Observed {
+    fn find_marked_bridges(&mut self) {
+        let bridges = self.facts.links.iter().filter(|link| link.is_bridge());
+        for bridge in bridges.map(|link| link.name).collect::<Vec<_>>() {
+            self.standing(&bridge);
+        }
+        self.match_links();
+        self.networks.retain(|standing| standing.mark.is_some());
+    }
+
+    /// Asks for the interfaces that routes go over, and for those that the networks took over.
+    fn ask_about_devices(&mut self, rtnl: &mut Rtnl) -> io::Result<()> {
+        let mut devices: Vec<u32> =
+            self.facts.ways.iter().flat_map(|way| way.devices.iter().copied()).collect();
+        devices.sort_unstable();
+        devices.dedup();
+        devices.retain(|device| self.facts.link_index(*device).is_none());
+        let taken = self.networks.iter().filter_map(|standing| standing.mark.as_ref()?.nic);
+        let questions = devices.into_iter().map(Question::LinkIndex).chain(taken.map(Question::Link));
+        rtnl.ask(&questions.collect::<Vec<_>>(), &mut self.facts)
+    }
+
+    /// The interface with the default route, of the main table if it has one; the NIC behind a bridge of kvmnet's.
+    fn way_out(&self) -> Option<Link> {
+        let mut defaults: Vec<&Way> =
+            self.facts.ways.iter().filter(|way| way.destination.is_none()).collect();
+        defaults.sort_by_key(|way| way.table != MAIN);
+        let device = defaults.iter().find_map(|way| way.devices.first())?;
+        let link = self.facts.link_index(*device)?;
+        let nic = self.network(&link.name).and_then(|standing| standing.mark.as_ref()?.nic);
+        nic.and_then(|nic| self.facts.link(&nic)).or(Some(link)).cloned()
+    }
+}
+
+/// A station on Wi-Fi; `wiphy_sysfs` in `net/wireless/sysfs.c`.
+fn is_wifi(name: &IfName) -> bool {
+    Path::new("/sys/class/net").join(name.as_str()).join("phy80211").exists()
+}
