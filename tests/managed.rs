@@ -3,7 +3,7 @@
 
 mod lab;
 
-use lab::{Lab, Network, Process, Snapshot, eventually};
+use lab::{Cli, Lab, Network, Process, Snapshot, eventually};
 
 /// A DHCP server outside, and a client on eth3 that has an address from it.
 struct Leased {
@@ -44,6 +44,15 @@ fn a_nic_with_a_dhcp_client_is_refused() {
     let ran = leased.lab.ifup(&guest);
     assert!(ran.complains(1).contains("dhclient keeps the addresses of eth3"));
     leased.lab.assert_as_before("a refusal", &before);
+}
+
+/// Who has a file made for the machine reads of it there.
+#[test]
+fn a_nic_with_a_dhcp_client_is_remarked_on() {
+    let leased = Leased::new();
+    let file = Cli::new(&leased.lab.host, &["config", "init"]).run().ok();
+    let remark = "# Here: bridged would be refused: dhclient keeps the addresses of eth3";
+    assert!(file.contains("\nuplink = \"eth3\"\n") && file.contains(remark), "{file}");
 }
 
 /// Who takes it all the same gets addresses that do not end with the lease.
