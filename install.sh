@@ -6,7 +6,8 @@ usage='usage: sudo ./install.sh               build and install
        sudo ./install.sh --uninstall   put everything back as it was
        sudo ./install.sh --try         install nothing: two guests in each of the five modes, in a network of their own
 
-  PREFIX=/usr/local   where the programs go
+  PREFIX=/usr/local   where the programs and the manual go: lib/kvmnet, bin/kvmnet, share/man. The udev rule goes to
+                      /etc/udev/rules.d, with PREFIX=/usr to /usr/lib/udev/rules.d
   DESTDIR=            for packagers: copy the files to this folder, as if it were /; needs no root'
 
 checkout=$(cd "$(dirname "$0")" && pwd)
@@ -19,13 +20,37 @@ PREFIX=${PREFIX:-/usr/local}
 DESTDIR=${DESTDIR:-}
 case $PREFIX in /*) ;; *) die "PREFIX must be an absolute path, not $PREFIX" ;; esac
 case $DESTDIR in '' | /*) ;; *) DESTDIR=$PWD/$DESTDIR ;; esac
-library=$PREFIX/lib/kvmnet
 configuration=/etc/kvmnet.conf
+
+# set_places: what is where, under PREFIX.
+set_places() {
+    library=$PREFIX/lib/kvmnet
+    manual=$PREFIX/share/man
+    # udev reads two folders, and looks under no other prefix.
+    case $PREFIX in /usr) rules=/usr/lib/udev/rules.d ;; *) rules=/etc/udev/rules.d ;; esac
+}
+set_places
+
+# each_folder DO: calls DO with each folder that files are copied to, /etc aside.
+each_folder() {
+    "$1" "$library"
+    "$1" "$PREFIX/bin"
+    "$1" "$manual/man5"
+    "$1" "$manual/man8"
+    "$1" "$rules"
+}
 
 # each_file DO: calls DO for all that is copied, with its mode, where it comes from and where it goes.
 each_file() {
     "$1" 755 "$hooks/qemu-ifup" "$library/qemu-ifup"
     "$1" 755 "$hooks/qemu-ifdown" "$library/qemu-ifdown"
+    # In everybody's PATH: to look needs no rights.
+    "$1" 755 "$hooks/kvmnet" "$PREFIX/bin/kvmnet"
+    "$1" 644 "$checkout/docs/man/kvmnet.8" "$manual/man8/kvmnet.8"
+    "$1" 644 "$checkout/docs/man/qemu-ifup.8" "$manual/man8/qemu-ifup.8"
+    "$1" 644 "$checkout/docs/man/qemu-ifdown.8" "$manual/man8/qemu-ifdown.8"
+    "$1" 644 "$checkout/docs/man/kvmnet.conf.5" "$manual/man5/kvmnet.conf.5"
+    "$1" 644 "$checkout/share/60-kvmnet.rules" "$rules/60-kvmnet.rules"
 }
 
 # each_hook DO: calls DO with the name of each program that QEMU looks for in /etc.
@@ -38,8 +63,16 @@ each_hook() {
 # nobody ever meets half a file.
 put() {
     mkdir -p "$DESTDIR$(dirname "$3")"
-    install -m "$1" "$2" "$DESTDIR$3.new"
+    case $3 in
+        *.rules) name_program "$2" >"$DESTDIR$3.new" && chmod "$1" "$DESTDIR$3.new" ;;
+        *) install -m "$1" "$2" "$DESTDIR$3.new" ;;
+    esac
     mv -f "$DESTDIR$3.new" "$DESTDIR$3"
+}
+
+# name_program FILE: its text, with the path of the program in it.
+name_program() {
+    sed "s|@kvmnet@|$(printf '%s' "$PREFIX/bin/kvmnet" | sed 's/[&|\\]/\\&/g')|" "$1"
 }
 
 # take MODE FROM TO: the undoing of put.
@@ -140,32 +173,42 @@ uninstall_configuration() {
 }
 
 
+# --- udev ---------------------------------------------------------------------------------------------------
+
+# reload_udev: a running udev would heed the rule's coming and going by itself, but only with its next event.
+reload_udev() {
+    [ -z "$DESTDIR" ] && [ -S /run/udev/control ] && command -v udevadm >/dev/null || return 0
+    udevadm control --reload || echo 'udev could not be told of its rule; it reads it when it starts next' >&2
+}
+
+
 # --- Folders ------------------------------------------------------------------------------------------------
 
-# make_library: the programs' folder, with a note of which folders above it had to be made, to be removed again.
-make_library() {
+# make_folder FOLDER: with a note of which folders above it had to be made, to be removed again.
+make_folder() {
     new=''
-    folder=$library
+    folder=$1
     while [ ! -d "$folder" ]; do
-        new="$new$folder
-"
+        new="$folder
+$new"
         folder=$(dirname "$folder")
     done
     [ -n "$new" ] || return 0
-    mkdir -p "$library"
-    printf '%s' "$new" >"$library/folders"
+    mkdir -p "$1"
+    printf '%s' "$new" >>"$library/folders"
 }
 
-# find_library: where the programs are that are installed, when the hooks' link tells: PREFIX need not be given twice.
-find_library() {
+# find_prefix: where the programs are that are installed, when the hooks' link tells: PREFIX need not be given twice.
+find_prefix() {
     is_ours /etc/qemu-ifup || return 0
-    library=$(dirname "$(readlink /etc/qemu-ifup)")
+    PREFIX=$(dirname "$(dirname "$(dirname "$(readlink /etc/qemu-ifup)")")")
+    set_places
 }
 
-# remove_library: the folders of the note, the innermost first; those that hold something else by now stay.
-remove_library() {
+# remove_folders: those of the note, the last one first; those that hold something else by now stay.
+remove_folders() {
     [ -e "$library/folders" ] || return 0
-    folders=$(cat "$library/folders")
+    folders=$(LC_ALL=C sort -ru "$library/folders")
     rm "$library/folders"
     echo "$folders" | while IFS= read -r folder; do
         rmdir "$folder" 2>/dev/null || true
@@ -184,14 +227,16 @@ install_all() {
     each_hook is_free_for_us
     prepare build
     build_hooks
-    [ -n "$DESTDIR" ] || make_library
+    [ -n "$DESTDIR" ] || each_folder make_folder
     each_file put
+    reload_udev
     install_configuration
     each_hook link_hook
     if [ -n "$DESTDIR" ]; then
         echo "kvmnet is in $DESTDIR."
     else
         echo "kvmnet is installed: /etc/qemu-ifup and /etc/qemu-ifdown are its links, $configuration its configuration."
+        echo "What it does, and how to look: man kvmnet. A file for this machine: $PREFIX/bin/kvmnet config init"
         echo 'Back to what was: sudo ./install.sh --uninstall'
     fi
 }
@@ -199,13 +244,14 @@ install_all() {
 uninstall_all() {
     [ -z "$DESTDIR" ] || die 'what is in DESTDIR needs no --uninstall: remove the folder'
     need_root --uninstall
-    find_library
+    find_prefix
     hooks='' left=''
     each_hook unlink_hook
     [ -z "$left" ] || die 'not everything could be put back, so the programs stay as well'
     uninstall_configuration
     each_file take
-    remove_library
+    reload_udev
+    remove_folders
     warn_of_networks
     echo 'kvmnet is not installed any more.'
 }

@@ -88,8 +88,10 @@ programs() {
     echo 'dnsmasq dnsmasq-base'
     echo 'file file'
     echo 'git git'
+    echo 'mandoc mandoc'
     echo 'shellcheck shellcheck'
     echo 'strace strace'
+    echo 'udevadm udev'
 }
 
 # missing STAGE: the packages of what is not there, Rust aside.

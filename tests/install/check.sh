@@ -9,6 +9,11 @@ set -euo pipefail
 
 checkout=$(cd "$(dirname "$0")/../.." && pwd)
 library=/usr/local/lib/kvmnet
+# What is installed beside the programs that QEMU runs.
+program=/usr/local/bin/kvmnet
+manual=/usr/local/share/man
+rule=/etc/udev/rules.d/60-kvmnet.rules
+pages='man8/kvmnet.8 man8/qemu-ifup.8 man8/qemu-ifdown.8 man5/kvmnet.conf.5'
 
 if [ "${1-}" != --inside ]; then
     exec unshare --mount "$0" --inside
@@ -26,13 +31,14 @@ mount -t tmpfs kvmnet-check "$scratch"
 fresh_machine() {
     while umount /etc /usr/local /var/lib/dpkg 2>/dev/null; do :; done
     rm -rf "$scratch/layers"
-    local folder layer
+    local folder layer page
     for folder in /etc /usr/local; do
         layer=$scratch/layers$folder
         mkdir -p "$layer/upper" "$layer/work"
         mount -t overlay -o "lowerdir=$folder,upperdir=$layer/upper,workdir=$layer/work" overlay "$folder"
     done
-    rm -rf /etc/qemu-if* /etc/kvmnet.conf* "$library"
+    rm -rf /etc/qemu-if* /etc/kvmnet.conf* "$library" "$program" "$rule"
+    for page in $pages; do rm -f "$manual/$page"; done
     [ -z "$with_dpkg" ] || mkdir -p /var/lib/dpkg
     [ -d /var/lib/dpkg ] || return 0
     mount -t tmpfs kvmnet-dpkg /var/lib/dpkg
@@ -125,6 +131,26 @@ works() {
     done
 }
 
+# looks: whether anybody can run kvmnet and read its pages, and udev knows where it is.
+looks() {
+    local page
+    [ "$(stat -c '%A %u:%g' "$program" "$rule" | tr '\n' ' ')" = '-rwxr-xr-x 0:0 -rw-r--r-- 0:0 ' ] || return 1
+    setpriv --reuid 65534 --regid 65534 --clear-groups "$program" --version >"$scratch/log" 2>&1 || return 1
+    grep -qF "RUN+=\"'$program' gc\"" "$rule" || return 1
+    for page in $pages; do
+        [ "$(stat -c '%A %u:%g' "$manual/$page")" = '-rw-r--r-- 0:0' ] || return 1
+        (cd "$manual" && mandoc -T html "$page") >"$scratch/log" 2>&1 || return 1
+        holds '>NAME<' "$scratch/log" || return 1
+    done
+}
+
+# gone: whether nothing of that is left.
+gone() {
+    local page
+    for page in $pages; do ! [ -e "$manual/$page" ] || return 1; done
+    ! [ -e "$program" ] && ! [ -e "$rule" ]
+}
+
 same() {
     cmp "$1" "$2" >"$scratch/log" 2>&1
 }
@@ -142,6 +168,7 @@ there_and_back() {
     remember
     check "$1: installs" install_it
     check "$1: the hooks are in place" works
+    check "$1: kvmnet, its pages and its rule are in place" looks
     check "$1: installs again" install_it
     check "$1: the hooks are still in place" works
     check "$1: uninstalls" uninstall_it
@@ -161,6 +188,9 @@ elsewhere() {
     remember
     check 'PREFIX: installs' answer 0 env PREFIX=/usr/local/opt/net "$checkout/install.sh"
     check 'PREFIX: a program' [ -x /usr/local/opt/net/lib/kvmnet/qemu-ifup ]
+    check 'PREFIX: kvmnet' [ -x /usr/local/opt/net/bin/kvmnet ]
+    check 'PREFIX: a page' [ -f /usr/local/opt/net/share/man/man8/kvmnet.8 ]
+    check 'PREFIX: the rule names it' holds "'/usr/local/opt/net/bin/kvmnet' gc" "$rule"
     check 'PREFIX: uninstalls without being told' uninstall_it
     check 'PREFIX: all is as it was' as_before
 }
@@ -182,6 +212,7 @@ configuration() {
     check 'configuration: what was changed stays' holds isolated /etc/kvmnet.conf
     check 'configuration: uninstalls' uninstall_it
     check 'configuration: what was changed outlives it' holds isolated /etc/kvmnet.conf
+    check 'configuration: nothing else does' gone
 }
 
 # half_installed: whatever a kill may leave behind, --uninstall clears away.
@@ -279,7 +310,10 @@ staging() {
     check 'staging: a program' [ -x "$scratch/stage/usr/lib/kvmnet/qemu-ifup" ]
     check 'staging: a link' [ "$(readlink "$scratch/stage/etc/qemu-ifup")" = /usr/lib/kvmnet/qemu-ifup ]
     check 'staging: the configuration' [ -f "$scratch/stage/etc/kvmnet.conf" ]
-    check 'staging: nothing else' [ "$(find "$scratch/stage" ! -type d | wc -l)" = 5 ]
+    check 'staging: kvmnet' [ -x "$scratch/stage/usr/bin/kvmnet" ]
+    check 'staging: a page' [ -f "$scratch/stage/usr/share/man/man5/kvmnet.conf.5" ]
+    check 'staging: the rule' holds "'/usr/bin/kvmnet' gc" "$scratch/stage/usr/lib/udev/rules.d/60-kvmnet.rules"
+    check 'staging: nothing else' [ "$(find "$scratch/stage" ! -type d | wc -l)" = 11 ]
     check 'staging: nothing to uninstall' answer 1 env DESTDIR="$scratch/stage" "$checkout/install.sh" --uninstall
 }
 
