@@ -5,6 +5,7 @@
 mod environment;
 mod files;
 mod fuzz;
+mod manual;
 mod networks;
 mod patterns;
 mod reading;

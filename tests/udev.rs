@@ -1,0 +1,84 @@
+//! The rule by which udev sweeps after a guest that was killed, with a real udev that hears of this host's interfaces
+//! alone: the kernel tells of an interface only those who listen in its network namespace.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+mod lab;
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use lab::{Lab, Machine, Network, Process, Snapshot, eventually, hooks_dir};
+use nix::sys::signal::Signal;
+
+/// What install.sh installs, but for the path of the program.
+const RULE: &str = include_str!("../share/60-kvmnet.rules");
+
+/// Starts udev on a host, with kvmnet's rule and no other.
+fn udev(host: &Machine, program: &str) -> Process {
+    for folder in ["/etc/udev/rules.d", "/usr/lib/udev/rules.d"] {
+        host.enter(|| fs::create_dir_all(folder)).unwrap();
+        host.run(&format!("mount -t tmpfs rules {folder}"));
+    }
+    let rule = RULE.replace("@kvmnet@", program);
+    host.enter(|| fs::write("/etc/udev/rules.d/60-kvmnet.rules", rule)).unwrap();
+    let udev = host.start("/usr/lib/systemd/systemd-udevd", &["--resolve-names=never"]);
+    eventually("udev listens", || {
+        assert!(!udev.has_ended(), "udev must go on: {}", udev.printed());
+        host.try_run("udevadm control --ping").status.success()
+    });
+    udev
+}
+
+/// A QEMU that never runs a guest: it makes its tap, runs its hook, and holds the tap.
+fn guest(lab: &Lab, tap: &str) -> Process {
+    let netdev = format!("tap,id=n0,ifname={tap}");
+    let options = ["-machine", "none", "-display", "none", "-nodefaults", "-S", "-netdev", &netdev];
+    let qemu = lab.host.start("qemu-system-x86_64", &options);
+    let link = format!("ip link show {tap}");
+    eventually("the guest's tap is on its bridge", || {
+        assert!(!qemu.has_ended(), "QEMU must go on: {}", qemu.printed());
+        String::from_utf8_lossy(&lab.host.try_run(&link).stdout).contains(" master br0 ")
+    });
+    qemu
+}
+
+fn kill(mut qemu: Process) {
+    qemu.signal(Signal::SIGKILL);
+    qemu.wait();
+}
+
+#[test]
+fn a_tap_that_vanishes_starts_the_sweep() {
+    let lab = Lab::new(Network::NAT);
+    let script = "#!/bin/sh\necho \"$INTERFACE: $*\" >>/run/lab/seen\n";
+    let program = "/run/lab/a stand-in";
+    lab.host.enter(|| {
+        fs::write(program, script).unwrap();
+        fs::set_permissions(program, fs::Permissions::from_mode(0o755)).unwrap();
+    });
+    let _udev = udev(&lab.host, program);
+    let seen = || lab.host.enter(|| fs::read_to_string("/run/lab/seen")).unwrap_or_default();
+
+    let qemu = guest(&lab, "vif0.0");
+    lab.host.ip("link add br-gone type bridge");
+    lab.host.ip("link del br-gone");
+    lab.host.run("udevadm settle");
+    assert_eq!(seen(), "", "a bridge that goes is no guest, and a tap that comes is no reason");
+
+    kill(qemu);
+    eventually("the sweep has begun", || seen() == "vif0.0: gc\n");
+}
+
+#[test]
+fn a_guest_that_is_killed_leaves_nothing() {
+    let lab = Lab::new(Network::NAT);
+    let before = Snapshot::of(&lab.host);
+    let _udev = udev(&lab.host, hooks_dir().join("kvmnet").to_str().unwrap());
+    let qemu = guest(&lab, "vif0.0");
+    let other = guest(&lab, "vif1.0");
+    kill(qemu);
+    lab.host.run("udevadm settle");
+    assert!(lab.host.ip("link show br0").contains("br0"), "the other guest still has its network");
+    kill(other);
+    eventually("the network is swept", || Snapshot::of(&lab.host) == before);
+}
