@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Done, Seen, Work, changes, configuration_error, require_root};
+use super::{Done, Seen, Work, changes, require_root};
 use crate::apply::Kernel;
 use crate::config::{self, Environment, File};
 use crate::desired::Desired;
@@ -45,7 +45,7 @@ pub fn converge(agreed: &Difference, seen: Seen) -> Result<Done, Error> {
 impl Difference {
     fn find(kernel: &mut Kernel) -> Result<Self, Error> {
         let environment = Environment::of_process();
-        let file = config::open(&environment).map_err(configuration_error)?;
+        let file = config::open(&environment).map_err(Error::Config)?;
         let Kernel { rtnl, nft } = kernel;
         let asking = || Error::system("ask the kernel");
         let mut living = Observed::for_sweep(nft.as_mut(), rtnl).map_err(asking())?;
@@ -62,7 +62,7 @@ impl Difference {
 
     /// What must hold, one for each guest, and one for each network that stays without.
     fn wanted(&mut self, file: &File, living: &Observed) -> Result<Vec<Desired>, Error> {
-        let networks = file.networks().map_err(configuration_error)?;
+        let networks = file.networks().map_err(Error::Config)?;
         let find = |name: &str| networks.iter().find(|network| network.name == name);
         let mut wanted = Vec::new();
         for standing in living.networks.iter().filter(|standing| !standing.is_dead()) {
@@ -82,7 +82,7 @@ impl Difference {
             }
         }
         for tap in living.strays() {
-            let name = file.choose(None, &Environment::default(), &tap).map_err(configuration_error)?;
+            let name = file.choose(None, &Environment::default(), &tap).map_err(Error::Config)?;
             wanted.extend(find(name).map(|network| Desired::new(tap, network.clone())));
         }
         Ok(wanted)

@@ -11,7 +11,7 @@ pub use network::{network_down, network_up, sweep};
 pub use preview::{Preview, preview_down, preview_up};
 
 use crate::apply::{Kernel, apply};
-use crate::config::{self, ConfigErrors, Environment};
+use crate::config::{self, Environment};
 use crate::desired::Desired;
 use crate::error::Error;
 use crate::holder;
@@ -104,10 +104,6 @@ impl Work {
         self.apply(&observed.facts, &steps, seen)?;
         Ok(steps)
     }
-}
-
-fn configuration_error(errors: ConfigErrors) -> Error {
-    Error::Config(errors.into())
 }
 
 fn require_root() -> Result<(), Error> {

@@ -1,6 +1,6 @@
 //! Networks without regard to single guests: `kvmnet up`, `kvmnet down` and `kvmnet gc`.
 
-use super::{Done, Seen, Work, changes, configuration_error, require_root};
+use super::{Done, Seen, Work, changes, require_root};
 use crate::apply::Kernel;
 use crate::config::{self, Environment};
 use crate::desired::Desired;
@@ -15,7 +15,7 @@ pub fn network_up(name: &str, seen: Seen) -> Result<Done, Error> {
     let environment = Environment::of_process();
     let network = config::open(&environment)
         .and_then(|file| file.network(name, &environment))
-        .map_err(configuration_error)?;
+        .map_err(Error::Config)?;
     let desired = Desired { held: true, ..Desired::without_guest(network) };
     let steps = Work::begin()?.bring_up(&desired, seen)?;
     let network = &desired.network;
@@ -32,8 +32,8 @@ pub fn network_down(name: &str, force: bool, seen: Seen) -> Result<Done, Error> 
     let observed = work.observe(|Kernel { rtnl, nft }| Observed::of_networks(nft.as_mut(), rtnl))?;
     let Some(bridge) = bridge_of(name, &observed) else {
         let environment = Environment::of_process();
-        let file = config::open(&environment).map_err(configuration_error)?;
-        file.network(name, &environment).map_err(configuration_error)?;
+        let file = config::open(&environment).map_err(Error::Config)?;
+        file.network(name, &environment).map_err(Error::Config)?;
         return Ok(Done { summary: format!("{name} is not up, nothing to do"), steps: Vec::new() });
     };
     let observed =
