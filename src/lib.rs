@@ -1,6 +1,6 @@
 //! The network of a QEMU guest, from its tap to the world.
 //!
-//! `qemu-ifup` and `qemu-ifdown` are a `main` each over this library. One run goes through it from top to
+//! `qemu-ifup`, `qemu-ifdown` and `kvmnet` are a `main` each over this library. One run goes through it from top to
 //! bottom, and so do the modules below, in this order:
 //!
 //! ```text
@@ -17,13 +17,14 @@
 //! | module | takes | gives | never |
 //! | --- | --- | --- | --- |
 //! | [`hook`] | arguments, environment | exit status, messages | knows a network |
-//! | [`run`] | a tap | what was done | decides anything |
+//! | [`run`] | a tap or a network | what was done, or would be | decides anything |
 //! | [`model`] | | plain data | does I/O |
 //! | [`config`] | text, environment | a checked [`model::Network`] | asks the kernel |
 //! | [`desired`], [`firewall`] | a network | what must hold | does I/O |
 //! | [`observed`] | the kernel | what holds | decides or writes |
 //! | [`plan`] | both | [`plan::Step`]s | does I/O |
 //! | [`apply`] | steps | nothing, or all taken back | decides |
+//! | [`status`], [`check`], [`init`] | the kernel, the configuration | what is, what is wrong, a file | writes |
 //! | [`netlink`] | data of `model` | bytes, and back | knows guests or configurations |
 //!
 //! There is no state file: the kernel is the database. See [`model::mark`].
