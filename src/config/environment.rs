@@ -52,13 +52,13 @@ impl Environment {
 
     /// Reads them all.
     pub(super) fn overrides(&self) -> Result<Overrides, ConfigErrors> {
-        let (overrides, errors) = self.read();
+        let (overrides, errors) = self.overrides_and_errors();
         ConfigErrors::none_of(errors)?;
         Ok(overrides)
     }
 
-    /// What is right of them, and what is wrong.
-    pub(super) fn read(&self) -> (Overrides, Vec<ConfigError>) {
+    /// Reads them all, and all that is wrong with them.
+    pub(super) fn overrides_and_errors(&self) -> (Overrides, Vec<ConfigError>) {
         let mut overrides = Overrides::default();
         let mut errors = Vec::new();
         for (word, value) in &self.variables {

@@ -45,6 +45,11 @@ impl ConfigError {
         &self.place
     }
 
+    /// What is wrong, without the place.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
     /// What to write instead, where that is clear.
     pub fn hint(&self) -> Option<String> {
         self.hint.clone()
@@ -145,7 +150,7 @@ impl Place {
         }
     }
 
-    fn position(&self) -> (usize, usize) {
+    pub(super) fn position(&self) -> (usize, usize) {
         match self {
             Place::Line { line, column, .. } => (*line, *column),
             _ => (0, 0),
@@ -218,7 +223,7 @@ pub(super) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) 
 }
 
 /// `text` in one line of characters that a terminal shows and does not obey.
-pub(super) fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     let mut line = String::new();
     for c in text.chars() {
         if line.len() > MAX_TEXT {

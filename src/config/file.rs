@@ -49,13 +49,22 @@ impl File {
 
     /// Reads the text of the file at `path`.
     pub fn parse(path: &str, text: impl AsRef<[u8]>) -> Result<Self, ConfigErrors> {
+        let (file, errors) = Self::read(path, text)?;
+        ConfigErrors::none_of(errors)?;
+        Ok(file)
+    }
+
+    /// Reads the text as far as it is right: the networks with no error of their own, and all errors. One that is no
+    /// TOML is wrong as a whole.
+    pub(super) fn read(path: &str, text: impl AsRef<[u8]>) -> Result<(Self, Vec<ConfigError>), ConfigErrors> {
         let source = Source::new(path, text.as_ref())?;
         let (root, complaints) = DeTable::parse_recoverable(source.text);
         ConfigErrors::none_of(syntax::errors(&source, &complaints))?;
         let mut reader = Reader { source, errors: Vec::new() };
         let tables = reader.tables(root.get_ref());
-        ConfigErrors::none_of(reader.errors)?;
-        Ok(Self { path: path.to_owned(), absent: false, tables })
+        let mut errors = reader.errors;
+        errors.sort_by_key(|error| error.place().position());
+        Ok((Self { path: path.to_owned(), absent: false, tables }, errors))
     }
 
     /// Where it is; None where it is not.
@@ -131,6 +140,20 @@ impl File {
         self.resolve(&self.settings(DEFAULT_NETWORK, &Overrides::default()))
     }
 
+    /// All networks, the one that the environment is about as the environment wants it.
+    pub(super) fn all(&self, overrides: &Overrides) -> Result<Vec<Network>, ConfigErrors> {
+        let name = match &overrides.network {
+            Some(name) => self.find(name, network_variable())?,
+            None => DEFAULT_NETWORK,
+        };
+        self.resolve(&self.settings(name, overrides))
+    }
+
+    /// What the file has set for the network `name`.
+    pub(super) fn settings_of(&self, name: &str) -> Option<&Settings> {
+        self.tables.iter().find(|table| table.name == name).map(|table| &table.settings)
+    }
+
     /// The network `name` as the environment wants it. What is wrong with any other network of the file is an
     /// error too: a file that is wrong somewhere is not relied on elsewhere.
     pub fn network(&self, name: &str, environment: &Environment) -> Result<Network, ConfigErrors> {
@@ -182,9 +205,11 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
+    /// The tables with no error in them.
     fn tables(&mut self, root: &DeTable<'_>) -> Vec<Table> {
         let mut settings = Settings::default();
         let mut named = Vec::new();
+        let mut elsewhere = 0;
         for (key, value) in in_order(root) {
             match key_of(key.get_ref()) {
                 Some(Key::Taps) => {
@@ -193,14 +218,19 @@ impl Reader<'_> {
                     self.error(key.span(), problem.hint(hint));
                 }
                 Some(known) => self.set(known, value, &mut settings),
-                None if key.get_ref() == "network" => named = self.named(value),
+                None if key.get_ref() == "network" => {
+                    let before = self.errors.len();
+                    named = self.named(value);
+                    elsewhere = self.errors.len() - before;
+                }
                 None => self.unknown(key, value),
             }
         }
         let place = Place::File(self.source.path.to_owned());
         let settings = settings.over(built_in_settings());
         let default = Table { name: DEFAULT_NETWORK.to_owned(), place, settings };
-        std::iter::once(default).chain(named).collect()
+        let is_sound = self.errors.len() == elsewhere;
+        is_sound.then_some(default).into_iter().chain(named).collect()
     }
 
     /// The tables under `network`.
@@ -216,6 +246,7 @@ impl Reader<'_> {
                 self.error(name.span(), problem.hint(NAMED));
                 return None;
             };
+            let before = self.errors.len();
             if let Err(problem) = network_name(name.get_ref()) {
                 self.error(name.span(), problem);
             }
@@ -227,7 +258,8 @@ impl Reader<'_> {
                 }
             }
             let place = self.source.place(name.span().start);
-            Some(Table { name: name.get_ref().to_string(), place, settings })
+            let table = Table { name: name.get_ref().to_string(), place, settings };
+            (self.errors.len() == before).then_some(table)
         });
         tables.collect()
     }

@@ -20,17 +20,21 @@ mod read;
 mod settings;
 mod show;
 mod source;
+mod survey;
 mod syntax;
 #[cfg(test)]
 mod tests;
 mod value;
 
 pub use environment::Environment;
+pub(crate) use error::printable;
 pub use error::{ConfigError, ConfigErrors, Place};
 pub use file::{DEFAULT_NETWORK, File};
 pub use keys::KEYS;
+pub(crate) use read::shell_word;
 pub(crate) use show::quoted;
 pub use show::{Shown, show};
+pub use survey::Survey;
 
 use crate::model::{IfName, Network};
 use environment::{Overrides, config_variable};
@@ -46,22 +50,29 @@ pub fn load(
     tap: &IfName,
 ) -> Result<Network, ConfigError> {
     let overrides = environment.overrides()?;
-    let file = open_with(&overrides)?;
+    let file = sound(open_with(&overrides)?)?;
     let name = file.chosen(hook_network, &overrides, tap)?;
     Ok(file.overridden(name, &overrides)?)
 }
 
 /// The configuration file, or what serves in its place where there is none.
 pub fn open(environment: &Environment) -> Result<File, ConfigErrors> {
-    open_with(&environment.overrides()?)
+    sound(open_with(&environment.overrides()?)?)
 }
 
-fn open_with(overrides: &Overrides) -> Result<File, ConfigErrors> {
+/// A file without errors.
+fn sound((file, errors): (File, Vec<ConfigError>)) -> Result<File, ConfigErrors> {
+    ConfigErrors::none_of(errors)?;
+    Ok(file)
+}
+
+/// The networks of the file that are right, each by itself, and what is wrong with the others.
+fn open_with(overrides: &Overrides) -> Result<(File, Vec<ConfigError>), ConfigErrors> {
     let path = overrides.config.as_deref().unwrap_or(DEFAULT_PATH);
     let wrong = |problem| ConfigError::new(Place::File(path.to_owned()), problem);
     match read::read(path).map_err(wrong)? {
-        Some(text) => File::parse(path, &text),
-        None if overrides.config.is_none() => Ok(File::built_in(path)),
+        Some(text) => File::read(path, &text),
+        None if overrides.config.is_none() => Ok((File::built_in(path), Vec::new())),
         None => {
             let problem = Problem::new(format!("there is no file {path:?}"));
             let problem = match path.starts_with('/') {

@@ -62,7 +62,7 @@ fn trusted(path: &str, stat: &FileStat) -> Result<(), Problem> {
 }
 
 /// `path` as a shell takes it.
-fn shell_word(path: &str) -> String {
+pub(crate) fn shell_word(path: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@%:,".contains(c);
     if path.chars().all(plain) { path.to_owned() } else { format!("'{}'", path.replace('\'', r"'\''")) }
 }

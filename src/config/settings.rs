@@ -95,23 +95,27 @@ impl Settings {
 
     /// Where each key that was set comes from.
     pub fn origins(&self) -> Vec<(Key, Origin)> {
-        fn place<T>(setting: Option<&Setting<T>>) -> Option<&Place> {
+        let set = KEYS.iter().filter_map(|(key, _)| Some((*key, self.place(*key)?.origin())));
+        set.filter(|(_, origin)| *origin != Origin::Default).collect()
+    }
+
+    /// Where the value of a key stands, of a list its first.
+    pub fn place(&self, key: Key) -> Option<&Place> {
+        fn of<T>(setting: Option<&Setting<T>>) -> Option<&Place> {
             setting.map(|setting| &setting.place)
         }
-        let places = [
-            (Key::Mode, place(self.mode.as_ref())),
-            (Key::Bridge, place(self.bridge.as_ref())),
-            (Key::Address, place(self.address.first())),
-            (Key::Uplink, place(self.uplink.as_ref())),
-            (Key::NatSource, place(self.nat_source.as_ref())),
-            (Key::Veth, place(self.veth.as_ref())),
-            (Key::Keep, place(self.keep.as_ref())),
-            (Key::Confirm, place(self.confirm.as_ref())),
-            (Key::UplinkManaged, place(self.uplink_managed.as_ref())),
-            (Key::Taps, place(self.taps.first())),
-        ];
-        let set = places.into_iter().filter_map(|(key, place)| Some((key, place?.origin())));
-        set.filter(|(_, origin)| *origin != Origin::Default).collect()
+        match key {
+            Key::Mode => of(self.mode.as_ref()),
+            Key::Bridge => of(self.bridge.as_ref()),
+            Key::Address => of(self.address.first()),
+            Key::Uplink => of(self.uplink.as_ref()),
+            Key::NatSource => of(self.nat_source.as_ref()),
+            Key::Veth => of(self.veth.as_ref()),
+            Key::Keep => of(self.keep.as_ref()),
+            Key::Confirm => of(self.confirm.as_ref()),
+            Key::UplinkManaged => of(self.uplink_managed.as_ref()),
+            Key::Taps => of(self.taps.first()),
+        }
     }
 }
 

@@ -56,9 +56,12 @@ enum Value {
 /// Reads them; only one network where it is named. The environment's values go over those of that network, else
 /// of the one that `KVMNET_NETWORK` names, else of `default`.
 pub fn show(environment: &Environment, network: Option<&str>) -> Result<Shown, Error> {
-    let (overrides, mut errors) = environment.read();
+    let (overrides, mut errors) = environment.overrides_and_errors();
     let file = match open_with(&overrides) {
-        Ok(file) => file,
+        Ok((file, of_file)) => {
+            errors.extend(of_file);
+            file
+        }
         Err(of_file) => {
             errors.extend(of_file.iter().cloned());
             return Err(ConfigErrors::none_of(errors).map_or_else(Error::from, |()| of_file.into()));

@@ -2,7 +2,7 @@
 
 use ipnet::IpNet;
 
-use super::{Address, IfName, Link, Neighbour, Nexthop, PolicyRule, Route};
+use super::{Address, IfName, Link, Mac, Neighbour, Nexthop, PolicyRule, Route};
 
 /// What the kernel said.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -29,6 +29,8 @@ pub struct Facts {
     pub nexthops: Vec<Nexthop>,
     /// Policy rules to carry.
     pub rules: Vec<PolicyRule>,
+    /// What bridges have learned.
+    pub stations: Vec<Station>,
 }
 
 impl Facts {
@@ -67,6 +69,15 @@ pub struct Way {
     pub kind: u8,
     /// The interfaces that it goes over.
     pub devices: Vec<u32>,
+}
+
+/// A machine behind a port of a bridge, as the bridge has learned from its frames.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Station {
+    /// The number of the port.
+    pub port: u32,
+    /// The sender's address in the frames.
+    pub mac: Mac,
 }
 
 /// Why a route cannot be carried to another interface.

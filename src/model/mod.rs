@@ -3,6 +3,7 @@
 pub mod address;
 mod carried;
 pub mod facts;
+pub mod foreign;
 mod ifname;
 pub mod link;
 pub mod mark;
@@ -15,7 +16,7 @@ mod tap_mark;
 
 pub use address::Address;
 pub use facts::Facts;
-pub use ifname::{BadName, IfName};
+pub use ifname::{BadName, IfName, MAX_LEN};
 pub use link::{AddrGen, Link, Mac};
 pub use mark::{Mark, Saved};
 pub use network::{Key, Mode, Network, Origin, Uplink, Veth};

@@ -10,6 +10,7 @@ mod fresh;
 mod networks;
 mod owner;
 mod surroundings;
+mod survey;
 mod up;
 
 pub use surroundings::Surroundings;

@@ -24,6 +24,21 @@ pub fn check(desired: &Desired, observed: &Observed) -> Result<(), Refusal> {
     addresses(desired, observed)
 }
 
+/// All that speaks against a network, whatever the tap. Addresses that the host has there already are looked at as well:
+/// a route that collides may have come later.
+pub fn network(desired: &Desired, observed: &Observed) -> Vec<Refusal> {
+    let network = &desired.network;
+    let first = [
+        bridge(network, observed),
+        overrides(network, observed),
+        nic(network, observed),
+        veth(desired, observed),
+    ];
+    let addresses = network.addresses.iter().map(|net| address(net, desired, observed));
+    let refusals = first.into_iter().chain(addresses).filter_map(Result::err);
+    missing_uplinks(network, observed).chain(refusals).collect()
+}
+
 /// The tap is one.
 pub fn tap(name: &IfName, observed: &Observed) -> Result<(), Refusal> {
     let tap = observed.facts.link(name).ok_or(Refusal::NoTap(*name))?;
@@ -72,17 +87,25 @@ fn overrides(network: &Network, observed: &Observed) -> Result<(), Refusal> {
 
 /// The uplinks are there and can be what the mode makes of them.
 fn uplinks(network: &Network, observed: &Observed) -> Result<(), Refusal> {
-    if let (Uplink::Named(names), true) =
-        (&network.uplink, network.mode.forwards() || network.mode == Mode::Bridged)
-    {
-        if let Some(name) = names.iter().find(|name| observed.facts.link(name).is_none()) {
-            return Err(Refusal::NoUplink {
-                name: *name,
-                network: network.name.clone(),
-                origin: network.origin(Key::Uplink).to_string(),
-            });
-        }
-    }
+    missing_uplinks(network, observed).next().map_or(Ok(()), Err)?;
+    nic(network, observed)
+}
+
+fn missing_uplinks(network: &Network, observed: &Observed) -> impl Iterator<Item = Refusal> {
+    let names = match &network.uplink {
+        Uplink::Named(names) if network.mode.forwards() || network.mode == Mode::Bridged => names.as_slice(),
+        _ => &[],
+    };
+    let missing = names.iter().filter(|name| observed.facts.link(name).is_none());
+    missing.map(|name| Refusal::NoUplink {
+        name: *name,
+        network: network.name.clone(),
+        origin: network.origin(Key::Uplink).to_string(),
+    })
+}
+
+/// In bridged mode, the NIC can be taken.
+fn nic(network: &Network, observed: &Observed) -> Result<(), Refusal> {
     if network.mode != Mode::Bridged {
         return Ok(());
     }
@@ -143,27 +166,31 @@ fn veth(desired: &Desired, observed: &Observed) -> Result<(), Refusal> {
 /// The host's new addresses and their subnets are nobody else's.
 fn addresses(desired: &Desired, observed: &Observed) -> Result<(), Refusal> {
     let present = observed.addresses(desired.door());
-    let missing = desired.network.addresses.iter().filter(|net| !present.iter().any(|has| has.net == **net));
+    let mut missing =
+        desired.network.addresses.iter().filter(|net| !present.iter().any(|has| has.net == **net));
+    missing.try_for_each(|net| address(net, desired, observed))
+}
+
+/// One address of the host and its subnet are nobody else's.
+fn address(net: &IpNet, desired: &Desired, observed: &Observed) -> Result<(), Refusal> {
     let own = own_devices(desired, observed);
     let is_foreign = |way: &&Way| !way.devices.iter().any(|device| own.contains(device));
-    for net in missing {
-        let local = observed
-            .facts
-            .matched
-            .iter()
-            .filter(is_foreign)
-            .find(|way| way.kind == LOCAL && way.destination.is_some_and(|to| to.addr() == net.addr()));
-        if let Some(way) = local {
-            return Err(Refusal::AddressTaken { address: net.addr(), owner: device_name(way, observed) });
-        }
-        for way in observed.facts.ways.iter().filter(is_foreign) {
-            if let Some(route) = way.destination.filter(|route| collides(route, net, way)) {
-                return Err(Refusal::SubnetTaken {
-                    subnet: net.trunc(),
-                    route,
-                    device: device_name(way, observed),
-                });
-            }
+    let local = observed
+        .facts
+        .matched
+        .iter()
+        .filter(is_foreign)
+        .find(|way| way.kind == LOCAL && way.destination.is_some_and(|to| to.addr() == net.addr()));
+    if let Some(way) = local {
+        return Err(Refusal::AddressTaken { address: net.addr(), owner: device_name(way, observed) });
+    }
+    for way in observed.facts.ways.iter().filter(is_foreign) {
+        if let Some(route) = way.destination.filter(|route| collides(route, net, way)) {
+            return Err(Refusal::SubnetTaken {
+                subnet: net.trunc(),
+                route,
+                device: device_name(way, observed),
+            });
         }
     }
     Ok(())

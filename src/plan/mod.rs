@@ -15,8 +15,10 @@ mod tests;
 mod undo;
 mod up;
 
+pub use check::network as refusals;
 pub(crate) use check::{bridgeable, collides};
 pub use down::{down, network_down, sweep};
+pub use forwarding::uplinks;
 pub use refusal::Refusal;
 pub use step::{Step, Witness};
 pub use up::up;

@@ -9,6 +9,7 @@ pub const DELTABLE: u16 = SUBSYSTEM | 2;
 pub const NEWCHAIN: u16 = SUBSYSTEM | 3;
 pub const GETCHAIN: u16 = SUBSYSTEM | 4;
 pub const NEWRULE: u16 = SUBSYSTEM | 6;
+pub const GETRULE: u16 = SUBSYSTEM | 7;
 
 pub const BATCH_BEGIN: u16 = 0x10;
 pub const BATCH_END: u16 = 0x11;
@@ -18,6 +19,7 @@ pub const NFPROTO_INET: u8 = 1;
 pub const NFPROTO_NETDEV: u8 = 5;
 pub const NFPROTO_IPV4: u8 = 2;
 pub const NFPROTO_IPV6: u8 = 10;
+pub const NFPROTO_BRIDGE: u8 = 7;
 
 pub const NFTA_TABLE_NAME: u16 = 1;
 pub const NFTA_TABLE_USE: u16 = 3;
@@ -36,6 +38,12 @@ pub const NFTA_HOOK_DEV: u16 = 3;
 pub const NFTA_RULE_TABLE: u16 = 1;
 pub const NFTA_RULE_CHAIN: u16 = 2;
 pub const NFTA_RULE_EXPRESSIONS: u16 = 4;
+
+pub const META_IIFNAME: u32 = 6;
+pub const META_OIFNAME: u32 = 7;
+
+/// NFT_CMP_EQ.
+pub const EQUAL: u32 = 0;
 
 pub const NFTA_LIST_ELEM: u16 = 1;
 pub const NFTA_EXPR_NAME: u16 = 1;

@@ -12,13 +12,10 @@ use crate::netlink::message::Message;
 const REGISTER_VERDICT: u32 = 0;
 const REGISTER_1: u32 = 1;
 
-const META_IIFNAME: u32 = 6;
-const META_OIFNAME: u32 = 7;
 const META_NFPROTO: u32 = 15;
 const META_IIFGROUP: u32 = 21;
 const META_OIFGROUP: u32 = 22;
 
-const EQUAL: u32 = 0;
 const NOT_EQUAL: u32 = 1;
 
 /// NF_CT_STATE_BIT of established and related (`nf_conntrack_common.h`).

@@ -16,7 +16,7 @@ const LONG_NOTE: u8 = b'k';
 const COMMENT_MAX: usize = 127;
 
 /// `struct nfgenmsg`: family, version 0, resource.
-fn body(family: u8, resource: u16) -> [u8; 4] {
+pub(super) fn body(family: u8, resource: u16) -> [u8; 4] {
     let [high, low] = resource.to_be_bytes();
     [family, 0, high, low]
 }

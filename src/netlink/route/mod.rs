@@ -1,6 +1,7 @@
 //! rtnetlink: interfaces, addresses, routes, neighbours (rtnetlink(7)).
 
 pub mod address;
+pub mod fdb;
 pub mod link;
 pub mod neighbour;
 pub mod netconf;
@@ -42,6 +43,10 @@ pub enum Question {
     Bridges,
     /// All taps and tuns. A dump.
     Taps,
+    /// All interfaces. A dump.
+    Links,
+    /// What all bridges have learned. A dump.
+    Stations,
     /// The addresses of an interface. A dump that the kernel answers from this interface alone.
     Addresses(u32),
     /// The unicast routes of a family. A dump.
@@ -95,6 +100,8 @@ impl Question {
             Question::Ports(bridge) => link::dump_ports(*bridge),
             Question::Bridges => link::dump_kind("bridge"),
             Question::Taps => link::dump_kind("tun"),
+            Question::Links => link::dump(),
+            Question::Stations => fdb::dump(),
             Question::Addresses(index) => address::dump(*index),
             Question::Ways { v6 } => route::dump(*v6, UNICAST),
             Question::Own => route::dump(false, LOCAL),
@@ -184,7 +191,8 @@ fn read(facts: &mut Facts, question: &Question, reply: &[u8]) {
         | Question::LinkIndex(_)
         | Question::Ports(_)
         | Question::Bridges
-        | Question::Taps => {
+        | Question::Taps
+        | Question::Links => {
             if let Some(link) = link::parse(reply) {
                 facts.add_link(link);
             }
@@ -196,6 +204,7 @@ fn read(facts: &mut Facts, question: &Question, reply: &[u8]) {
             facts.addresses.extend(address::parse(reply, *index).map(|address| (*index, address)));
         }
         Question::Ways { .. } | Question::Own => facts.ways.extend(route::parse_way(reply)),
+        Question::Stations => facts.stations.extend(fdb::parse(reply)),
         Question::Routes { name, device, .. } => match route::parse(reply, *device, name) {
             Some(Ok(route)) => facts.routes.push(route),
             Some(Err(why)) => facts.uncarriable.push((*name, why)),

@@ -1,0 +1,25 @@
+//! Whether QEMU finds kvmnet's programs.
+
+use super::finding::{Finding, Place};
+use super::seen::{HookFile, Seen};
+
+/// QEMU may be told of other paths (`script=`), so this is worth knowing and no more.
+pub fn judge(seen: &Seen) -> Vec<Finding> {
+    let findings = seen.hooks.iter().filter_map(|(path, file)| {
+        let text = match file {
+            HookFile::Ours | HookFile::Hidden => return None,
+            HookFile::Missing => "is not there: QEMU's taps get no network".to_owned(),
+            HookFile::Dangling(target) => format!("is a link to {target}, where nothing is"),
+            HookFile::Foreign => {
+                "is not kvmnet's: QEMU's taps get what somebody else's script makes".to_owned()
+            }
+            HookFile::NotExecutable => "cannot be run".to_owned(),
+        };
+        let finding = Finding::note("hooks", text).at(Place::file(path));
+        Some(match file {
+            HookFile::NotExecutable => finding.run([format!("sudo chmod 755 {path}")]),
+            _ => finding.run(["sudo ./install.sh"]),
+        })
+    });
+    findings.collect()
+}

@@ -1,0 +1,143 @@
+//! What speaks against the networks of the configuration: the refusals that a hook would meet with, and the uplinks
+//! that lead nowhere now.
+
+use super::finding::{Finding, Place};
+use super::seen::{Configured, Seen};
+use crate::desired::Desired;
+use crate::model::{IfName, Key, Link, Mode, Network, Origin, Uplink};
+use crate::plan::{self, Refusal};
+
+/// Of every network.
+pub fn judge(seen: &Seen) -> Vec<Finding> {
+    seen.configured.iter().flat_map(|configured| network(seen, configured)).collect()
+}
+
+fn network(seen: &Seen, Configured { desired, observed }: &Configured) -> Vec<Finding> {
+    let network = &desired.network;
+    let refusals = plan::refusals(desired, observed);
+    let mut findings: Vec<Finding> = refusals.iter().map(|refusal| refused(seen, network, refusal)).collect();
+    if !desired.network.mode.forwards() && network.mode != Mode::Bridged {
+        return findings;
+    }
+    let nic = (network.mode == Mode::Bridged).then(|| observed.nic(network)).flatten();
+    findings.extend(nic.and_then(|nic| wireless(seen, network, nic)));
+    findings.extend(idle(seen, network, nic));
+    for v6 in [false, true] {
+        findings.extend(no_way_out(seen, desired, plan::uplinks(desired, observed, v6), v6));
+    }
+    findings
+}
+
+/// A refusal, at the line that the hook would be refused for.
+fn refused(seen: &Seen, network: &Network, refusal: &Refusal) -> Finding {
+    let (kind, key) = match refusal {
+        Refusal::AddressTaken { .. } | Refusal::SubnetTaken { .. } => ("collision", Key::Address),
+        Refusal::NameTaken(_) => ("interface", Key::Veth),
+        Refusal::NoUplink { .. }
+        | Refusal::NoDefaultRoute
+        | Refusal::Unbridgeable { .. }
+        | Refusal::PortOfAnother { .. }
+        | Refusal::Uncarriable { .. }
+        | Refusal::Managed { .. } => ("uplink", Key::Uplink),
+        _ => ("interface", Key::Bridge),
+    };
+    let place = match refusal {
+        Refusal::OverrideInUse { variable, .. } => Some(Place::Variable { variable: variable.clone() }),
+        Refusal::AddressTaken { address, .. } => network
+            .addresses
+            .iter()
+            .find(|net| net.addr() == *address)
+            .and_then(|net| address_place(seen, network, net)),
+        Refusal::SubnetTaken { subnet, .. } => network
+            .addresses
+            .iter()
+            .find(|net| net.trunc() == *subnet)
+            .and_then(|net| address_place(seen, network, net)),
+        _ => place(seen, network, key),
+    };
+    let text = match refusal {
+        // The place says where.
+        Refusal::NoUplink { name, network, .. } => {
+            format!("there is no interface {name}, the uplink of network {network}")
+        }
+        other => format!("network {}: {other}", network.name),
+    };
+    let finding = Finding { place, ..Finding::problem(kind, text) };
+    match refusal.hint() {
+        Some(hint) => finding.say(hint),
+        None => finding,
+    }
+}
+
+/// Where a key's value stands: in the environment, or in the file; else the file as a whole.
+pub fn place(seen: &Seen, network: &Network, key: Key) -> Option<Place> {
+    if let Origin::Environment(variable) = network.origin(key) {
+        return Some(Place::Variable { variable: variable.clone() });
+    }
+    let place = seen.config.place(&network.name, key);
+    Some(place.map_or_else(|| Place::file(&seen.config.path), Place::from))
+}
+
+fn address_place(seen: &Seen, network: &Network, net: &ipnet::IpNet) -> Option<Place> {
+    let place = seen.config.address_place(&network.name, net).map(Place::from);
+    place.or_else(|| self::place(seen, network, Key::Address))
+}
+
+/// The kernel refuses a Wi-Fi station as a port; an access point is one of its bridge already.
+fn wireless(seen: &Seen, network: &Network, nic: &Link) -> Option<Finding> {
+    let is_port =
+        nic.master.is_some() && nic.master == seen.observed.facts.link(&network.bridge).map(|b| b.index);
+    if is_port || !seen.wireless.contains(&nic.name) {
+        return None;
+    }
+    let text = format!(
+        "network {}: {} is a Wi-Fi NIC, which cannot be bridged as a station",
+        network.name, nic.name
+    );
+    let finding = Finding { place: place(seen, network, Key::Uplink), ..Finding::problem("uplink", text) };
+    Some(finding.say("use mode = \"nat\", or mode = \"routed\", which need no bridge over the uplink"))
+}
+
+/// Uplinks that are named, or taken, and carry nothing.
+fn idle(seen: &Seen, network: &Network, nic: Option<&Link>) -> Vec<Finding> {
+    let named = match &network.uplink {
+        Uplink::Named(names) => names.as_slice(),
+        Uplink::DefaultRoute => &[],
+    };
+    let links = named.iter().filter_map(|name| seen.observed.facts.link(name));
+    let links = links.chain(nic.filter(|nic| !named.contains(&nic.name)));
+    let idle = links.filter_map(|link| {
+        let name = &link.name;
+        let finding = |what: &str| {
+            let text = format!("the uplink {name} of network {} {what}", network.name);
+            Finding { place: place(seen, network, Key::Uplink), ..Finding::note("uplink", text) }
+        };
+        match (link.up, link.carrier) {
+            (false, _) => Some(finding("is down").run([format!("ip link set {} up", word(name))])),
+            (true, false) => Some(finding("has no carrier").say("plug in its cable")),
+            (true, true) => None,
+        }
+    });
+    idle.collect()
+}
+
+/// Guests whose packets go by the default route, where there is none.
+fn no_way_out(seen: &Seen, desired: &Desired, uplinks: Vec<IfName>, v6: bool) -> Option<Finding> {
+    let network = &desired.network;
+    if !uplinks.is_empty() || network.uplink != Uplink::DefaultRoute || !desired.forwards(v6) {
+        return None;
+    }
+    let family = if v6 { "IPv6" } else { "IPv4" };
+    let text = format!(
+        "no {family} default route now: the guests of network {} reach nothing outside by {family}",
+        network.name
+    );
+    let finding = Finding { place: place(seen, network, Key::Uplink), ..Finding::note("uplink", text) };
+    let ip = if v6 { "ip -6" } else { "ip" };
+    Some(finding.say(format!("bring up the host's own connection; `{ip} route` shows its routes")))
+}
+
+/// A name as a shell takes it.
+pub fn word(name: &IfName) -> String {
+    crate::config::shell_word(name.as_str())
+}

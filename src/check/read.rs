@@ -1,0 +1,143 @@
+//! Reads all that is judged, and changes nothing.
+
+use std::fs;
+use std::io::{self, ErrorKind, Read};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use nix::errno::Errno;
+
+use super::processes;
+use super::seen::{Configured, Firewall, HookFile, KernelFacts, Seen, Tables};
+use crate::apply::Kernel;
+use crate::config::{Environment, Survey};
+use crate::error::Error;
+use crate::model::IfName;
+use crate::netlink::nft::Nft;
+use crate::netlink::route::Rtnl;
+use crate::observed::Observed;
+
+/// Reads everything.
+pub fn read(environment: &Environment) -> Result<Seen, Error> {
+    let config = Survey::read(environment);
+    let kernel = Kernel::open()?;
+    let ask = || Error::system("ask the kernel");
+    let (mut nft, tables, firewall) = firewall(kernel.nft).map_err(ask())?;
+    let mut rtnl = kernel.rtnl;
+    let observed = Observed::survey(nft.as_mut(), &mut rtnl).map_err(ask())?;
+    let configured = configured(&config, &observed, nft.as_mut(), &mut rtnl).map_err(ask())?;
+    Ok(Seen {
+        root: nix::unistd::geteuid().is_root(),
+        config_hidden: fs::File::open(&config.path)
+            .is_err_and(|error| error.kind() == ErrorKind::PermissionDenied),
+        wireless: observed.facts.links.iter().map(|link| link.name).filter(is_wireless).collect(),
+        config,
+        configured,
+        observed,
+        tables,
+        firewall,
+        bridge_filter: ["iptables", "ip6tables"].map(calls_firewall),
+        holders: processes::holders(),
+        kernel: kernel_facts(),
+        hooks: ["/etc/qemu-ifup", "/etc/qemu-ifdown"].map(|path| (path, hook(path))).into(),
+    })
+}
+
+fn configured(
+    config: &Survey,
+    observed: &Observed,
+    mut nft: Option<&mut Nft>,
+    rtnl: &mut Rtnl,
+) -> io::Result<Vec<Configured>> {
+    let mut configured = Vec::new();
+    for network in &config.networks {
+        let (desired, observed) = observed.of_network(nft.as_deref_mut(), rtnl, network.clone())?;
+        configured.push(Configured { desired, observed });
+    }
+    Ok(configured)
+}
+
+/// The firewall of others; the socket only where it answers.
+fn firewall(nft: Option<Nft>) -> io::Result<(Option<Nft>, Tables, Firewall)> {
+    let Some(mut nft) = nft else { return Ok((None, Tables::Absent, Firewall::default())) };
+    let chains = match nft.chains() {
+        Ok(chains) => chains,
+        Err(error) => match error.raw_os_error().map(Errno::from_raw) {
+            Some(Errno::EPERM) => return Ok((None, Tables::Hidden, Firewall::default())),
+            // nfnetlink is there, nf_tables is not.
+            Some(Errno::EINVAL) => return Ok((None, Tables::Absent, Firewall::default())),
+            _ => return Err(error),
+        },
+    };
+    let mut firewall = Firewall { chains, passages: Vec::new(), legacy: legacy() };
+    let mut asked = Vec::new();
+    for chain in firewall.chains.iter().filter(|chain| chain.drops) {
+        let table = (chain.protocol, &chain.table);
+        if !asked.contains(&table) {
+            asked.push(table);
+            firewall.passages.extend(nft.passages(chain.protocol, &chain.table)?);
+        }
+    }
+    Ok((Some(nft), Tables::Seen, firewall))
+}
+
+/// iptables-legacy has its tables apart from nf_tables; which of them are in use is all that can be read of them.
+fn legacy() -> Vec<&'static str> {
+    let uses = |path| fs::read_to_string(path).is_ok_and(|names| names.lines().any(|name| name == "filter"));
+    let paths = [("ip", "/proc/net/ip_tables_names"), ("ip6", "/proc/net/ip6_tables_names")];
+    paths.into_iter().filter(|(_, path)| uses(*path)).map(|(family, _)| family).collect()
+}
+
+fn calls_firewall(word: &str) -> bool {
+    let path = format!("/proc/sys/net/bridge/bridge-nf-call-{word}");
+    fs::read_to_string(path).is_ok_and(|value| value.trim() != "0")
+}
+
+fn is_wireless(name: &IfName) -> bool {
+    let device = Path::new("/sys/class/net").join(name.as_str());
+    ["phy80211", "wireless"].iter().any(|entry| device.join(entry).exists())
+}
+
+fn kernel_facts() -> KernelFacts {
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim().to_owned();
+    let modules = Path::new("/lib/modules").join(&release);
+    let lists = ["modules.builtin", "modules.dep"].map(|list| fs::read_to_string(modules.join(list)).ok());
+    let [builtin, loadable] = lists;
+    let present = fs::read_dir("/sys/module").into_iter().flatten().flatten();
+    KernelFacts {
+        config: fs::read_to_string(format!("/boot/config-{release}")).ok(),
+        modules: builtin.zip(loadable).map(|(builtin, loadable)| builtin + &loadable),
+        present: present.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect(),
+        tun_device: Path::new("/dev/net/tun").exists(),
+        release,
+    }
+}
+
+/// More than the largest of the programs.
+const MAX_PROGRAM: u64 = 16 * 1024 * 1024;
+/// What both of kvmnet's programs have in them, and a script of somebody's has not.
+const IN_PROGRAM: &[u8] = b"/run/kvmnet.lock";
+
+fn hook(path: &str) -> HookFile {
+    let about = match fs::metadata(path) {
+        Ok(about) => about,
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            let target = fs::read_link(path).map(|target| target.to_string_lossy().into_owned());
+            return target.map_or(HookFile::Missing, HookFile::Dangling);
+        }
+        Err(_) => return HookFile::Hidden,
+    };
+    if !about.is_file() {
+        return HookFile::Foreign;
+    }
+    let mut bytes = Vec::new();
+    let file = fs::File::open(path);
+    if file.and_then(|file| file.take(MAX_PROGRAM).read_to_end(&mut bytes)).is_err() {
+        return HookFile::Hidden;
+    }
+    match bytes.windows(IN_PROGRAM.len()).any(|window| window == IN_PROGRAM) {
+        true if about.permissions().mode() & 0o111 != 0 => HookFile::Ours,
+        true => HookFile::NotExecutable,
+        false => HookFile::Foreign,
+    }
+}

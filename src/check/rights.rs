@@ -1,0 +1,24 @@
+//! What could not be seen.
+
+use super::finding::Finding;
+use super::seen::{Seen, Tables};
+
+/// What is not seen is not all right.
+pub fn judge(seen: &Seen) -> Vec<Finding> {
+    let mut hidden = Vec::new();
+    if seen.tables == Tables::Hidden {
+        hidden.push("nftables, kvmnet's and others'");
+    }
+    if !seen.root {
+        hidden.push("the processes of other users");
+    }
+    if hidden.is_empty() {
+        return Vec::new();
+    }
+    let text = format!("not seen, for lack of rights: {}", hidden.join("; "));
+    let finding = Finding::note("rights", text);
+    vec![match seen.root {
+        true => finding.say("root needs CAP_NET_ADMIN, which many containers lack"),
+        false => finding.run(["sudo kvmnet check"]),
+    }]
+}

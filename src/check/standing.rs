@@ -1,0 +1,121 @@
+//! Networks that stand, with guests or kept, and are not what they should be.
+
+use super::finding::{Finding, Place};
+use super::networks::place;
+use super::seen::{Configured, Seen, Tables};
+use crate::model::ruleset::{Family, table_name};
+use crate::model::{Key, Mark, Mode};
+use crate::observed::Standing;
+use crate::plan::{self, Step};
+
+/// Of every network that is not dead.
+pub fn judge(seen: &Seen) -> Vec<Finding> {
+    seen.observed
+        .networks
+        .iter()
+        .filter(|standing| !standing.is_dead())
+        .filter_map(|one| network(seen, one))
+        .collect()
+}
+
+fn network(seen: &Seen, standing: &Standing) -> Option<Finding> {
+    let mark = standing.mark.as_ref()?;
+    let on_bridge = |one: &&Configured| one.desired.network.bridge == standing.bridge;
+    let configured = seen.configured.iter().find(on_bridge);
+    if let Some(finding) = missing_tables(seen, standing, mark).or_else(|| missing_pair(seen, standing, mark))
+    {
+        return Some(finding);
+    }
+    match configured {
+        Some(configured) if configured.desired.network.digest() != mark.digest => {
+            Some(outdated(seen, standing, configured))
+        }
+        Some(configured) => changed(standing, configured),
+        None if seen.config.errors.is_empty() => Some(unknown(standing, mark)),
+        None => None,
+    }
+}
+
+/// Without its tables a network's guests are kept from nothing, and NAT is gone.
+fn missing_tables(seen: &Seen, standing: &Standing, mark: &Mark) -> Option<Finding> {
+    if seen.tables != Tables::Seen {
+        return None;
+    }
+    let closed = mark.mode == Mode::Isolated || mark.veth.is_some();
+    let wanted = [(Family::Inet, mark.mode != Mode::Isolated), (Family::Netdev, closed)];
+    let is_missing = |family: &Family| !standing.tables.iter().any(|found| found.family == *family);
+    let (family, _) = wanted.into_iter().find(|(family, wanted)| *wanted && is_missing(family))?;
+    let table = table_name(&standing.bridge);
+    let place = Place::Chain { family: family.to_string(), table, chain: None };
+    let loss = match mark.mode {
+        Mode::Isolated | Mode::HostOnly => "its guests are kept in by nothing",
+        Mode::Nat => "its guests have no NAT, and are kept in by nothing",
+        Mode::Routed => "its guests are kept in by nothing",
+        Mode::Bridged => "the copy of its record is gone",
+    };
+    let text = format!("the table of network {} on {} is missing: {loss}", mark.network, standing.bridge);
+    Some(Finding::problem("network", text).at(place).run(["sudo kvmnet apply"]))
+}
+
+/// The pair by which the host is on the network.
+fn missing_pair(seen: &Seen, standing: &Standing, mark: &Mark) -> Option<Finding> {
+    let veth = mark.veth.as_ref()?;
+    let facts = &seen.observed.facts;
+    let bridge = standing.link.as_ref().map(|link| link.index);
+    let joined = facts.link(&veth.outer).is_some_and(|outer| outer.master == bridge);
+    if joined && facts.link(&veth.inner).is_some() {
+        return None;
+    }
+    let text = format!(
+        "the host is not on network {}: {} and {} do not join it to {}",
+        mark.network, veth.outer, veth.inner, standing.bridge
+    );
+    Some(Finding::problem("network", text).at(&standing.bridge).run(["sudo kvmnet apply"]))
+}
+
+/// The next guest converges it, so it is not wrong.
+fn outdated(seen: &Seen, standing: &Standing, configured: &Configured) -> Finding {
+    let network = &configured.desired.network;
+    let text = format!(
+        "network {} stands on {} as another configuration wants it: what is changed holds from the next guest on",
+        network.name, standing.bridge
+    );
+    let finding = Finding { place: place(seen, network, Key::Mode), ..Finding::note("network", text) };
+    finding.run(["sudo kvmnet apply"])
+}
+
+/// What a hook would do now for a guest that is on already; nothing, where nobody has changed anything.
+fn changed(standing: &Standing, Configured { desired, observed }: &Configured) -> Option<Finding> {
+    if standing.is_dead() {
+        return None;
+    }
+    let mut observed = observed.clone();
+    // Those are leftovers, and told as such.
+    observed.networks.retain(|other| !other.is_dead() || other.bridge == standing.bridge);
+    // What speaks against it is told elsewhere.
+    let steps = plan::up(desired, &observed).ok()?;
+    let mut steps =
+        steps.iter().filter(|step| !matches!(step, Step::Barrier | Step::Ask(_) | Step::Confirm(_)));
+    let first = steps.next()?;
+    let more = match steps.count() {
+        0 => String::new(),
+        more => format!(", and {more} more"),
+    };
+    let text = format!(
+        "network {} was changed by another hand; to {}{more} is left to do",
+        desired.network.name,
+        first.deed()
+    );
+    Some(Finding::problem("network", text).at(&standing.bridge).run(["sudo kvmnet apply"]))
+}
+
+/// It was taken out of the file while guests are on it.
+fn unknown(standing: &Standing, mark: &Mark) -> Finding {
+    let text = format!(
+        "network {} stands on {}, and the configuration has no network on that bridge",
+        mark.network, standing.bridge
+    );
+    Finding::note("network", text)
+        .at(&standing.bridge)
+        .say(format!("it goes with its last guest; to end it now: sudo kvmnet down --force {}", mark.network))
+}
