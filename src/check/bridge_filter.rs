@@ -5,40 +5,50 @@ use super::seen::Seen;
 use crate::model::IfName;
 use crate::model::foreign::{ForeignChain, Point, Protocol};
 
-/// For IPv4 and for IPv6.
+/// A problem for each family whose frames are dropped so; else one note.
 pub fn judge(seen: &Seen) -> Vec<Finding> {
-    let families = [false, true].into_iter().zip(seen.bridge_filter);
-    families.filter(|(_, on)| *on).flat_map(|(v6, _)| family(seen, v6)).collect()
+    let on: Vec<bool> =
+        [false, true].into_iter().zip(seen.bridge_filter).filter(|(_, on)| *on).map(|(v6, _)| v6).collect();
+    let problems: Vec<Finding> = on.iter().filter_map(|v6| eaten(seen, *v6)).collect();
+    if !problems.is_empty() || on.is_empty() || seen.configured.is_empty() {
+        return problems;
+    }
+    let words: Vec<&str> = on.iter().map(|v6| family(*v6)).collect();
+    let text = format!(
+        "frames between the guests of one bridge pass the forward chains of the firewall ({})",
+        words.join(" and ")
+    );
+    let commands = on.iter().map(|v6| format!("sysctl -w {}=0", key(*v6)));
+    vec![Finding::note("br-netfilter", text).at(place(on.iter().all(|v6| *v6))).run(commands)]
 }
 
-fn family(seen: &Seen, v6: bool) -> Option<Finding> {
+fn family(v6: bool) -> &'static str {
+    if v6 { "IPv6" } else { "IPv4" }
+}
+
+fn key(v6: bool) -> &'static str {
+    if v6 { "net.bridge.bridge-nf-call-ip6tables" } else { "net.bridge.bridge-nf-call-iptables" }
+}
+
+fn place(v6: bool) -> Place {
+    Place::Sysctl { sysctl: key(v6).to_owned() }
+}
+
+/// The first chain that drops such frames.
+fn eaten(seen: &Seen, v6: bool) -> Option<Finding> {
     let bridges: Vec<&IfName> = seen.configured.iter().map(|one| &one.desired.network.bridge).collect();
-    if bridges.is_empty() {
-        return None;
-    }
-    let key = format!("net.bridge.bridge-nf-call-{}", if v6 { "ip6tables" } else { "iptables" });
-    let place = Place::Sysctl { sysctl: key.clone() };
-    let word = if v6 { "IPv6" } else { "IPv4" };
-    let eaten = seen.firewall.dropping().find_map(|chain| {
-        let eats = |bridge: &&&IfName| !seen.firewall.lets_through(chain, bridge).0;
-        let bridges: Vec<String> = bridges.iter().filter(eats).map(ToString::to_string).collect();
-        (is_met(chain, v6) && !bridges.is_empty()).then(|| (chain, bridges.join(", ")))
-    });
-    let finding = match eaten {
-        Some((chain, bridges)) => {
-            let ForeignChain { protocol, table, name, .. } = chain;
-            let text = format!(
-                "{word} between the guests of one bridge ({bridges}) passes the chain {protocol} {table} {name}, whose policy drops it"
-            );
-            Finding::problem("br-netfilter", text)
-        }
-        None => {
-            let text =
-                format!("{word} between the guests of one bridge passes the firewall's forward chains");
-            Finding::note("br-netfilter", text)
-        }
-    };
-    Some(finding.at(place).run([format!("sysctl -w {key}=0")]))
+    let (chain, bridges) = seen.firewall.dropping().filter(|chain| is_met(chain, v6)).find_map(|chain| {
+        let is_dropped = |bridge: &&&IfName| !seen.firewall.lets_through(chain, bridge).0;
+        let bridges: Vec<String> = bridges.iter().filter(is_dropped).map(ToString::to_string).collect();
+        (!bridges.is_empty()).then(|| (chain, bridges.join(", ")))
+    })?;
+    let ForeignChain { protocol, table, name, .. } = chain;
+    let text = format!(
+        "frames between the guests of one bridge ({bridges}) pass the chain {protocol} {table} {name}, whose policy drops them ({})",
+        family(v6)
+    );
+    let finding = Finding::problem("br-netfilter", text).at(place(v6));
+    Some(finding.run([format!("sysctl -w {}=0", key(v6))]))
 }
 
 fn is_met(chain: &ForeignChain, v6: bool) -> bool {

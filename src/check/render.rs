@@ -52,7 +52,7 @@ fn summary(findings: &Findings) -> String {
     };
     let blind = if findings.complete { "" } else { ", as far as it can be seen without root" };
     let guests = count(findings.guests, "guest");
-    format!("{found}. Looked at {looked}, {guests}, uplinks, firewall, kernel and hooks{blind}.\n")
+    wrap(&format!("{found}. Looked at {looked}, {guests}, uplinks, firewall, kernel and hooks{blind}."), "")
 }
 
 fn count(number: usize, what: &str) -> String {

@@ -1,0 +1,197 @@
+//! Chains of others that eat guests' packets: each time the guests are asked, too.
+
+use std::io;
+
+use nix::libc;
+
+use crate::lab::{Guest, Lab, Network};
+use crate::report::{all_right, check, put_right};
+
+const OUTSIDE: [&str; 2] = ["192.168.1.25", "fd00:1::25"];
+
+/// Somebody's firewall, whose policy for what passes through (or comes in) is drop.
+pub fn closed_by(lab: &Lab, family: &str, table: &str, chain: &str) {
+    let hook = if chain.eq_ignore_ascii_case("input") { "input" } else { "forward" };
+    lab.host.run(&format!("nft add table {family} {table}"));
+    lab.host.run(&format!(
+        "nft add chain {family} {table} {chain} {{ type filter hook {hook} priority 0 ; policy drop ; }}"
+    ));
+}
+
+/// A lab with a guest that reaches the outside, and the way back to it.
+fn with_guest(network: Network) -> (Lab, Guest) {
+    let lab = Lab::new(network);
+    lab.outside_knows_the_way();
+    let one = lab.attach(1);
+    lab.settle();
+    assert_eq!(reaches(&one), [true, true], "before any firewall");
+    (lab, one)
+}
+
+/// Whether a guest reaches the outside, by IPv4 and by IPv6.
+fn reaches(guest: &Guest) -> [bool; 2] {
+    OUTSIDE.map(|address| guest.pings(address))
+}
+
+/// Every family of chains, in every mode that forwards: what check says is what the guest meets with, and after what it
+/// says to do, the guest reaches the outside.
+#[test]
+fn a_forward_chain_that_drops() {
+    for network in [Network::NAT, Network::ROUTED, Network::NAT_VETH] {
+        let (lab, one) = with_guest(network);
+        for (family, still) in [("inet", [false, false]), ("ip", [false, true]), ("ip6", [true, false])] {
+            closed_by(&lab, family, "filter", "forward");
+            let report = check(&lab);
+            let found = report.alone("problem", "firewall", &["network default", network.gate]);
+            assert_eq!(
+                found["place"],
+                serde_json::json!({ "family": family, "table": "filter", "chain": "forward" })
+            );
+            assert_eq!(reaches(&one), still, "{family} in mode {}", network.mode);
+            put_right(&lab, found);
+            assert_eq!(reaches(&one), [true, true], "it was put right: {found:#}");
+            check(&lab).alone("note", "firewall", &["rules of its table accept"]);
+            lab.host.run(&format!("nft delete table {family} filter"));
+        }
+        all_right(&lab, "the firewalls are gone");
+    }
+}
+
+#[test]
+fn one_direction_is_not_enough() {
+    let (lab, one) = with_guest(Network::NAT);
+    closed_by(&lab, "inet", "filter", "forward");
+    lab.host.run("nft add rule inet filter forward iifname \"br*\" counter accept");
+    let report = check(&lab);
+    let found = report.alone("problem", "firewall", &["what comes back", "established"]);
+    assert_eq!(reaches(&one), [false, false]);
+    put_right(&lab, found);
+    assert_eq!(reaches(&one), [true, true]);
+    assert_eq!(check(&lab).status, 0);
+}
+
+/// Docker's chains as iptables-nft shows them: what is to be added goes where Docker leaves it alone, before its RETURN.
+#[test]
+fn dockers_chains() {
+    let (lab, one) = with_guest(Network::NAT);
+    closed_by(&lab, "ip", "filter", "FORWARD");
+    lab.host.run("nft add chain ip filter DOCKER-USER");
+    lab.host.run("nft add rule ip filter DOCKER-USER counter return");
+    lab.host.run("nft add rule ip filter FORWARD counter jump DOCKER-USER");
+    lab.host.run("nft add rule ip filter FORWARD iifname docker0 accept");
+    let report = check(&lab);
+    let found = report.alone("problem", "firewall", &["FORWARD", "nft insert rule ip filter DOCKER-USER"]);
+    assert_eq!(reaches(&one), [false, true]);
+    put_right(&lab, found);
+    assert_eq!(reaches(&one), [true, true]);
+    assert_eq!(check(&lab).status, 0);
+}
+
+#[test]
+fn ufw_is_told_in_its_own_words() {
+    let lab = Lab::new(Network::NAT);
+    closed_by(&lab, "ip", "filter", "FORWARD");
+    lab.host.run("nft add chain ip filter ufw-user-forward");
+    check(&lab).alone("problem", "firewall", &["ufw route allow in on br0", "ufw route allow out on br0"]);
+}
+
+/// Nothing is forwarded for these, so nothing of theirs is dropped.
+#[test]
+fn modes_that_do_not_forward() {
+    for network in [Network::ISOLATED, Network::HOST_ONLY, Network::BRIDGED] {
+        let lab = Lab::new(network);
+        closed_by(&lab, "inet", "filter", "forward");
+        let (one, _two) = (lab.attach(1), lab.attach(2));
+        lab.settle();
+        all_right(&lab, network.mode);
+        assert!(one.pings(&lab.network.guest(2).v4), "{}", network.mode);
+    }
+}
+
+/// A drop in the host's own input chain is often meant so: worth knowing, as DHCP or DNS of the host may be missed.
+#[test]
+fn an_input_chain_that_drops() {
+    for network in [Network::HOST_ONLY_VETH, Network::NAT, Network::ISOLATED] {
+        let lab = Lab::new(network);
+        let one = lab.attach(1);
+        lab.settle();
+        closed_by(&lab, "inet", "filter", "input");
+        if network.mode == "isolated" {
+            all_right(&lab, "nothing of an isolated network reaches the host anyway");
+            continue;
+        }
+        let report = check(&lab);
+        let found = report.alone("note", "firewall-input", &["filter", "network default"]);
+        assert!(!one.pings("10.0.100.3"));
+        put_right(&lab, found);
+        assert!(one.pings("10.0.100.3"));
+        all_right(&lab, "guests are let in");
+    }
+}
+
+#[test]
+fn a_bridge_chain_that_drops() {
+    let lab = Lab::new(Network::ISOLATED);
+    let (one, _two) = (lab.attach(1), lab.attach(2));
+    lab.settle();
+    closed_by(&lab, "bridge", "filter", "forward");
+    check(&lab).alone("problem", "firewall", &["frames between the guests", "bridge"]);
+    assert!(!one.pings("10.0.100.2"));
+    lab.host.run("nft insert rule bridge filter forward iifname vif* accept");
+    assert!(one.pings("10.0.100.2"));
+    check(&lab).alone("note", "firewall", &["frames between the guests"]);
+}
+
+/// With br_netfilter frames between two guests of an isolated network meet the host's forward chain.
+#[test]
+fn bridged_frames_that_pass_the_firewall() {
+    let lab = Lab::new(Network::ISOLATED);
+    let (one, _two) = (lab.attach(1), lab.attach(2));
+    lab.settle();
+    lab.bridged_frames_pass_firewall(true);
+    check(&lab).alone("note", "br-netfilter", &["IPv4 and IPv6"]);
+    assert!(one.pings("10.0.100.2"));
+    closed_by(&lab, "ip", "filter", "FORWARD");
+    let report = check(&lab);
+    let found = report.alone("problem", "br-netfilter", &["ip filter FORWARD", "br0", "IPv4"]);
+    assert!(!one.pings("10.0.100.2") && one.pings("fd00:100::2"));
+    put_right(&lab, found);
+    assert!(one.pings("10.0.100.2"));
+    check(&lab).alone("note", "br-netfilter", &["IPv6"]);
+    lab.host.sysctl("bridge/bridge-nf-call-ip6tables", "0");
+    all_right(&lab, "the bridge is out of the firewall's way");
+    lab.bridged_frames_pass_firewall(true);
+    lab.host.run("nft insert rule ip filter FORWARD iifname br0 oifname br0 accept");
+    assert!(one.pings("10.0.100.2"));
+    check(&lab).alone("note", "br-netfilter", &[]);
+}
+
+/// The tables of iptables-legacy cannot be read over netlink: that they are in use is said, where something is forwarded.
+#[test]
+fn the_legacy_tables() {
+    for (network, is_told) in [(Network::NAT, true), (Network::HOST_ONLY, false)] {
+        let lab = Lab::new(network);
+        lab.host.enter(use_legacy_filter).unwrap();
+        if is_told {
+            check(&lab).alone("note", "firewall-legacy", &["iptables-legacy -S FORWARD"]);
+        } else {
+            all_right(&lab, "nothing is forwarded");
+        }
+    }
+}
+
+/// Asks for the table `filter`, as `iptables-legacy -L` does, which makes it (IPT_SO_GET_INFO, `ip_tables.h`).
+fn use_legacy_filter() -> io::Result<()> {
+    let mut info = [0u8; 84];
+    info[..6].copy_from_slice(b"filter");
+    let mut length: libc::socklen_t = 84;
+    // SAFETY: socket() takes no pointer; getsockopt() writes at most `length` bytes into `info`.
+    let result = unsafe {
+        let socket = libc::socket(libc::AF_INET, libc::SOCK_RAW | libc::SOCK_CLOEXEC, libc::IPPROTO_RAW);
+        let result =
+            libc::getsockopt(socket, libc::IPPROTO_IP, 64, info.as_mut_ptr().cast(), &raw mut length);
+        libc::close(socket);
+        result
+    };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
