@@ -24,7 +24,9 @@ pub fn judge(seen: &Seen) -> Vec<Finding> {
     let nics = nics(seen);
     let mut findings = Vec::new();
     for (number, nic) in nics.iter().enumerate() {
-        let shares = |other: &&Nic| other.mac == nic.mac && other.tap != nic.tap;
+        // Two NICs of one VM may be one by its own will, as in a bond.
+        let same_vm = |other: &&Nic| other.pid.is_some() && other.pid == nic.pid;
+        let shares = |other: &&Nic| other.mac == nic.mac && other.tap != nic.tap && !same_vm(other);
         let here = |other: &&Nic| shares(other) && other.bridge == nic.bridge;
         let on_lan = |other: &&Nic| shares(other) && other.bridge != nic.bridge && other.lan && nic.lan;
         let (before, after) = (nics.iter().take(number), nics.iter().skip(number + 1));

@@ -16,7 +16,7 @@ fn network(seen: &Seen, Configured { desired, observed }: &Configured) -> Vec<Fi
     let network = &desired.network;
     let refusals = plan::refusals(desired, observed);
     let mut findings: Vec<Finding> = refusals.iter().map(|refusal| refused(seen, network, refusal)).collect();
-    if !desired.network.mode.forwards() && network.mode != Mode::Bridged {
+    if findings.iter().any(|finding| finding.kind == "uplink") {
         return findings;
     }
     let nic = (network.mode == Mode::Bridged).then(|| observed.nic(network)).flatten();
@@ -101,12 +101,11 @@ fn wireless(seen: &Seen, network: &Network, nic: &Link) -> Option<Finding> {
 /// Uplinks that are named, or taken, and carry nothing.
 fn idle(seen: &Seen, network: &Network, nic: Option<&Link>) -> Vec<Finding> {
     let named = match &network.uplink {
-        Uplink::Named(names) => names.as_slice(),
-        Uplink::DefaultRoute => &[],
+        Uplink::Named(names) if network.mode.forwards() => names.as_slice(),
+        _ => &[],
     };
     let links = named.iter().filter_map(|name| seen.observed.facts.link(name));
-    let links = links.chain(nic.filter(|nic| !named.contains(&nic.name)));
-    let idle = links.filter_map(|link| {
+    let idle = links.chain(nic).filter_map(|link| {
         let name = &link.name;
         let finding = |what: &str| {
             let text = format!("the uplink {name} of network {} {what}", network.name);
@@ -114,7 +113,9 @@ fn idle(seen: &Seen, network: &Network, nic: Option<&Link>) -> Vec<Finding> {
         };
         match (link.up, link.carrier) {
             (false, _) => Some(finding("is down").run([format!("ip link set {} up", word(name))])),
-            (true, false) => Some(finding("has no carrier").say("plug in its cable")),
+            (true, false) => {
+                Some(finding("has no carrier").say("plug in its cable, or start what is at its other end"))
+            }
             (true, true) => None,
         }
     });

@@ -59,17 +59,17 @@ fn configured(
 
 /// The firewall of others; the socket only where it answers.
 fn firewall(nft: Option<Nft>) -> io::Result<(Option<Nft>, Tables, Firewall)> {
-    let Some(mut nft) = nft else { return Ok((None, Tables::Absent, Firewall::default())) };
-    let chains = match nft.chains() {
+    let mut firewall = Firewall { legacy: legacy(), ..Firewall::default() };
+    let Some(mut nft) = nft else { return Ok((None, Tables::Absent, firewall)) };
+    firewall.chains = match nft.chains() {
         Ok(chains) => chains,
         Err(error) => match error.raw_os_error().map(Errno::from_raw) {
-            Some(Errno::EPERM) => return Ok((None, Tables::Hidden, Firewall::default())),
+            Some(Errno::EPERM) => return Ok((None, Tables::Hidden, firewall)),
             // nfnetlink is there, nf_tables is not.
-            Some(Errno::EINVAL) => return Ok((None, Tables::Absent, Firewall::default())),
+            Some(Errno::EINVAL) => return Ok((None, Tables::Absent, firewall)),
             _ => return Err(error),
         },
     };
-    let mut firewall = Firewall { chains, passages: Vec::new(), legacy: legacy() };
     let mut asked = Vec::new();
     for chain in firewall.chains.iter().filter(|chain| chain.drops) {
         let table = (chain.protocol, &chain.table);

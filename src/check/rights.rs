@@ -7,7 +7,7 @@ use super::seen::{Seen, Tables};
 pub fn judge(seen: &Seen) -> Vec<Finding> {
     let mut hidden = Vec::new();
     if seen.tables == Tables::Hidden {
-        hidden.push("nftables, kvmnet's and others'");
+        hidden.push("the firewall, kvmnet's and others'");
     }
     if !seen.root {
         hidden.push("the processes of other users");

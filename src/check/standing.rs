@@ -3,8 +3,9 @@
 use super::finding::{Finding, Place};
 use super::networks::place;
 use super::seen::{Configured, Seen, Tables};
+use crate::desired::Desired;
 use crate::model::ruleset::{Family, table_name};
-use crate::model::{Key, Mark, Mode};
+use crate::model::{Key, Mark, Mode, Setting};
 use crate::observed::Standing;
 use crate::plan::{self, Step};
 
@@ -94,8 +95,7 @@ fn changed(standing: &Standing, Configured { desired, observed }: &Configured) -
     observed.networks.retain(|other| !other.is_dead() || other.bridge == standing.bridge);
     // What speaks against it is told elsewhere.
     let steps = plan::up(desired, &observed).ok()?;
-    let mut steps =
-        steps.iter().filter(|step| !matches!(step, Step::Barrier | Step::Ask(_) | Step::Confirm(_)));
+    let mut steps = steps.iter().filter(|step| is_change(step, desired));
     let first = steps.next()?;
     let more = match steps.count() {
         0 => String::new(),
@@ -107,6 +107,16 @@ fn changed(standing: &Standing, Configured { desired, observed }: &Configured) -
         first.deed()
     );
     Some(Finding::problem("network", text).at(&standing.bridge).run(["sudo kvmnet apply"]))
+}
+
+/// Whether a step changes anything of the network. The MTU of a tap may be its owner's will; where it is too large, that
+/// is told elsewhere.
+fn is_change(step: &Step, desired: &Desired) -> bool {
+    match step {
+        Step::Barrier | Step::Ask(_) | Step::Confirm(_) => false,
+        Step::Set { link, setting: Setting::Mtu, .. } => *link != desired.tap,
+        _ => true,
+    }
 }
 
 /// It was taken out of the file while guests are on it.

@@ -28,15 +28,14 @@ pub fn check(desired: &Desired, observed: &Observed) -> Result<(), Refusal> {
 /// a route that collides may have come later.
 pub fn network(desired: &Desired, observed: &Observed) -> Vec<Refusal> {
     let network = &desired.network;
-    let first = [
-        bridge(network, observed),
-        overrides(network, observed),
-        nic(network, observed),
-        veth(desired, observed),
-    ];
+    let mut refusals: Vec<Refusal> = missing_uplinks(network, observed).collect();
+    if refusals.is_empty() {
+        refusals.extend(nic(network, observed).err());
+    }
+    let others = [bridge(network, observed), overrides(network, observed), veth(desired, observed)];
     let addresses = network.addresses.iter().map(|net| address(net, desired, observed));
-    let refusals = first.into_iter().chain(addresses).filter_map(Result::err);
-    missing_uplinks(network, observed).chain(refusals).collect()
+    refusals.extend(others.into_iter().chain(addresses).filter_map(Result::err));
+    refusals
 }
 
 /// The tap is one.

@@ -17,10 +17,9 @@ fn two_qemus_without_a_mac() {
         let pids = [one.pid(), two.pid()].map(|pid| format!("(process {pid})"));
         let words = ["vif0.0", "vif1.0", &pids[0], &pids[1], "52:54:00:12:34:56", "mac=52:54:00:"];
         report.alone("problem", "mac", &words);
-        two.stop();
-        let two = Empty::run(&lab, "-nic tap,ifname=vif1.0,mac=52:54:00:12:34:57");
+        two.kill();
+        let _two = Empty::run(&lab, "-nic tap,ifname=vif1.0,mac=52:54:00:12:34:57");
         all_right(&lab, "it has a MAC of its own");
-        drop((one, two));
     }
 }
 

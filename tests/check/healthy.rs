@@ -73,8 +73,15 @@ fn without_rights() {
     let _one = lab.attach(1);
     lab.settle();
     closed_by(&lab, "ip", "filter", "forward");
+    let lan = Lab::new(Network::BRIDGED);
+    let _guest = lan.attach(1);
+    lan.settle();
+    Report::of(Cli::new(&lan.host, &["check", "--json"]).user(65534).run()).alone("note", "rights", &[]);
     let said = Cli::new(&lab.host, &["check"]).user(65534).run();
-    assert!(said.status == 0 && said.out.contains("nftables") && !said.out.contains("All right"), "{said:?}");
+    assert!(
+        said.status == 0 && said.out.contains("the firewall") && !said.out.contains("All right"),
+        "{said:?}"
+    );
     assert!(said.out.replace('\n', " ").contains("without root"), "{said:?}");
     let report = Report::of(Cli::new(&lab.host, &["check", "--json"]).user(65534).run());
     report.alone("note", "rights", &["sudo kvmnet check"]);

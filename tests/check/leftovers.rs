@@ -95,12 +95,15 @@ fn a_tap_that_was_taken_off() {
 #[test]
 fn a_persistent_tap_of_a_guest_that_is_gone() {
     let lab = Lab::new(Network::NAT);
+    let _one = lab.attach(1);
+    lab.settle();
     lab.host.ip("tuntap add dev vif5.0 mode tap");
     Hook::new(&lab.host, "/etc/qemu-ifup", &["vif5.0"]).run().ok();
     all_right(&lab, "it waits for its guest");
     lab.host.ip("link set vif5.0 nomaster");
-    let report = check(&lab);
-    report.only("problem", "leftover", &[]);
+    check(&lab).alone("problem", "leftover", &["vif5.0", "guest that is gone", "kvmnet detach vif5.0"]);
+    Hook::new(&lab.host, "/etc/qemu-ifdown", &["vif5.0"]).run().ok();
+    all_right(&lab, "it is given back");
 }
 
 #[test]

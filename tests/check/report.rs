@@ -27,7 +27,9 @@ impl Report {
     pub fn of(said: Said) -> Self {
         assert_eq!(said.err, "", "a check that can look has nothing else to say");
         let json = serde_json::from_str(&said.out).unwrap_or_else(|_| panic!("JSON: {}", said.out));
-        Self { status: said.status, json }
+        let report = Self { status: said.status, json };
+        report.findings().iter().for_each(is_documented);
+        report
     }
 
     pub fn findings(&self) -> &[Value] {
@@ -53,11 +55,21 @@ impl Report {
         assert_eq!(self.status, i32::from(severity == "problem"), "{:#}", self.json);
         self.only(severity, kind, words)
     }
+}
 
-    #[track_caller]
-    pub fn has_none(&self, kind: &str) {
-        assert!(self.findings().iter().all(|finding| finding["kind"] != kind), "{:#}", self.json);
-    }
+/// A finding has the form of docs/check.md, and its kind has a chapter there.
+#[track_caller]
+fn is_documented(finding: &Value) {
+    let pages = include_str!("../../docs/check.md");
+    let keys: Vec<&String> = finding.as_object().unwrap().keys().collect();
+    assert_eq!(keys, ["fix", "kind", "place", "problem", "severity"]);
+    let heading = format!("### {}\n", finding["kind"].as_str().unwrap());
+    assert!(pages.contains(&heading), "docs/check.md has no chapter {heading}");
+    assert!(matches!(finding["severity"].as_str(), Some("problem" | "note")), "{finding:#}");
+    assert!(finding["problem"].is_string(), "{finding:#}");
+    let place = finding["place"].as_object();
+    let known = ["file", "line", "column", "variable", "interface", "family", "table", "chain", "sysctl"];
+    assert!(place.is_none_or(|place| place.keys().all(|key| known.contains(&key.as_str()))), "{finding:#}");
 }
 
 /// Does what a finding says, in a shell.
