@@ -113,7 +113,7 @@ fn changed(standing: &Standing, Configured { desired, observed }: &Configured) -
 /// is told elsewhere.
 fn is_change(step: &Step, desired: &Desired) -> bool {
     match step {
-        Step::Barrier | Step::Ask(_) | Step::Confirm(_) => false,
+        Step::Barrier | Step::Ask(_) | Step::Confirm(_) | Step::AwaitOperational { .. } => false,
         Step::Set { link, setting: Setting::Mtu, .. } => *link != desired.tap,
         _ => true,
     }

@@ -15,7 +15,7 @@ fn all_errors_are_told() {
          keep = \"yes\"\n\
          [network.one]\n\
          bridge = \"br-one\"\n\
-         address = [\"10.0.101.0/24\", \"10.0.102.1/24\"]\n\
+         address = \"10.0.101.0/24\"\n\
          [network.two]\n\
          bridge = \"br-two\"\n\
          address = \"10.0.103.1/24\"\n\
@@ -27,7 +27,7 @@ fn all_errors_are_told() {
     assert_eq!(report.status, 1);
     assert_eq!(report.json["networks"], Value::Null);
     let found: Vec<_> = report.findings().iter().map(line).collect();
-    let places = [(1, 8), (2, 1), (3, 8), (6, 12), (11, 10), (12, 11)];
+    let places = [(1, 8), (2, 1), (3, 8), (6, 11), (11, 10), (12, 11)];
     assert_eq!(found, places.map(|(line, column)| (Some(line), Some(column))), "{:#}", report.json);
     let said = Cli::new(&lab.host, &["check"]).run();
     assert!(said.out.contains("/etc/kvmnet.conf:1:8: problem: mode: "), "{}", said.out);

@@ -1,7 +1,7 @@
 //! Guests that are in each other's way, or too large for their uplink.
 
 use crate::kit::{Empty, lab, two_networks};
-use crate::lab::{Lab, Network};
+use crate::lab::{Lab, Network, eventually};
 use crate::report::{all_right, check};
 
 /// Two VMs that were given no MAC have QEMU's.
@@ -41,7 +41,7 @@ fn a_guest_with_the_mac_of_another() {
     let one = Empty::run(&lab, "-nic tap,ifname=vif0.0,mac=52:54:00:12:34:57");
     let two = lab.attach(2);
     lab.settle();
-    assert!(two.pings("10.0.100.3"), "the bridge learns the MAC of guest 2");
+    eventually("the bridge has learned the MAC of guest 2", || two.pings("10.0.100.3"));
     check(&lab).alone("problem", "mac", &["vif0.0", "vif1.0", "52:54:00:12:34:57"]);
     drop(one);
 }
