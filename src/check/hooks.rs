@@ -17,7 +17,7 @@ pub fn judge(seen: &Seen) -> Vec<Finding> {
         };
         let finding = Finding::note("hooks", text).at(Place::file(path));
         Some(match file {
-            HookFile::NotExecutable => finding.run([format!("sudo chmod 755 {path}")]),
+            HookFile::NotExecutable => finding.run([format!("chmod 755 {path}")]),
             _ => finding.run(["sudo ./install.sh"]),
         })
     });

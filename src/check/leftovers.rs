@@ -37,7 +37,7 @@ fn network(standing: &Standing) -> Finding {
         (Some(_), Some(_)) => (format!("{name} is left over: it has no guest, and nothing keeps it"), None),
     };
     let place = place.unwrap_or_else(|| Place::from(bridge));
-    Finding::problem("leftover", text).at(place).run(["sudo kvmnet gc"])
+    Finding::problem("leftover", text).at(place).run(["kvmnet gc"])
 }
 
 /// A tap that was attached and is on no bridge now.
@@ -48,9 +48,9 @@ fn tap(link: &Link) -> Option<Finding> {
     let name = word(&link.name);
     let finding = match link.carrier {
         true => Finding::problem("leftover", "a guest has this tap, and it is on no bridge any more")
-            .run([format!("sudo kvmnet attach {name}")]),
+            .run([format!("kvmnet attach {name}")]),
         false => Finding::problem("leftover", "this tap was attached for a guest that is gone")
-            .run([format!("sudo kvmnet detach {name}")]),
+            .run([format!("kvmnet detach {name}")]),
     };
     Some(finding.at(&link.name))
 }
@@ -68,5 +68,5 @@ fn stray(link: &Link) -> Finding {
     let name: &IfName = &link.name;
     Finding::problem("leftover", "is in kvmnet's group of interfaces, and no network of kvmnet's has it")
         .at(name)
-        .run([format!("sudo ip link delete {}", word(name))])
+        .run([format!("ip link delete {}", word(name))])
 }

@@ -3,6 +3,7 @@
 use super::finding::{Finding, Place};
 use super::networks::place;
 use super::seen::{Configured, Seen, Tables};
+use crate::config::shell_word;
 use crate::desired::Desired;
 use crate::model::ruleset::{Family, table_name};
 use crate::model::{Key, Mark, Mode, Setting};
@@ -55,7 +56,7 @@ fn missing_tables(seen: &Seen, standing: &Standing, mark: &Mark) -> Option<Findi
         Mode::Bridged => "the copy of its record is gone",
     };
     let text = format!("the table of network {} on {} is missing: {loss}", mark.network, standing.bridge);
-    Some(Finding::problem("network", text).at(place).run(["sudo kvmnet apply"]))
+    Some(Finding::problem("network", text).at(place).run(["kvmnet apply"]))
 }
 
 /// The pair by which the host is on the network.
@@ -71,7 +72,7 @@ fn missing_pair(seen: &Seen, standing: &Standing, mark: &Mark) -> Option<Finding
         "the host is not on network {}: {} and {} do not join it to {}",
         mark.network, veth.outer, veth.inner, standing.bridge
     );
-    Some(Finding::problem("network", text).at(&standing.bridge).run(["sudo kvmnet apply"]))
+    Some(Finding::problem("network", text).at(&standing.bridge).run(["kvmnet apply"]))
 }
 
 /// The next guest converges it, so it is not wrong.
@@ -82,7 +83,7 @@ fn outdated(seen: &Seen, standing: &Standing, configured: &Configured) -> Findin
         network.name, standing.bridge
     );
     let finding = Finding { place: place(seen, network, Key::Mode), ..Finding::note("network", text) };
-    finding.run(["sudo kvmnet apply"])
+    finding.run(["kvmnet apply"])
 }
 
 /// What a hook would do now for a guest that is on already; nothing, where nobody has changed anything.
@@ -106,7 +107,7 @@ fn changed(standing: &Standing, Configured { desired, observed }: &Configured) -
         desired.network.name,
         first.deed()
     );
-    Some(Finding::problem("network", text).at(&standing.bridge).run(["sudo kvmnet apply"]))
+    Some(Finding::problem("network", text).at(&standing.bridge).run(["kvmnet apply"]))
 }
 
 /// Whether a step changes anything of the network. The MTU of a tap may be its owner's will; where it is too large, that
@@ -125,7 +126,8 @@ fn unknown(standing: &Standing, mark: &Mark) -> Finding {
         "network {} stands on {}, and the configuration has no network on that bridge",
         mark.network, standing.bridge
     );
-    Finding::note("network", text)
-        .at(&standing.bridge)
-        .say(format!("it goes with its last guest; to end it now: sudo kvmnet down --force {}", mark.network))
+    Finding::note("network", text).at(&standing.bridge).say(format!(
+        "it goes with its last guest; to end it now: kvmnet down --force {}",
+        shell_word(&mark.network)
+    ))
 }
