@@ -115,7 +115,7 @@ fn changed(standing: &Standing, Configured { desired, observed }: &Configured) -
 fn is_change(step: &Step, desired: &Desired) -> bool {
     match step {
         Step::Barrier | Step::Ask(_) | Step::Confirm(_) | Step::AwaitOperational { .. } => false,
-        Step::Set { link, setting: Setting::Mtu, .. } => *link != desired.tap,
+        Step::Set { link, setting: Setting::Mtu, .. } => Some(*link) != desired.tap,
         _ => true,
     }
 }
