@@ -163,6 +163,9 @@ fn kernel_hint(step: &Step, errno: Errno) -> Option<&'static str> {
         (Step::SetMaster { .. }, Errno::EOPNOTSUPP) => {
             Some("a Wi-Fi station cannot be bridged; use mode = \"routed\" or \"nat\"")
         }
+        (Step::SetMaster { .. }, Errno::EBUSY) => Some(
+            "a macsec, macvlan or ipvlan interface takes what it receives; name a macsec interface itself as uplink, or use mode = \"routed\" or \"nat\"",
+        ),
         (
             Step::AddTable(_) | Step::ReplaceTable(_),
             Errno::ENOENT | Errno::EOPNOTSUPP | Errno::EAFNOSUPPORT,

@@ -6,5 +6,6 @@ pub mod message;
 pub mod nft;
 pub mod route;
 mod socket;
+pub mod wifi;
 
 pub use socket::{Broken, KernelError, REQUEST};

@@ -51,6 +51,8 @@ pub struct Observed {
     pub networks: Vec<Standing>,
     /// The program that keeps the addresses of the NIC that is to be taken over.
     pub owner: Option<Owner>,
+    /// Whether the NIC that is to be taken over is a Wi-Fi station.
+    pub is_station: bool,
     /// Whether the kernel has nf_tables.
     pub has_nft: bool,
 }

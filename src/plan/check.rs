@@ -127,15 +127,17 @@ pub fn bridgeable(nic: &Link, bridge: &IfName, observed: &Observed) -> Result<()
             return Ok(());
         }
         let master = observed.facts.link_index(master);
-        let is_bridge = master.is_some_and(Link::is_bridge);
+        let kind = master.and_then(|master| master.kind.clone());
         let master = master.map_or("another interface".to_owned(), |master| master.name.to_string());
-        return Err(Refusal::PortOfAnother { name: nic.name, master, is_bridge });
+        return Err(Refusal::PortOfAnother { name: nic.name, master, kind });
     }
     let why = match nic.kind.as_deref() {
         _ if nic.loopback => Some("it is the loopback interface"),
+        _ if observed.is_station => Some("it is a Wi-Fi station, which sends frames with no MAC but its own"),
         _ if nic.hardware != ETHERNET => Some("it carries no Ethernet frames"),
         Some("tun") => Some("it is a tap, the end of a guest or of a VPN"),
         Some("bridge") => Some("it is a bridge itself; name it in `bridge`"),
+        Some("vrf") => Some("it is a table of routes, and carries nothing itself"),
         Some("macvlan" | "macvtap" | "ipvlan" | "ipvtap") => Some("it shares another interface's MAC"),
         _ => None,
     };

@@ -74,14 +74,14 @@ pub enum Refusal {
         why: &'static str,
     },
     /// The uplink is a port of another bridge.
-    #[error("{name} is already a part of {}{master}", if *.is_bridge { "the bridge " } else { "" })]
+    #[error("{name} is already a part of the {} {master}", .kind.as_deref().unwrap_or("interface"))]
     PortOfAnother {
         /// The interface.
         name: IfName,
         /// The other bridge, or what else it is a part of.
         master: String,
-        /// Whether that is a bridge.
-        is_bridge: bool,
+        /// What that is: "bridge", "bond", "team", "vrf", …
+        kind: Option<String>,
     },
     /// The NIC has a route that cannot be carried to the bridge.
     #[error("{name} has a route {what}, which kvmnet cannot move to a bridge and back")]
@@ -157,6 +157,7 @@ fn list(names: &[IfName]) -> String {
     }
     words.join(", ")
 }
+const NO_BRIDGE: &str = "use mode = \"nat\", or mode = \"routed\", which need no bridge over the uplink";
 
 fn kind_words(kind: &Option<String>) -> String {
     kind.as_ref().map_or_else(String::new, |kind| format!(" but a {kind}"))
@@ -180,11 +181,14 @@ impl Refusal {
             }
             Refusal::NoUplink { .. } => "`ip -br link` lists the interfaces".to_owned(),
             Refusal::NoDefaultRoute => "name the interface: uplink = \"eth0\"".to_owned(),
-            Refusal::Unbridgeable { .. } => {
-                "use mode = \"nat\", or mode = \"routed\", which need no bridge over the uplink".to_owned()
-            }
-            Refusal::PortOfAnother { master, is_bridge: false, .. } => format!("set uplink = \"{master}\""),
-            Refusal::PortOfAnother { master, .. } => format!("set bridge = \"{master}\" to use that one"),
+            Refusal::Unbridgeable { .. } => NO_BRIDGE.to_owned(),
+            Refusal::PortOfAnother { master, kind, .. } => match kind.as_deref() {
+                Some("bridge") => format!("set bridge = \"{master}\" to use that one"),
+                Some("bond" | "team") => {
+                    format!("set uplink = \"{master}\", which can be bridged as a whole")
+                }
+                _ => NO_BRIDGE.to_owned(),
+            },
             Refusal::Uncarriable { .. } => {
                 "use mode = \"routed\" or \"nat\", or simplify the route".to_owned()
             }

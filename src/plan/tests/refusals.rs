@@ -1,6 +1,7 @@
 //! What is refused before anything is touched, and in which words.
 
 use super::*;
+use crate::model::link::ETHERNET;
 use crate::model::{Address, Link};
 
 #[track_caller]
@@ -45,18 +46,37 @@ fn uplinks() {
     check(world, "mode = \"bridged\"\nuplink = \"lo\"", "vif0.0", text);
     let text = "vif1.0 cannot be bridged: it is a tap, the end of a guest or of a VPN";
     check(world, "mode = \"bridged\"\nuplink = \"vif1.0\"", "vif0.0", text);
-    world.0.facts.links.push(world::link(9, "br9", Some("bridge")));
-    world.link(&name("eth3")).master = Some(9);
-    check(
-        world,
-        "mode = \"bridged\"\nuplink = \"eth3\"",
-        "vif0.0",
-        "eth3 is already a part of the bridge br9",
-    );
+    world.0.is_station = true;
+    let text = "eth3 cannot be bridged: it is a Wi-Fi station, which sends frames with no MAC but its own";
+    check(world, "mode = \"bridged\"\nuplink = \"eth3\"", "vif0.0", text);
+    world.0.is_station = false;
+    world.link(&name("eth3")).hardware = 65534;
+    let text = "eth3 cannot be bridged: it carries no Ethernet frames";
+    check(world, "mode = \"bridged\"\nuplink = \"eth3\"", "vif0.0", text);
+    world.link(&name("eth3")).hardware = ETHERNET;
     world.0.facts.routes.clear();
     world.settle();
     let text = "no uplink: nothing carries a default route now";
     check(world, "mode = \"bridged\"\nuplink = \"auto\"", "vif0.0", text);
+}
+
+/// A part of something bigger, and what to write instead.
+#[test]
+fn parts() {
+    let config = "mode = \"bridged\"\nuplink = \"eth3\"";
+    for (kind, way_out) in [
+        ("bridge", "set bridge = \"up9\""),
+        ("bond", "set uplink = \"up9\""),
+        ("team", "set uplink = \"up9\""),
+        ("vrf", "use mode = \"nat\""),
+    ] {
+        let world = &mut World::lab();
+        world.0.facts.links.push(world::link(9, "up9", Some(kind)));
+        world.link(&name("eth3")).master = Some(9);
+        check(world, config, "vif0.0", &format!("eth3 is already a part of the {kind} up9"));
+        let hint = world.plan_up(config, "vif0.0").unwrap_err().hint();
+        assert!(hint.unwrap().starts_with(way_out), "{kind}");
+    }
 }
 
 #[test]
