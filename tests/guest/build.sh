@@ -1,12 +1,18 @@
 #!/bin/sh
 # Makes a small Linux for the tests' guests: OUTDIR/vmlinuz and OUTDIR/initrd.gz, from Debian's kernel and its static
-# busybox. Both are downloaded and unpacked, nothing is installed. A second run with the same packages does nothing.
+# busybox, and OUTDIR/more.gz, to be appended for a guest that plays a host. Both packages are downloaded and unpacked,
+# nothing is installed. A second run with the same packages does nothing.
 set -eu
 
 usage='usage: tests/guest/build.sh OUTDIR'
 
 # Every kind of NIC that people type: -net nic is an e1000 on QEMU's pc and an e1000e on q35, -device virtio-net-pci.
 drivers='virtio_pci virtio_net e1000 e1000e'
+
+# What a guest needs that plays a host: what the hooks make, every kind of uplink, and a radio without hardware. The
+# ciphers of macsec and the checksum of nf_tables are asked for by name, in no way that add_module would see.
+more='tun bridge veth crc32c_generic nft_masq nft_nat nft_ct nft_chain_nat 8021q bonding ctr ghash-generic gcm macsec
+    wireguard ipip vrf mac80211_hwsim'
 
 here=$(cd "$(dirname "$0")" && pwd)
 
@@ -76,8 +82,8 @@ module_file() {
     echo "$found"
 }
 
-# add_module NAME: copies a module of the kernel into the initramfs, after those it depends on; the number in front
-# keeps that order for the guest. POSIX sh has no local variables, so nothing but $1 outlives the recursion.
+# add_module NAME: copies a module of the kernel into $modules, after those it depends on; the number in front keeps
+# that order for the guest. POSIX sh has no local variables, so nothing but $1 outlives the recursion.
 add_module() {
     case " $added " in *" $1 "*) return ;; esac
     added="$added $1"
@@ -86,21 +92,33 @@ add_module() {
         add_module "$dependency"
     done
     count=$((count + 1))
-    cp "$(module_file "$1")" "$(printf '%s/modules/%02d-%s.ko' "$initramfs" "$count" "$1")"
+    cp "$(module_file "$1")" "$(printf '%s/%02d-%s.ko' "$modules" "$count" "$1")"
+}
+
+# pack FOLDER: makes FOLDER.gz, an initramfs, of all that is in it.
+pack() {
+    # A pipe would hide a failure of all but its last program, hence the files in between.
+    (cd "$1" && find . >../files && "$initramfs/bin/busybox" cpio -o -H newc <../files >"$1.cpio")
+    gzip -1 <"$1.cpio" >"$1.gz"
 }
 
 build() {
-    initramfs=$work/initramfs
-    mkdir -p "$initramfs/bin" "$initramfs/dev" "$initramfs/proc" "$initramfs/sys" "$initramfs/modules"
+    initramfs=$work/initrd
+    mkdir -p "$initramfs/bin" "$initramfs/dev" "$initramfs/proc" "$initramfs/sys" "$initramfs/modules" \
+        "$work/more/modules/more"
     cp "$(find "$work/root" -path '*/bin/busybox')" "$initramfs/bin/busybox"
     install -m 755 "$here/init" "$initramfs/init"
     added='' count=0
+    modules=$initramfs/modules
     for driver in $drivers; do
         add_module "$driver"
     done
-    # A pipe would hide a failure of all but its last program, hence the files in between.
-    (cd "$initramfs" && find . >../files && bin/busybox cpio -o -H newc <../files >../initrd)
-    gzip -1 "$work/initrd"
+    modules=$work/more/modules/more
+    for driver in $more; do
+        add_module "$driver"
+    done
+    pack "$initramfs"
+    pack "$work/more"
     unpack_kernel "$(find "$work/root" -name 'vmlinuz-*')" >"$work/vmlinuz"
 }
 
@@ -112,7 +130,7 @@ out=$1
 kernel=$(kernel_package)
 [ -n "$kernel" ] || die 'apt knows no package linux-image-amd64: run "apt-get update", on Debian for x86-64'
 version=$(wanted_version)
-if [ -e "$out/vmlinuz" ] && [ -e "$out/initrd.gz" ] && [ "$(cat "$out/version" 2>/dev/null)" = "$version" ]; then
+if [ -e "$out/vmlinuz" ] && [ -e "$out/initrd.gz" ] && [ -e "$out/more.gz" ] && [ "$(cat "$out/version" 2>/dev/null)" = "$version" ]; then
     exit 0
 fi
 
@@ -125,5 +143,5 @@ mkdir "$work/root"
 rm -f "$out/version"
 download
 build
-mv "$work/vmlinuz" "$work/initrd.gz" "$out/"
+mv "$work/vmlinuz" "$work/initrd.gz" "$work/more.gz" "$out/"
 echo "$version" >"$out/version"

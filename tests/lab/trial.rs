@@ -3,11 +3,10 @@
 use std::fs::File;
 use std::thread;
 
-use nix::fcntl::{Flock, FlockArg};
+use nix::fcntl::Flock;
 
 use super::network::{Network, Place};
-use super::qemu::guest_dir;
-use super::{Capture, Lab, Qemu, Snapshot, Style};
+use super::{Capture, Lab, Qemu, Snapshot, Style, turn};
 
 /// What came of the attempts of one cell, over IPv4 and IPv6.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,12 +79,10 @@ impl Trial {
         Self::boot_at(Lab::new(network), [1, 2].map(|number| network.guest(number)), style)
     }
 
-    /// Boots two guests at these places. Trials take turns, also those of other test processes: two guests under
-    /// emulation are all that two cores can carry.
+    /// Boots two guests at these places. Trials take turns.
     #[track_caller]
     pub fn boot_at(lab: Lab, places: [Place; 2], style: Style) -> Self {
-        let guest = File::open(guest_dir()).expect("the guest is made by tests/guest/build.sh");
-        let turn = Flock::lock(guest, FlockArg::LockExclusive).expect("a turn comes");
+        let turn = turn();
         lab.outside_knows_the_way();
         let before = Snapshot::of(&lab.host);
         let [mut one, mut two] = places.map(|place| Qemu::start(&lab, &place, style));

@@ -1,19 +1,11 @@
 //! QEMU starts: what it runs its hooks for, and what it makes of their answer.
 
-use std::fs::File;
 use std::os::unix::process::ExitStatusExt;
 
-use nix::fcntl::{Flock, FlockArg};
 use serde_json::json;
 
 use crate::kit::{self, Empty, Journal, Qmp, exists, is_port, script, two_networks};
-use crate::lab::{Monitor, Network, Qemu, Snapshot, Style, eventually, guest_dir};
-
-/// The one guest that may boot now: two at once are all that two cores can carry.
-fn turn() -> Flock<File> {
-    let guest = File::open(guest_dir()).expect("the guest is made by tests/guest/build.sh");
-    Flock::lock(guest, FlockArg::LockExclusive).expect("a turn comes")
-}
+use crate::lab::{Monitor, Network, Qemu, Snapshot, Style, eventually, turn};
 
 /// QEMU runs the hook once for a tap with four queues, and its guest is on the network.
 #[test]

@@ -1,0 +1,88 @@
+//! An archive of files for a guest, to be appended to its initramfs: the format "newc" of cpio
+//! (Documentation/driver-api/early-userspace/buffer-format.rst).
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Types of st_mode (inode(7)).
+const DIRECTORY: u32 = 0o040_000;
+const REGULAR: u32 = 0o100_000;
+
+/// An archive that grows.
+#[derive(Default)]
+pub struct Initramfs {
+    bytes: Vec<u8>,
+    paths: BTreeSet<PathBuf>,
+}
+
+impl Initramfs {
+    /// Begins with archives that are there, which may be compressed.
+    pub fn of(archives: &[PathBuf]) -> Self {
+        let mut initramfs = Self::default();
+        for archive in archives {
+            let bytes = fs::read(archive).unwrap_or_else(|error| {
+                panic!("{} is made by tests/guest/build.sh: {error}", archive.display())
+            });
+            initramfs.bytes.extend(bytes);
+            initramfs.pad();
+        }
+        initramfs
+    }
+
+    /// Adds a file that everybody may run.
+    pub fn add(&mut self, path: impl AsRef<Path>, content: &[u8]) {
+        let path = path.as_ref();
+        let above: Vec<&Path> = path.ancestors().skip(1).filter(|folder| folder.parent().is_some()).collect();
+        for folder in above.into_iter().rev() {
+            self.entry(folder, DIRECTORY | 0o755, &[]);
+        }
+        self.entry(path, REGULAR | 0o755, content);
+    }
+
+    /// Adds a file of this machine.
+    pub fn add_file(&mut self, path: impl AsRef<Path>, from: &Path) {
+        let content = fs::read(from).unwrap_or_else(|error| panic!("{} is needed: {error}", from.display()));
+        self.add(path, &content);
+    }
+
+    /// Adds a program of this machine, with the libraries it needs.
+    pub fn add_program(&mut self, path: &str) {
+        self.add_file(path, Path::new(path));
+        let needs = Command::new("ldd").arg(path).output().expect("ldd is a part of the C library");
+        let needs = String::from_utf8(needs.stdout).expect("paths are UTF-8");
+        for library in needs.split_whitespace().filter(|word| word.starts_with('/')) {
+            self.add_file(library, Path::new(library));
+        }
+    }
+
+    /// The finished archive.
+    pub fn finish(mut self) -> Vec<u8> {
+        self.write("TRAILER!!!", 0, &[]);
+        self.bytes
+    }
+
+    fn entry(&mut self, path: &Path, mode: u32, content: &[u8]) {
+        if self.paths.insert(path.to_owned()) {
+            let name = path.to_str().expect("paths are UTF-8").trim_start_matches('/');
+            self.write(name, mode, content);
+        }
+    }
+
+    fn write(&mut self, name: &str, mode: u32, content: &[u8]) {
+        let (size, name_size) = (content.len(), name.len() + 1);
+        // Owner and group are root, links one, time and devices zero.
+        self.bytes.extend(format!("070701{:08x}{mode:08x}{:08x}{:08x}{:08x}", 0, 0, 0, 1).bytes());
+        self.bytes.extend(format!("{:08x}{size:08x}{:032x}{name_size:08x}{:08x}", 0, 0, 0).bytes());
+        self.bytes.extend(name.bytes().chain([0]));
+        self.pad();
+        self.bytes.extend(content);
+        self.pad();
+    }
+
+    /// Names and contents begin at multiples of four.
+    fn pad(&mut self) {
+        self.bytes.resize(self.bytes.len().next_multiple_of(4), 0);
+    }
+}
