@@ -4,7 +4,7 @@
 
 mod lab;
 
-use lab::{Lab, Network, Snapshot};
+use lab::{Lab, Network, Snapshot, eventually};
 
 /// One attribute: how it comes to be on the host, what shows it, and the words with DEV in the interface's place.
 struct Attribute {
@@ -23,6 +23,13 @@ fn carries(attribute: &Attribute) {
     let shown = || lab.host.run(attribute.show).split_whitespace().collect::<Vec<_>>().join(" ");
     let (on_nic, on_bridge) = (attribute.words.replace("DEV", "eth3"), attribute.words.replace("DEV", "br0"));
     assert!(shown().contains(&on_nic), "the host was to have {on_nic:?}:\n{}", shown());
+    eventually(
+        "each IPv6 address of the NIC has its local route, which the kernel adds a moment later",
+        || {
+            let count = |arguments: &str| lab.host.ip(arguments).lines().count();
+            count("-6 -o addr show dev eth3") == count("-6 route show table local type local dev eth3")
+        },
+    );
     let before = Snapshot::of(&lab.host);
     let guest = lab.attach(1);
     assert!(shown().contains(&on_bridge), "with a guest there is {on_bridge:?}:\n{}", shown());
