@@ -157,6 +157,7 @@ fn list(names: &[IfName]) -> String {
     }
     words.join(", ")
 }
+
 const NO_BRIDGE: &str = "use mode = \"nat\", or mode = \"routed\", which need no bridge over the uplink";
 
 fn kind_words(kind: &Option<String>) -> String {
