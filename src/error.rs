@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use nix::errno::Errno;
 use thiserror::Error;
 
-use crate::config::{ConfigError, ConfigErrors};
+use crate::config::{ConfigError, ConfigErrors, nearest};
 use crate::model::IfName;
 use crate::netlink::KernelError;
 use crate::plan::{Refusal, Step};
@@ -25,6 +25,14 @@ pub enum Error {
     /// The configuration is wrong.
     #[error(transparent)]
     Config(#[from] ConfigErrors),
+    /// No network has this name.
+    #[error("no network is called {name:?}")]
+    UnknownNetwork {
+        /// The name that was asked for.
+        name: String,
+        /// Those that there are.
+        known: Vec<String>,
+    },
     /// Called without the rights.
     #[error("only root can change the network")]
     NotRoot,
@@ -115,6 +123,7 @@ impl Error {
         match self {
             Error::Usage { program, .. } => Some(format!("{program} TAP, as in: {program} vif0.0")),
             Error::Config(errors) => errors.hint(),
+            Error::UnknownNetwork { name, known } => Some(other_network(name, known)),
             Error::NotRoot => {
                 Some("QEMU runs its network scripts with its own rights; start it with sudo".to_owned())
             }
@@ -148,7 +157,18 @@ impl Error {
 
     /// 2 for what the caller wrote wrongly, 1 for all else.
     pub fn exit_status(&self) -> u8 {
-        if matches!(self, Error::Usage { .. } | Error::Config(_) | Error::NoUser(_)) { 2 } else { 1 }
+        match self {
+            Error::Usage { .. } | Error::UnknownNetwork { .. } | Error::Config(_) | Error::NoUser(_) => 2,
+            _ => 1,
+        }
+    }
+}
+
+fn other_network(name: &str, known: &[String]) -> String {
+    match nearest(name, known.iter().map(String::as_str)) {
+        Some(near) => format!("did you mean {near:?}?"),
+        None if known.is_empty() => "there is no network".to_owned(),
+        None => format!("the networks are: {}", known.join(", ")),
     }
 }
 

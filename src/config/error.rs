@@ -204,7 +204,7 @@ impl From<BadName> for Problem {
 }
 
 /// The one of `known` that `word` was probably meant to be. Not itself: a word in the wrong place.
-pub(super) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let known = known.into_iter().filter(|known| *known != word);
     let plain = |text: &str| text.to_ascii_lowercase().replace('_', "-");
     let word = plain(word);

@@ -10,7 +10,7 @@ use super::setting::{IPV4, IPV6};
 pub const GROUP: u32 = 0x6b_766d;
 
 /// An Ethernet address.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Mac(pub [u8; 6]);
 
 impl Mac {

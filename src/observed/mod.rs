@@ -7,12 +7,14 @@
 
 mod down;
 mod fresh;
+mod glance;
 mod networks;
 mod owner;
 mod surroundings;
 mod survey;
 mod up;
 
+pub use glance::Glance;
 pub use surroundings::Surroundings;
 
 use crate::model::Facts;

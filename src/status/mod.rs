@@ -1,21 +1,110 @@
-//! What is: the networks and the guests on them.
+//! What is: the networks, who is on them, and what kvmnet changed on the machine for them.
+//!
+//! In: the kernel, /proc, the configuration. Out: [`Status`], as data and as text. Never: changes anything, or needs
+//! rights: what cannot be seen without them is named.
+//!
+//! ```text
+//! observed::Glance ──┐
+//! holder ── vmm ─────┼──► network, guest, change ──► Status ──► render ── page
+//! config ────────────┘
+//! ```
 
-use serde::Serialize;
+mod change;
+mod data;
+mod guest;
+mod network;
+mod page;
+mod render;
+mod vmm;
 
+pub use data::*;
+
+use crate::apply::Kernel;
+use crate::config::{self, ConfigErrors, Environment};
 use crate::error::Error;
-
-/// Every network, and who is on it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Status {}
+use crate::holder;
+use crate::model;
+use crate::observed::Glance;
+use guest::Behind;
 
 /// Reads what is; only of one network where it is named.
-pub fn read(_network: Option<&str>) -> Result<Status, Error> {
-    Ok(Status {})
+pub fn read(wanted: Option<&str>) -> Result<Status, Error> {
+    let Kernel { mut rtnl, mut nft } = Kernel::open()?;
+    let glance = Glance::read(nft.as_mut(), &mut rtnl).map_err(Error::system("ask the kernel"))?;
+    let configured = configured();
+    let status = gather(&glance, &configured);
+    match wanted {
+        Some(name) => only(status, name, &configured),
+        None => Ok(status),
+    }
 }
 
-impl Status {
-    /// For people, in 80 columns.
-    pub fn render(&self, _color: bool) -> String {
-        String::new()
+/// The networks as the file has them.
+fn configured() -> Result<Vec<model::Network>, ConfigErrors> {
+    config::open(&Environment::of_process())?.networks()
+}
+
+fn gather(glance: &Glance, configured: &Result<Vec<model::Network>, ConfigErrors>) -> Status {
+    let file = configured.as_ref().ok().map(Vec::as_slice);
+    // Without a tap nobody holds one.
+    let has_taps = glance.observed.facts.links.iter().any(model::Link::is_tap);
+    let behind = Behind::new(glance, if has_taps { holder::of_all() } else { Default::default() });
+    let standing = glance.observed.networks.iter();
+    let mut networks: Vec<Network> =
+        standing.map(|standing| network::standing(standing, glance, &behind, file)).collect();
+    let place = |name: &str| file.and_then(|file| file.iter().position(|network| network.name == name));
+    networks.sort_by_key(|network| place(&network.name).unwrap_or(usize::MAX));
+    for network in file.unwrap_or_default() {
+        if !networks.iter().any(|standing| standing.name == network.name) {
+            networks.push(network::not_up(network));
+        }
     }
+    let strays = behind.strays();
+    let mut notes = Vec::new();
+    if let Err(errors) = configured {
+        notes.extend(errors.iter().next().map(|error| {
+            format!("the configuration has errors, and is not compared (`kvmnet check` lists them): {error}")
+        }));
+    }
+    notes.extend(unseen(glance, networks.iter().flat_map(|network| &network.guests).chain(&strays)));
+    Status { version: 1, networks, strays, notes }
+}
+
+/// What cannot be seen, and why.
+fn unseen<'a>(glance: &Glance, mut guests: impl Iterator<Item = &'a Guest>) -> Vec<String> {
+    let is_root = nix::unistd::geteuid().is_root();
+    let why = if is_root { "no rights" } else { "not root" };
+    let mut notes = Vec::new();
+    if !glance.sees_tables {
+        notes.push(format!(
+            "{why}: nftables cannot be read, so networks are found by their bridges alone; tables, NAT and uplinks are not shown"
+        ));
+    }
+    let is_unseen = |guest: &Guest| guest.link == LinkState::Up && guest.processes.is_empty();
+    if guests.any(is_unseen) {
+        notes.push(match is_root {
+            false => "not root: the files of other users' processes cannot be seen, so the VMs behind some taps are not known".to_owned(),
+            true => "the processes behind some taps cannot be seen from here (another PID namespace?)".to_owned(),
+        });
+    }
+    notes
+}
+
+/// One network of them.
+fn only(
+    mut status: Status,
+    name: &str,
+    configured: &Result<Vec<model::Network>, ConfigErrors>,
+) -> Result<Status, Error> {
+    if !status.networks.iter().any(|network| network.name == name) {
+        // The network may be among what is wrong with the file.
+        if let Err(errors) = configured {
+            return Err(Error::Config(errors.clone().into()));
+        }
+        let known = status.networks.into_iter().map(|network| network.name).collect();
+        return Err(Error::UnknownNetwork { name: name.to_owned(), known });
+    }
+    status.networks.retain(|network| network.name == name);
+    status.strays.clear();
+    Ok(status)
 }

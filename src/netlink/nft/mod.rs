@@ -2,11 +2,13 @@
 
 mod attr;
 mod chain;
+mod exit;
 mod expr;
 mod table;
 
 use std::io;
 
+pub use exit::Exit;
 use neli::consts::socket::NlFamily;
 
 use super::message::Message;
@@ -79,6 +81,11 @@ impl Nft {
             Some(error) => Err(io::Error::from_raw_os_error(error.errno)),
             None => Ok(found),
         }
+    }
+
+    /// What the rules of one table say of the ways out.
+    pub fn exits(&mut self, family: Family, table: &str) -> io::Result<Vec<Exit>> {
+        self.dump(exit::dump(table::family_number(family), table), exit::parse)
     }
 
     /// Makes all changes or none (one nfnetlink batch). The error tells which change was refused.

@@ -21,7 +21,7 @@ pub(super) fn body(family: u8, resource: u16) -> [u8; 4] {
     [family, 0, high, low]
 }
 
-fn family_number(family: Family) -> u8 {
+pub(super) fn family_number(family: Family) -> u8 {
     match family {
         Family::Inet => NFPROTO_INET,
         Family::Netdev => NFPROTO_NETDEV,

@@ -29,7 +29,7 @@ fn body(family: u8, prefix: u8, scope: u8, index: u32) -> [u8; BODY] {
     [family, prefix, 0, scope, a, b, c, d]
 }
 
-/// Asks for the addresses of one interface.
+/// Asks for the addresses of one interface; of all with 0.
 pub fn dump(index: u32) -> Message {
     Message::new(Rtm::Getaddr, REQUEST | DUMP, &body(0, 0, 0, index))
 }
@@ -89,6 +89,12 @@ fn cacheinfo(address: &Address) -> [u8; 16] {
     bytes[..4].copy_from_slice(&address.preferred.to_ne_bytes());
     bytes[4..8].copy_from_slice(&address.valid.to_ne_bytes());
     bytes
+}
+
+/// Reads an address, with the number of its interface.
+pub fn parse_any(reply: &[u8]) -> Option<(u32, Address)> {
+    let index = u32_at(reply, 4)?;
+    parse(reply, index).map(|address| (index, address))
 }
 
 /// Reads an address of interface `index`; None for one of another interface.

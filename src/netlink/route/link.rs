@@ -10,7 +10,7 @@ use crate::netlink::message::{Message, find, text, u16_at, u32_at};
 use crate::netlink::socket::{CREATE, DUMP, EXCL, REQUEST};
 
 /// The length of `struct ifinfomsg`.
-const BODY: usize = 16;
+pub(super) const BODY: usize = 16;
 /// RTEXT_FILTER_SKIP_STATS: counters make up half of a reply.
 const SKIP_STATS: u32 = 1 << 3;
 const IFLA_BR_FORWARD_DELAY: u16 = 1;
@@ -75,6 +75,11 @@ pub fn dump_kind(kind: &str) -> Message {
         info.put_str(IflaInfo::Kind, kind);
     });
     message
+}
+
+/// Asks for all interfaces, with what they have counted.
+pub fn dump_all() -> Message {
+    Message::new(Rtm::Getlink, REQUEST | DUMP, &body(0, 0, 0))
 }
 
 /// Makes a bridge without spanning tree and without a forward delay: a port passes frames at once.

@@ -9,6 +9,7 @@ pub mod nexthop;
 #[allow(clippy::module_inception)]
 pub mod route;
 pub mod rule;
+pub mod whole;
 
 use std::io;
 

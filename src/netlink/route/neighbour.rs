@@ -4,12 +4,18 @@ use neli::consts::rtnl::{Nda, Rtm};
 use nix::libc;
 
 use super::address::family;
+use super::whole::{Learned, Met};
+use crate::model::route::PERMANENT;
 use crate::model::{IfName, Mac, Neighbour};
 use crate::netlink::message::{Message, find, ip, u16_at, u32_at};
 use crate::netlink::socket::{CREATE, DUMP, REPLACE, REQUEST};
 
 /// The length of `struct ndmsg`.
 const BODY: usize = 12;
+/// NUD_INCOMPLETE, NUD_FAILED, NUD_NOARP.
+const INCOMPLETE: u16 = 0x01;
+const FAILED: u16 = 0x20;
+const NOARP: u16 = 0x40;
 
 fn body(family: u8, index: u32, state: u16, flags: u8) -> [u8; BODY] {
     let [a, b, c, d] = index.to_ne_bytes();
@@ -23,6 +29,16 @@ pub fn dump(v6: bool, index: u32) -> Message {
     let mut message = Message::new(Rtm::Getneigh, REQUEST | DUMP, &body(family as u8, 0, 0, 0));
     message.put_u32(Nda::Ifindex, index);
     message
+}
+
+/// Asks for all neighbours of both families.
+pub fn dump_all() -> Message {
+    Message::new(Rtm::Getneigh, REQUEST | DUMP, &body(libc::AF_UNSPEC as u8, 0, 0, 0))
+}
+
+/// Asks for the forwarding databases of all bridges (`net/bridge/br_fdb.c`).
+pub fn dump_learned() -> Message {
+    Message::new(Rtm::Getneigh, REQUEST | DUMP, &body(libc::AF_BRIDGE as u8, 0, 0, 0))
 }
 
 /// Adds a neighbour, or corrects it.
@@ -48,9 +64,32 @@ pub fn parse(reply: &[u8], index: u32, device: &IfName) -> Option<Neighbour> {
     let attrs = reply.get(BODY..)?;
     Some(Neighbour {
         address: find(attrs, Nda::Dst).and_then(ip)?,
-        mac: Mac(find(attrs, Nda::Lladdr)?.try_into().ok()?),
+        mac: mac(attrs)?,
         state: u16_at(reply, 8)?,
         flags: reply.get(10).copied()?,
         device: *device,
     })
+}
+
+/// Reads an entry of a forwarding database; None for a port's own address and for what an interface filters.
+pub fn parse_learned(reply: &[u8]) -> Option<Learned> {
+    let attrs = reply.get(BODY..)?;
+    find(attrs, Nda::Master)?;
+    if u16_at(reply, 8)? & PERMANENT != 0 {
+        return None;
+    }
+    Some(Learned { port: u32_at(reply, 4)?, mac: mac(attrs)? })
+}
+
+/// Reads a neighbour of any interface; None for one that never answered, and for a group of machines.
+pub fn parse_met(reply: &[u8]) -> Option<Met> {
+    let attrs = reply.get(BODY..)?;
+    if u16_at(reply, 8)? & (INCOMPLETE | FAILED | NOARP) != 0 {
+        return None;
+    }
+    Some(Met { device: u32_at(reply, 4)?, address: find(attrs, Nda::Dst).and_then(ip)?, mac: mac(attrs)? })
+}
+
+fn mac(attrs: &[u8]) -> Option<Mac> {
+    find(attrs, Nda::Lladdr)?.try_into().ok().map(Mac)
 }

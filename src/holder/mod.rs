@@ -1,7 +1,12 @@
 //! Who holds a tap: which processes have its queue open.
 
+mod all;
+
+pub use all::{Holder, of_all};
+
+use std::ffi::OsStr;
 use std::fs;
-use std::io;
+use std::io::{self, Read};
 use std::path::Path;
 
 use crate::model::IfName;
@@ -63,7 +68,7 @@ fn processes() -> impl Iterator<Item = String> {
     names.filter(|name| name.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
-/// Whether a process has the tap open: a file /dev/net/tun with a line `iff:` (`tun_chr_show_fdinfo`).
+/// Whether a process has the tap open.
 fn holds(process: &str, tap: &IfName) -> io::Result<bool> {
     for file in fs::read_dir(format!("/proc/{process}/fd"))? {
         let file = file?;
@@ -71,14 +76,34 @@ fn holds(process: &str, tap: &IfName) -> io::Result<bool> {
         if !fs::read_link(file.path()).is_ok_and(|target| is_tun(&target)) {
             continue;
         }
-        let text =
-            fs::read_to_string(Path::new("/proc").join(process).join("fdinfo").join(file.file_name()))?;
-        if text.lines().any(|line| line.strip_prefix("iff:").is_some_and(|name| name.trim() == tap.as_str()))
-        {
+        if interface(process, &file.file_name())?.as_deref() == Some(tap.as_str()) {
             return Ok(true);
         }
     }
     Ok(false)
+}
+
+/// The tap or tun that an open file is a queue of: a file /dev/net/tun has a line `iff:` (`tun_chr_show_fdinfo`).
+fn interface(process: &str, file: &OsStr) -> io::Result<Option<String>> {
+    let bytes = read(&Path::new("/proc").join(process).join("fdinfo").join(file), FDINFO_SIZE)?;
+    let text = String::from_utf8_lossy(&bytes);
+    Ok(text.lines().find_map(|line| line.strip_prefix("iff:")).map(|name| name.trim().to_owned()))
+}
+
+/// More than an fdinfo has.
+const FDINFO_SIZE: usize = 1024;
+
+/// What a file under /proc holds. With `usual` bytes of room the kernel gives all of it at once, so that no second read
+/// has to find the end, as in a file of unknown kind.
+fn read(path: &Path, usual: usize) -> io::Result<Vec<u8>> {
+    let mut file = fs::File::open(path)?;
+    let mut bytes = vec![0; usual];
+    let length = file.read(&mut bytes)?;
+    bytes.truncate(length);
+    if length == usual {
+        file.read_to_end(&mut bytes)?;
+    }
+    Ok(bytes)
 }
 
 /// The device may have any name; its files are shown with the one it was opened by.

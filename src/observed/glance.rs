@@ -1,0 +1,89 @@
+//! The whole machine at one glance: for a person who looks, not for a plan.
+
+use std::collections::HashMap;
+use std::io;
+
+use nix::errno::Errno;
+
+use super::Observed;
+use crate::model::ruleset::Family;
+use crate::model::{IfName, Mark};
+use crate::netlink::nft::{Exit, Nft};
+use crate::netlink::route::whole::{Bytes, Learned, Met};
+use crate::netlink::route::{Question, Rtnl};
+
+/// What the kernel says of every network and every guest.
+#[derive(Debug, Default)]
+pub struct Glance {
+    /// All interfaces and addresses, kvmnet's networks, and the default routes where a network leaves by them.
+    pub observed: Observed,
+    /// What each interface has counted, by its number.
+    pub bytes: HashMap<u32, Bytes>,
+    /// Who is behind the ports of bridges.
+    pub learned: Vec<Learned>,
+    /// Who was met on the links of the machine.
+    pub met: Vec<Met>,
+    /// What the rules of a network that forwards say of the ways out, by its bridge.
+    pub exits: HashMap<IfName, Vec<Exit>>,
+    /// Whether nf_tables could be read, for which one needs the rights.
+    pub sees_tables: bool,
+}
+
+impl Glance {
+    /// Asks each question once: dumps of tables, interfaces, addresses, forwarding databases and neighbours, and the
+    /// rules of those networks that forward.
+    pub fn read(mut nft: Option<&mut Nft>, rtnl: &mut Rtnl) -> io::Result<Self> {
+        let mut glance = Self { sees_tables: true, ..Self::default() };
+        match Observed::tables(nft.as_deref_mut(), &[]) {
+            Ok(observed) => glance.observed = observed,
+            Err(error) if error.raw_os_error() == Some(Errno::EPERM as i32) => glance.sees_tables = false,
+            Err(error) => return Err(error),
+        }
+        for (link, bytes) in rtnl.all_links()? {
+            // A dump that a change interrupts may tell one twice.
+            if glance.bytes.insert(link.index, bytes).is_none() {
+                glance.observed.facts.links.push(link);
+            }
+        }
+        glance.observed.facts.addresses = rtnl.all_addresses()?;
+        glance.learned = rtnl.all_learned()?;
+        glance.met = rtnl.all_met()?;
+        glance.find_networks();
+        glance.ask_about_exits(nft, rtnl)?;
+        Ok(glance)
+    }
+
+    /// A network whose table is gone, or cannot be seen, is known by its bridge.
+    fn find_networks(&mut self) {
+        let bridges = self.observed.facts.links.iter().filter(|link| link.is_bridge());
+        let marked = bridges.filter(|link| Mark::parse(&link.alias).is_some());
+        for bridge in marked.map(|link| link.name).collect::<Vec<_>>() {
+            self.observed.standing(&bridge);
+        }
+        self.observed.match_links();
+    }
+
+    fn ask_about_exits(&mut self, nft: Option<&mut Nft>, rtnl: &mut Rtnl) -> io::Result<()> {
+        let mut leaves_by_routes = false;
+        if let Some(nft) = nft.filter(|_| self.sees_tables) {
+            for standing in &self.observed.networks {
+                let forwards = standing.mark.as_ref().is_some_and(|mark| mark.mode.forwards());
+                let Some(table) =
+                    standing.tables.iter().find(|table| forwards && table.family == Family::Inet)
+                else {
+                    continue;
+                };
+                let exits = nft.exits(table.family, &table.name)?;
+                let door = standing.mark.as_ref().and_then(|mark| mark.veth.as_ref()).map(|veth| veth.inner);
+                let door = door.unwrap_or(standing.bridge);
+                leaves_by_routes |= exits.iter().all(|exit| exit.by.is_none_or(|name| name == door));
+                self.exits.insert(standing.bridge, exits);
+            }
+        }
+        let mut questions: Vec<Question> = [false, true].map(|v6| Question::WideForwarding { v6 }).into();
+        if leaves_by_routes {
+            questions.extend([false, true].map(|v6| Question::Ways { v6 }));
+        }
+        rtnl.ask(&questions, &mut self.observed.facts)
+    }
+}

@@ -1,0 +1,222 @@
+//! Networks: one that stands, from its mark, its rules and its links; one that is only configured, from the file.
+
+use std::net::IpAddr;
+
+use super::guest::Behind;
+use super::{Configuration, Forwarding, Guest, LinkState, Nat, NatKind, Network, State, UplinksBy, change};
+use crate::model::link::GROUP;
+use crate::model::ruleset::{Family, Verdict, table_name};
+use crate::model::{self, IfName, Mark, Mode, Uplink};
+use crate::observed::{Glance, Standing};
+
+/// A network that stands, or what is left of one. `file` is what the configuration says, if it could be read.
+pub fn standing(
+    standing: &Standing,
+    glance: &Glance,
+    behind: &Behind,
+    file: Option<&[model::Network]>,
+) -> Network {
+    let mark = standing.mark.as_ref();
+    let facts = &glance.observed.facts;
+    let door = mark.and_then(|mark| mark.veth.as_ref()).map_or(standing.bridge, |veth| veth.inner);
+    let door_link = facts.link(&door);
+    let (uplinks, uplinks_by) = uplinks(standing, &door, glance);
+    let guests = match &standing.link {
+        Some(bridge) => behind.guests(bridge.index, door_link.map(|door| door.index)),
+        None => Vec::new(),
+    };
+    let mut network = Network {
+        name: mark.map_or_else(|| standing.bridge.to_string(), |mark| mark.network.clone()),
+        state: match &standing.link {
+            None => State::Remains,
+            Some(link) if link.up => State::Up,
+            Some(_) => State::Down,
+        },
+        mode: mark.map(|mark| mark.mode.to_string()),
+        bridge: standing.bridge.to_string(),
+        bridge_made: standing.link.as_ref().and(mark).map(|mark| mark.made),
+        door: door.to_string(),
+        addresses: addresses(&door, glance),
+        uplinks,
+        uplinks_by,
+        forwarding: forwarding(mark, &door, glance),
+        nat: nat(standing, glance),
+        keep: mark.is_some_and(|mark| mark.keep),
+        configuration: configuration(mark, file),
+        changes: change::of(standing, &glance.observed),
+        guests,
+        other_ports: other_ports(standing, glance),
+        problems: Vec::new(),
+    };
+    network.problems = problems(&network, standing, glance);
+    network
+}
+
+/// A network that is only configured.
+pub fn not_up(network: &model::Network) -> Network {
+    let (uplinks, uplinks_by) = match (&network.uplink, network.mode) {
+        (_, Mode::Isolated | Mode::HostOnly) => (Vec::new(), None),
+        (Uplink::Named(names), _) => (names.iter().map(ToString::to_string).collect(), Some(UplinksBy::Name)),
+        (Uplink::DefaultRoute, _) => (Vec::new(), Some(UplinksBy::DefaultRoute)),
+    };
+    let nat = match (network.mode, network.nat_source) {
+        (Mode::Nat, Some(to)) => vec![Nat { kind: NatKind::Snat, to: Some(to.to_string()) }],
+        (Mode::Nat, None) => vec![Nat { kind: NatKind::Masquerade, to: None }],
+        _ => Vec::new(),
+    };
+    Network {
+        name: network.name.clone(),
+        state: State::NotUp,
+        mode: Some(network.mode.to_string()),
+        bridge: network.bridge.to_string(),
+        bridge_made: None,
+        door: network.door().to_string(),
+        addresses: network.addresses.iter().map(ToString::to_string).collect(),
+        uplinks: Some(uplinks),
+        uplinks_by,
+        forwarding: Forwarding::default(),
+        nat: Some(nat),
+        keep: network.keep,
+        configuration: Configuration::Same,
+        changes: Vec::new(),
+        guests: Vec::new(),
+        other_ports: Vec::new(),
+        problems: Vec::new(),
+    }
+}
+
+fn addresses(door: &IfName, glance: &Glance) -> Vec<String> {
+    let is_link_local = |address: IpAddr| match address {
+        IpAddr::V4(v4) => v4.is_link_local(),
+        IpAddr::V6(v6) => v6.is_unicast_link_local(),
+    };
+    let addresses = glance.observed.addresses(door).into_iter().map(|address| address.net);
+    addresses.filter(|net| !is_link_local(net.addr())).map(|net| net.to_string()).collect()
+}
+
+/// By the NIC in the mark, by the names in the rules, or by the default routes.
+fn uplinks(standing: &Standing, door: &IfName, glance: &Glance) -> (Option<Vec<String>>, Option<UplinksBy>) {
+    let Some(mark) = &standing.mark else { return (None, None) };
+    if !mark.mode.forwards() {
+        let by = mark.nic.is_some().then_some(UplinksBy::Port);
+        return (Some(mark.nic.iter().map(ToString::to_string).collect()), by);
+    }
+    let Some(exits) = glance.exits.get(&standing.bridge) else { return (None, None) };
+    let mut names: Vec<IfName> =
+        exits.iter().filter_map(|exit| exit.by).filter(|name| name != door).collect();
+    let by = if names.is_empty() { UplinksBy::DefaultRoute } else { UplinksBy::Name };
+    if names.is_empty() {
+        let facts = &glance.observed.facts;
+        let links = glance.observed.default_devices().filter_map(|index| facts.link_index(index));
+        // A network of kvmnet's is nobody's way out.
+        names.extend(links.filter(|link| link.group != GROUP && !link.loopback).map(|link| link.name));
+    }
+    let mut known: Vec<String> = Vec::new();
+    for name in names.iter().map(ToString::to_string) {
+        if !known.contains(&name) {
+            known.push(name);
+        }
+    }
+    (Some(known), Some(by))
+}
+
+fn forwarding(mark: Option<&Mark>, door: &IfName, glance: &Glance) -> Forwarding {
+    let facts = &glance.observed.facts;
+    match (mark, facts.link(door)) {
+        (Some(mark), Some(link)) if mark.mode.forwards() => Forwarding {
+            ipv4: link.ipv4.forwarding != 0,
+            ipv6: facts.wide6 || link.ipv6.and_then(|ipv6| ipv6.force_forwarding) == Some(1),
+        },
+        _ => Forwarding::default(),
+    }
+}
+
+fn nat(standing: &Standing, glance: &Glance) -> Option<Vec<Nat>> {
+    let mark = standing.mark.as_ref()?;
+    if mark.mode != Mode::Nat {
+        return Some(Vec::new());
+    }
+    let mut found = Vec::new();
+    for verdict in glance.exits.get(&standing.bridge)?.iter().filter_map(|exit| exit.nat.as_ref()) {
+        let nat = match verdict {
+            Verdict::Snat(to) => Nat { kind: NatKind::Snat, to: Some(to.to_string()) },
+            _ => Nat { kind: NatKind::Masquerade, to: None },
+        };
+        if !found.contains(&nat) {
+            found.push(nat);
+        }
+    }
+    Some(found)
+}
+
+fn configuration(mark: Option<&Mark>, file: Option<&[model::Network]>) -> Configuration {
+    let (Some(mark), Some(file)) = (mark, file) else { return Configuration::Unknown };
+    match file.iter().find(|network| network.name == mark.network) {
+        None => Configuration::Absent,
+        Some(network) if network.digest() == mark.digest => Configuration::Same,
+        Some(_) => Configuration::Differs,
+    }
+}
+
+/// Ports that are no taps, and not the NIC or the end of the pair that kvmnet put there.
+fn other_ports(standing: &Standing, glance: &Glance) -> Vec<String> {
+    let (Some(bridge), Some(mark)) = (&standing.link, &standing.mark) else { return Vec::new() };
+    let ports = glance.observed.facts.links.iter().filter(|link| link.master == Some(bridge.index));
+    let is_own =
+        |name: IfName| mark.nic == Some(name) || mark.veth.as_ref().is_some_and(|veth| veth.outer == name);
+    let others = ports.filter(|port| !port.is_tap() && !is_own(port.name));
+    others.map(|port| port.name.to_string()).collect()
+}
+
+fn problems(network: &Network, standing: &Standing, glance: &Glance) -> Vec<String> {
+    let mut problems = Vec::new();
+    let name = table_name(&standing.bridge);
+    let Some(mark) = &standing.mark else {
+        return vec![format!("{name} has no record of what it is for; the next hook takes it away")];
+    };
+    match network.state {
+        State::Remains => {
+            problems.push(format!("bridge {} is gone; the next hook clears up", standing.bridge));
+            return problems;
+        }
+        State::Down => problems.push(format!("bridge {} is switched off", standing.bridge)),
+        State::Up | State::NotUp => {}
+    }
+    if glance.sees_tables && glance.observed.has_nft {
+        for family in missing_tables(mark, standing) {
+            problems.push(format!("table {family} {name} is gone; the next guest puts it back"));
+        }
+    }
+    for net in &mark.addresses {
+        if !network.addresses.contains(&net.to_string()) {
+            problems.push(format!("{net} is gone from {}; the next guest puts it back", network.door));
+        }
+    }
+    if !network.keep && is_empty(network, mark) {
+        problems.push("nobody is on it; the next hook takes it away".to_owned());
+    }
+    problems
+}
+
+/// The tables that a network of this kind has and this one has not.
+fn missing_tables(mark: &Mark, standing: &Standing) -> Vec<Family> {
+    let mut wanted = Vec::new();
+    if mark.mode != Mode::Isolated {
+        wanted.push(Family::Inet);
+    }
+    if mark.mode == Mode::Isolated || mark.veth.is_some() {
+        wanted.push(Family::Netdev);
+    }
+    wanted.retain(|family| !standing.tables.iter().any(|table| table.family == *family));
+    wanted
+}
+
+/// Whether nothing keeps it, as the hooks see it.
+fn is_empty(network: &Network, mark: &Mark) -> bool {
+    let counts = |guest: &Guest| match guest.link {
+        LinkState::Up => mark.made || guest.attached,
+        LinkState::NoProcess | LinkState::Down => guest.attached && guest.persistent,
+    };
+    let has_other_ports = mark.made && !network.other_ports.is_empty();
+    !(has_other_ports || network.guests.iter().any(counts))
+}

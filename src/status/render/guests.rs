@@ -1,0 +1,98 @@
+//! Who is behind the taps.
+
+use super::HANG;
+use crate::status::page::{Look, Page, Word, list, plain};
+use crate::status::{Guest, LinkState};
+
+/// A paragraph or two for each guest, whose tap stands at `indent`.
+pub(super) fn put_guests(page: &mut Page, guests: &[Guest], indent: usize) {
+    let longest = guests.iter().map(|guest| guest.tap.chars().count()).max().unwrap_or_default();
+    let hang = (indent + longest + 2).max(HANG);
+    for guest in guests {
+        page.paragraph(indent, Word::new(&guest.tap, Look::Name), hang, state(guest));
+        for words in [behind(guest), seen(guest), remarks(guest)] {
+            if !words.is_empty() {
+                page.paragraph(0, Word::new("", Look::Plain), hang, words);
+            }
+        }
+    }
+}
+
+fn state(guest: &Guest) -> Vec<Word> {
+    let mut words: Vec<Word> = guest.vm.iter().map(|name| Word::new(name, Look::Plain).and(',')).collect();
+    let (state, look) = match guest.link {
+        LinkState::Up => ("up", Look::Good),
+        LinkState::NoProcess if guest.persistent => ("waits for a process", Look::Warning),
+        LinkState::NoProcess => ("no process", Look::Warning),
+        LinkState::Down => ("down", Look::Warning),
+    };
+    words.push(Word::new(state, look).and(','));
+    words.extend(list([
+        format!("received {}", amount(guest.guest_received_bytes)),
+        format!("sent {}", amount(guest.guest_sent_bytes)),
+    ]));
+    words
+}
+
+fn behind(guest: &Guest) -> Vec<Word> {
+    list(guest.processes.iter().map(|process| {
+        let elsewhere = if process.elsewhere { ", of another network namespace" } else { "" };
+        format!("{} (pid {}{elsewhere})", process.program, process.pid)
+    }))
+}
+
+fn seen(guest: &Guest) -> Vec<Word> {
+    match (&guest.macs[..], &guest.mac_given) {
+        ([], Some(given)) => plain(&format!("{given} by its command line, not seen yet")).collect(),
+        ([], None) => plain("no MAC seen yet").collect(),
+        (macs, _) => list(macs.iter().chain(&guest.addresses)),
+    }
+}
+
+fn remarks(guest: &Guest) -> Vec<Word> {
+    let mut remarks = Vec::new();
+    if !guest.same_mac_as.is_empty() {
+        let others = guest.same_mac_as.join(" and ");
+        remarks.push(format!("has the same MAC as {others}: give each guest one of its own"));
+    }
+    if !guest.attached {
+        remarks.push("was not attached by kvmnet".to_owned());
+    }
+    let text = remarks.join("; ");
+    text.split_whitespace().map(|word| Word::new(word, Look::Warning)).collect()
+}
+
+/// A number of bytes as people read it, in powers of 1000.
+fn amount(bytes: u64) -> String {
+    let mut number = bytes as f64;
+    let mut units = ["kB", "MB", "GB", "TB", "PB", "EB"].iter();
+    let mut unit = "B";
+    // What would be rounded up to 1000 is one of the next.
+    while number >= if unit == "B" { 1000.0 } else { 999.95 } {
+        let Some(next) = units.next() else { break };
+        number /= 1000.0;
+        unit = next;
+    }
+    if unit == "B" { format!("{bytes} B") } else { format!("{number:.1} {unit}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn amounts_are_rounded() {
+        for (bytes, text) in [
+            (0, "0 B"),
+            (999, "999 B"),
+            (1000, "1.0 kB"),
+            (1_250, "1.2 kB"),
+            (999_949, "999.9 kB"),
+            (999_950, "1.0 MB"),
+            (7_340_000_000, "7.3 GB"),
+            (u64::MAX, "18.4 EB"),
+        ] {
+            assert_eq!(amount(bytes), text);
+        }
+    }
+}
