@@ -99,7 +99,7 @@ fn only(
     if !status.networks.iter().any(|network| network.name == name) {
         // The network may be among what is wrong with the file.
         if let Err(errors) = configured {
-            return Err(Error::Config(errors.clone().into()));
+            return Err(Error::Config(errors.clone()));
         }
         let known = status.networks.into_iter().map(|network| network.name).collect();
         return Err(Error::UnknownNetwork { name: name.to_owned(), known });
