@@ -1,13 +1,14 @@
 //! Any system call of a hook may fail, and anything may change between what a hook has read and what it writes: it
 //! then either has done all its work all the same, or fails with one line and leaves the host as it was.
 //!
-//! A bounded sample of the calls and errors by default; all of them with `KVMNET_TEST_LONG`.
+//! By default an error at each call that changes something, and at a sample of the others; all errors at all of them
+//! with `KVMNET_TEST_LONG`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 mod lab;
 
 use lab::bench::{DOWN, UP, is_long, settled};
-use lab::{Bench, Call, Fault, Lab, Network, SPEAKING, Snapshot, eventually};
+use lab::{Bench, Call, Fault, Lab, Network, SPEAKING, Snapshot, eventually, sample};
 
 const ERRORS: [&str; 5] = ["ENOBUFS", "ENOMEM", "EPERM", "EBUSY", "EINTR"];
 
@@ -46,12 +47,22 @@ struct Tally {
     points: usize,
     failed: usize,
     survivors: usize,
+    /// Of the survivors those that did not make a call that speaks to the kernel: of answers there may be fewer.
+    missed: usize,
 }
 
 impl Tally {
     fn count(&mut self, succeeded: bool) {
         self.points += 1;
         *if succeeded { &mut self.survivors } else { &mut self.failed } += 1;
+    }
+
+    /// Prints the counts; fails the test where too little was tried.
+    #[track_caller]
+    fn conclude(&self, what: &str) {
+        let Self { points, failed, survivors, missed } = self;
+        println!("{what}: {points} points, {failed} hooks failed, {survivors} survivors");
+        assert!(*points >= 4 && missed * 10 <= *points, "{what}: hooks are met at work");
     }
 }
 
@@ -87,7 +98,7 @@ fn fail_at(bench: &Bench, program: &str, call: &Call, error: &'static str, tally
     prepare(bench, program);
     let [before, after] = states(bench, program);
     let traced = bench.hook_with(program, call, Fault::Error(error));
-    assert!(traced.was_met() || !SPEAKING.contains(&call.name.as_str()), "{what}: the call is made");
+    tally.missed += usize::from(SPEAKING.contains(&call.name.as_str()) && !traced.was_met());
     let succeeded = traced.ran.status == 0;
     if succeeded {
         assert_eq!(traced.ran.stderr, "", "{what}: success is silent");
@@ -104,47 +115,43 @@ fn fail_at(bench: &Bench, program: &str, call: &Call, error: &'static str, tally
     clear(bench);
 }
 
-/// Every call, or each `step`-th, fails, with each error in turn.
+/// A call fails: in a sample with one error, the next one at the next call.
 #[track_caller]
-fn survives_errors(network: Network, step: usize) {
+fn survives_errors(network: Network) {
     let bench = Bench::new(network);
     let mut tally = Tally::default();
     for (program, calls) in [(UP, &bench.up_calls), (DOWN, &bench.down_calls)] {
         let calls = calls.iter().filter(|call| !CANNOT_FAIL.contains(&call.name.as_str()));
-        for (at, call) in calls.enumerate() {
-            if is_long() {
-                ERRORS.iter().for_each(|error| fail_at(&bench, program, call, error, &mut tally));
-            } else if at % step == 0 {
-                fail_at(&bench, program, call, ERRORS[at / step % ERRORS.len()], &mut tally);
-            }
+        for (at, call) in sample(calls, 6).iter().enumerate() {
+            let errors = if is_long() { &ERRORS[..] } else { &ERRORS[at % ERRORS.len()..][..1] };
+            errors.iter().for_each(|error| fail_at(&bench, program, call, error, &mut tally));
         }
     }
-    let Tally { points, failed, survivors } = tally;
-    println!("{}: {points} points, {failed} hooks failed, {survivors} survivors", name(network));
-    assert!(failed >= 5, "an error that matters makes a hook fail");
+    tally.conclude(&name(network));
+    assert!(tally.failed >= 4, "an error that matters makes a hook fail");
 }
 
 /// One test for each form of each mode.
 macro_rules! a_failed_call_is_all_or_nothing {
-    ($($name:ident: $network:expr, $step:expr;)*) => {
+    ($($name:ident: $network:expr;)*) => {
         mod a_failed_call_is_all_or_nothing {
             use super::*;
 
             $(#[test]
             fn $name() {
-                survives_errors($network, $step);
+                survives_errors($network);
             })*
         }
     };
 }
 
 a_failed_call_is_all_or_nothing! {
-    isolated: Network::ISOLATED, 4;
-    host_only: Network::HOST_ONLY, 6;
-    host_only_veth: Network::HOST_ONLY_VETH, 6;
-    routed: Network::ROUTED, 6;
-    nat: Network::NAT, 3;
-    bridged: Network::BRIDGED, 3;
+    isolated: Network::ISOLATED;
+    host_only: Network::HOST_ONLY;
+    host_only_veth: Network::HOST_ONLY_VETH;
+    routed: Network::ROUTED;
+    nat: Network::NAT;
+    bridged: Network::BRIDGED;
 }
 
 /// What somebody does to the host while a hook is at work.
@@ -219,19 +226,11 @@ impl Meanwhile {
         let mut tally = Tally::default();
         for (program, calls) in [(UP, &bench.up_calls), (DOWN, &bench.down_calls)] {
             let outcomes = self.outcomes(&bench, program);
-            for call in
-                calls.iter().filter(|call| call.name == "sendto" && (is_long() || call.number % 3 == 1))
-            {
-                self.is_survived_at(&bench, program, call, &outcomes, &mut tally);
+            for call in sample(calls.iter().filter(|call| call.name == "sendto"), 1) {
+                self.is_survived_at(&bench, program, &call, &outcomes, &mut tally);
             }
         }
-        let Tally { points, failed, survivors } = tally;
-        println!(
-            "{}: `{}` meanwhile: {points} points, {failed} hooks failed, {survivors} survivors",
-            name(self.network),
-            self.deed[0]
-        );
-        assert!(points >= 5, "hooks were met at work");
+        tally.conclude(&format!("{}: `{}` meanwhile", name(self.network), self.deed[0]));
     }
 
     /// The states that a hook which fails may leave, and those that one which succeeds may: the deed came before it,
@@ -270,7 +269,13 @@ impl Meanwhile {
         let what = format!("{program}, and during {call} `{}`", self.deed[0]);
         prepare(bench, program);
         let ran = bench.hook_standing(program, call, || self.happens(bench));
-        let ran = ran.unwrap_or_else(|| panic!("{what}: the call is made"));
+        let Some(ran) = ran else {
+            // It was over before. Of questions that are put again there may be fewer.
+            tally.count(true);
+            tally.missed += 1;
+            bench.assert_is(&what, states(bench, program)[1]);
+            return clear(bench);
+        };
         let succeeded = ran.status == 0;
         if succeeded {
             assert_eq!(ran.stderr, "", "{what}: success is silent");
@@ -289,7 +294,7 @@ impl Meanwhile {
     }
 }
 
-/// One test for each thing that may happen, with the forms of modes that it can hit.
+/// One test for each thing that may happen, with the forms of modes that it can hit: in a sample the first of them.
 macro_rules! what_happens_meanwhile_is_survived {
     ($($name:ident: $($network:ident),*;)*) => {
         mod what_happens_meanwhile_is_survived {
@@ -297,8 +302,9 @@ macro_rules! what_happens_meanwhile_is_survived {
 
             $(#[test]
             fn $name() {
-                for network in [$(Network::$network),*] {
-                    Meanwhile::$name(network).is_survived();
+                let networks = [$(Network::$network),*];
+                for network in &networks[..if is_long() { networks.len() } else { 1 }] {
+                    Meanwhile::$name(*network).is_survived();
                 }
             })*
         }
@@ -306,10 +312,10 @@ macro_rules! what_happens_meanwhile_is_survived {
 }
 
 what_happens_meanwhile_is_survived! {
-    uplink_vanishes: NAT, ROUTED, BRIDGED;
-    bridge_is_deleted: ISOLATED, HOST_ONLY_VETH, NAT;
+    uplink_vanishes: BRIDGED, NAT, ROUTED;
+    bridge_is_deleted: NAT, ISOLATED, HOST_ONLY_VETH;
     bridge_is_renamed: ISOLATED, NAT;
     address_appears_on_bridge: HOST_ONLY, NAT;
-    address_appears_on_nic: NAT, BRIDGED;
-    rules_are_flushed: ISOLATED, ROUTED;
+    address_appears_on_nic: BRIDGED, NAT;
+    rules_are_flushed: ROUTED, ISOLATED;
 }

@@ -1,7 +1,7 @@
 //! A hook may be killed at any of its system calls: the next run, up or down, makes of what it left the very state
 //! that a run makes that nobody killed, and the host is on its LAN all the while.
 //!
-//! A bounded sample of the calls by default; all of them with `KVMNET_TEST_LONG`.
+//! By default those calls that change something, and a sample of the others; all of them with `KVMNET_TEST_LONG`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 mod lab;
@@ -9,28 +9,7 @@ mod lab;
 use std::time::Duration;
 
 use lab::bench::{DOWN, UP, is_long};
-use lab::{Bench, Call, Fault, Network, Random, SPEAKING, Snapshot, Traced, within};
-
-/// Which calls are tried where not all are.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Sample {
-    /// Every call that speaks to the kernel, and every twelfth of the others.
-    Dense,
-    /// Of those that speak all that can change something, and every twelfth of the others.
-    Sparse,
-}
-
-impl Sample {
-    fn of(self, calls: &[Call]) -> Vec<Call> {
-        let is_picked = |(at, call): &(usize, &Call)| {
-            let name = call.name.as_str();
-            is_long()
-                || at % 12 == 0
-                || SPEAKING.contains(&name) && (self == Self::Dense || name != "recvfrom")
-        };
-        calls.iter().enumerate().filter(is_picked).map(|(_, call)| call.clone()).collect()
-    }
-}
+use lab::{Bench, Call, Fault, Network, Random, SPEAKING, Snapshot, Traced, sample, within};
 
 /// What became of the runs that were to be killed.
 #[derive(Default)]
@@ -46,7 +25,8 @@ impl Tally {
     fn conclude(&self, network: Network) {
         let Self { points, killed, survivors } = self;
         println!("{}: {points} points, {killed} hooks killed, {survivors} survivors", name(network));
-        assert!(*points >= 20 && *killed >= 2 * points - 4, "a hook is killed where it makes the call");
+        assert!(*points >= 10 && *killed >= *points, "hooks are killed at many calls");
+        assert!(survivors * 10 <= *killed, "a hook is killed where it makes the call");
     }
 }
 
@@ -69,7 +49,8 @@ fn kill(bench: &Bench, program: &str, call: &Call, tally: &mut Tally) {
     }
 }
 
-/// The host has its addresses, and answers, also to a machine that has not spoken with it yet.
+/// The host has its addresses, and answers, also to a machine that has not spoken with it yet; and it finds a machine
+/// that it has spoken with.
 #[track_caller]
 fn host_is_on_its_lan(bench: &Bench, what: &str) {
     // No other interface of the host than eth3 and br0 ever has these.
@@ -77,41 +58,60 @@ fn host_is_on_its_lan(bench: &Bench, what: &str) {
     for address in ["inet 192.168.1.230/24", "inet6 fd00:1::230/64"] {
         assert!(addresses.contains(address), "{what}: the host has lost {address}:\n{addresses}");
     }
-    let answers = || {
-        bench.lab.outside.ip("neigh flush to 192.168.1.230 dev eth0");
-        bench.lab.outside.pings("192.168.1.230")
-    };
-    // A bridge becomes operational by itself, and is in no hurry when nobody waits for it.
-    assert!(within(Duration::from_secs(5), answers), "{what}: 192.168.1.230 does not answer");
+    for (from, to) in [
+        (&bench.lab.outside, "192.168.1.230"),
+        (&bench.lab.outside, "fd00:1::230"),
+        (&bench.lab.host, "192.168.1.25"),
+        (&bench.lab.host, "fd00:1::25"),
+    ] {
+        let answers = || {
+            bench.lab.outside.ip("neigh flush dev eth0");
+            from.pings(to)
+        };
+        // A bridge becomes operational by itself, and is in no hurry when nobody waits for it.
+        assert!(within(Duration::from_secs(10), answers), "{what}: {to} does not answer");
+    }
 }
 
-/// Both hooks are killed at each call, and each time both hooks put it right.
+/// Both hooks are killed at each call, and each time both hooks put it right; in a sample, at a call that changes
+/// nothing, one of them in turn.
 #[track_caller]
-fn survives_kills(network: Network, sample: Sample) {
+fn survives_kills(network: Network) {
+    const OTHERS: usize = 6;
     let bench = Bench::new(network);
+    host_is_on_its_lan(&bench, "undisturbed");
     let mut tally = Tally::default();
-    for call in sample.of(&bench.up_calls) {
+    let is_tried = |call: &Call, turn: bool| is_long() || call.changes || (call.number % 2 == 0) == turn;
+    for call in sample(&bench.up_calls, OTHERS) {
         tally.points += 1;
-        kill(&bench, UP, &call, &mut tally);
-        bench.hook(DOWN).ok();
-        bench.assert_off(&format!("{UP} killed at {call}, then {DOWN}"));
-        kill(&bench, UP, &call, &mut tally);
-        bench.hook(UP).ok();
-        bench.assert_on(&format!("{UP} killed at {call}, then {UP}"));
-        bench.hook(DOWN).ok();
-        bench.assert_off(&format!("{UP} killed at {call}, then {UP} and {DOWN}"));
+        if is_tried(&call, true) {
+            kill(&bench, UP, &call, &mut tally);
+            bench.hook(DOWN).ok();
+            bench.assert_off(&format!("{UP} killed at {call}, then {DOWN}"));
+        }
+        if is_tried(&call, false) {
+            kill(&bench, UP, &call, &mut tally);
+            bench.hook(UP).ok();
+            bench.assert_on(&format!("{UP} killed at {call}, then {UP}"));
+            bench.hook(DOWN).ok();
+            bench.assert_off(&format!("{UP} killed at {call}, then {UP} and {DOWN}"));
+        }
     }
     bench.hook(UP).ok();
-    for call in sample.of(&bench.down_calls) {
+    for call in sample(&bench.down_calls, OTHERS) {
         tally.points += 1;
-        kill(&bench, DOWN, &call, &mut tally);
-        bench.hook(UP).ok();
-        bench.assert_on(&format!("{DOWN} killed at {call}, then {UP}"));
-        kill(&bench, DOWN, &call, &mut tally);
-        bench.hook(DOWN).ok();
-        bench.assert_off(&format!("{DOWN} killed at {call}, then {DOWN}"));
-        bench.hook(UP).ok();
-        bench.assert_on(&format!("{DOWN} killed at {call}, then {DOWN} and {UP}"));
+        if is_tried(&call, true) {
+            kill(&bench, DOWN, &call, &mut tally);
+            bench.hook(UP).ok();
+            bench.assert_on(&format!("{DOWN} killed at {call}, then {UP}"));
+        }
+        if is_tried(&call, false) {
+            kill(&bench, DOWN, &call, &mut tally);
+            bench.hook(DOWN).ok();
+            bench.assert_off(&format!("{DOWN} killed at {call}, then {DOWN}"));
+            bench.hook(UP).ok();
+            bench.assert_on(&format!("{DOWN} killed at {call}, then {DOWN} and {UP}"));
+        }
     }
     tally.conclude(network);
 }
@@ -120,9 +120,10 @@ fn survives_kills(network: Network, sample: Sample) {
 #[track_caller]
 fn survives_kills_in_a_row(network: Network) {
     let bench = Bench::new(network);
+    host_is_on_its_lan(&bench, "undisturbed");
     let mut random = Random::new(0x6b76_6d6e_6574);
     let mut tally = Tally::default();
-    for round in 0..if is_long() { 200 } else { 10 } {
+    for round in 0..if is_long() { 200 } else { 6 } {
         let mut story = format!("round {round}: ");
         for _ in 0..=random.below(5) {
             let (program, calls) = *random.pick(&[(UP, &bench.up_calls), (DOWN, &bench.down_calls)]);
@@ -152,13 +153,12 @@ fn holds_signals_off(network: Network) {
     let mut counts = [0, 0];
     for (number, signal) in ["INT", "TERM", "HUP"].into_iter().enumerate() {
         for (program, calls) in [(UP, &bench.up_calls), (DOWN, &bench.down_calls)] {
-            for (at, call) in calls.iter().enumerate() {
-                // The last call does not return, and is too late for anything.
-                let is_turn = call.number % 3 == number && (call.name == "sendto" || at % 8 == 0);
-                if !(is_long() || is_turn) || call.name == "exit_group" {
-                    continue;
+            // The last call does not return, and is too late for anything.
+            let calls = sample(calls.iter().filter(|call| call.name != "exit_group"), 6);
+            for (_, call) in calls.iter().enumerate().filter(|(at, _)| is_long() || at % 3 == number) {
+                if let Some(complete) = is_complete(&bench, program, call, signal) {
+                    counts[usize::from(complete)] += 1;
                 }
-                counts[usize::from(is_complete(&bench, program, call, signal))] += 1;
                 bench.hook(DOWN).ok();
                 bench.assert_off("signals");
                 if program == DOWN {
@@ -173,33 +173,36 @@ fn holds_signals_off(network: Network) {
         bench.assert_off("signals");
     }
     println!("{}: signals: {} complete, {} untouched", name(network), counts[1], counts[0]);
-    assert!(counts[1] >= 10 && counts[0] > 0, "signals come before, while and after");
+    assert!(counts[1] >= 5 && counts[0] > 0, "signals come before, while and after");
 }
 
 /// Whether the hook that gets a signal at this call did all its work. Else it did nothing, which it may only where
-/// it has not begun.
+/// it has not begun. None: it did not make the call this time, as of answers there may be fewer.
 #[track_caller]
-fn is_complete(bench: &Bench, program: &str, call: &Call, signal: &'static str) -> bool {
+fn is_complete(bench: &Bench, program: &str, call: &Call, signal: &'static str) -> Option<bool> {
     let what = format!("{program} with SIG{signal} at {call}");
     let traced: Traced = bench.hook_with(program, call, Fault::Signal(signal));
-    assert!(traced.was_met(), "{what}: the signal comes");
+    if !traced.was_met() {
+        traced.ran.ok();
+        return None;
+    }
     assert!(traced.was_ended_by(&format!("SIG{signal}")), "{what}: it is honoured: {:?}", traced.ran);
     let (before, after) = if program == UP { (&bench.off, &bench.on) } else { (&bench.on, &bench.off) };
     let complete = Snapshot::of(&bench.lab.host) != *before;
     assert!(complete || call.name != "sendto" && call.name != "write", "{what}: what was begun is finished");
     bench.assert_is(&what, if complete { after } else { before });
-    complete
+    Some(complete)
 }
 
 /// One test for each form of each mode, of each kind.
 macro_rules! each_network {
-    ($($name:ident: $network:expr, $sample:expr;)*) => {
+    ($($name:ident: $network:expr;)*) => {
         mod a_killed_hook_is_made_good_by_the_next {
             use super::*;
 
             $(#[test]
             fn $name() {
-                survives_kills($network, $sample);
+                survives_kills($network);
             })*
         }
 
@@ -215,12 +218,12 @@ macro_rules! each_network {
 }
 
 each_network! {
-    isolated: Network::ISOLATED, Sample::Sparse;
-    host_only: Network::HOST_ONLY, Sample::Sparse;
-    host_only_veth: Network::HOST_ONLY_VETH, Sample::Sparse;
-    routed: Network::ROUTED, Sample::Sparse;
-    nat: Network::NAT, Sample::Dense;
-    bridged: Network::BRIDGED, Sample::Dense;
+    isolated: Network::ISOLATED;
+    host_only: Network::HOST_ONLY;
+    host_only_veth: Network::HOST_ONLY_VETH;
+    routed: Network::ROUTED;
+    nat: Network::NAT;
+    bridged: Network::BRIDGED;
 }
 
 #[test]

@@ -97,7 +97,7 @@ impl Lab {
     #[track_caller]
     pub fn assert_is_one_of(&self, what: &str, wanted: &[&Snapshot]) {
         let mut now = Snapshot::of(&self.host);
-        super::within(Duration::from_secs(3), || {
+        super::within(Duration::from_secs(10), || {
             wanted.contains(&&now) || {
                 now = Snapshot::of(&self.host);
                 wanted.contains(&&now)
@@ -109,15 +109,16 @@ impl Lab {
     }
 }
 
-/// The state of a lab's host once it no longer changes by itself.
+/// The state of a lab's host once it no longer changes by itself: three looks in a row see the same.
 #[track_caller]
 pub fn settled(lab: &Lab) -> Snapshot {
     let mut last = Snapshot::of(&lab.host);
+    let mut same = 1;
     eventually("the host has settled", || {
         let now = Snapshot::of(&lab.host);
-        let same = now == last;
+        same = if now == last { same + 1 } else { 1 };
         last = now;
-        same
+        same == 3
     });
     last
 }

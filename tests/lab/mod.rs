@@ -50,7 +50,7 @@ pub use qemu::{Qemu, Style};
 pub use random::Random;
 pub use reference::Lab;
 pub use snapshot::{Snapshot, assert_same};
-pub use strace::{Call, Fault, SPEAKING, Traced};
+pub use strace::{Call, Fault, SPEAKING, Traced, sample};
 pub use tap::Tap;
 pub use trial::{COLUMNS, Reach, Row, Trial};
 pub use vm::{Vm, accelerator, guest_dir, turn, use_guest};

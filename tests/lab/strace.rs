@@ -7,6 +7,7 @@ use std::str::FromStr;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use super::bench::is_long;
 use super::{Hook, Machine, Ran, Tap, eventually};
 
 /// Where strace writes, in the private `/run` of the machine.
@@ -22,6 +23,8 @@ const OF_A_KIND: usize = 12;
 pub struct Call {
     pub name: String,
     pub number: usize,
+    /// It changes something of the kernel's: a netlink batch, or a setting that is written.
+    pub changes: bool,
 }
 
 impl fmt::Display for Call {
@@ -40,6 +43,18 @@ pub enum Fault {
     Error(&'static str),
 }
 
+/// Of these calls those that are tried: all with `KVMNET_TEST_LONG`, else each that changes something, and at most
+/// `others` of the rest from begin to end.
+pub fn sample<'a>(calls: impl IntoIterator<Item = &'a Call>, others: usize) -> Vec<Call> {
+    let calls: Vec<&Call> = calls.into_iter().collect();
+    let step = calls.iter().filter(|call| !call.changes).count().div_ceil(others).max(1);
+    let mut rest = 0..;
+    let mut is_picked = |call: &Call| {
+        is_long() || call.changes || rest.next().is_some_and(|number: usize| number % step == 0)
+    };
+    calls.into_iter().filter(|call| is_picked(call)).cloned().collect()
+}
+
 /// How a traced hook ended.
 pub struct Traced {
     pub ran: Ran,
@@ -54,7 +69,7 @@ impl Traced {
         (name, tap): (&str, &Tap),
         at: Option<(&Call, Fault)>,
     ) -> Self {
-        let options = at.map(|(Call { name, number }, fault)| {
+        let options = at.map(|(Call { name, number, .. }, fault)| {
             let (what, by) = match fault {
                 Fault::Signal(signal) => ("signal", signal),
                 Fault::Error(error) => ("error", error),
@@ -73,12 +88,17 @@ impl Traced {
     /// of calls that have to do with files the later ones are left out: in another run they might not be made. Nor are
     /// those counted that the kernel begins anew, when a setting is written while it is busy (`restart_syscall`).
     pub fn calls(&self) -> Vec<Call> {
-        let name = |line: &str| Some(line.split_once(' ')?.1.trim_start().split_once('(')?.0.to_owned());
+        let call = |line: &'_ str| {
+            let (name, arguments) = line.split_once(' ')?.1.trim_start().split_once('(')?;
+            // What is only asked for needs no acknowledgement.
+            let changes = name == "write" || name == "sendto" && arguments.contains("NLM_F_ACK");
+            Some(Call { name: name.to_owned(), number: 0, changes })
+        };
         let lines = self.trace.lines().filter(|line| !line.ends_with("(To be restarted)"));
         let mut calls: Vec<Call> = Vec::new();
-        for name in lines.filter_map(name).skip(1) {
-            let number = 1 + calls.iter().filter(|call| call.name == name).count();
-            calls.push(Call { name, number });
+        for call in lines.filter_map(call).skip(1) {
+            let number = 1 + calls.iter().filter(|earlier| earlier.name == call.name).count();
+            calls.push(Call { number, ..call });
         }
         calls.retain(|call| SPEAKING.contains(&call.name.as_str()) || call.number <= OF_A_KIND);
         calls
