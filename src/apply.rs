@@ -6,12 +6,12 @@
 //! Steps of one kind that follow each other go out in one send. rtnetlink handles every message of one send
 //! before it returns, so a signal cannot cut it in half; an nf_tables batch is one transaction.
 
+mod wait;
+
 use std::fs;
 use std::io;
-use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
-use nix::poll::PollTimeout;
 
 use crate::error::Error;
 use crate::model::Facts;
@@ -21,14 +21,7 @@ use crate::netlink::nft::{Change, Nft};
 use crate::netlink::route::{Question, Rtnl, address, link, neighbour, nexthop, route, rule};
 use crate::netlink::{Broken, KernelError};
 use crate::plan::{Step, Witness};
-use crate::probe;
 use crate::signals;
-
-/// How long a bridge may take until it passes packets; it takes some 50 µs.
-const OPERATIONAL_WAIT: Duration = Duration::from_secs(1);
-/// How long a neighbour may take to answer, before a takeover and after it; it takes some 100 µs.
-const BEFORE_WAIT: Duration = Duration::from_millis(300);
-const AFTER_WAIT: Duration = Duration::from_millis(600);
 
 /// The two ways to the kernel.
 pub struct Kernel {
@@ -218,59 +211,6 @@ impl Apply<'_> {
         }
         Ok(())
     }
-
-    /// A bridge without carrier never gets there, so the end of the wait is no error.
-    fn wait(&mut self, step: &Step) -> Result<(), Error> {
-        let name = match step {
-            Step::AwaitOperational { link } => link,
-            Step::Ask(witness) => return self.ask(step, witness),
-            Step::Confirm(witness) => return self.confirm(step, witness),
-            _ => return Ok(()),
-        };
-        let doing = || Error::system(step.deed());
-        let mut events = Rtnl::listen().map_err(doing())?;
-        self.kernel.rtnl.ask(&[Question::Link(*name)], &mut self.facts).map_err(doing())?;
-        let mut operational = self.facts.link(name).is_some_and(|link| link.operational);
-        let end = Instant::now() + OPERATIONAL_WAIT;
-        while !operational {
-            let left = PollTimeout::try_from(end.saturating_duration_since(Instant::now()))
-                .unwrap_or(PollTimeout::ZERO);
-            match events.next_change(left) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(doing()(error)),
-                Ok(Some(link)) => operational = link.name == *name && link.operational,
-                Ok(None) => break,
-            }
-        }
-        Ok(())
-    }
-}
-
-/// The two questions of a takeover.
-impl Apply<'_> {
-    fn ask(&mut self, step: &Step, witness: &Witness) -> Result<(), Error> {
-        // Where nobody can be asked (no CAP_NET_RAW), nobody's silence means anything.
-        let answers = self.answers(step, witness, BEFORE_WAIT).unwrap_or_default();
-        self.witness = Some(*witness).filter(|_| answers);
-        Ok(())
-    }
-
-    fn confirm(&mut self, step: &Step, witness: &Witness) -> Result<(), Error> {
-        let Some(before) = self.witness else { return Ok(()) };
-        if self.answers(step, witness, AFTER_WAIT)? {
-            return Ok(());
-        }
-        Err(Error::Unconfirmed { target: witness.target, nic: before.link, bridge: witness.link })
-    }
-
-    fn answers(&mut self, step: &Step, witness: &Witness, wait: Duration) -> Result<bool, Error> {
-        let doing = || Error::system(step.deed());
-        self.kernel.rtnl.ask(&[Question::Link(witness.link)], &mut self.facts).map_err(doing())?;
-        let link = self.facts.link(&witness.link);
-        let Some((link, mac)) = link.and_then(|link| Some((link.index, link.mac?))) else { return Ok(false) };
-        let Witness { source, target, .. } = *witness;
-        probe::answers(&probe::Question { link, mac, source, target }, wait).map_err(doing())
-    }
 }
 
 /// How a step gets to the kernel.
@@ -288,7 +228,8 @@ fn way(step: &Step) -> Way {
             Way::Nft
         }
         Step::Set { setting, .. } if setting.is_file() => Way::File,
-        Step::AwaitOperational { .. } | Step::Ask(_) | Step::Confirm(_) | Step::Barrier => Way::Wait,
+        Step::AwaitOperational { .. } | Step::AwaitAddresses { .. } => Way::Wait,
+        Step::Ask(_) | Step::Confirm(_) | Step::Barrier => Way::Wait,
         _ => Way::Route,
     }
 }
@@ -330,7 +271,8 @@ fn encode(step: &Step, facts: &Facts) -> Result<Option<Message>, IfName> {
         Step::AddTable(_) | Step::ReplaceTable(_) | Step::RemoveTable(_) | Step::DeleteTable { .. } => {
             return Ok(None);
         }
-        Step::AwaitOperational { .. } | Step::Ask(_) | Step::Confirm(_) | Step::Barrier => return Ok(None),
+        Step::AwaitOperational { .. } | Step::AwaitAddresses { .. } => return Ok(None),
+        Step::Ask(_) | Step::Confirm(_) | Step::Barrier => return Ok(None),
     }))
 }
 

@@ -130,6 +130,11 @@ impl Route {
         self.hops.iter().any(|hop| hop.gateway.is_some())
     }
 
+    /// Whether by it packets for this address are taken in.
+    pub fn is_local(&self, address: &IpAddr) -> bool {
+        self.kind == LOCAL && self.destination.is_some_and(|net| net == IpNet::from(*address))
+    }
+
     /// The same route with one interface in the place of another.
     pub fn moved(&self, from: &IfName, to: &IfName) -> Self {
         let mut route = self.clone();

@@ -50,9 +50,15 @@ pub fn take(nic: &Link, bridge: &IfName, endless: bool, observed: &Observed) -> 
     }
     steps.push(Step::Barrier);
     steps.extend(later);
-    steps.push(Step::Barrier);
+    steps.push(settled(bridge, &steps));
     steps.extend(baggage.leave);
     steps
+}
+
+/// What is to hold before the old goes: the new is there, and IPv6 addresses are in use.
+fn settled(link: &IfName, steps: &[Step]) -> Step {
+    let has_ipv6 = steps.iter().any(is_ipv6_address);
+    if has_ipv6 { Step::AwaitAddresses { link: *link } } else { Step::Barrier }
 }
 
 /// Who is to say whether the host is still there: the gateway of a default route, else a neighbour that
@@ -81,14 +87,17 @@ pub fn give_back(mark: &Mark, bridge: &IfName, observed: &Observed) -> Vec<Step>
     if port_of.is_some_and(|master| master.name != *bridge) {
         return Vec::new();
     }
-    let baggage = carry(bridge, &nic.name, &mark.own, observed);
-    let mut steps = baggage.arrive;
-    steps.push(Step::Barrier);
-    // In one send with what goes from the bridge: routes over a bridge without its port would lead nowhere.
+    let Baggage { arrive: mut steps, leave } = carry(bridge, &nic.name, &mark.own, observed);
+    steps.push(settled(&nic.name, &steps));
+    // In one send. First every route over the bridge: once its port is gone they lead nowhere, and until then packets
+    // leave by the NIC as well.
+    let (routes, rest): (Vec<Step>, Vec<Step>) =
+        leave.into_iter().partition(|step| matches!(step, Step::DeleteRoute(_)));
+    steps.extend(routes);
     if port_of.is_some() {
         steps.push(Step::SetMaster { port: nic.name, from: Some(*bridge), to: None });
     }
-    steps.extend(baggage.leave);
+    steps.extend(rest);
     steps
 }
 
@@ -96,10 +105,12 @@ pub fn give_back(mark: &Mark, bridge: &IfName, observed: &Observed) -> Vec<Step>
 pub fn carry(from: &IfName, to: &IfName, staying: &[IpNet], observed: &Observed) -> Baggage {
     let mut addresses = observed.addresses(from);
     addresses.retain(|address| !staying.contains(&address.net));
-    let routes = observed.facts.routes.iter().filter(|route| route.is_over(from));
-    let routes = routes.filter(|route| is_own(route, &addresses) && !belongs_to(route, staying));
+    let moving = observed.facts.routes.iter().filter(|route| route.is_over(from));
+    let moving = moving.filter(|route| !belongs_to(route, staying));
+    let (routes, kernels): (Vec<&Route>, Vec<&Route>) = moving.partition(|route| is_own(route, &addresses));
     // A router must be reachable before a route goes by it.
-    let (by_router, direct): (Vec<&Route>, Vec<&Route>) = routes.partition(|route| route.has_router());
+    let (by_router, direct): (Vec<&Route>, Vec<&Route>) =
+        routes.into_iter().partition(|route| route.has_router());
     let routes = || direct.iter().chain(&by_router);
     let neighbours = observed.facts.neighbours.iter().filter(|neighbour| neighbour.device == *from);
     let mut baggage = Baggage::default();
@@ -121,11 +132,11 @@ pub fn carry(from: &IfName, to: &IfName, staying: &[IpNet], observed: &Observed)
             baggage.leave.push(Step::DeleteNeighbour(neighbour.clone()));
         }
     }
-    baggage.leave.extend(routes().rev().map(|route| Step::DeleteRoute((*route).clone())));
+    // The kernel's own routes for the prefixes, too: they would go with the addresses, but not all, and late.
+    let prefixes = kernels.into_iter().filter(|route| route.kind == UNICAST);
+    let old = routes().rev().copied().chain(prefixes).cloned();
+    baggage.leave.extend(old.map(Step::DeleteRoute));
     leave_addresses(&mut baggage.leave, from, &addresses);
-    let orphans = observed.facts.routes.iter().filter(|route| route.is_over(from));
-    let orphans = orphans.filter(|route| is_orphan(route, &addresses)).cloned();
-    baggage.leave.extend(orphans.map(Step::DeleteRoute));
     baggage
 }
 
@@ -161,23 +172,10 @@ fn in_order(addresses: &[Address]) -> impl Iterator<Item = &Address> {
     addresses.iter().filter(move |address| !is_v6(address)).chain(addresses.iter().rev().filter(is_v6))
 }
 
-/// Backwards, so that a secondary IPv4 address never is promoted; and those that end before those that do not,
-/// because the last permanent IPv6 address takes its prefix's route along (`check_cleanup_prefix_route`).
+/// Backwards, so that a secondary IPv4 address never is promoted.
 fn leave_addresses(steps: &mut Vec<Step>, link: &IfName, addresses: &[Address]) {
-    let lasts = |address: &&Address| address.net.addr().is_ipv6() && address.valid == FOREVER;
-    let (last, first): (Vec<_>, Vec<_>) = addresses.iter().rev().partition(lasts);
-    let old = first.into_iter().chain(last).cloned();
+    let old = addresses.iter().rev().cloned();
     steps.extend(old.map(|address| Step::DeleteAddress { link: *link, address }));
-}
-
-/// A prefix's route of IPv6 addresses that all have an end: the kernel leaves it when they go.
-fn is_orphan(route: &Route, addresses: &[Address]) -> bool {
-    let mut of_prefix = addresses.iter().filter(|address| is_prefix_route(route, address)).peekable();
-    let is_v6 = route.destination.is_some_and(|net| net.addr().is_ipv6());
-    is_v6
-        && route.protocol == PROTOCOL_KERNEL
-        && of_prefix.peek().is_some()
-        && of_prefix.all(|a| a.valid != FOREVER)
 }
 
 /// Whether the kernel made this route for this address.

@@ -23,6 +23,8 @@ use crate::model::{Facts, IfName, Link};
 
 /// RTNLGRP_LINK: what happens to interfaces.
 const LINK_EVENTS: u32 = 1;
+/// RTNLGRP_IPV6_ROUTE: what happens to IPv6 routes, those of the table `local` included.
+const ROUTE6_EVENTS: u32 = 11;
 
 /// Something to ask the kernel.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -168,6 +170,18 @@ impl Rtnl {
         let socket = Socket::open(NlFamily::Route)?;
         socket.join(LINK_EVENTS)?;
         Ok(Self(socket))
+    }
+
+    /// Opens a socket that hears when IPv6 routes change.
+    pub fn listen_to_routes6() -> io::Result<Self> {
+        let socket = Socket::open(NlFamily::Route)?;
+        socket.join(ROUTE6_EVENTS)?;
+        Ok(Self(socket))
+    }
+
+    /// Waits for any event that the socket hears. False when `wait` is over.
+    pub fn any_change(&mut self, wait: PollTimeout) -> io::Result<bool> {
+        self.0.event(wait).map(|event| event.is_some())
     }
 
     /// Waits for a change of an interface, on a socket of [`Rtnl::listen`]. None when `wait` is over.

@@ -89,6 +89,12 @@ pub enum Step {
         /// The interface.
         link: IfName,
     },
+    /// Waits until the IPv6 addresses that were just added are in use, for a second at most: the kernel makes an
+    /// address's local route in its own time, and takes no packet for it before (`addrconf_dad_work`).
+    AwaitAddresses {
+        /// The interface that has them.
+        link: IfName,
+    },
     /// Asks a neighbour whether it is there, to know later whether its silence means something.
     Ask(Witness),
     /// Asks again; fails where the neighbour answered before and is silent now.
@@ -174,8 +180,8 @@ impl Step {
             Step::AddTable(table) => Step::DeleteTable { family: table.family, name: table.name },
             Step::RemoveTable(table) => Step::AddTable(table),
             Step::DeleteLink { .. } | Step::DeleteTable { .. } | Step::ReplaceTable(_) => return None,
-            Step::AwaitOperational { .. } | Step::ClearNodad { .. } | Step::Barrier => return None,
-            Step::Ask(_) | Step::Confirm(_) => return None,
+            Step::AwaitOperational { .. } | Step::AwaitAddresses { .. } | Step::Barrier => return None,
+            Step::Ask(_) | Step::Confirm(_) | Step::ClearNodad { .. } => return None,
         })
     }
 

@@ -9,9 +9,12 @@ use crate::model::{AddrGen, IfName, Setting};
 impl Step {
     /// The command that does the same, where there is one: a wait and a question have none.
     pub fn command(&self) -> Option<String> {
-        let is_none =
-            matches!(self, Step::AwaitOperational { .. } | Step::Ask(_) | Step::Confirm(_) | Step::Barrier);
-        (!is_none).then(|| self.to_string())
+        let has_none = match self {
+            Step::AwaitOperational { .. } | Step::AwaitAddresses { .. } => true,
+            Step::Ask(_) | Step::Confirm(_) | Step::Barrier => true,
+            _ => false,
+        };
+        (!has_none).then(|| self.to_string())
     }
 
     /// Its kind, in a word for programs.
@@ -25,6 +28,7 @@ impl Step {
             Step::SetAlias { .. } => "set-alias",
             Step::SetMaster { .. } => "set-master",
             Step::AwaitOperational { .. } => "await-operational",
+            Step::AwaitAddresses { .. } => "await-addresses",
             Step::Ask(_) => "ask",
             Step::Confirm(_) => "confirm",
             Step::AddAddress { .. } => "add-address",
@@ -58,6 +62,7 @@ impl Step {
             Step::SetMaster { port, to: Some(bridge), .. } => format!("make {port} a port of {bridge}"),
             Step::SetMaster { port, .. } => format!("take {port} off its bridge"),
             Step::AwaitOperational { link } => format!("wait for {link}"),
+            Step::AwaitAddresses { link } => format!("wait for the addresses of {link}"),
             Step::Ask(witness) | Step::Confirm(witness) => {
                 format!("ask {} on {}", witness.target, witness.link)
             }
@@ -102,6 +107,7 @@ impl fmt::Display for Step {
             Step::SetMaster { port, to: Some(bridge), .. } => write!(f, "ip link set {port} master {bridge}"),
             Step::SetMaster { port, .. } => write!(f, "ip link set {port} nomaster"),
             Step::AwaitOperational { link } => write!(f, "# wait until {link} is operational"),
+            Step::AwaitAddresses { link } => write!(f, "# wait until the addresses of {link} are in use"),
             Step::Ask(Witness { link, target, .. }) => {
                 write!(f, "# ask {target} on {link} whether it is there")
             }

@@ -186,7 +186,7 @@ impl World {
             Step::AddNeighbour(_) | Step::DeleteNeighbour(_) => {}
             Step::MoveNexthop { .. } | Step::AddRule(_) | Step::DeleteRule(_) => {}
             Step::ClearNodad { .. } | Step::AwaitOperational { .. } | Step::Barrier => {}
-            Step::Ask(_) | Step::Confirm(_) => {}
+            Step::AwaitAddresses { .. } | Step::Ask(_) | Step::Confirm(_) => {}
         }
         self.settle();
     }

@@ -1,0 +1,118 @@
+//! What a takeover waits for and asks: a bridge that passes packets, addresses in use, a gateway that answers.
+
+use std::io;
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::poll::PollTimeout;
+
+use super::Apply;
+use crate::error::Error;
+use crate::model::{Facts, IfName};
+use crate::netlink::route::{Question, Rtnl};
+use crate::plan::{Step, Witness};
+use crate::probe;
+
+/// How long a bridge may take until it passes packets; it takes some 50 µs.
+const OPERATIONAL_WAIT: Duration = Duration::from_secs(1);
+/// How long new IPv6 addresses may take until they are in use; they take some 50 µs.
+const ADDRESSES_WAIT: Duration = Duration::from_secs(1);
+/// How long a neighbour may take to answer, before a takeover and after it; it takes some 100 µs.
+const BEFORE_WAIT: Duration = Duration::from_millis(300);
+const AFTER_WAIT: Duration = Duration::from_millis(600);
+
+impl Apply<'_> {
+    /// Does a step that changes nothing.
+    pub(super) fn wait(&mut self, step: &Step) -> Result<(), Error> {
+        match step {
+            Step::AwaitOperational { link } => self.await_operational(step, link),
+            Step::AwaitAddresses { link } => self.await_addresses(step, link),
+            Step::Ask(witness) => self.ask(step, witness),
+            Step::Confirm(witness) => self.confirm(step, witness),
+            _ => Ok(()),
+        }
+    }
+
+    /// A bridge without carrier never gets there, so the end of the wait is no error.
+    fn await_operational(&mut self, step: &Step, name: &IfName) -> Result<(), Error> {
+        let doing = || Error::system(step.deed());
+        let mut events = Rtnl::listen().map_err(doing())?;
+        self.kernel.rtnl.ask(&[Question::Link(*name)], &mut self.facts).map_err(doing())?;
+        let mut operational = self.facts.link(name).is_some_and(|link| link.operational);
+        let end = Instant::now() + OPERATIONAL_WAIT;
+        while !operational {
+            let left = PollTimeout::try_from(end.saturating_duration_since(Instant::now()))
+                .unwrap_or(PollTimeout::ZERO);
+            match events.next_change(left) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(doing()(error)),
+                Ok(Some(link)) => operational = link.name == *name && link.operational,
+                Ok(None) => break,
+            }
+        }
+        Ok(())
+    }
+
+    /// Where they do not come into use in time the takeover goes on: all else is there.
+    fn await_addresses(&mut self, step: &Step, link: &IfName) -> Result<(), Error> {
+        let added = |step: &Step| match step {
+            Step::AddAddress { link: to, address } if to == link => Some(address.net.addr()),
+            _ => None,
+        };
+        let mut missing: Vec<IpAddr> = self.done.iter().filter_map(added).filter(IpAddr::is_ipv6).collect();
+        let Some(device) = self.facts.link(link).map(|link| link.index).filter(|_| !missing.is_empty())
+        else {
+            return Ok(());
+        };
+        let doing = || Error::system(step.deed());
+        let mut events = Rtnl::listen_to_routes6().map_err(doing())?;
+        let question = [Question::Routes { v6: true, device, name: *link }];
+        let end = Instant::now() + ADDRESSES_WAIT;
+        loop {
+            let mut facts = Facts::default();
+            self.kernel.rtnl.ask(&question, &mut facts).map_err(doing())?;
+            let is_local = |address: &IpAddr| facts.routes.iter().any(|route| route.is_local(address));
+            missing.retain(|address| !is_local(address));
+            let left = PollTimeout::try_from(end.saturating_duration_since(Instant::now()));
+            if missing.is_empty() {
+                return Ok(());
+            }
+            match events.any_change(left.unwrap_or(PollTimeout::ZERO)) {
+                Ok(true) => {}
+                Ok(false) => return Ok(()),
+                // More events than there is room for are events, too.
+                Err(error) if error.raw_os_error() == Some(Errno::ENOBUFS as i32) => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(doing()(error)),
+            }
+        }
+    }
+}
+
+/// The two questions of a takeover.
+impl Apply<'_> {
+    fn ask(&mut self, step: &Step, witness: &Witness) -> Result<(), Error> {
+        // Where nobody can be asked (no CAP_NET_RAW), nobody's silence means anything.
+        let answers = self.answers(step, witness, BEFORE_WAIT).unwrap_or_default();
+        self.witness = Some(*witness).filter(|_| answers);
+        Ok(())
+    }
+
+    fn confirm(&mut self, step: &Step, witness: &Witness) -> Result<(), Error> {
+        let Some(before) = self.witness else { return Ok(()) };
+        if self.answers(step, witness, AFTER_WAIT)? {
+            return Ok(());
+        }
+        Err(Error::Unconfirmed { target: witness.target, nic: before.link, bridge: witness.link })
+    }
+
+    fn answers(&mut self, step: &Step, witness: &Witness, wait: Duration) -> Result<bool, Error> {
+        let doing = || Error::system(step.deed());
+        self.kernel.rtnl.ask(&[Question::Link(witness.link)], &mut self.facts).map_err(doing())?;
+        let link = self.facts.link(&witness.link);
+        let Some((link, mac)) = link.and_then(|link| Some((link.index, link.mac?))) else { return Ok(false) };
+        let Witness { source, target, .. } = *witness;
+        probe::answers(&probe::Question { link, mac, source, target }, wait).map_err(doing())
+    }
+}
