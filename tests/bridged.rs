@@ -4,13 +4,9 @@
 
 mod lab;
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::thread;
 use std::time::Duration;
 
-use lab::{Lab, Machine, Network, Process, Snapshot, TcpServer, eventually, within};
+use lab::{Conversation, Lab, Machine, Network, Snapshot, TcpServer, within};
 
 /// A host with a default route, a route with a metric, one of another table, one with a source of its own, and more
 /// than one address.
@@ -82,136 +78,18 @@ fn addresses_and_routes_move_to_the_bridge_and_come_back() {
     lab.assert_as_before("the NIC is back", &before);
 }
 
-/// Pings, one each ten milliseconds, in one direction.
-struct Pings {
-    what: String,
-    ping: Process,
-}
-
-impl Pings {
-    /// More of them than the test needs, so that they go on until the last hook is done.
-    const COUNT: usize = 400;
-
-    fn start(from: &Machine, to: &str) -> Self {
-        let count = Self::COUNT.to_string();
-        let ping = ["-oL", "ping", "-n", "-i", "0.01", "-W", "2", "-c", &count, to];
-        let ping = from.start("stdbuf", &ping);
-        Self { what: format!("pings to {to}"), ping }
-    }
-
-    fn answers(&self) -> usize {
-        self.ping.printed().matches("bytes from").count()
-    }
-
-    /// The numbers of those that were never answered.
-    fn lost(mut self) -> (String, Vec<usize>) {
-        self.ping.wait();
-        let printed = self.ping.printed();
-        let lost = (1..=Self::COUNT).filter(|number| !printed.contains(&format!("icmp_seq={number} ")));
-        (self.what, lost.collect())
-    }
-}
-
-/// Waits until each has been answered this many times more.
-#[track_caller]
-fn await_answers(pings: &[Pings], more: usize) {
-    let wanted: Vec<usize> = pings.iter().map(|ping| ping.answers() + more).collect();
-    for (ping, wanted) in pings.iter().zip(wanted) {
-        let answered = within(Duration::from_secs(10), || ping.answers() >= wanted);
-        assert!(answered, "{}: {}", ping.what, ping.ping.printed());
-    }
-}
-
-#[test]
-fn not_one_ping_in_a_hundred_is_lost_in_either_direction() {
-    let lab = well_connected();
-    let pings = [
-        (&lab.host, "192.168.1.25"),
-        (&lab.host, "198.51.100.7"),
-        (&lab.host, "fd00:1::25"),
-        (&lab.outside, "192.168.1.230"),
-        (&lab.outside, "192.168.1.231"),
-        (&lab.outside, "fd00:1::230"),
-    ]
-    .map(|(from, to)| Pings::start(from, to));
-    await_answers(&pings, 20);
-    let one = lab.attach(1);
-    await_answers(&pings, 100);
-    lab.detach(one);
-    await_answers(&pings, 100);
-    // The kernel itself drops what arrives in the instant when a NIC stops to be a port (or becomes one): with a
-    // thousand pings a second, and nothing but `ip link set eth3 nomaster`, one in forty such instants hits a ping.
-    let lost: Vec<(String, Vec<usize>)> = pings.into_iter().map(Pings::lost).collect();
-    let too_many: Vec<_> = lost.iter().filter(|(_, numbers)| numbers.len() * 100 >= Pings::COUNT).collect();
-    assert!(too_many.is_empty(), "of {} each these were lost: {lost:?}", Pings::COUNT);
-}
-
-/// A conversation over one TCP connection: a byte there and back, again and again.
-struct Conversation {
-    turns: AtomicUsize,
-    over: AtomicBool,
-}
-
-impl Conversation {
-    /// Says a byte and awaits its echo until told to stop. A connection that breaks ends it.
-    fn talk(&self, mut connection: TcpStream) -> std::io::Result<()> {
-        connection.set_nodelay(true)?;
-        connection.set_read_timeout(Some(Duration::from_secs(10)))?;
-        while !self.over.load(Ordering::Relaxed) {
-            connection.write_all(b"?")?;
-            connection.read_exact(&mut [0])?;
-            self.turns.fetch_add(1, Ordering::Relaxed);
-            thread::sleep(Duration::from_millis(2));
-        }
-        Ok(())
-    }
-
-    fn await_turns(&self, more: usize) {
-        let wanted = self.turns.load(Ordering::Relaxed) + more;
-        eventually("the connection goes on", || self.turns.load(Ordering::Relaxed) >= wanted);
-    }
-}
-
-/// Sets its flag when it goes, on whichever way.
-struct WhenDropped<'a>(&'a AtomicBool);
-
-impl Drop for WhenDropped<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-}
-
-/// Echoes until the other side closes, or is not heard of any more.
-fn echo(mut connection: TcpStream) {
-    connection.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-    let mut byte = [0];
-    while let Ok(1) = connection.read(&mut byte) {
-        if connection.write_all(&byte).is_err() {
-            return;
-        }
-    }
-}
-
 /// An open connection from one machine to another lives through the takeover and through the return.
 #[track_caller]
 fn connection_survives(pick: fn(&Lab) -> (&Machine, &Machine), address: &str) {
     let lab = well_connected();
     let (client, server) = pick(&lab);
-    let server = TcpServer::on(server);
-    let connection = client.open(address).expect("the connection opens");
-    let conversation = Conversation { turns: AtomicUsize::new(0), over: AtomicBool::new(false) };
-    thread::scope(|scope| {
-        let over = WhenDropped(&conversation.over);
-        scope.spawn(|| echo(server.accept()));
-        let talk = scope.spawn(|| conversation.talk(connection));
-        conversation.await_turns(10);
-        let one = lab.attach(1);
-        conversation.await_turns(100);
-        lab.detach(one);
-        conversation.await_turns(100);
-        drop(over);
-        talk.join().unwrap().expect("the connection never breaks");
-    });
+    let conversation = Conversation::start(client, &TcpServer::on(server), address);
+    conversation.await_turns(10);
+    let one = lab.attach(1);
+    conversation.await_turns(100);
+    lab.detach(one);
+    conversation.await_turns(100);
+    conversation.finish();
 }
 
 #[test]

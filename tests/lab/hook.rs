@@ -8,6 +8,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+use nix::sys::signal::{SigHandler, Signal, signal};
 
 use super::process::end_with_parent;
 use super::{Machine, Tap};
@@ -85,6 +86,16 @@ impl<'a> Hook<'a> {
         let mut command = Command::new(program);
         command.args(arguments).env_clear().current_dir("/");
         end_with_parent(&mut command);
+        // Whoever runs the tests in the background has had them ignore Ctrl-C.
+        let heeds_signals = || {
+            for number in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
+                // SAFETY: no handler of ours is replaced, and the child runs no code that would rely on one.
+                unsafe { signal(number, SigHandler::SigDfl) }?;
+            }
+            Ok(())
+        };
+        // SAFETY: between fork and exec only signal is called, which is a bare system call.
+        unsafe { command.pre_exec(heeds_signals) };
         Self { machine, command }
     }
 

@@ -52,6 +52,11 @@ impl Process {
         self.printed.lock().unwrap().clone()
     }
 
+    /// How often these words are in what it has printed until now.
+    pub fn has_printed(&self, words: &str) -> usize {
+        self.printed.lock().unwrap().matches(words).count()
+    }
+
     /// Its process id.
     pub fn pid(&self) -> Pid {
         self.pid
