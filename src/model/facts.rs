@@ -13,6 +13,8 @@ pub struct Facts {
     pub wide4: bool,
     /// `net.ipv6.conf.all.forwarding`
     pub wide6: bool,
+    /// `net.ipv4.conf.all.rp_filter`, asked for with `wide4`.
+    pub wide_rp_filter: u32,
     /// Addresses, each with the number of its interface.
     pub addresses: Vec<(u32, Address)>,
     /// Unicast routes of all tables.

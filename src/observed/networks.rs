@@ -134,7 +134,8 @@ impl Observed {
     pub(super) fn ask_about_baggage(&mut self, rtnl: &mut Rtnl, link: &Link) -> io::Result<()> {
         let (device, name) = (link.index, &link.name);
         self.facts.addresses.retain(|(of, _)| *of != device);
-        let mut questions = vec![Question::Addresses(device), Question::Nexthops { device, name: *name }];
+        let mut questions = vec![Question::WideForwarding { v6: false }];
+        questions.extend([Question::Addresses(device), Question::Nexthops { device, name: *name }]);
         for v6 in [false, true] {
             questions.push(Question::Routes { v6, device, name: *name });
             questions.push(Question::Rules { v6, name: *name });

@@ -37,14 +37,12 @@ pub fn take(nic: &Link, bridge: &IfName, endless: bool, observed: &Observed) -> 
     if endless {
         baggage.arrive.iter_mut().for_each(without_end);
     }
-    let mut steps = Vec::new();
+    // Neighbour discovery heeds the interface that an address is on, and the validation of sources whether it has any:
+    // in the same send as the enslaving, and before it, so that there is no moment at which the host is deaf.
+    let (mut steps, later): (Vec<Step>, Vec<Step>) = baggage.arrive.into_iter().partition(is_address);
     if nic.master.is_none() {
         steps.push(Step::SetMaster { port: nic.name, from: None, to: Some(*bridge) });
     }
-    // Neighbour discovery heeds the interface that an address is on, which ARP does not: in the same send as the
-    // enslaving, so that there is no moment at which the host is deaf to it.
-    let (at_once, later): (Vec<Step>, Vec<Step>) = baggage.arrive.into_iter().partition(is_ipv6_address);
-    steps.extend(at_once);
     if nic.carrier {
         steps.push(Step::AwaitOperational { link: *bridge });
     }
@@ -57,8 +55,24 @@ pub fn take(nic: &Link, bridge: &IfName, endless: bool, observed: &Observed) -> 
 
 /// What is to hold before the old goes: the new is there, and IPv6 addresses are in use.
 fn settled(link: &IfName, steps: &[Step]) -> Step {
-    let has_ipv6 = steps.iter().any(is_ipv6_address);
-    if has_ipv6 { Step::AwaitAddresses { link: *link } } else { Step::Barrier }
+    let is_ipv6 =
+        |step: &Step| matches!(step, Step::AddAddress { address, .. } if address.net.addr().is_ipv6());
+    if steps.iter().any(is_ipv6) { Step::AwaitAddresses { link: *link } } else { Step::Barrier }
+}
+
+/// STRICT, and LOOSE, of `rp_filter` (RFC 3704). Of an interface's and the machine's the larger one holds.
+const STRICT: u32 = 1;
+const LOOSE: u32 = 2;
+
+/// Does `steps` while the bridge believes sources whatever way leads back to them: for a moment packets come in by it
+/// and leave by the NIC, and a strict filter would drop them all. Afterwards its own is `kept`.
+pub fn loosely(bridge: &IfName, kept: u32, observed: &Observed, mut steps: Vec<Step>) -> Vec<Step> {
+    if kept.max(observed.facts.wide_rp_filter) == STRICT {
+        let set = |from, to| Step::Set { link: *bridge, setting: Setting::RpFilter, from, to };
+        steps.insert(0, set(kept, LOOSE));
+        steps.push(set(LOOSE, kept));
+    }
+    steps
 }
 
 /// Who is to say whether the host is still there: the gateway of a default route, else a neighbour that
@@ -98,7 +112,8 @@ pub fn give_back(mark: &Mark, bridge: &IfName, observed: &Observed) -> Vec<Step>
         steps.push(Step::SetMaster { port: nic.name, from: Some(*bridge), to: None });
     }
     steps.extend(rest);
-    steps
+    let kept = observed.value(bridge, Setting::RpFilter).unwrap_or_default();
+    loosely(bridge, kept, observed, steps)
 }
 
 /// Everything that moves from one interface to another, but for the addresses `staying` and their routes.
@@ -140,11 +155,8 @@ pub fn carry(from: &IfName, to: &IfName, staying: &[IpNet], observed: &Observed)
     baggage
 }
 
-fn is_ipv6_address(step: &Step) -> bool {
-    match step {
-        Step::AddAddress { address, .. } | Step::ClearNodad { address, .. } => address.net.addr().is_ipv6(),
-        _ => false,
-    }
+fn is_address(step: &Step) -> bool {
+    matches!(step, Step::AddAddress { .. } | Step::ClearNodad { .. })
 }
 
 fn without_end(step: &mut Step) {

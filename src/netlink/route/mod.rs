@@ -212,7 +212,10 @@ fn read(facts: &mut Facts, question: &Question, reply: &[u8]) {
                 facts.add_link(link);
             }
         }
-        Question::WideForwarding { v6: false } => facts.wide4 = netconf::forwarding(reply),
+        Question::WideForwarding { v6: false } => {
+            facts.wide4 = netconf::forwarding(reply);
+            facts.wide_rp_filter = netconf::rp_filter(reply);
+        }
         Question::WideForwarding { v6: true } => facts.wide6 = netconf::forwarding(reply),
         Question::RouteTo(_) => facts.matched.extend(route::parse_way(reply)),
         Question::Addresses(index) => {

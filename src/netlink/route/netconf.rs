@@ -8,6 +8,7 @@ use crate::netlink::socket::REQUEST;
 
 const NETCONFA_IFINDEX: u16 = 1;
 const NETCONFA_FORWARDING: u16 = 2;
+const NETCONFA_RP_FILTER: u16 = 3;
 /// NETCONFA_IFINDEX_ALL, -1.
 const ALL: u32 = u32::MAX;
 
@@ -21,6 +22,15 @@ pub fn get_all(v6: bool) -> Message {
 
 /// Whether forwarding is on.
 pub fn forwarding(reply: &[u8]) -> bool {
+    number(reply, NETCONFA_FORWARDING) != 0
+}
+
+/// How strictly the machine as a whole validates sources (`net.ipv4.conf.all.rp_filter`).
+pub fn rp_filter(reply: &[u8]) -> u32 {
+    number(reply, NETCONFA_RP_FILTER)
+}
+
+fn number(reply: &[u8], kind: u16) -> u32 {
     let attrs = reply.get(4..).unwrap_or_default();
-    find(attrs, NETCONFA_FORWARDING).and_then(|value| u32_at(value, 0)).is_some_and(|value| value != 0)
+    find(attrs, kind).and_then(|value| u32_at(value, 0)).unwrap_or_default()
 }

@@ -79,7 +79,11 @@ impl<'a> Up<'a> {
         let witness = takeover::witness(&nic.name, self.observed);
         let witness = witness.filter(|_| self.desired.network.confirm && nic.master.is_none() && nic.carrier);
         self.open.extend(witness.map(Step::Ask));
-        self.open.extend(takeover::take(nic, bridge, self.observed.owner.is_some(), self.observed));
+        let steps = takeover::take(nic, bridge, self.observed.owner.is_some(), self.observed);
+        // A bridge of our own has the NIC's.
+        let like = if self.mark.made { &nic.name } else { bridge };
+        let kept = self.observed.value(like, Setting::RpFilter).unwrap_or_default();
+        self.open.extend(takeover::loosely(bridge, kept, self.observed, steps));
         self.open.extend(witness.map(|witness| Step::Confirm(Witness { link: *bridge, ..witness })));
     }
 
