@@ -41,6 +41,8 @@ pub enum Fault {
     Signal(&'static str),
     /// The call fails with this error, and does nothing.
     Error(&'static str),
+    /// The call is done, and returns so many milliseconds later.
+    Late(usize),
 }
 
 /// Of these calls those that are tried: all with `KVMNET_TEST_LONG`, else each that changes something, and at most
@@ -70,11 +72,12 @@ impl Traced {
         at: Option<(&Call, Fault)>,
     ) -> Self {
         let options = at.map(|(Call { name, number, .. }, fault)| {
-            let (what, by) = match fault {
-                Fault::Signal(signal) => ("signal", signal),
-                Fault::Error(error) => ("error", error),
+            let what = match fault {
+                Fault::Signal(signal) => format!("signal={signal}"),
+                Fault::Error(error) => format!("error={error}"),
+                Fault::Late(milliseconds) => format!("delay_exit={milliseconds}000"),
             };
-            [format!("trace={name}"), format!("inject={name}:{what}={by}:when={number}")]
+            [format!("trace={name}"), format!("inject={name}:{what}:when={number}")]
         });
         let options = options.iter().flatten().flat_map(|option| ["-e", option]);
         let arguments: Vec<&str> =
