@@ -9,12 +9,10 @@ use crate::model::{AddrGen, IfName, Setting};
 impl Step {
     /// The command that does the same, where there is one: a wait and a question have none.
     pub fn command(&self) -> Option<String> {
-        let has_none = match self {
-            Step::AwaitOperational { .. } | Step::AwaitAddresses { .. } => true,
-            Step::Ask(_) | Step::Confirm(_) | Step::Barrier => true,
-            _ => false,
-        };
-        (!has_none).then(|| self.to_string())
+        let is_wait =
+            matches!(self, Step::AwaitOperational { .. } | Step::AwaitAddresses { .. } | Step::Barrier);
+        let is_question = matches!(self, Step::Ask(_) | Step::Confirm(_));
+        (!is_wait && !is_question).then(|| self.to_string())
     }
 
     /// Its kind, in a word for programs.
