@@ -89,6 +89,7 @@ programs() {
     echo 'file file'
     echo 'git git'
     echo 'mandoc mandoc'
+    echo 'sysctl procps' # the commands that kvmnet plan prints
     echo 'shellcheck shellcheck'
     echo 'strace strace'
     echo 'udevadm udev'
