@@ -1,6 +1,6 @@
 //! `kvmnet`: for people who want to look, and to put right. Arguments and printing; all else is in the library.
 
-use std::io::{IsTerminal, Write, stdin, stdout};
+use std::io::{IsTerminal, Write, stderr, stdin, stdout};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -10,7 +10,7 @@ use kvmnet::log::{self, Level};
 use kvmnet::model::IfName;
 use kvmnet::plan::Step;
 use kvmnet::run::{self, Creation, Done};
-use kvmnet::{config, init, status};
+use kvmnet::{config, inherited, init, status};
 
 /// The networks of QEMU guests: see what is, see what would happen, put right what is wrong.
 #[derive(Parser)]
@@ -131,14 +131,12 @@ enum ConfigCommand {
 }
 
 fn main() -> ExitCode {
+    inherited::put_right();
     let arguments = Arguments::parse();
     match run(arguments.command) {
         Ok(status) => status,
         Err(error) => {
-            eprintln!("kvmnet: {error}");
-            if let Some(hint) = error.hint() {
-                eprintln!("hint: {hint}");
-            }
+            complain(&error.to_string(), error.hint().as_deref());
             error.exit_status().into()
         }
     }
@@ -192,8 +190,7 @@ fn apply(yes: bool) -> Result<ExitCode, Error> {
         return Ok(ExitCode::SUCCESS);
     }
     if !yes && !is_agreed() {
-        eprintln!("kvmnet: nothing was changed");
-        eprintln!("hint: kvmnet apply --yes");
+        complain("nothing was changed", Some("kvmnet apply --yes"));
         return Ok(ExitCode::FAILURE);
     }
     report(run::converge(&difference, &mut |_| {}))?;
@@ -235,6 +232,11 @@ fn report(done: Result<Done, Error>) -> Result<(), Error> {
 fn say(text: &str) {
     let mut stdout = stdout();
     let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+}
+
+fn complain(what: &str, hint: Option<&str>) {
+    let hint = hint.map(|hint| format!("hint: {hint}\n")).unwrap_or_default();
+    let _ = write!(stderr(), "kvmnet: {what}\n{hint}");
 }
 
 fn print_json(value: &impl serde::Serialize) {

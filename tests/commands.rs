@@ -256,6 +256,28 @@ fn apply_repairs_every_network() {
     assert!(!three.pings("10.0.200.3"), "the isolated network is closed");
 }
 
+/// On a terminal kvmnet asks, and does what the person says.
+#[test]
+fn apply_asks_at_a_terminal() {
+    let lab = Lab::new(Network::NAT);
+    let _one = lab.attach(1);
+    let kvmnet = lab::hooks_dir().join("kvmnet");
+    let answer = |word: &str| {
+        let line = format!(
+            "echo {word} | script --quiet --return --command 'env -i {} apply' /dev/null",
+            kvmnet.display()
+        );
+        let output = lab.host.enter(|| Command::new("sh").args(["-c", &line]).output().unwrap());
+        assert!(String::from_utf8_lossy(&output.stdout).contains("Do it? [y/N]"), "{output:?}");
+        output.status.code()
+    };
+    lab.host.run("nft flush ruleset");
+    assert_eq!(answer("n"), Some(1));
+    assert_eq!(ruleset(&lab), "");
+    assert_eq!(answer("y"), Some(0));
+    assert!(ruleset(&lab).contains("kvmnet-br0"));
+}
+
 /// An edited file holds for the guests that are on at once.
 #[test]
 fn apply_brings_an_edit_to_running_guests() {
