@@ -3,7 +3,11 @@
 
 mod lab;
 
+use std::fs::File;
+use std::io::Write;
 use std::process::Command;
+
+use nix::pty::openpty;
 
 use lab::bench::settled;
 use lab::{Cli, Guest, Lab, Monitor, Network, Said, Snapshot, Tap, eventually};
@@ -261,20 +265,19 @@ fn apply_repairs_every_network() {
 fn apply_asks_at_a_terminal() {
     let lab = Lab::new(Network::NAT);
     let _one = lab.attach(1);
-    let kvmnet = lab::hooks_dir().join("kvmnet");
-    let answer = |word: &str| {
-        let line = format!(
-            "echo {word} | script --quiet --return --command 'env -i {} apply' /dev/null",
-            kvmnet.display()
-        );
-        let output = lab.host.enter(|| Command::new("sh").args(["-c", &line]).output().unwrap());
+    let answer = |word: &[u8]| {
+        let terminal = openpty(None, None).unwrap();
+        File::from(terminal.master).write_all(word).unwrap();
+        let mut kvmnet = Command::new(lab::hooks_dir().join("kvmnet"));
+        let kvmnet = kvmnet.arg("apply").env_clear().stdin(terminal.slave);
+        let output = lab.host.enter(|| kvmnet.output().unwrap());
         assert!(String::from_utf8_lossy(&output.stdout).contains("Do it? [y/N]"), "{output:?}");
         output.status.code()
     };
     lab.host.run("nft flush ruleset");
-    assert_eq!(answer("n"), Some(1));
+    assert_eq!(answer(b"n\n"), Some(1));
     assert_eq!(ruleset(&lab), "");
-    assert_eq!(answer("y"), Some(0));
+    assert_eq!(answer(b"y\n"), Some(0));
     assert!(ruleset(&lab).contains("kvmnet-br0"));
 }
 
