@@ -267,10 +267,12 @@ fn apply_asks_at_a_terminal() {
     let _one = lab.attach(1);
     let answer = |word: &[u8]| {
         let terminal = openpty(None, None).unwrap();
-        File::from(terminal.master).write_all(word).unwrap();
+        let mut person = File::from(terminal.master);
+        person.write_all(word).unwrap();
         let mut kvmnet = Command::new(lab::hooks_dir().join("kvmnet"));
         let kvmnet = kvmnet.arg("apply").env_clear().stdin(terminal.slave);
         let output = lab.host.enter(|| kvmnet.output().unwrap());
+        drop(person);
         assert!(String::from_utf8_lossy(&output.stdout).contains("Do it? [y/N]"), "{output:?}");
         output.status.code()
     };
