@@ -17,6 +17,7 @@ impl Leased {
         let lab = Lab::new(Network::BRIDGED);
         let server = [
             "--no-daemon",
+            "--no-ping",
             "--port=0",
             "--interface=eth0",
             "--bind-interfaces",
