@@ -103,7 +103,7 @@ fn try_mode(network: Network, style: Style) -> Vec<String> {
         let Trial { lab, one, two, before, .. } = trial;
         one.stop();
         two.stop();
-        (row, lab::within(std::time::Duration::from_secs(3), || Snapshot::of(&lab.host) == before))
+        (row, lab::within(std::time::Duration::from_secs(20), || Snapshot::of(&lab.host) == before))
     });
     progress(mode, "");
     match outcome {

@@ -174,7 +174,7 @@ impl Lab {
     /// moment to settle.
     #[track_caller]
     pub fn assert_as_before(&self, what: &str, before: &Snapshot) {
-        within(Duration::from_secs(3), || Snapshot::of(&self.host) == *before);
+        within(Duration::from_secs(20), || Snapshot::of(&self.host) == *before);
         assert_same(what, before, &Snapshot::of(&self.host));
     }
 
