@@ -41,7 +41,7 @@ pub fn standing(
         uplinks_by,
         forwarding: forwarding(mark, &door, glance),
         nat: nat(standing, glance),
-        keep: mark.is_some_and(|mark| mark.keep),
+        keep: mark.is_some_and(|mark| mark.keep || mark.held),
         configuration: configuration(mark, file),
         changes: change::of(standing, &glance.observed),
         guests,
