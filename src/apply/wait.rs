@@ -16,8 +16,9 @@ use crate::probe;
 
 /// How long a bridge may take until it passes packets; it takes some 50 µs.
 const OPERATIONAL_WAIT: Duration = Duration::from_secs(1);
-/// How long new IPv6 addresses may take until they are in use; they take some 50 µs.
-const ADDRESSES_WAIT: Duration = Duration::from_secs(1);
+/// How long new IPv6 addresses may take until they are in use; they take some 50 µs, but the kernel serves all network
+/// namespaces one after the other (`addrconf_wq`).
+const ADDRESSES_WAIT: Duration = Duration::from_secs(5);
 /// How long a neighbour may take to answer, before a takeover and after it; it takes some 100 µs.
 const BEFORE_WAIT: Duration = Duration::from_millis(300);
 const AFTER_WAIT: Duration = Duration::from_millis(600);

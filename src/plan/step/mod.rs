@@ -89,7 +89,7 @@ pub enum Step {
         /// The interface.
         link: IfName,
     },
-    /// Waits until the IPv6 addresses that were just added are in use, for a second at most: the kernel makes an
+    /// Waits until the IPv6 addresses that were just added are in use, for a while at most: the kernel makes an
     /// address's local route in its own time, and takes no packet for it before (`addrconf_dad_work`).
     AwaitAddresses {
         /// The interface that has them.
