@@ -10,7 +10,7 @@ use kvmnet::log::{self, Level};
 use kvmnet::model::IfName;
 use kvmnet::plan::Step;
 use kvmnet::run::{self, Creation, Done};
-use kvmnet::{config, inherited, init, status};
+use kvmnet::{config, inherited, init, status, terminal};
 
 /// The networks of QEMU guests: see what is, see what would happen, put right what is wrong.
 #[derive(Parser)]
@@ -146,7 +146,7 @@ fn run(command: Command) -> Result<ExitCode, Error> {
     match command {
         Command::Plan { down, json, tap } => {
             let preview = if down { run::preview_down(&tap) } else { run::preview_up(&tap) }?;
-            if json { print_json(&preview) } else { say(&preview.to_string()) }
+            if json { say(&terminal::json(&preview)) } else { say(&preview.to_string()) }
         }
         Command::Attach { create, user, tap } => {
             let creation = create.then_some(Creation { user });
@@ -159,12 +159,12 @@ fn run(command: Command) -> Result<ExitCode, Error> {
         Command::Gc => report(run::sweep(&mut print_step))?,
         Command::Status { network, json } => {
             let status = status::read(network.as_deref())?;
-            if json { print_json(&status) } else { say(&status.render(has_color())) }
+            if json { say(&terminal::json(&status)) } else { say(&status.render(has_color())) }
         }
         Command::Check { json } => return check(json),
         Command::Config(ConfigCommand::Show { network, json }) => {
             let shown = config::show(&Environment::of_process(), network.as_deref())?;
-            if json { print_json(&shown) } else { say(&shown.to_string()) }
+            if json { say(&terminal::json(&shown)) } else { say(&shown.to_string()) }
         }
         Command::Config(ConfigCommand::Init) => say(&init::file()?),
     }
@@ -174,7 +174,7 @@ fn run(command: Command) -> Result<ExitCode, Error> {
 fn check(json: bool) -> Result<ExitCode, Error> {
     let findings = kvmnet::check::check(&Environment::of_process())?;
     if json {
-        print_json(&findings)
+        say(&terminal::json(&findings))
     } else {
         say(&kvmnet::check::render(&findings, has_color()))
     }
@@ -237,11 +237,6 @@ fn say(text: &str) {
 fn complain(what: &str, hint: Option<&str>) {
     let hint = hint.map(|hint| format!("hint: {hint}\n")).unwrap_or_default();
     let _ = write!(stderr(), "kvmnet: {what}\n{hint}");
-}
-
-fn print_json(value: &impl serde::Serialize) {
-    // Plain data with names for keys cannot fail to be JSON.
-    say(&(serde_json::to_string_pretty(value).unwrap_or_default() + "\n"));
 }
 
 /// Colour is for people: on a terminal, and unless NO_COLOR says otherwise (no-color.org).

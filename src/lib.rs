@@ -26,6 +26,12 @@
 //! | [`apply`] | steps | nothing, or all taken back | decides |
 //! | [`status`], [`check`], [`init`] | the kernel, the configuration | what is, what is wrong, a file | writes |
 //! | [`netlink`] | data of `model` | bytes, and back | knows guests or configurations |
+//! | [`holder`], [`vmm`] | /proc, a command line | who has a tap open, what VM that is | asks the VM |
+//! | [`probe`], [`tun`], [`lock`], [`signals`], [`log`] | | a facility of the system each | know each other |
+//! | [`terminal`], [`error`] | text, data, what failed | what a person reads | prints |
+//!
+//! To find one's way: [`run::up`] is one run, in the order above; [`model::Network`] is what a configuration comes to,
+//! [`plan::Step`] what can be done about it. docs/architecture.md says why, and where to put what is new.
 //!
 //! There is no state file: the kernel is the database. See [`model::mark`].
 
@@ -54,4 +60,6 @@ pub mod lock;
 pub mod log;
 pub mod probe;
 pub mod signals;
+pub mod terminal;
 pub mod tun;
+pub mod vmm;

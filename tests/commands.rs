@@ -111,7 +111,10 @@ fn a_network_that_was_brought_up_stays_until_it_is_taken_down() {
     assert!(lab.host.ip("addr show dev br0").contains("10.0.100.3/24"));
     assert!(kvmnet(&lab, &["up", "default"]).ok().contains("nothing to do"));
     let status = kvmnet(&lab, &["status", "default"]).ok();
-    assert!(status.contains("it stays when its last guest leaves") && !status.contains("problem"), "{status}");
+    assert!(
+        status.contains("it stays when its last guest leaves") && !status.contains("problem"),
+        "{status}"
+    );
     // Guests of this and another network come and go.
     let one = lab.attach(1);
     assert!(one.pings("192.168.1.25"), "its guest is on a network as any other");

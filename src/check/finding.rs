@@ -4,9 +4,10 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::config::{self, printable};
+use crate::config;
 use crate::model::IfName;
 use crate::model::foreign::ForeignChain;
+use crate::terminal::printable;
 
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

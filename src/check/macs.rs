@@ -4,9 +4,10 @@
 //! QEMUs can. Together they tell of a guest that has another's MAC without its command line saying so.
 
 use super::finding::Finding;
-use super::qemu::{self, DEFAULT};
 use super::seen::Seen;
-use crate::model::{IfName, Mac, fnv1a};
+use crate::holder::Holder;
+use crate::model::{IfName, Mac, Mode, fnv1a};
+use crate::vmm::{self, DEFAULT_MAC};
 
 /// A guest's NIC.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,7 +49,7 @@ fn told(first: &Nic, others: &[&Nic], finding: fn(&'static str, String) -> Findi
         None => nic.tap.to_string(),
     };
     let all: Vec<String> = std::iter::once(&first).chain(others).map(|nic| describe(nic)).collect();
-    let default = if first.mac == DEFAULT { ", which QEMU gives to all" } else { "" };
+    let default = if first.mac == DEFAULT_MAC { ", which QEMU gives to all" } else { "" };
     let bridges = match others.iter().all(|other| other.bridge == first.bridge) {
         true => format!("on {}", first.bridge),
         false => "on bridges that may be of one LAN".to_owned(),
@@ -70,19 +71,18 @@ fn own_mac(tap: &IfName) -> Mac {
 /// What each tap's guest has been given, and what it has sent frames with.
 fn nics(seen: &Seen) -> Vec<Nic> {
     let mut nics: Vec<Nic> = Vec::new();
-    let held: Vec<(u32, IfName, Mac)> = seen
-        .holders
-        .iter()
-        .flat_map(|holder| qemu::macs(holder).into_iter().map(|(tap, mac)| (holder.pid, tap, mac)))
-        .collect();
+    // Names of taps are per network namespace.
+    let holders = || seen.holders.iter().filter(|holder| !holder.elsewhere);
+    let given: Vec<(IfName, Mac)> =
+        holders().flat_map(|holder| vmm::macs(&holder.arguments, &holder.taps)).collect();
     for standing in seen.observed.networks.iter().filter(|standing| standing.mark.is_some()) {
-        let lan = standing.mark.as_ref().is_some_and(|mark| mark.mode == crate::model::Mode::Bridged);
+        let lan = standing.mark.as_ref().is_some_and(|mark| mark.mode == Mode::Bridged);
         for tap in seen.observed.taps_on(&standing.bridge) {
-            let given = held.iter().filter(|(_, name, _)| *name == tap.name).map(|(_, _, mac)| *mac);
+            let given = given.iter().filter(|(name, _)| *name == tap.name).map(|(_, mac)| *mac);
             let stations = seen.observed.facts.stations.iter();
             let learned = stations.filter(|station| station.port == tap.index).map(|station| station.mac);
-            let holds = |holder: &&qemu::Holder| holder.taps.iter().any(|(_, name)| *name == tap.name);
-            let pid = seen.holders.iter().find(holds).map(|holder| holder.pid);
+            let holds = |holder: &&Holder| holder.taps.iter().any(|(_, name)| *name == tap.name);
+            let pid = holders().find(holds).map(|holder| holder.pid);
             for mac in given.chain(learned) {
                 let nic = Nic { bridge: standing.bridge, lan, tap: tap.name, pid, mac };
                 if !nics.contains(&nic) {

@@ -21,8 +21,6 @@ mod leftovers;
 mod macs;
 mod mtu;
 mod networks;
-mod processes;
-mod qemu;
 mod read;
 mod render;
 mod rights;

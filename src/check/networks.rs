@@ -20,7 +20,6 @@ fn network(seen: &Seen, Configured { desired, observed }: &Configured) -> Vec<Fi
         return findings;
     }
     let nic = (network.mode == Mode::Bridged).then(|| observed.nic(network)).flatten();
-    findings.extend(nic.and_then(|nic| wireless(seen, network, nic)));
     findings.extend(idle(seen, network, nic));
     for v6 in [false, true] {
         findings.extend(no_way_out(seen, desired, plan::uplinks(desired, observed, v6), v6));
@@ -81,21 +80,6 @@ pub fn place(seen: &Seen, network: &Network, key: Key) -> Option<Place> {
 fn address_place(seen: &Seen, network: &Network, net: &ipnet::IpNet) -> Option<Place> {
     let place = seen.config.address_place(&network.name, net).map(Place::from);
     place.or_else(|| self::place(seen, network, Key::Address))
-}
-
-/// The kernel refuses a Wi-Fi station as a port; an access point is one of its bridge already.
-fn wireless(seen: &Seen, network: &Network, nic: &Link) -> Option<Finding> {
-    let is_port =
-        nic.master.is_some() && nic.master == seen.observed.facts.link(&network.bridge).map(|b| b.index);
-    if is_port || !seen.wireless.contains(&nic.name) {
-        return None;
-    }
-    let text = format!(
-        "network {}: {} is a Wi-Fi NIC, which cannot be bridged as a station",
-        network.name, nic.name
-    );
-    let finding = Finding { place: place(seen, network, Key::Uplink), ..Finding::problem("uplink", text) };
-    Some(finding.say("use mode = \"nat\", or mode = \"routed\", which need no bridge over the uplink"))
 }
 
 /// Uplinks that are named, or taken, and carry nothing.

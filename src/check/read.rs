@@ -7,12 +7,11 @@ use std::path::Path;
 
 use nix::errno::Errno;
 
-use super::processes;
 use super::seen::{Configured, Firewall, HookFile, KernelFacts, Seen, Tables};
 use crate::apply::Kernel;
 use crate::config::{Environment, Survey};
 use crate::error::Error;
-use crate::model::IfName;
+use crate::holder;
 use crate::netlink::nft::Nft;
 use crate::netlink::route::Rtnl;
 use crate::observed::Observed;
@@ -30,14 +29,13 @@ pub fn read(environment: &Environment) -> Result<Seen, Error> {
         root: nix::unistd::geteuid().is_root(),
         config_hidden: fs::File::open(&config.path)
             .is_err_and(|error| error.kind() == ErrorKind::PermissionDenied),
-        wireless: observed.facts.links.iter().map(|link| link.name).filter(is_wireless).collect(),
         config,
         configured,
         observed,
         tables,
         firewall,
         bridge_filter: ["iptables", "ip6tables"].map(calls_firewall),
-        holders: processes::holders(),
+        holders: holder::all(),
         kernel: kernel_facts(),
         hooks: ["/etc/qemu-ifup", "/etc/qemu-ifdown"].map(|path| (path, hook(path))).into(),
     })
@@ -91,11 +89,6 @@ fn legacy() -> Vec<&'static str> {
 fn calls_firewall(word: &str) -> bool {
     let path = format!("/proc/sys/net/bridge/bridge-nf-call-{word}");
     fs::read_to_string(path).is_ok_and(|value| value.trim() != "0")
-}
-
-fn is_wireless(name: &IfName) -> bool {
-    let device = Path::new("/sys/class/net").join(name.as_str());
-    ["phy80211", "wireless"].iter().any(|entry| device.join(entry).exists())
 }
 
 fn kernel_facts() -> KernelFacts {

@@ -1,40 +1,34 @@
-//! Findings for people, in 80 columns. Commands are not broken: they are there to be copied.
+//! Findings for people, in 80 columns.
 
 use super::Findings;
 use super::finding::{Finding, Fix};
-
-const WIDTH: usize = 80;
-const RED: &str = "\x1b[1;31m";
-const YELLOW: &str = "\x1b[33m";
-const PLAIN: &str = "\x1b[0m";
+use crate::terminal::{Look, Page, Word, plain};
 
 /// All findings, and what was looked at.
 pub fn render(findings: &Findings, color: bool) -> String {
-    let mut text: String = findings.findings.iter().map(|found| finding(found, color)).collect();
-    text.push_str(&summary(findings));
-    text
+    let mut page = Page::new(color);
+    findings.iter().for_each(|finding| put(&mut page, finding));
+    page.paragraph(0, Word::new("", Look::Plain), 0, plain(&summary(findings)));
+    page.finish()
 }
 
-fn finding(finding: &Finding, color: bool) -> String {
-    let word = if finding.is_problem() { "problem" } else { "note" };
-    let place = finding.place.as_ref().map_or_else(String::new, |place| format!("{place}: "));
-    let mut text = wrap(&format!("{place}{word}: {}", finding.problem), "    ");
-    if color {
-        let on = if finding.is_problem() { RED } else { YELLOW };
-        text = text.replacen(&format!("{word}:"), &format!("{on}{word}{PLAIN}:"), 1);
+fn put(page: &mut Page, finding: &Finding) {
+    let (word, look) =
+        if finding.is_problem() { ("problem", Look::Problem) } else { ("note", Look::Warning) };
+    let severity = Word::new(word, look).and(':');
+    let problem = plain(&finding.problem);
+    match &finding.place {
+        Some(place) => {
+            let place = Word::new(format!("{place}:"), Look::Plain);
+            page.paragraph(0, place, 4, std::iter::once(severity).chain(problem));
+        }
+        None => page.paragraph(0, severity, 4, problem),
     }
     match &finding.fix {
         None => {}
-        Some(Fix::Say(say)) => text.push_str(&wrap(&format!("    fix: {say}"), "         ")),
-        Some(Fix::Run(commands)) => {
-            for (number, command) in commands.iter().enumerate() {
-                text.push_str(if number == 0 { "    fix: " } else { "         " });
-                text.push_str(command);
-                text.push('\n');
-            }
-        }
+        Some(Fix::Say(say)) => page.paragraph(4, Word::new("fix:", Look::Plain), 9, plain(say)),
+        Some(Fix::Run(commands)) => page.commands(4, "fix:", commands),
     }
-    text
 }
 
 fn summary(findings: &Findings) -> String {
@@ -52,33 +46,12 @@ fn summary(findings: &Findings) -> String {
     };
     let blind = if findings.complete { "" } else { ", as far as it can be seen without root" };
     let guests = count(findings.guests, "guest");
-    wrap(&format!("{found}. Looked at {looked}, {guests}, uplinks, firewall, kernel and hooks{blind}."), "")
+    format!("{found}. Looked at {looked}, {guests}, uplinks, firewall, kernel and hooks{blind}.")
 }
 
 fn count(number: usize, what: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
     format!("{number} {what}{plural}")
-}
-
-/// Breaks a line at blanks; what follows is indented. A word longer than the width stays whole.
-fn wrap(line: &str, indent: &str) -> String {
-    let start = line.len() - line.trim_start().len();
-    let mut text = line.get(..start).unwrap_or_default().to_owned();
-    let mut column = start;
-    for (number, word) in line.split_whitespace().enumerate() {
-        let length = word.chars().count();
-        if number > 0 && column + 1 + length > WIDTH {
-            text.push('\n');
-            text.push_str(indent);
-            column = indent.len();
-        } else if number > 0 {
-            text.push(' ');
-            column += 1;
-        }
-        text.push_str(word);
-        column += length;
-    }
-    text + "\n"
 }
 
 #[cfg(test)]
@@ -99,11 +72,11 @@ mod tests {
             ],
         };
         let text = render(&findings, false);
-        assert!(text.lines().all(|line| line.len() <= WIDTH || line.contains(command)), "{text}");
+        assert!(text.lines().all(|line| line.len() <= 80 || line.contains(command)), "{text}");
         assert!(text.contains(&format!("    fix: {command}\n         second\n")), "{text}");
         assert!(text.contains("note: a\\u{1b}[31mb\n"), "{text}");
         assert!(text.contains("1 problem, 1 note. Looked at 1 network, 2 guests,"), "{text}");
-        assert!(render(&findings, true).contains("\u{1b}[1;31mproblem\u{1b}[0m: word"));
+        assert!(render(&findings, true).contains("\u{1b}[1;31mproblem:\u{1b}[0m word"));
     }
 
     #[test]

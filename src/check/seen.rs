@@ -1,8 +1,8 @@
 //! What was read before anything is judged.
 
-use super::qemu::Holder;
 use crate::config::Survey;
 use crate::desired::Desired;
+use crate::holder::Holder;
 use crate::model::foreign::{ForeignChain, Passage};
 use crate::model::ruleset::TABLE_PREFIX;
 use crate::model::{IfName, Link};
@@ -92,8 +92,6 @@ pub struct Seen {
     pub bridge_filter: [bool; 2],
     /// The processes that have taps open.
     pub holders: Vec<Holder>,
-    /// The Wi-Fi interfaces.
-    pub wireless: Vec<IfName>,
     /// The kernel's features.
     pub kernel: KernelFacts,
     /// /etc/qemu-ifup and /etc/qemu-ifdown.

@@ -5,7 +5,7 @@ use super::networks::place;
 use super::seen::{Configured, Seen, Tables};
 use crate::config::shell_word;
 use crate::desired::Desired;
-use crate::model::ruleset::{Family, table_name};
+use crate::model::ruleset::table_name;
 use crate::model::{Key, Mark, Mode, Setting};
 use crate::observed::Standing;
 use crate::plan::{self, Step};
@@ -43,10 +43,7 @@ fn missing_tables(seen: &Seen, standing: &Standing, mark: &Mark) -> Option<Findi
     if seen.tables != Tables::Seen {
         return None;
     }
-    let closed = mark.mode == Mode::Isolated || mark.veth.is_some();
-    let wanted = [(Family::Inet, mark.mode != Mode::Isolated), (Family::Netdev, closed)];
-    let is_missing = |family: &Family| !standing.tables.iter().any(|found| found.family == *family);
-    let (family, _) = wanted.into_iter().find(|(family, wanted)| *wanted && is_missing(family))?;
+    let family = standing.missing_tables().into_iter().next()?;
     let table = table_name(&standing.bridge);
     let place = Place::Chain { family: family.to_string(), table, chain: None };
     let loss = match mark.mode {

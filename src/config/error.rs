@@ -9,8 +9,9 @@ use thiserror::Error;
 
 use super::keys::key_name;
 use crate::model::{BadName, Key, Origin};
+use crate::terminal::printable;
 
-/// The longest text that is worth reading in one line; a longer one quotes an absurd value.
+/// The longest text that is worth reading in one line, in characters; a longer one quotes an absurd value.
 const MAX_TEXT: usize = 400;
 
 /// One thing that is wrong: `/etc/kvmnet.conf:3:1: unknown key "uplnk"`.
@@ -25,8 +26,8 @@ pub struct ConfigError {
 impl ConfigError {
     /// `problem`, found at `place`.
     pub(super) fn new(place: Place, problem: Problem) -> Self {
-        let hint = problem.hint.as_deref().map(printable);
-        Self { place, text: printable(&problem.text), hint }
+        let hint = problem.hint.as_deref().map(in_short);
+        Self { place, text: in_short(&problem.text), hint }
     }
 
     /// `problem` with the value of `key`. A variable has the key in its name already.
@@ -162,9 +163,9 @@ impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Place::BuiltIn => f.write_str("built-in default"),
-            Place::Line { path, line, column } => write!(f, "{}:{line}:{column}", printable(path)),
-            Place::File(path) => f.write_str(&printable(path)),
-            Place::Variable(name) => f.write_str(&printable(name)),
+            Place::Line { path, line, column } => write!(f, "{}:{line}:{column}", in_short(path)),
+            Place::File(path) => f.write_str(&in_short(path)),
+            Place::Variable(name) => f.write_str(&in_short(name)),
             Place::HookName => f.write_str("the hook's name"),
         }
     }
@@ -222,18 +223,12 @@ pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) 
     near.min_by_key(|(far, _)| *far).map(|(_, known)| known)
 }
 
-/// `text` in one line of characters that a terminal shows and does not obey.
-pub(crate) fn printable(text: &str) -> String {
-    let mut line = String::new();
-    for c in text.chars() {
-        if line.len() > MAX_TEXT {
-            line.push('…');
-            break;
-        }
-        match c {
-            '"' | '\'' | '\\' => line.push(c),
-            _ => line.extend(c.escape_debug()),
-        }
+/// `text` for a terminal, and not all of it where that is absurdly long.
+fn in_short(text: &str) -> String {
+    let mut line = printable(text);
+    if let Some((end, _)) = line.char_indices().nth(MAX_TEXT) {
+        line.truncate(end);
+        line.push('…');
     }
     line
 }

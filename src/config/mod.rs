@@ -27,8 +27,8 @@ mod tests;
 mod value;
 
 pub use environment::Environment;
+pub(crate) use error::nearest;
 pub use error::{ConfigError, ConfigErrors, Place};
-pub(crate) use error::{nearest, printable};
 pub use file::{DEFAULT_NETWORK, File};
 pub use keys::KEYS;
 pub(crate) use read::shell_word;

@@ -9,12 +9,12 @@ use serde::{Serialize, Serializer};
 
 use super::check::has_use_for;
 use super::environment::{Overrides, network_variable};
-use super::error::printable;
 use super::keys::key_name;
 use super::settings::{Setting, Settings};
 use super::{ConfigErrors, DEFAULT_NETWORK, Environment, File, KEYS, Place, open_with};
 use crate::error::Error;
 use crate::model::{Key, Mode, Uplink};
+use crate::terminal::printable;
 
 /// Beyond this width a line's comment is not aligned with the others'.
 const MAX_ALIGNED: usize = 48;

@@ -2,12 +2,17 @@
 
 mod all;
 
-pub use all::{Holder, of_all};
+pub use all::{Holder, all};
 
-use std::ffi::OsStr;
+use std::ffi::{CStr, CString, OsStr};
 use std::fs;
 use std::io::{self, Read};
-use std::path::Path;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use nix::dir::Dir;
+use nix::fcntl::{OFlag, readlinkat};
+use nix::sys::stat::Mode;
 
 use crate::model::IfName;
 
@@ -34,9 +39,8 @@ fn find_another(tap: &IfName) -> io::Result<bool> {
     }
     let Some(holder) = holder else { return Ok(true) };
     // Names of taps are per network namespace: the vif0.0 of a container is another one.
-    let here = fs::read_link("/proc/self/ns/net")?;
-    let is_here =
-        |pid: &String| fs::read_link(format!("/proc/{pid}/ns/net")).is_ok_and(|there| there == here);
+    let here = namespace("self")?;
+    let is_here = |pid: &String| namespace(pid).is_ok_and(|there| there == here);
     // A child of the holder's, between its fork and its exec, has all of the holder's files.
     let is_ours =
         |pid: &String| starters.contains(pid) || ancestors(pid).is_ok_and(|all| all.contains(&holder));
@@ -68,26 +72,44 @@ fn processes() -> impl Iterator<Item = String> {
     names.filter(|name| name.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
+/// What tells a process's network namespace from others.
+fn namespace(process: &str) -> io::Result<PathBuf> {
+    fs::read_link(format!("/proc/{process}/ns/net"))
+}
+
 /// Whether a process has the tap open.
 fn holds(process: &str, tap: &IfName) -> io::Result<bool> {
-    for file in fs::read_dir(format!("/proc/{process}/fd"))? {
-        let file = file?;
-        // A file that was closed meanwhile, as the one that reads this directory, has no target.
-        if !fs::read_link(file.path()).is_ok_and(|target| is_tun(&target)) {
-            continue;
-        }
-        if interface(process, &file.file_name())?.as_deref() == Some(tap.as_str()) {
+    for found in taps(process)? {
+        if found?.1 == *tap {
             return Ok(true);
         }
     }
     Ok(false)
 }
 
-/// The tap or tun that an open file is a queue of: a file /dev/net/tun has a line `iff:` (`tun_chr_show_fdinfo`).
-fn interface(process: &str, file: &OsStr) -> io::Result<Option<String>> {
+/// The taps and tuns that a process has open, each with the number of the file.
+///
+/// On a machine with many processes this is most of the work, so the links are read relative to their directory.
+fn taps(process: &str) -> io::Result<impl Iterator<Item = io::Result<(u32, IfName)>>> {
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let mut directory = Dir::open(&Path::new("/proc").join(process).join("fd"), flags, Mode::empty())?;
+    let names = directory.iter().map(|file| file.map(|file| file.file_name().to_owned()));
+    let files: Vec<CString> = names.collect::<Result<_, _>>()?;
+    // A file that was closed meanwhile, as the one that reads this directory, has no target.
+    let is_tun = move |file: &CString| readlinkat(&directory, file.as_c_str()).is_ok_and(|to| is_tun(&to));
+    let process = process.to_owned();
+    Ok(files.into_iter().filter(is_tun).filter_map(move |file| tap(&process, &file).transpose()))
+}
+
+/// The tap or tun that an open file is a queue of, with the file's number: a file /dev/net/tun has a line `iff:`
+/// (`tun_chr_show_fdinfo`).
+fn tap(process: &str, file: &CStr) -> io::Result<Option<(u32, IfName)>> {
+    let file = OsStr::from_bytes(file.to_bytes());
     let bytes = read(&Path::new("/proc").join(process).join("fdinfo").join(file), FDINFO_SIZE)?;
     let text = String::from_utf8_lossy(&bytes);
-    Ok(text.lines().find_map(|line| line.strip_prefix("iff:")).map(|name| name.trim().to_owned()))
+    let name = text.lines().find_map(|line| line.strip_prefix("iff:")).map(str::trim);
+    let number = file.to_str().and_then(|number| number.parse().ok());
+    Ok(number.zip(name.and_then(|name| IfName::new(name).ok())))
 }
 
 /// More than an fdinfo has.
@@ -107,6 +129,6 @@ fn read(path: &Path, usual: usize) -> io::Result<Vec<u8>> {
 }
 
 /// The device may have any name; its files are shown with the one it was opened by.
-fn is_tun(target: &Path) -> bool {
+fn is_tun(target: &OsStr) -> bool {
     target.to_string_lossy().contains("tun")
 }

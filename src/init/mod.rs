@@ -124,9 +124,6 @@ fn about_bridging(uplink: &Link, bridge: Option<IfName>, around: &Surroundings) 
             "{name} is a bridge with the default route. Guests are on its LAN with {keys}."
         ));
     }
-    if around.is_wifi {
-        return Some(format!("{name} is Wi-Fi and cannot be bridged: use nat or routed."));
-    }
     let managed = || Some(Refusal::Managed { name, owner: around.observed.owner? });
     let refusal = bridge.and_then(|bridge| bridgeable(uplink, &bridge, &around.observed).err());
     let refusal = refusal.or_else(managed)?;

@@ -41,7 +41,7 @@ fn machine() -> Surroundings {
     observed.facts.links.push(link(2, "eth3", None));
     observed.facts.addresses.push((2, Address::plain("192.168.1.230/24".parse().unwrap())));
     let uplink = observed.facts.links.first().cloned();
-    let mut machine = Surroundings { observed, uplink, is_wifi: false };
+    let mut machine = Surroundings { observed, uplink };
     machine.route("default", 2);
     machine.route("192.168.1.0/24", 2);
     machine
@@ -177,8 +177,10 @@ fn the_network_stands_already() {
 #[test]
 fn an_uplink_that_cannot_be_bridged() {
     let mut wifi = machine();
-    wifi.is_wifi = true;
-    check(&wifi, [NAT, BR0, TEN, ETH3], &["eth3 is Wi-Fi and cannot be bridged: use nat or routed."]);
+    wifi.observed.is_station = true;
+    let remark = "bridged would be refused: eth3 cannot be bridged: it is a Wi-Fi station, which sends frames with no MAC \
+                  but its own; use mode = \"nat\", or mode = \"routed\", which need no bridge over the uplink.";
+    check(&wifi, [NAT, BR0, TEN, ETH3], &[remark]);
 
     let mut managed = machine();
     managed.observed.owner = Some(Owner::Dhclient);

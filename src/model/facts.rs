@@ -1,5 +1,7 @@
 //! What the kernel said of interfaces, addresses and routes: as much as was asked.
 
+use std::net::IpAddr;
+
 use ipnet::IpNet;
 
 use super::{Address, IfName, Link, Mac, Neighbour, Nexthop, PolicyRule, Route};
@@ -31,7 +33,7 @@ pub struct Facts {
     pub nexthops: Vec<Nexthop>,
     /// Policy rules to carry.
     pub rules: Vec<PolicyRule>,
-    /// What bridges have learned.
+    /// Who is behind the ports of bridges.
     pub stations: Vec<Station>,
 }
 
@@ -73,13 +75,34 @@ pub struct Way {
     pub devices: Vec<u32>,
 }
 
-/// A machine behind a port of a bridge, as the bridge has learned from its frames.
+/// A machine that a bridge knows behind one of its ports: by its frames, or because somebody said so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Station {
     /// The number of the port.
     pub port: u32,
-    /// The sender's address in the frames.
+    /// The machine's Ethernet address.
     pub mac: Mac,
+}
+
+/// A machine that the host has met on the link of an interface.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Met {
+    /// The interface's number.
+    pub device: u32,
+    /// The machine's address.
+    pub address: IpAddr,
+    /// Its Ethernet address.
+    pub mac: Mac,
+}
+
+/// What an interface has counted (`struct rtnl_link_stats64`), as the host sees it: what a guest sends comes in by its
+/// tap and is received here.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Bytes {
+    /// Came in by the interface.
+    pub received: u64,
+    /// Went out by it.
+    pub sent: u64,
 }
 
 /// Why a route cannot be carried to another interface.

@@ -148,6 +148,16 @@ impl Socket {
         }
         Ok(answers.outcome)
     }
+
+    /// Makes one dump and collects what `parse` makes of its replies.
+    pub fn dump<T>(&mut self, request: Message, parse: impl Fn(&[u8]) -> Option<T>) -> io::Result<Vec<T>> {
+        let mut found = Vec::new();
+        let outcome = self.exchange(&mut [request], &mut |_, reply| found.extend(parse(reply)))?;
+        match outcome.into_iter().flatten().next() {
+            Some(error) => Err(io::Error::from_raw_os_error(error.errno)),
+            None => Ok(found),
+        }
+    }
 }
 
 /// Repeats a call that a signal interrupted before it began, as long as there is time.

@@ -64,15 +64,4 @@ impl Observed {
         observed.find_networks();
         Ok(observed)
     }
-
-    /// The networks of the bridges that are known by now.
-    fn find_networks(&mut self) {
-        let bridges: Vec<IfName> =
-            self.facts.links.iter().filter(|link| link.is_bridge()).map(|link| link.name).collect();
-        for bridge in &bridges {
-            self.standing(bridge);
-        }
-        self.match_links();
-        self.networks.retain(|standing| standing.mark.is_some() || !standing.tables.is_empty());
-    }
 }

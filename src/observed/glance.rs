@@ -6,21 +6,19 @@ use std::io;
 use nix::errno::Errno;
 
 use super::Observed;
+use crate::model::IfName;
+use crate::model::facts::{Bytes, Met};
 use crate::model::ruleset::Family;
-use crate::model::{IfName, Mark};
 use crate::netlink::nft::{Exit, Nft};
-use crate::netlink::route::whole::{Bytes, Learned, Met};
 use crate::netlink::route::{Question, Rtnl};
 
 /// What the kernel says of every network and every guest.
 #[derive(Debug, Default)]
 pub struct Glance {
-    /// All interfaces and addresses, kvmnet's networks, and the default routes where a network leaves by them.
+    /// All interfaces and addresses, who is behind the ports of bridges, kvmnet's networks, and the default routes where a network leaves by them.
     pub observed: Observed,
     /// What each interface has counted, by its number.
     pub bytes: HashMap<u32, Bytes>,
-    /// Who is behind the ports of bridges.
-    pub learned: Vec<Learned>,
     /// Who was met on the links of the machine.
     pub met: Vec<Met>,
     /// What the rules of a network that forwards say of the ways out, by its bridge.
@@ -39,28 +37,11 @@ impl Glance {
             Err(error) if error.raw_os_error() == Some(Errno::EPERM as i32) => glance.sees_tables = false,
             Err(error) => return Err(error),
         }
-        for (link, bytes) in rtnl.all_links()? {
-            // A dump that a change interrupts may tell one twice.
-            if glance.bytes.insert(link.index, bytes).is_none() {
-                glance.observed.facts.links.push(link);
-            }
-        }
+        glance.bytes = glance.observed.ask_about_everybody(rtnl)?;
         glance.observed.facts.addresses = rtnl.all_addresses()?;
-        glance.learned = rtnl.all_learned()?;
         glance.met = rtnl.all_met()?;
-        glance.find_networks();
         glance.ask_about_exits(nft, rtnl)?;
         Ok(glance)
-    }
-
-    /// A network whose table is gone, or cannot be seen, is known by its bridge.
-    fn find_networks(&mut self) {
-        let bridges = self.observed.facts.links.iter().filter(|link| link.is_bridge());
-        let marked = bridges.filter(|link| Mark::parse(&link.alias).is_some());
-        for bridge in marked.map(|link| link.name).collect::<Vec<_>>() {
-            self.observed.standing(&bridge);
-        }
-        self.observed.match_links();
     }
 
     fn ask_about_exits(&mut self, nft: Option<&mut Nft>, rtnl: &mut Rtnl) -> io::Result<()> {

@@ -10,6 +10,7 @@ mod fresh;
 mod glance;
 mod networks;
 mod owner;
+mod station;
 mod surroundings;
 mod survey;
 mod up;
@@ -18,8 +19,8 @@ pub use glance::Glance;
 pub use surroundings::Surroundings;
 
 use crate::model::Facts;
-use crate::model::ruleset::Found;
-use crate::model::{Address, IfName, Link, Mark, Network, Owner, Setting, Uplink};
+use crate::model::ruleset::{Family, Found};
+use crate::model::{Address, IfName, Link, Mark, Mode, Network, Owner, Setting, Uplink};
 
 /// A network that kvmnet made and that stands, or what is left of one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +42,17 @@ impl Standing {
     pub fn is_dead(&self) -> bool {
         !self.occupied
             && !self.mark.as_ref().is_some_and(|mark| (mark.keep || mark.held) && self.link.is_some())
+    }
+
+    /// The families of the tables that a network of its kind has and this one has not.
+    pub fn missing_tables(&self) -> Vec<Family> {
+        let Some(mark) = &self.mark else { return Vec::new() };
+        let is_closed = mark.mode == Mode::Isolated || mark.veth.is_some();
+        let wanted = [(Family::Inet, mark.mode != Mode::Isolated), (Family::Netdev, is_closed)];
+        let mut families: Vec<Family> =
+            wanted.into_iter().filter(|(_, is_wanted)| *is_wanted).map(|(family, _)| family).collect();
+        families.retain(|family| !self.tables.iter().any(|table| table.family == *family));
+        families
     }
 }
 
@@ -105,6 +117,13 @@ impl Observed {
             Setting::Ipv6(place) => link.ipv6.and_then(|ipv6| ipv6.copied.get(place).copied()),
             Setting::WideForwarding6 => None,
         }
+    }
+
+    /// The taps on a bridge, of those that are among the facts.
+    pub fn taps_on(&self, bridge: &IfName) -> impl Iterator<Item = &Link> {
+        let index = self.facts.link(bridge).map(|bridge| bridge.index);
+        let is_port = move |link: &&Link| index.is_some() && link.master == index;
+        self.facts.links.iter().filter(|link| link.is_tap()).filter(is_port)
     }
 
     /// The addresses of an interface.

@@ -1,10 +1,12 @@
 //! The networks that stand: how they are found, who is on them, what their undo needs.
 
+use std::collections::HashMap;
 use std::io;
 
 use super::{Observed, Standing};
 use crate::firewall;
 use crate::model::Facts;
+use crate::model::facts::Bytes;
 use crate::model::ruleset::{Family, TABLE_PREFIX};
 use crate::model::{IfName, Link, Mark, Network, TapMark};
 use crate::netlink::nft::Nft;
@@ -28,6 +30,37 @@ impl Observed {
             }
         }
         Ok(observed)
+    }
+
+    /// Finds kvmnet's networks among the bridges that are known by now, too: one may have lost its tables, or they
+    /// cannot be seen.
+    pub(super) fn find_networks(&mut self) {
+        let bridges = self.facts.links.iter().filter(|link| link.is_bridge());
+        for bridge in bridges.map(|link| link.name).collect::<Vec<_>>() {
+            self.standing(&bridge);
+        }
+        self.match_links();
+        self.networks.retain(|standing| standing.mark.is_some() || !standing.tables.is_empty());
+    }
+
+    /// Reads all interfaces and what the bridges have learned, finds every network and whether anybody is on it. Returns
+    /// what each interface has counted, by its number.
+    pub(super) fn ask_about_everybody(&mut self, rtnl: &mut Rtnl) -> io::Result<HashMap<u32, Bytes>> {
+        let mut bytes = HashMap::new();
+        for (link, counted) in rtnl.all_links()? {
+            // A dump that a change interrupts may tell one twice.
+            if bytes.insert(link.index, counted).is_none() {
+                self.facts.links.push(link);
+            }
+        }
+        self.facts.stations = rtnl.all_stations()?;
+        self.find_networks();
+        let occupied: Vec<bool> =
+            self.networks.iter().map(|standing| !self.guests(&standing.bridge).is_empty()).collect();
+        for (standing, occupied) in self.networks.iter_mut().zip(occupied) {
+            standing.occupied = occupied;
+        }
+        Ok(bytes)
     }
 
     /// The network of this bridge, new where there is none yet.

@@ -1,9 +1,8 @@
 //! What a network that is yet to be configured has to keep away from, and where it could go out.
 
 use std::io;
-use std::path::Path;
 
-use super::{Observed, owner};
+use super::{Observed, owner, station};
 use crate::model::facts::Way;
 use crate::model::{IfName, Link};
 use crate::netlink::route::{Question, Rtnl};
@@ -15,12 +14,10 @@ const MAIN: u32 = 254;
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Surroundings {
     /// Routes (the host's own addresses among them), the bridges, and the interfaces that carry a route; kvmnet's
-    /// networks; the program that keeps the uplink's addresses.
+    /// networks; of the uplink, the program that keeps its addresses and whether it is a Wi-Fi station.
     pub observed: Observed,
     /// The interface with the default route.
     pub uplink: Option<Link>,
-    /// Whether that is Wi-Fi.
-    pub is_wifi: bool,
 }
 
 impl Surroundings {
@@ -31,7 +28,7 @@ impl Surroundings {
         questions.extend([Question::Bridges, Question::Own]);
         questions.extend([false, true].map(|v6| Question::Ways { v6 }));
         rtnl.ask(&questions, &mut observed.facts)?;
-        observed.find_marked_bridges();
+        observed.find_networks();
         observed.ask_about_devices(rtnl)?;
         let uplink = observed.way_out();
         if let Some(uplink) = &uplink {
@@ -39,22 +36,13 @@ impl Surroundings {
             questions.extend(uplink.master.map(Question::LinkIndex));
             rtnl.ask(&questions, &mut observed.facts)?;
             observed.owner = owner::of(uplink, &observed.facts.addresses_of(uplink.index));
+            observed.is_station = station::is_station(uplink);
         }
-        let is_wifi = uplink.as_ref().is_some_and(|uplink| is_wifi(&uplink.name));
-        Ok(Self { observed, uplink, is_wifi })
+        Ok(Self { observed, uplink })
     }
 }
 
 impl Observed {
-    fn find_marked_bridges(&mut self) {
-        let bridges = self.facts.links.iter().filter(|link| link.is_bridge());
-        for bridge in bridges.map(|link| link.name).collect::<Vec<_>>() {
-            self.standing(&bridge);
-        }
-        self.match_links();
-        self.networks.retain(|standing| standing.mark.is_some());
-    }
-
     /// Asks for the interfaces that routes go over, and for those that the networks took over.
     fn ask_about_devices(&mut self, rtnl: &mut Rtnl) -> io::Result<()> {
         let mut devices: Vec<u32> =
@@ -77,9 +65,4 @@ impl Observed {
         let nic = self.network(&link.name).and_then(|standing| standing.mark.as_ref()?.nic);
         nic.and_then(|nic| self.facts.link(&nic)).or(Some(link)).cloned()
     }
-}
-
-/// A station on Wi-Fi; `wiphy_sysfs` in `net/wireless/sysfs.c`.
-fn is_wifi(name: &IfName) -> bool {
-    Path::new("/sys/class/net").join(name.as_str()).join("phy80211").exists()
 }

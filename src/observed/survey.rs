@@ -4,7 +4,7 @@ use std::io;
 
 use super::Observed;
 use crate::desired::Desired;
-use crate::model::{IfName, Link, Network, TapMark};
+use crate::model::{Network, TapMark};
 use crate::netlink::nft::Nft;
 use crate::netlink::route::{Question, Rtnl};
 
@@ -13,18 +13,8 @@ impl Observed {
     /// only networks are found whose bridge is there.
     pub fn survey(nft: Option<&mut Nft>, rtnl: &mut Rtnl) -> io::Result<Self> {
         let mut observed = Self::tables(nft, &[])?;
-        let mut questions = vec![Question::Links, Question::Stations];
-        questions.extend([false, true].map(|v6| Question::Ways { v6 }));
-        rtnl.ask(&questions, &mut observed.facts)?;
-        let links = &observed.facts.links;
-        let bridges: Vec<IfName> =
-            links.iter().filter(|link| link.is_bridge()).map(|link| link.name).collect();
-        for bridge in &bridges {
-            observed.standing(bridge);
-        }
-        observed.match_links();
-        observed.networks.retain(|standing| standing.mark.is_some() || !standing.tables.is_empty());
-        observed.ask_about_guests(rtnl, &IfName::DEFAULT, |_| true)?;
+        observed.ask_about_everybody(rtnl)?;
+        rtnl.ask(&[false, true].map(|v6| Question::Ways { v6 }), &mut observed.facts)?;
         Ok(observed)
     }
 
@@ -46,12 +36,5 @@ impl Observed {
             standing.occupied = known.map_or(standing.occupied, |known| known.occupied);
         }
         Ok((desired, observed))
-    }
-
-    /// The taps on a bridge.
-    pub fn taps_on(&self, bridge: &IfName) -> impl Iterator<Item = &Link> {
-        let index = self.facts.link(bridge).map(|bridge| bridge.index);
-        let is_port = move |link: &&Link| index.is_some() && link.master == index;
-        self.facts.links.iter().filter(|link| link.is_tap()).filter(is_port)
     }
 }

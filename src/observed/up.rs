@@ -1,20 +1,18 @@
 //! What bringing a guest up can depend on.
 
 use std::io;
-use std::path::Path;
 
 use ipnet::IpNet;
 
-use super::{Observed, fresh, owner};
+use super::{Observed, fresh, owner, station};
 use crate::desired::Desired;
 use crate::firewall;
 use crate::model::facts::Way;
 use crate::model::route::LOCAL;
 use crate::model::ruleset::table_name;
-use crate::model::{Address, IfName, Link, Mode, Network, Uplink};
+use crate::model::{Address, IfName, Mode, Network, Uplink};
 use crate::netlink::nft::Nft;
 use crate::netlink::route::{Question, Rtnl};
-use crate::netlink::wifi;
 
 impl Observed {
     /// Reads what bringing a guest up can depend on.
@@ -135,7 +133,7 @@ impl Observed {
             None => {
                 self.ask_about_baggage(rtnl, &nic)?;
                 self.owner = owner::of(&nic, &self.facts.addresses_of(nic.index));
-                self.is_station = is_station(&nic);
+                self.is_station = station::is_station(&nic);
                 Ok(())
             }
             Some(_) if taken.as_ref() == Some(&nic.name) => {
@@ -147,12 +145,6 @@ impl Observed {
             Some(master) => rtnl.ask(&[Question::LinkIndex(master)], &mut self.facts),
         }
     }
-}
-
-/// Only a Wi-Fi interface costs more than a look. Where the kernel does not say, it will when the bridge is there.
-fn is_station(nic: &Link) -> bool {
-    let is_wifi = Path::new("/sys/class/net").join(nic.name.as_str()).join("phy80211").exists();
-    is_wifi && wifi::has_one_mac(nic.index).unwrap_or_default()
 }
 
 fn has_uplink(mode: Mode) -> bool {

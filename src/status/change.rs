@@ -2,7 +2,7 @@
 
 use super::{Change, ChangeKind};
 use crate::model::setting::Setting;
-use crate::model::{AddrGen, Link, Mark, TapMark};
+use crate::model::{AddrGen, IfName, Link, Mark, TapMark};
 use crate::observed::{Observed, Standing};
 
 /// Everything, in the order in which it was done.
@@ -42,7 +42,7 @@ pub fn of(standing: &Standing, observed: &Observed) -> Vec<Change> {
             changes.extend(port(mark, link, observed));
             changes.extend(mac(mark, link));
             changes.extend(alias(mark, link));
-            changes.extend(taps(link, observed));
+            changes.extend(taps(&link.name, observed));
         }
     }
     changes
@@ -127,10 +127,9 @@ fn alias(mark: &Mark, bridge: &Link) -> Option<Change> {
 }
 
 /// What was changed of taps that outlive their guests.
-fn taps(bridge: &Link, observed: &Observed) -> Vec<Change> {
-    let ports = observed.facts.links.iter().filter(|link| link.master == Some(bridge.index) && link.is_tap());
+fn taps(bridge: &IfName, observed: &Observed) -> Vec<Change> {
     let mut changes = Vec::new();
-    for tap in ports {
+    for tap in observed.taps_on(bridge) {
         let Some(mark) = TapMark::parse(&tap.alias) else { continue };
         let change = |setting: Setting, before: u32, now: Option<u32>| Change {
             kind: ChangeKind::Setting,

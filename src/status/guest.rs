@@ -3,16 +3,16 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 
-use super::vmm;
 use super::{Guest, LinkState, Process};
 use crate::holder::Holder;
 use crate::model::{IfName, Link, Mac, TapMark};
 use crate::observed::Glance;
+use crate::vmm;
 
 /// What is behind the taps of the machine, sorted once so that nothing is searched for each of them.
 pub struct Behind<'a> {
     glance: &'a Glance,
-    holders: HashMap<String, Vec<Holder>>,
+    holders: HashMap<IfName, Vec<&'a Holder>>,
     names: HashMap<u32, IfName>,
     macs: HashMap<u32, Vec<Mac>>,
     met: HashMap<(u32, Mac), Vec<IpAddr>>,
@@ -20,14 +20,14 @@ pub struct Behind<'a> {
 
 impl<'a> Behind<'a> {
     /// Sorts it.
-    pub fn new(glance: &'a Glance, holders: HashMap<String, Vec<Holder>>) -> Self {
+    pub fn new(glance: &'a Glance, holders: &'a [Holder]) -> Self {
         let names = glance.observed.facts.links.iter().map(|link| (link.index, link.name)).collect();
         let mut macs: HashMap<u32, Vec<Mac>> = HashMap::new();
-        for learned in &glance.learned {
-            let known = macs.entry(learned.port).or_default();
+        for station in &glance.observed.facts.stations {
+            let known = macs.entry(station.port).or_default();
             // A bridge with VLANs has one entry for each.
-            if !known.contains(&learned.mac) {
-                known.push(learned.mac);
+            if !known.contains(&station.mac) {
+                known.push(station.mac);
             }
         }
         let mut met: HashMap<(u32, Mac), Vec<IpAddr>> = HashMap::new();
@@ -39,14 +39,13 @@ impl<'a> Behind<'a> {
             addresses.sort_unstable();
             addresses.dedup();
         }
-        Self { glance, holders, names, macs, met }
+        Self { glance, holders: by_tap(holders), names, macs, met }
     }
 
     /// The guests on a bridge, whom the host meets on the interface `door`.
-    pub fn guests(&self, bridge: u32, door: Option<u32>) -> Vec<Guest> {
-        let ports = self.glance.observed.facts.links.iter().filter(|link| link.master == Some(bridge));
-        let mut guests: Vec<Guest> =
-            ports.filter(|port| port.is_tap()).map(|tap| self.guest(tap, door)).collect();
+    pub fn guests(&self, bridge: &IfName, door: Option<u32>) -> Vec<Guest> {
+        let taps = self.glance.observed.taps_on(bridge);
+        let mut guests: Vec<Guest> = taps.map(|tap| self.guest(tap, door)).collect();
         note_same_macs(&mut guests);
         guests
     }
@@ -61,14 +60,13 @@ impl<'a> Behind<'a> {
     }
 
     /// Who has a tap open. Without carrier nobody has, and what is elsewhere has another one of the same name.
-    fn holders(&self, tap: &Link) -> &[Holder] {
-        let holders = self.holders.get(tap.name.as_str()).map(Vec::as_slice).unwrap_or_default();
-        let is_here = |holder: &Holder| !holder.elsewhere;
+    fn holders(&self, tap: &Link) -> &[&'a Holder] {
+        let holders = self.holders.get(&tap.name).map(Vec::as_slice).unwrap_or_default();
+        let is_here = |holder: &&Holder| !holder.elsewhere;
         if tap.carrier || holders.iter().any(is_here) { holders } else { &[] }
     }
 
     fn guest(&self, tap: &Link, door: Option<u32>) -> Guest {
-        let name = tap.name.as_str();
         let holders = self.holders(tap);
         // Of several that are elsewhere, which may all have a tap of this name, none is taken for the guest's.
         let is_certain = holders.len() < 2 || holders.iter().any(|holder| !holder.elsewhere);
@@ -76,12 +74,12 @@ impl<'a> Behind<'a> {
         let macs = self.macs.get(&tap.index).map(Vec::as_slice).unwrap_or_default();
         let met = macs.iter().filter_map(|mac| self.met.get(&(door?, *mac))).flatten();
         let bytes = self.glance.bytes.get(&tap.index).copied().unwrap_or_default();
-        let named = certain.iter().find_map(|holder| vmm::name(&holder.command));
+        let named = certain.iter().find_map(|holder| vmm::name(&holder.arguments));
         Guest {
-            tap: name.to_owned(),
+            tap: tap.name.to_string(),
             bridge: tap.master.and_then(|master| self.names.get(&master)).map(ToString::to_string),
-            vm: named.or_else(|| certain.first().map(|holder| vmm::program(&holder.command))),
-            processes: holders.iter().map(process).collect(),
+            vm: named.or_else(|| certain.first().map(|holder| vmm::program(&holder.arguments))),
+            processes: holders.iter().map(|holder| process(holder)).collect(),
             link: match (tap.up, tap.carrier) {
                 (false, _) => LinkState::Down,
                 (true, false) => LinkState::NoProcess,
@@ -90,10 +88,7 @@ impl<'a> Behind<'a> {
             persistent: tap.tun.as_ref().is_some_and(|tun| tun.persistent),
             attached: TapMark::parse(&tap.alias).is_some(),
             macs: macs.iter().map(ToString::to_string).collect(),
-            mac_given: certain
-                .iter()
-                .find_map(|holder| vmm::mac(&holder.command, name))
-                .map(|mac| mac.to_string()),
+            mac_given: certain.iter().find_map(|holder| mac(holder, &tap.name)).map(|mac| mac.to_string()),
             addresses: met.map(ToString::to_string).collect(),
             same_mac_as: Vec::new(),
             guest_received_bytes: bytes.sent,
@@ -102,8 +97,32 @@ impl<'a> Behind<'a> {
     }
 }
 
+/// Who has which tap open. One that is elsewhere is only taken for a tap's holder where nobody here is.
+fn by_tap(holders: &[Holder]) -> HashMap<IfName, Vec<&Holder>> {
+    let mut found: HashMap<IfName, Vec<&Holder>> = HashMap::new();
+    for holder in holders {
+        for (_, tap) in &holder.taps {
+            let known = found.entry(*tap).or_default();
+            // A tap with several queues is several files.
+            if known.last().is_none_or(|last| last.pid != holder.pid) {
+                known.push(holder);
+            }
+        }
+    }
+    for holders in found.values_mut().filter(|holders| holders.iter().any(|holder| !holder.elsewhere)) {
+        holders.retain(|holder| !holder.elsewhere);
+    }
+    found
+}
+
 fn process(holder: &Holder) -> Process {
-    Process { pid: holder.pid, program: vmm::program(&holder.command), elsewhere: holder.elsewhere }
+    Process { pid: holder.pid, program: vmm::program(&holder.arguments), elsewhere: holder.elsewhere }
+}
+
+/// The MAC of the NIC on `tap`, as the command line gives it.
+fn mac(holder: &Holder, tap: &IfName) -> Option<Mac> {
+    let macs = vmm::macs(&holder.arguments, &holder.taps);
+    macs.into_iter().find(|(known, _)| known == tap).map(|(_, mac)| mac)
 }
 
 /// A bridge knows a MAC behind one port at a time, wherever it was seen last; what the command lines say tells of the

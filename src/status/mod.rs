@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! observed::Glance ──┐
-//! holder ── vmm ─────┼──► network, guest, change ──► Status ──► render ── page
+//! holder, vmm ───────┼──► network, guest, change ──► Status ──► render
 //! config ────────────┘
 //! ```
 
@@ -13,9 +13,7 @@ mod change;
 mod data;
 mod guest;
 mod network;
-mod page;
 mod render;
-mod vmm;
 
 pub use data::*;
 
@@ -48,7 +46,8 @@ fn gather(glance: &Glance, configured: &Result<Vec<model::Network>, ConfigErrors
     let file = configured.as_ref().ok().map(Vec::as_slice);
     // Without a tap nobody holds one.
     let has_taps = glance.observed.facts.links.iter().any(model::Link::is_tap);
-    let behind = Behind::new(glance, if has_taps { holder::of_all() } else { Default::default() });
+    let holders = if has_taps { holder::all() } else { Vec::new() };
+    let behind = Behind::new(glance, &holders);
     let standing = glance.observed.networks.iter();
     let mut networks: Vec<Network> =
         standing.map(|standing| network::standing(standing, glance, &behind, file)).collect();

@@ -3,9 +3,9 @@
 use std::net::IpAddr;
 
 use super::guest::Behind;
-use super::{Configuration, Forwarding, Guest, LinkState, Nat, NatKind, Network, State, UplinksBy, change};
+use super::{Configuration, Forwarding, Nat, NatKind, Network, State, UplinksBy, change};
 use crate::model::link::GROUP;
-use crate::model::ruleset::{Family, Verdict, table_name};
+use crate::model::ruleset::{Verdict, table_name};
 use crate::model::{self, IfName, Mark, Mode, Uplink};
 use crate::observed::{Glance, Standing};
 
@@ -22,7 +22,7 @@ pub fn standing(
     let door_link = facts.link(&door);
     let (uplinks, uplinks_by) = uplinks(standing, &door, glance);
     let guests = match &standing.link {
-        Some(bridge) => behind.guests(bridge.index, door_link.map(|door| door.index)),
+        Some(bridge) => behind.guests(&bridge.name, door_link.map(|door| door.index)),
         None => Vec::new(),
     };
     let mut network = Network {
@@ -183,7 +183,7 @@ fn problems(network: &Network, standing: &Standing, glance: &Glance) -> Vec<Stri
         State::Up | State::NotUp => {}
     }
     if glance.sees_tables && glance.observed.has_nft {
-        for family in missing_tables(mark, standing) {
+        for family in standing.missing_tables() {
             problems.push(format!("table {family} {name} is gone; the next guest puts it back"));
         }
     }
@@ -192,31 +192,8 @@ fn problems(network: &Network, standing: &Standing, glance: &Glance) -> Vec<Stri
             problems.push(format!("{net} is gone from {}; the next guest puts it back", network.door));
         }
     }
-    if !network.keep && is_empty(network, mark) {
+    if standing.is_dead() {
         problems.push("nobody is on it; the next hook takes it away".to_owned());
     }
     problems
-}
-
-/// The tables that a network of this kind has and this one has not.
-fn missing_tables(mark: &Mark, standing: &Standing) -> Vec<Family> {
-    let mut wanted = Vec::new();
-    if mark.mode != Mode::Isolated {
-        wanted.push(Family::Inet);
-    }
-    if mark.mode == Mode::Isolated || mark.veth.is_some() {
-        wanted.push(Family::Netdev);
-    }
-    wanted.retain(|family| !standing.tables.iter().any(|table| table.family == *family));
-    wanted
-}
-
-/// Whether nothing keeps it, as the hooks see it.
-fn is_empty(network: &Network, mark: &Mark) -> bool {
-    let counts = |guest: &Guest| match guest.link {
-        LinkState::Up => mark.made || guest.attached,
-        LinkState::NoProcess | LinkState::Down => guest.attached && guest.persistent,
-    };
-    let has_other_ports = mark.made && !network.other_ports.is_empty();
-    !(has_other_ports || network.guests.iter().any(counts))
 }

@@ -61,19 +61,15 @@ fn an_uplink_that_cannot_be_bridged() {
     }
 }
 
-/// sysfs tells a Wi-Fi NIC by a link to its radio, which is laid over eth3's folder here.
+/// sysfs tells a Wi-Fi NIC by a link to its radio, which is laid over eth3's folder here; whether it is a station is
+/// nl80211's to say. The hook would not refuse this one, so nothing is said.
 #[test]
-fn a_wifi_nic() {
-    for (network, is_wrong) in [(Network::BRIDGED, true), (Network::NAT, false)] {
+fn a_wifi_nic_that_is_no_station() {
+    for network in [Network::BRIDGED, Network::NAT] {
         let lab = Lab::new(network);
         lab.host.run("mount -t tmpfs none /sys/class/net/eth3/");
         lab.host.enter(|| fs::create_dir("/sys/class/net/eth3/phy80211")).unwrap();
-        let report = check(&lab);
-        if is_wrong {
-            report.alone("problem", "uplink", &["eth3", "Wi-Fi"]);
-        } else {
-            assert_eq!(report.status, 0);
-        }
+        all_right(&lab, "no station");
     }
 }
 

@@ -132,6 +132,8 @@ fn names_that_are_not_nice() {
     let long = "a-machine-with-a-name-that-nobody-would-type-".repeat(3);
     let one = Empty::run(&lab, &format!("-name {long} -netdev tap,id=n0,ifname=vif0.0"));
     let two = Empty::run(&lab, "-name a\u{1b}[31mb\u{9b}2J -netdev tap,id=n0,ifname=vif1.0");
+    let raw = Cli::new(&lab.host, &["status", "--json"]).run().ok();
+    assert!(!raw.contains('\u{1b}') && !raw.contains('\u{9b}'), "{raw:?}");
     let said = Cli::new(&lab.host, &["status"]).run().ok();
     assert!(!said.contains('\u{1b}') && !said.contains('\u{9b}'), "{said:?}");
     assert!(said.contains("a\\u{1b}[31mb\\u{9b}2J, up"), "{said}");

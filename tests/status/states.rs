@@ -72,6 +72,16 @@ fn a_network_that_is_kept() {
     seen.says("guests 0");
 }
 
+/// Nor is one that somebody brought up with `kvmnet up`.
+#[test]
+fn a_network_that_was_brought_up_without_guests() {
+    let lab = Lab::new(Network::NAT);
+    Cli::new(&lab.host, &["up", "default"]).run().ok();
+    let seen = look(&lab);
+    let network = seen.network("default");
+    assert_eq!((&network["state"], &network["problems"]), (&json!("up"), &json!([])));
+}
+
 /// Whatever somebody takes away from under a network is missed.
 #[test]
 fn what_is_missing_is_said() {

@@ -39,9 +39,13 @@ pub const NFTA_RULE_TABLE: u16 = 1;
 pub const NFTA_RULE_CHAIN: u16 = 2;
 pub const NFTA_RULE_EXPRESSIONS: u16 = 4;
 
+pub const NFTA_META_KEY: u16 = 2;
 pub const META_IIFNAME: u32 = 6;
 pub const META_OIFNAME: u32 = 7;
 
+pub const NFTA_CMP_OP: u16 = 2;
+pub const NFTA_CMP_DATA: u16 = 3;
+pub const NFTA_IMMEDIATE_DATA: u16 = 2;
 /// NFT_CMP_EQ.
 pub const EQUAL: u32 = 0;
 

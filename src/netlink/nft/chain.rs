@@ -18,14 +18,8 @@ pub fn dump() -> Message {
     Message::new(GETCHAIN, REQUEST | DUMP, &body(NFPROTO_UNSPEC, 0))
 }
 
-/// Asks for the rules of one table.
-pub fn dump_rules(protocol: Protocol, table: &str) -> Message {
-    let mut message = Message::new(GETRULE, REQUEST | DUMP, &body(number(protocol), 0));
-    message.put_str(NFTA_RULE_TABLE, table);
-    message
-}
-
-fn number(protocol: Protocol) -> u8 {
+/// NFPROTO_*.
+pub fn number(protocol: Protocol) -> u8 {
     match protocol {
         Protocol::Inet => NFPROTO_INET,
         Protocol::Ip => NFPROTO_IPV4,
@@ -91,26 +85,26 @@ pub fn parse_passage(reply: &[u8]) -> Option<Passage> {
     (accepts && (passage.iif.is_some() || passage.oif.is_some())).then_some(passage)
 }
 
-/// NFTA_META_KEY: the name of an interface.
+/// The name of an interface.
 fn meta(data: &[u8]) -> Option<Of> {
-    match find(data, 2u16).and_then(be32)? {
+    match find(data, NFTA_META_KEY).and_then(be32)? {
         META_IIFNAME => Some(Of::Iif),
         META_OIFNAME => Some(Of::Oif),
         _ => None,
     }
 }
 
-/// NFTA_CMP_OP and NFTA_CMP_DATA: a whole name ends with a NUL, the beginning of one does not.
-fn pattern(data: &[u8]) -> Option<NamePattern> {
-    if find(data, 2u16).and_then(be32)? != EQUAL {
+/// What a name must be equal to: a whole one ends with a NUL, the beginning of one does not.
+pub fn pattern(comparison: &[u8]) -> Option<NamePattern> {
+    if find(comparison, NFTA_CMP_OP).and_then(be32)? != EQUAL {
         return None;
     }
-    let value = find(find(data, 3u16)?, NFTA_DATA_VALUE)?;
+    let value = find(find(comparison, NFTA_CMP_DATA)?, NFTA_DATA_VALUE)?;
     Some(NamePattern { text: text(value), open: !value.contains(&0) })
 }
 
-/// NFTA_IMMEDIATE_DATA: the verdict "accept".
+/// The verdict "accept".
 fn is_accept(data: &[u8]) -> bool {
-    let code = || be32(find(find(find(data, 2u16)?, NFTA_DATA_VERDICT)?, NFTA_VERDICT_CODE)?);
+    let code = || be32(find(find(find(data, NFTA_IMMEDIATE_DATA)?, NFTA_DATA_VERDICT)?, NFTA_VERDICT_CODE)?);
     code() == Some(NF_ACCEPT)
 }

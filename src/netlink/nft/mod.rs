@@ -11,7 +11,6 @@ use std::io;
 pub use exit::Exit;
 use neli::consts::socket::NlFamily;
 
-use super::message::Message;
 use super::socket::{Broken, KernelError, Socket};
 use crate::model::foreign::{ForeignChain, Passage, Protocol};
 use crate::model::ruleset::{Family, Found, Table};
@@ -66,26 +65,17 @@ impl Nft {
 
     /// All chains of anybody's that packets or bridged frames can meet. A dump.
     pub fn chains(&mut self) -> io::Result<Vec<ForeignChain>> {
-        self.dump(chain::dump(), chain::parse)
+        self.0.dump(chain::dump(), chain::parse)
     }
 
     /// The rules of a table that accept what passes an interface. A dump of the table's rules.
     pub fn passages(&mut self, protocol: Protocol, table: &str) -> io::Result<Vec<Passage>> {
-        self.dump(chain::dump_rules(protocol, table), chain::parse_passage)
-    }
-
-    fn dump<T>(&mut self, message: Message, parse: impl Fn(&[u8]) -> Option<T>) -> io::Result<Vec<T>> {
-        let mut found = Vec::new();
-        let outcome = self.0.exchange(&mut [message], &mut |_, reply| found.extend(parse(reply)))?;
-        match outcome.into_iter().flatten().next() {
-            Some(error) => Err(io::Error::from_raw_os_error(error.errno)),
-            None => Ok(found),
-        }
+        self.0.dump(table::dump_rules(chain::number(protocol), table), chain::parse_passage)
     }
 
     /// What the rules of one table say of the ways out.
     pub fn exits(&mut self, family: Family, table: &str) -> io::Result<Vec<Exit>> {
-        self.dump(exit::dump(table::family_number(family), table), exit::parse)
+        self.0.dump(table::dump_rules(table::family_number(family), table), exit::parse)
     }
 
     /// Makes all changes or none (one nfnetlink batch). The error tells which change was refused.

@@ -1,4 +1,4 @@
-//! Tables and chains: NFT_MSG_NEWTABLE, NEWCHAIN, NEWRULE, DELTABLE, GETTABLE, GETCHAIN
+//! Tables and chains: NFT_MSG_NEWTABLE, NEWCHAIN, NEWRULE, DELTABLE, GETTABLE, GETCHAIN, GETRULE
 //! (`net/netfilter/nf_tables_api.c`).
 
 use super::attr::*;
@@ -94,6 +94,13 @@ pub fn dump() -> Message {
 pub fn get_chain(family: Family, table: &str, chain: &str) -> Message {
     let mut message = Message::new(GETCHAIN, REQUEST, &body(family_number(family), 0));
     message.put_str(NFTA_CHAIN_TABLE, table).put_str(NFTA_CHAIN_NAME, chain);
+    message
+}
+
+/// Asks for the rules of one table.
+pub fn dump_rules(family: u8, table: &str) -> Message {
+    let mut message = Message::new(GETRULE, REQUEST | DUMP, &body(family, 0));
+    message.put_str(NFTA_RULE_TABLE, table);
     message
 }
 

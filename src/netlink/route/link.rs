@@ -54,13 +54,6 @@ pub fn get_index(index: u32) -> Message {
     message
 }
 
-/// Asks for all interfaces.
-pub fn dump() -> Message {
-    let mut message = Message::new(Rtm::Getlink, REQUEST | DUMP, &body(0, 0, 0));
-    message.put_u32(Ifla::ExtMask, SKIP_STATS);
-    message
-}
-
 /// Asks for the ports of a bridge. The kernel passes over all interfaces, but tells only these.
 pub fn dump_ports(bridge: u32) -> Message {
     let mut message = Message::new(Rtm::Getlink, REQUEST | DUMP, &body(0, 0, 0));

@@ -1,7 +1,6 @@
 //! rtnetlink: interfaces, addresses, routes, neighbours (rtnetlink(7)).
 
 pub mod address;
-pub mod fdb;
 pub mod link;
 pub mod neighbour;
 pub mod netconf;
@@ -9,7 +8,7 @@ pub mod nexthop;
 #[allow(clippy::module_inception)]
 pub mod route;
 pub mod rule;
-pub mod whole;
+mod whole;
 
 use std::io;
 
@@ -46,10 +45,6 @@ pub enum Question {
     Bridges,
     /// All taps and tuns. A dump.
     Taps,
-    /// All interfaces. A dump.
-    Links,
-    /// What all bridges have learned. A dump.
-    Stations,
     /// The addresses of an interface. A dump that the kernel answers from this interface alone.
     Addresses(u32),
     /// The unicast routes of a family. A dump.
@@ -103,8 +98,6 @@ impl Question {
             Question::Ports(bridge) => link::dump_ports(*bridge),
             Question::Bridges => link::dump_kind("bridge"),
             Question::Taps => link::dump_kind("tun"),
-            Question::Links => link::dump(),
-            Question::Stations => fdb::dump(),
             Question::Addresses(index) => address::dump(*index),
             Question::Ways { v6 } => route::dump(*v6, UNICAST),
             Question::Own => route::dump(false, LOCAL),
@@ -206,8 +199,7 @@ fn read(facts: &mut Facts, question: &Question, reply: &[u8]) {
         | Question::LinkIndex(_)
         | Question::Ports(_)
         | Question::Bridges
-        | Question::Taps
-        | Question::Links => {
+        | Question::Taps => {
             if let Some(link) = link::parse(reply) {
                 facts.add_link(link);
             }
@@ -222,7 +214,6 @@ fn read(facts: &mut Facts, question: &Question, reply: &[u8]) {
             facts.addresses.extend(address::parse(reply, *index).map(|address| (*index, address)));
         }
         Question::Ways { .. } | Question::Own => facts.ways.extend(route::parse_way(reply)),
-        Question::Stations => facts.stations.extend(fdb::parse(reply)),
         Question::Routes { name, device, .. } => match route::parse(reply, *device, name) {
             Some(Ok(route)) => facts.routes.push(route),
             Some(Err(why)) => facts.uncarriable.push((*name, why)),

@@ -4,7 +4,7 @@ use neli::consts::rtnl::{Nda, Rtm};
 use nix::libc;
 
 use super::address::family;
-use super::whole::{Learned, Met};
+use crate::model::facts::{Met, Station};
 use crate::model::route::PERMANENT;
 use crate::model::{IfName, Mac, Neighbour};
 use crate::netlink::message::{Message, find, ip, u16_at, u32_at};
@@ -37,7 +37,7 @@ pub fn dump_all() -> Message {
 }
 
 /// Asks for the forwarding databases of all bridges (`net/bridge/br_fdb.c`).
-pub fn dump_learned() -> Message {
+pub fn dump_stations() -> Message {
     Message::new(Rtm::Getneigh, REQUEST | DUMP, &body(libc::AF_BRIDGE as u8, 0, 0, 0))
 }
 
@@ -72,13 +72,13 @@ pub fn parse(reply: &[u8], index: u32, device: &IfName) -> Option<Neighbour> {
 }
 
 /// Reads an entry of a forwarding database; None for a port's own address and for what an interface filters.
-pub fn parse_learned(reply: &[u8]) -> Option<Learned> {
+pub fn parse_station(reply: &[u8]) -> Option<Station> {
     let attrs = reply.get(BODY..)?;
     find(attrs, Nda::Master)?;
     if u16_at(reply, 8)? & PERMANENT != 0 {
         return None;
     }
-    Some(Learned { port: u32_at(reply, 4)?, mac: mac(attrs)? })
+    Some(Station { port: u32_at(reply, 4)?, mac: mac(attrs)? })
 }
 
 /// Reads a neighbour of any interface; None for one that never answered, and for a group of machines.

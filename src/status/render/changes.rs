@@ -1,8 +1,8 @@
 //! What kvmnet changed on the machine, in sentences.
 
 use super::put;
-use crate::status::page::{Page, Word, list, plain};
 use crate::status::{Change, ChangeKind};
+use crate::terminal::{Page, Word, list, plain};
 
 /// What was made on one line, what moved on one; settings have a line each.
 pub(super) fn put_changes(page: &mut Page, changes: &[Change]) {

@@ -1,8 +1,8 @@
 //! Who is behind the taps.
 
 use super::HANG;
-use crate::status::page::{Look, Page, Word, list, plain};
 use crate::status::{Guest, LinkState};
+use crate::terminal::{Look, Page, Word, list, plain};
 
 /// A paragraph or two for each guest, whose tap stands at `indent`.
 pub(super) fn put_guests(page: &mut Page, guests: &[Guest], indent: usize) {

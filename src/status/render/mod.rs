@@ -6,8 +6,8 @@ mod guests;
 use changes::put_changes;
 use guests::put_guests;
 
-use super::page::{Look, Page, Word, list, plain};
 use super::{Configuration, Forwarding, Nat, NatKind, Network, State, Status, UplinksBy};
+use crate::terminal::{Look, Page, Word, list, plain};
 
 /// Where the values of a network begin.
 const HANG: usize = 14;

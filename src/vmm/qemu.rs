@@ -1,25 +1,11 @@
 //! The MACs of a QEMU's NICs, as its command line says. What was plugged in later it does not.
 
-use std::collections::BTreeMap;
+use super::options::Options;
+use crate::model::{IfName, MAX_LEN, Mac};
 
-use crate::model::{IfName, Mac};
-
-/// A process that has taps open.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Holder {
-    /// Its number.
-    pub pid: u32,
-    /// Its arguments, the program's name first.
-    pub arguments: Vec<String>,
-    /// Its taps, each with the number of the open file, in that order.
-    pub taps: Vec<(u32, IfName)>,
-}
-
-/// QEMU's first MAC for a NIC that was given none; the next NIC of the same VM gets the next (`qemu_macaddr_default_if_unset`).
-pub const DEFAULT: Mac = Mac([0x52, 0x54, 0x00, 0x12, 0x34, 0x56]);
-
-/// An option's keys and values.
-type Keys = BTreeMap<String, String>;
+/// What QEMU gives the first NIC that was given none, in every VM the same; the next NIC of the same VM gets the next
+/// (`qemu_macaddr_default_if_unset`).
+pub const DEFAULT_MAC: Mac = Mac([0x52, 0x54, 0x00, 0x12, 0x34, 0x56]);
 
 /// How an option says which tap it means.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,22 +21,29 @@ struct Nic {
     netdev: Option<String>,
 }
 
-/// The taps of a QEMU, each with the MAC of a NIC on it.
-pub fn macs(holder: &Holder) -> Vec<(IfName, Mac)> {
-    let mut line = Line::read(&holder.arguments);
+/// The taps of a QEMU, each with the MAC of a NIC on it. `taps` are those that it has open, each with the number of the
+/// file, in that order.
+pub fn macs(arguments: &[String], taps: &[(u32, IfName)]) -> Vec<(IfName, Mac)> {
+    let mut line = Line::read(arguments);
     line.give_defaults();
-    let mut rest = holder.taps.iter().filter(|(file, name)| !line.names(*file, name));
+    let mut rest: Vec<IfName> =
+        taps.iter().filter(|(file, name)| !line.names(*file, name)).map(|(_, name)| *name).collect();
+    // One with several queues has several files, one behind the other.
+    rest.dedup();
+    let mut rest = rest.into_iter();
     let backends = line.backends.iter().flat_map(|(netdev, taps)| taps.iter().map(move |tap| (netdev, tap)));
     let mut found = Vec::new();
     for (netdev, tap) in backends {
+        let open =
+            |is: &dyn Fn(&(u32, IfName)) -> bool| taps.iter().find(|tap| is(tap)).map(|(_, name)| *name);
         let name = match tap {
-            Tap::Named(name) => holder.taps.iter().find(|(_, known)| known.as_str() == cut(name)),
-            Tap::File(file) => holder.taps.iter().find(|(known, _)| known == file),
+            Tap::Named(name) => open(&|(_, known)| known.as_str() == cut(name)),
+            Tap::File(file) => open(&|(known, _)| known == file),
             Tap::Any => rest.next(),
         };
-        let Some((_, name)) = name else { continue };
+        let Some(name) = name else { continue };
         let nics = line.nics.iter().filter(|nic| nic.netdev == *netdev);
-        found.extend(nics.filter_map(|nic| Some((*name, nic.mac?))));
+        found.extend(nics.filter_map(|nic| Some((name, nic.mac?))));
     }
     found.dedup();
     found
@@ -58,7 +51,7 @@ pub fn macs(holder: &Holder) -> Vec<(IfName, Mac)> {
 
 /// QEMU cuts names to the length that the kernel takes.
 fn cut(name: &str) -> &str {
-    name.get(..crate::model::MAX_LEN).unwrap_or(name)
+    name.get(..MAX_LEN).unwrap_or(name)
 }
 
 /// What a command line says of networks.
@@ -78,20 +71,20 @@ impl Line {
             let [option, value] = pair else { continue };
             match option.trim_start_matches('-') {
                 _ if !option.starts_with('-') => {}
-                "netdev" => line.netdev(keys(value, "type")),
-                "nic" => line.nic(number, keys(value, "type")),
+                "netdev" => line.netdev(&Options::read(value, "type")),
+                "nic" => line.nic(number, &Options::read(value, "type")),
                 "net" => {
-                    let keys = keys(value, "type");
-                    match keys.get("type").map(String::as_str) {
-                        Some("nic") => of_net.push(Nic::new(&keys, "macaddr", keys.get("netdev").cloned())),
-                        Some("tap") => line.backends.push((None, taps(&keys))),
+                    let options = Options::read(value, "type");
+                    match options.get("type") {
+                        Some("nic") => of_net.push(Nic::new(&options, "macaddr", options.get("netdev"))),
+                        Some("tap") => line.backends.push((None, taps(&options))),
                         _ => {}
                     }
                 }
                 "device" => {
-                    let keys = keys(value, "driver");
-                    let netdev = keys.get("netdev").cloned();
-                    of_device.extend(netdev.map(|netdev| Nic::new(&keys, "mac", Some(netdev))));
+                    let options = Options::read(value, "driver");
+                    let netdev = options.get("netdev");
+                    of_device.extend(netdev.map(|netdev| Nic::new(&options, "mac", Some(netdev))));
                 }
                 _ => {}
             }
@@ -101,33 +94,33 @@ impl Line {
         line
     }
 
-    fn netdev(&mut self, keys: Keys) {
-        if keys.get("type").is_some_and(|kind| kind == "tap") {
-            self.backends.push((keys.get("id").cloned(), taps(&keys)));
+    fn netdev(&mut self, options: &Options) {
+        if options.get("type") == Some("tap") {
+            self.backends.push((options.get("id").map(str::to_owned), taps(options)));
         }
     }
 
     /// `-nic` is both ends of a cable, which nothing else names.
-    fn nic(&mut self, number: usize, keys: Keys) {
-        let kind = keys.get("type").map(String::as_str);
+    fn nic(&mut self, number: usize, options: &Options) {
+        let kind = options.get("type");
         if kind == Some("none") {
             return;
         }
-        let cable = Some(format!("-nic {number}"));
-        self.nics.push(Nic::new(&keys, "mac", cable.clone()));
+        let cable = format!("-nic {number}");
+        self.nics.push(Nic::new(options, "mac", Some(&cable)));
         if kind == Some("tap") {
-            self.backends.push((cable, taps(&keys)));
+            self.backends.push((Some(cable), taps(options)));
         }
     }
 
-    /// Gives a MAC to each NIC that has none, as QEMU does: the first of its own that is free.
+    /// Gives a MAC to each NIC that has none, as QEMU does: the first of its own that no NIC before has.
     fn give_defaults(&mut self) {
-        let given: Vec<Mac> = self.nics.iter().filter_map(|nic| nic.mac).collect();
-        let Mac([a, b, c, d, e, first]) = DEFAULT;
-        let mut free =
-            (first..0xff).map(|last| Mac([a, b, c, d, e, last])).filter(|mac| !given.contains(mac));
-        for nic in self.nics.iter_mut().filter(|nic| nic.mac.is_none()) {
-            nic.mac = free.next();
+        let Mac([a, b, c, d, e, first]) = DEFAULT_MAC;
+        let mut used: Vec<Mac> = Vec::new();
+        for nic in &mut self.nics {
+            let mut free = (first..0xff).map(|last| Mac([a, b, c, d, e, last]));
+            nic.mac = nic.mac.or_else(|| free.find(|mac| !used.contains(mac)));
+            used.extend(nic.mac);
         }
     }
 
@@ -142,38 +135,20 @@ impl Line {
 }
 
 impl Nic {
-    fn new(keys: &Keys, mac: &str, netdev: Option<String>) -> Self {
-        Self { mac: keys.get(mac).and_then(|mac| Mac::parse(mac)), netdev }
+    fn new(options: &Options, mac: &str, netdev: Option<&str>) -> Self {
+        Self { mac: options.get(mac).and_then(Mac::parse), netdev: netdev.map(str::to_owned) }
     }
 }
 
 /// The taps of a backend; one with several queues has several files of one tap.
-fn taps(keys: &Keys) -> Vec<Tap> {
-    let files = ["fd", "fds"].iter().filter_map(|key| keys.get(*key)).flat_map(|files| files.split(':'));
+fn taps(options: &Options) -> Vec<Tap> {
+    let files = ["fd", "fds"].iter().filter_map(|key| options.get(key)).flat_map(|files| files.split(':'));
     let files: Vec<Tap> = files.filter_map(|file| file.parse().ok()).map(Tap::File).collect();
-    match keys.get("ifname") {
+    match options.get("ifname") {
         _ if !files.is_empty() => files,
-        Some(name) if !name.contains('%') => vec![Tap::Named(name.clone())],
+        Some(name) if !name.contains('%') => vec![Tap::Named(name.to_owned())],
         _ => vec![Tap::Any],
     }
-}
-
-/// Reads `tap,id=n0,ifname=vif0.0`, where `,,` is a comma and the first value may stand without its key; or JSON.
-fn keys(text: &str, first: &str) -> Keys {
-    if let Ok(serde_json::Value::Object(object)) = serde_json::from_str(text) {
-        let plain = |value: serde_json::Value| match value {
-            serde_json::Value::String(text) => text,
-            other => other.to_string(),
-        };
-        return object.into_iter().map(|(key, value)| (key, plain(value))).collect();
-    }
-    let text = text.replace(",,", "\0");
-    let items = text.split(',').enumerate().map(|(number, item)| match item.split_once('=') {
-        Some((key, value)) => (key.to_owned(), value.replace('\0', ",")),
-        None if number == 0 => (first.to_owned(), item.replace('\0', ",")),
-        None => (item.to_owned(), "on".to_owned()),
-    });
-    items.collect()
 }
 
 #[cfg(test)]
@@ -182,9 +157,9 @@ mod tests {
     use super::*;
 
     fn check(line: &str, taps: &[(u32, &str)], wanted: &[(&str, &str)]) {
-        let arguments = line.split_whitespace().map(str::to_owned).collect();
-        let taps = taps.iter().map(|(file, name)| (*file, IfName::new(name).unwrap())).collect();
-        let found = macs(&Holder { pid: 1, arguments, taps });
+        let arguments: Vec<_> = line.split_whitespace().map(str::to_owned).collect();
+        let taps: Vec<_> = taps.iter().map(|(file, name)| (*file, IfName::new(name).unwrap())).collect();
+        let found = macs(&arguments, &taps);
         let found: Vec<_> = found.iter().map(|(tap, mac)| (tap.to_string(), mac.to_string())).collect();
         let wanted: Vec<_> =
             wanted.iter().map(|(tap, mac)| ((*tap).to_owned(), format!("52:54:00:12:34:{mac}"))).collect();
@@ -227,7 +202,32 @@ mod tests {
         let taps = &[(9, "a"), (10, "b"), (11, "tap0")];
         let line = "qemu -netdev tap,id=y,ifname=b -device e1000,netdev=y -nic user -nic tap \
                     -nic tap,ifname=a,mac=52:54:00:12:34:57";
-        check(line, taps, &[("b", "59"), ("tap0", "58"), ("a", "57")]);
+        // As `info network` of QEMU 7.2 says: one that is silent does not know of those behind it.
+        check(line, taps, &[("b", "58"), ("tap0", "57"), ("a", "57")]);
+        let line = "qemu -nic tap,queues=2 -nic tap";
+        check(line, &[(9, "tap0"), (10, "tap0"), (11, "tap1")], &[("tap0", "56"), ("tap1", "57")]);
+    }
+
+    #[test]
+    fn a_mac_is_found_on_its_tap() {
+        let tap = &[(9, "vif0.0")];
+        let given = &[("vif0.0", "07")];
+        let default = &[("vif0.0", "56")];
+        for (line, expected) in [
+            ("qemu -nic tap,ifname=vif0.0,mac=52:54:00:12:34:07", &given[..]),
+            ("qemu -net nic,macaddr=52:54:00:12:34:07 -net tap,ifname=vif0.0", given),
+            ("qemu -netdev tap,id=a,ifname=vif0.0 -device e1000,netdev=a,mac=52:54:00:12:34:07", given),
+            ("qemu -netdev tap,id=a,ifname=vif0.0 -device e1000,netdev=a", default),
+            ("qemu -net nic -net tap,ifname=vif0.0", default),
+            ("qemu -nic tap,ifname=vif0.0", default),
+            ("qemu -nic tap,ifname=vif0.0 -nic tap,ifname=vif1.0", default),
+            ("qemu -nic tap,ifname=vif0.0 -nic tap,ifname=vif1.0,mac=52:54:00:12:34:07", default),
+            ("qemu -netdev tap,id=a,ifname=vif0.0", &[]),
+            ("qemu -nic tap,ifname=vif1.0,mac=52:54:00:12:34:07", &[]),
+            ("qemu -nic user", &[]),
+        ] {
+            check(line, tap, expected);
+        }
     }
 
     #[test]

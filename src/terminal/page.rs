@@ -1,9 +1,12 @@
 //! A page of text for a terminal: words that flow within 80 columns, and colours where they are wanted.
 //!
-//! Nothing is cut: what is longer than a line goes on in the next one.
+//! Nothing is cut: what is longer than a line goes on in the next one. Commands are not broken: they are there to be
+//! copied.
+
+use super::printable;
 
 /// The width that every terminal has.
-const WIDTH: usize = 80;
+pub const WIDTH: usize = 80;
 
 /// How a word stands out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,6 +19,8 @@ pub enum Look {
     Good,
     /// Worth a second look.
     Warning,
+    /// Wrong.
+    Problem,
 }
 
 impl Look {
@@ -26,6 +31,7 @@ impl Look {
             Look::Name => "\x1b[1m",
             Look::Good => "\x1b[32m",
             Look::Warning => "\x1b[33m",
+            Look::Problem => "\x1b[1;31m",
         }
     }
 }
@@ -110,6 +116,15 @@ impl Page {
         self.text.push('\n');
     }
 
+    /// Commands behind `label`, which stands at `indent`, each on one line.
+    pub fn commands(&mut self, indent: usize, label: &str, commands: &[String]) {
+        let blank = " ".repeat(label.len());
+        for (number, command) in commands.iter().enumerate() {
+            let label = if number == 0 { label } else { &blank };
+            self.text.push_str(&format!("{}{label} {}\n", " ".repeat(indent), printable(command)));
+        }
+    }
+
     /// The finished text.
     pub fn finish(self) -> String {
         self.text
@@ -141,18 +156,6 @@ impl Page {
             self.text.push_str("\x1b[0m");
         }
     }
-}
-
-/// `text` in characters that a terminal shows and does not obey.
-fn printable(text: &str) -> String {
-    let mut line = String::with_capacity(text.len());
-    for letter in text.chars() {
-        match letter {
-            '"' | '\'' | '\\' => line.push(letter),
-            _ => line.extend(letter.escape_debug()),
-        }
-    }
-    line
 }
 
 #[cfg(test)]
@@ -194,5 +197,13 @@ mod tests {
     fn what_a_terminal_would_obey_is_written_out() {
         let text = page(true, [Word::new("a\x1b[2J\u{9b}1m\u{202e}\nb", Look::Plain)]);
         assert_eq!(text, "  \x1b[1mtaps\x1b[0m    a\\u{1b}[2J\\u{9b}1m\\u{202e}\\nb\n");
+    }
+
+    #[test]
+    fn commands_are_not_broken() {
+        let mut page = Page::new(true);
+        let long = "x ".repeat(100);
+        page.commands(4, "fix:", &[long.clone(), "a\x1bb".to_owned()]);
+        assert_eq!(page.finish(), format!("    fix: {long}\n         a\\u{{1b}}b\n"));
     }
 }

@@ -1,0 +1,60 @@
+//! What the command line of a VM tells: its program, its name (qemu(1), firecracker's `--id`, crosvm's and lkvm's
+//! `--name`), and the MACs of its NICs.
+//!
+//! In: the words of the command line. Out: what it says. Never: asks the VM; what was changed since, nothing here knows.
+
+mod options;
+mod qemu;
+
+pub use qemu::{DEFAULT_MAC, macs};
+
+use options::Options;
+
+/// The program, without its directory.
+pub fn program(arguments: &[String]) -> String {
+    let path = arguments.first().map(String::as_str).unwrap_or_default();
+    path.rsplit('/').next().unwrap_or_default().to_owned()
+}
+
+/// The name that the command line gives the VM.
+pub fn name(arguments: &[String]) -> Option<String> {
+    let is_firecracker = program(arguments).starts_with("firecracker");
+    let option = |word: &str| matches!(word, "-name" | "--name") || (is_firecracker && word == "--id");
+    let apart = arguments.windows(2).find_map(|pair| match pair {
+        [word, value] if option(word) => Some(value.as_str()),
+        _ => None,
+    });
+    let value = apart.or_else(|| arguments.iter().find_map(|word| word.strip_prefix("--name=")))?;
+    let options = Options::read(value, "guest");
+    options.get("guest").filter(|name| !name.is_empty()).map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(line: &str) -> Vec<String> {
+        line.split(' ').map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn a_name_is_found_as_people_write_it() {
+        for (line, expected) in [
+            ("qemu-system-x86_64 -name web -m 128", Some("web")),
+            ("/usr/bin/qemu-system-x86_64 --name web", Some("web")),
+            ("qemu -name guest=web-1,debug-threads=on", Some("web-1")),
+            ("qemu -name web,process=x", Some("web")),
+            ("qemu -name process=x,guest=web", Some("web")),
+            ("qemu -name a,,b=c", Some("a,b=c")),
+            ("qemu -name debug-threads=on", None),
+            ("qemu -m 128", None),
+            ("qemu -name", None),
+            ("/opt/firecracker --id vm7 --api-sock x", Some("vm7")),
+            ("qemu --id vm7", None),
+            ("lkvm run --name=web", Some("web")),
+        ] {
+            assert_eq!(name(&words(line)).as_deref(), expected, "{line}");
+        }
+        assert_eq!(program(&words("/opt/firecracker --id vm7")), "firecracker");
+    }
+}

@@ -1,0 +1,76 @@
+//! The value of an option of QEMU's: keys with values.
+
+/// Keys and values in their order.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Options(Vec<(String, String)>);
+
+impl Options {
+    /// Reads `tap,id=n0,ifname=vif0.0` or JSON. The first value may stand without its key, which is `first`; another
+    /// word alone is a switch that is on. A doubled comma is one of the value's (`get_opt_name_value` of QEMU).
+    pub fn read(mut text: &str, first: &str) -> Self {
+        if let Ok(serde_json::Value::Object(object)) = serde_json::from_str(text) {
+            let plain = |value: serde_json::Value| match value {
+                serde_json::Value::String(text) => text,
+                other => other.to_string(),
+            };
+            return Self(object.into_iter().map(|(key, value)| (key, plain(value))).collect());
+        }
+        let mut options = Vec::new();
+        while !text.is_empty() {
+            let key = match text.find(['=', ',']).and_then(|end| text.split_at_checked(end)) {
+                Some((key, rest)) if rest.starts_with('=') => {
+                    text = rest.get(1..).unwrap_or_default();
+                    Some(key)
+                }
+                _ => None,
+            };
+            let (value, rest) = value(text);
+            text = rest;
+            options.push(match key {
+                Some(key) => (key.to_owned(), value),
+                None if options.is_empty() => (first.to_owned(), value),
+                None => (value, "on".to_owned()),
+            });
+        }
+        Self(options)
+    }
+
+    /// The value of `key`: the last one, where there are several.
+    pub fn get(&self, key: &str) -> Option<&str> {
+        self.0.iter().rev().find(|(known, _)| known == key).map(|(_, value)| value.as_str())
+    }
+}
+
+/// The value that `text` begins with, and what comes behind it.
+fn value(text: &str) -> (String, &str) {
+    let mut value = String::new();
+    let mut rest = text;
+    while let Some((before, behind)) = rest.split_once(',') {
+        value.push_str(before);
+        match behind.strip_prefix(',') {
+            Some(behind) => {
+                value.push(',');
+                rest = behind;
+            }
+            None => return (value, behind),
+        }
+    }
+    value.push_str(rest);
+    (value, "")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_and_values() {
+        let options = Options::read("tap,id=n0,ifname=a,,b=c,vhost,id=n1", "type");
+        let found = ["type", "id", "ifname", "vhost", "fd"].map(|key| options.get(key));
+        assert_eq!(found, [Some("tap"), Some("n1"), Some("a,b=c"), Some("on"), None]);
+        let options = Options::read(r#"{"type": "tap", "fd": "33", "vhost": true}"#, "type");
+        let found = ["type", "fd", "vhost"].map(|key| options.get(key));
+        assert_eq!(found, [Some("tap"), Some("33"), Some("true")]);
+        assert_eq!(Options::read("", "type"), Options::default());
+    }
+}
