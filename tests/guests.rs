@@ -1,4 +1,4 @@
-//! The table and the lab of modes.md with real guests: QEMU is typed as people type it, makes the taps, and runs the
+//! The table and the lab of the README with real guests: QEMU is typed as people type it, makes the taps, and runs the
 //! hooks itself.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
@@ -6,7 +6,7 @@ mod lab;
 
 use lab::{Lab, Network, Place, Qemu, Row, Snapshot, Style, Trial, eventually};
 
-/// Two guests find exactly what modes.md says, and leave nothing behind when they are shut down.
+/// Two guests find exactly what the README says, and leave nothing behind when they are shut down.
 #[track_caller]
 fn row_holds(network: Network, style: Style) {
     let mut trial = Trial::boot(network, style);

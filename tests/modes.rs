@@ -1,4 +1,4 @@
-//! The table of modes.md, cell by cell: each attempt of a "yes" gets through, and none of a "no" does. That a "no"
+//! The table of the README, cell by cell: each attempt of a "yes" gets through, and none of a "no" does. That a "no"
 //! is no accident of the attempt is shown by the same attempts in a network whose row says yes.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 

@@ -1,4 +1,4 @@
-//! The five scenarios of the reference lab in modes.md, with its addresses and tap names.
+//! The five scenarios of the reference lab in the README, with its addresses and tap names.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 mod lab;

@@ -1,4 +1,4 @@
-//! The networks of modes.md, as a person configures them and with the addresses of its reference lab.
+//! The networks of the README, as a person configures them and with the addresses of its reference lab.
 
 /// One kind of network: a mode, and the keys that give it its form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! The reference lab of modes.md: a host between two networks of the world, and guests on its taps.
+//! The reference lab of the README: a host between two networks of the world, and guests on its taps.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};

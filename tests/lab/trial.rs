@@ -1,4 +1,4 @@
-//! A row of modes.md's table, asked of two real guests.
+//! A row of the README's table, asked of two real guests.
 
 use std::fs::File;
 use std::thread;
@@ -48,7 +48,7 @@ pub struct Row {
 }
 
 impl Row {
-    /// What modes.md says of a mode.
+    /// What the README says of a mode.
     pub fn expected(network: Network) -> Self {
         let (yes, no) = (Reach::All, Reach::Nobody);
         let (cells, seen_as) = match network.mode {

@@ -1,4 +1,4 @@
-//! The cells of modes.md's table as attempts: everything a machine can try to reach another, and what came of it.
+//! The cells of the README's table as attempts: everything a machine can try to reach another, and what came of it.
 
 use std::time::Duration;
 
