@@ -77,7 +77,8 @@ fn a_wifi_nic_that_is_no_station() {
 #[test]
 fn a_nic_with_a_dhcp_client() {
     let lab = Lab::new(Network::BRIDGED);
-    let client = lab.host.start("busybox", &["tail", "-f", "/dev/null"]);
+    lab.host.enter(|| fs::copy("/bin/sleep", "/run/lab/udhcpc")).unwrap();
+    let client = lab.host.start("/run/lab/udhcpc", &["infinity"]);
     lab.host.enter(|| fs::write("/run/udhcpc.eth3.pid", client.pid().to_string())).unwrap();
     check(&lab).alone("problem", "uplink", &["udhcpc keeps the addresses of eth3", "uplink_managed"]);
     lab.write_config(&(Network::BRIDGED.config() + "uplink_managed = \"take\"\n"));
