@@ -48,16 +48,21 @@ pub fn take(nic: &Link, bridge: &IfName, endless: bool, observed: &Observed) -> 
     }
     steps.push(Step::Barrier);
     steps.extend(later);
-    steps.push(settled(bridge, &steps));
+    steps.push(settled(nic, bridge, &steps));
     steps.extend(baggage.leave);
     steps
 }
 
-/// What is to hold before the old goes: the new is there, and IPv6 addresses are in use.
-fn settled(link: &IfName, steps: &[Step]) -> Step {
+/// What is to hold before the old goes: the new is there, and IPv6 addresses are in use. On a bridge whose NIC has no
+/// carrier they would not come into use, and nothing comes in by it that could be lost.
+fn settled(nic: &Link, link: &IfName, steps: &[Step]) -> Step {
     let is_ipv6 =
         |step: &Step| matches!(step, Step::AddAddress { address, .. } if address.net.addr().is_ipv6());
-    if steps.iter().any(is_ipv6) { Step::AwaitAddresses { link: *link } } else { Step::Barrier }
+    if nic.carrier && steps.iter().any(is_ipv6) {
+        Step::AwaitAddresses { link: *link }
+    } else {
+        Step::Barrier
+    }
 }
 
 /// STRICT, and LOOSE, of `rp_filter` (RFC 3704). Of an interface's and the machine's the larger one holds.
@@ -102,7 +107,7 @@ pub fn give_back(mark: &Mark, bridge: &IfName, observed: &Observed) -> Vec<Step>
         return Vec::new();
     }
     let Baggage { arrive: mut steps, leave } = carry(bridge, &nic.name, &mark.own, observed);
-    steps.push(settled(&nic.name, &steps));
+    steps.push(settled(nic, &nic.name, &steps));
     // In one send. First every route over the bridge: once its port is gone they lead nowhere, and until then packets
     // leave by the NIC as well.
     let (routes, rest): (Vec<Step>, Vec<Step>) =

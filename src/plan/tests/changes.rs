@@ -1,6 +1,8 @@
 //! What must hold of every plan, whatever the mode: it ends, it converges, and it leaves no trace.
 
 use super::*;
+use crate::model::Address;
+use crate::plan::Step;
 
 /// A second ifup has nothing to do.
 #[test]
@@ -42,6 +44,25 @@ fn the_last_guest_leaves_no_trace() {
                 assert_eq!(world.snapshot(), before, "{config} {order:?}");
             }
         }
+    }
+}
+
+/// A guest of a NIC without a cable has nothing to wait for.
+#[test]
+fn a_nic_without_carrier_is_taken_without_a_wait() {
+    for carrier in [true, false] {
+        let mut world = World::lab();
+        world.link(&name("eth3")).carrier = carrier;
+        let address = Address::plain("fd00:1::230/64".parse().unwrap());
+        let index = world.link(&name("eth3")).index;
+        world.0.facts.addresses.push((index, address));
+        world.settle();
+        let is_wait =
+            |step: &Step| matches!(step, Step::AwaitAddresses { .. } | Step::AwaitOperational { .. });
+        let up = world.up(&config("bridged"), "vif0.0");
+        assert_eq!(up.iter().filter(|step| is_wait(step)).count(), if carrier { 2 } else { 0 });
+        let down = world.down("vif0.0");
+        assert_eq!(down.iter().any(is_wait), carrier);
     }
 }
 
