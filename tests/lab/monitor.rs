@@ -72,5 +72,7 @@ fn mark_table(mark: u32) -> String {
 fn is_change(line: &str) -> bool {
     let neighbour = line.starts_with("[NEIGH]") && !line.contains("PERMANENT");
     let mark = line.contains("10.77.0.200") || line.contains("mark0") || line.starts_with("# new generation");
-    !line.trim().is_empty() && !line.starts_with(' ') && !neighbour && !mark
+    // Groups that the kernel joins and leaves with an address, which newer kernels and `ip` tell of.
+    let group = line.starts_with("[ADDR]") && [" mcast ", " any "].iter().any(|kind| line.contains(kind));
+    !line.trim().is_empty() && !line.starts_with(' ') && !neighbour && !mark && !group
 }

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::Machine;
 
 /// What changes by itself: numbers the kernel counts up or down, and numbers it gives out.
-const VOLATILE: [&str; 23] = [
+const VOLATILE: [&str; 25] = [
     "ifindex",
     "link_index",
     "link_netnsid",
@@ -30,6 +30,9 @@ const VOLATILE: [&str; 23] = [
     "used",
     "age",
     "cacheinfo",
+    // What a bridge has learned.
+    "fdb_n_learned",
+    "mcast_n_groups",
     // The number of a bridge's port, in three notations.
     "no",
     "id",

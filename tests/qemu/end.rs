@@ -62,7 +62,10 @@ fn runas() {
     let lab = two_networks(Network::NAT, Network::HOST_ONLY);
     let mut journal = Journal::of(&lab);
     let before = Snapshot::of(&lab.host);
-    let one = Empty::run(&lab, "-netdev tap,id=n0,ifname=vif0.0 -runas nobody");
+    // QEMU 10 has another word for it.
+    let has_runas = lab.host.run("qemu-system-x86_64 -help").contains("-runas");
+    let user = if has_runas { "-runas nobody" } else { "-run-with user=nobody" };
+    let one = Empty::run(&lab, &format!("-netdev tap,id=n0,ifname=vif0.0 {user}"));
     lab.settle();
     let rules = lab.host.run("nft list ruleset");
     one.stop();
