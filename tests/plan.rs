@@ -106,6 +106,24 @@ pasted! {
     bridged: BRIDGED,
 }
 
+/// A record that is longer than a comment may be in `nft`: the hook writes it all the same, and people can do without.
+#[test]
+fn pasted_with_a_long_record() {
+    let uplink = "uplink = [\"eth3\", \"eth4\"]\n";
+    let network = Network { uplink, ..Network::ROUTED_VETH };
+    let labs = [Lab::new(network), Lab::new(network)];
+    let _guests = labs.each_ref().map(|lab| lab.boot(1));
+    let text = plan(&labs[0], &["vif0.0"]);
+    let record = text.lines().find(|line| line.contains("alias 'kvmnet:routed")).unwrap();
+    assert!(record.len() > 140 && !text.contains("comment"), "{text}");
+    let said = Cli::new(&labs[0].host, &["attach", "vif0.0"]).run().ok();
+    assert!(said.contains("nft 'table"), "{said}");
+    paste(&labs[1], &text);
+    labs.iter().for_each(Lab::settle);
+    let [wanted, found] = labs.each_ref().map(settled).map(Snapshot::without_address_protocols);
+    assert_same("a long record", &wanted, &found);
+}
+
 /// The NIC of this host has more than an address and a default route, and all of it moves by commands.
 #[test]
 fn pasted_bridged_with_baggage() {

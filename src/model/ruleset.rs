@@ -206,11 +206,14 @@ impl fmt::Display for Chain {
     }
 }
 
-/// As one line that `nft` takes as it is.
+/// The longest comment in bytes that `nft` takes (NFTNL_UDATA_COMMENT_MAXLEN).
+pub const COMMENT_MAX: usize = 127;
+
+/// As one line that `nft` takes as it is. A note that is longer than a comment may be is left out.
 impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "table {} {} {{", self.family, self.name)?;
-        if !self.note.is_empty() {
+        if !self.note.is_empty() && self.note.len() <= COMMENT_MAX {
             write!(f, " comment \"{}\";", self.note)?;
         }
         for chain in &self.chains {

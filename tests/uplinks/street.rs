@@ -19,7 +19,7 @@ const CONFIG: &str = "mode = \"bridged\"\nuplink = \"eth0\"\nbridge = \"br0\"\n\
 /// All that the host's kernel knows of its network, without what runs: a script in the guest.
 const STATE: &str = "#!/bin/sh
 (
-    /usr/sbin/ip -d addr | sed 's/[a-z_]*_timer *[0-9.]*//g'
+    /usr/sbin/ip -d addr | sed 's/[a-z_]*_timer *[0-9.]*//g; s/[a-z]*_n_[a-z]* *[0-9]*//g'
     for family in -4 -6; do
         /usr/sbin/ip $family route show table all
         /usr/sbin/ip $family rule

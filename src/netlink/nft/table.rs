@@ -3,7 +3,7 @@
 
 use super::attr::*;
 use super::expr;
-use crate::model::ruleset::{Chain, Family, Found, Hook, TABLE_PREFIX, Table};
+use crate::model::ruleset::{COMMENT_MAX, Chain, Family, Found, Hook, TABLE_PREFIX, Table};
 use crate::netlink::message::{Message, attributes, be32, find, text};
 use crate::netlink::socket::{CREATE, DUMP, EXCL, REQUEST};
 
@@ -13,7 +13,6 @@ const APPEND: u16 = 0x800;
 const COMMENT: u8 = 0;
 /// A type that `nft` passes over, for a note longer than the comments that it takes (NFTNL_UDATA_COMMENT_MAXLEN).
 const LONG_NOTE: u8 = b'k';
-const COMMENT_MAX: usize = 127;
 
 /// `struct nfgenmsg`: family, version 0, resource.
 pub(super) fn body(family: u8, resource: u16) -> [u8; 4] {
