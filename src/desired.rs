@@ -16,6 +16,8 @@ pub struct Desired {
     pub network: Network,
     /// A person wants the network to stay until they take it down.
     pub held: bool,
+    /// A person has seen the difference, and wants the network as the file says it, whoever is on it.
+    pub agreed: bool,
     /// The MAC of a bridge that kvmnet makes, unless a NIC lends it its own.
     pub bridge_mac: Mac,
     /// Every frame between the bridge's own port and the host's stack is dropped.
@@ -40,6 +42,7 @@ impl Desired {
         Self {
             tap: None,
             held: false,
+            agreed: false,
             bridge_mac: Mac::of_bridge(&network.bridge),
             closed,
             addr_gen: if has_own_address { AddrGen::EUI64 } else { AddrGen::NONE },

@@ -6,7 +6,7 @@ mod lab;
 
 use std::fs;
 
-use lab::{Lab, Network, Snapshot, eventually};
+use lab::{Guest, Hook, Lab, Network, Snapshot, eventually};
 
 /// A lab whose file has the network `default` (nat, on br0) and the network `lab` (host-only, on br-lab, `lab*`).
 fn two_networks() -> Lab {
@@ -107,6 +107,53 @@ fn every_key_can_be_overridden_for_one_guest() {
     assert!(lab.host.run("nft list ruleset").contains("snat ip to 192.168.1.230"));
     lab.detach(one);
     assert!(lab.host.ip("link show dev br-one").contains("br-one"), "the network is kept");
+}
+
+/// A hook about to run for a guest that shall be isolated, whatever the file says.
+fn isolated<'a>(lab: &'a Lab, guest: &Guest) -> Hook<'a> {
+    lab.hook("/etc/qemu-ifup", guest).env("KVMNET_MODE", "isolated")
+}
+
+/// What one guest's environment has made of a network is not changed under that guest by another that starts without; nor
+/// the other way round.
+#[test]
+fn neither_of_two_guests_changes_the_network_of_the_other() {
+    let lab = Lab::new(Network::NAT);
+    let before = Snapshot::of(&lab.host);
+    let (one, two) = (lab.boot(1), lab.boot(2));
+    isolated(&lab, &one).run().ok();
+    let as_made = Snapshot::of(&lab.host);
+    assert_eq!(
+        lab.ifup(&two).complains(1),
+        "qemu-ifup: network default on br0 was made isolated by KVMNET_ variables, and is in use"
+    );
+    lab.assert_as_before("the plain start has changed nothing", &as_made);
+    assert!(!one.pings("192.168.1.25") && !one.pings("10.0.100.3"), "the guest is isolated still");
+    // The same guest again, and one that says the same.
+    isolated(&lab, &one).run().ok();
+    isolated(&lab, &two).run().ok();
+    for guest in [one, two] {
+        lab.detach(guest);
+    }
+    lab.assert_as_before("gone with its last guest", &before);
+    let (one, two) = (lab.boot(1), lab.boot(2));
+    lab.ifup(&two).ok();
+    assert_eq!(
+        isolated(&lab, &one).run().complains(1),
+        "qemu-ifup: KVMNET_MODE would change network default, which other guests are using"
+    );
+    lab.detach(two);
+}
+
+/// A variable that says what the file says is not an override: what the file says later holds from the next guest on.
+#[test]
+fn a_variable_that_changes_nothing_keeps_nobody_out() {
+    let lab = Lab::new(Network::NAT);
+    let (one, two) = (lab.boot(1), lab.boot(2));
+    lab.hook("/etc/qemu-ifup", &one).env("KVMNET_MODE", "nat").run().ok();
+    lab.write_config(&Network::HOST_ONLY.config());
+    lab.ifup(&two).ok();
+    assert!(lab.host.ip("link show dev br0").contains("kvmnet:host-only"));
 }
 
 #[test]

@@ -29,6 +29,10 @@ fn network(seen: &Seen, Configured { desired, observed }: &Configured) -> Vec<Fi
 
 /// A refusal, at the line that the hook would be refused for.
 fn refused(seen: &Seen, network: &Network, refusal: &Refusal) -> Finding {
+    if let Refusal::Overridden { bridge, .. } = refusal {
+        let text = format!("{refusal}: a guest without them is refused");
+        return Finding::note("network", text).at(bridge).run(["kvmnet apply"]);
+    }
     let (kind, key) = match refusal {
         Refusal::AddressTaken { .. } | Refusal::SubnetTaken { .. } => ("collision", Key::Address),
         Refusal::NameTaken(_) => ("interface", Key::Veth),

@@ -79,6 +79,7 @@ impl<'a> InUse<'a> {
             confirm: settings.confirm.is_none_or(|confirm| confirm.value),
             take_managed: settings.uplink_managed.is_some_and(|managed| managed.value),
             origins: self.draft.settings.origins(),
+            overridden: false,
         })
     }
 

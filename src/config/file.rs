@@ -163,7 +163,14 @@ impl File {
     pub(super) fn overridden(&self, name: &str, overrides: &Overrides) -> Result<Network, ConfigErrors> {
         let networks = self.resolve(&self.settings(name, overrides))?;
         let network = networks.into_iter().find(|network| network.name == name);
-        network.ok_or_else(|| self.no_network(name, Place::File(self.path.clone())).into())
+        let network = network.ok_or_else(|| self.no_network(name, Place::File(self.path.clone())))?;
+        Ok(Network { overridden: network.has_overrides() && !self.says(&network), ..network })
+    }
+
+    /// Whether the file alone comes to the same network.
+    fn says(&self, network: &Network) -> bool {
+        let alone = self.networks().unwrap_or_default();
+        alone.iter().any(|one| one.name == network.name && one.digest() == network.digest())
     }
 
     /// What is set for each network, in the order of `names`; the environment's over what `name` has.

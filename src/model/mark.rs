@@ -45,6 +45,8 @@ pub struct Mark {
     pub keep: bool,
     /// A person brought the network up, and it stays until that person takes it down.
     pub held: bool,
+    /// The environment made it another network than the file says.
+    pub overridden: bool,
     /// The pair through which the host joined.
     pub veth: Option<Veth>,
     /// Bridged: the NIC that was made a port, with its addresses on the bridge now.
@@ -75,6 +77,7 @@ impl Mark {
             made: false,
             keep: false,
             held: false,
+            overridden: false,
             veth: None,
             nic: None,
             addresses: Vec::new(),
@@ -94,6 +97,7 @@ impl Mark {
             None if word == "made" => self.made = true,
             None if word == "keep" => self.keep = true,
             None if word == "held" => self.held = true,
+            None if word == "override" => self.overridden = true,
             Some(("veth", name)) => self.veth = Some(Veth::named(name).ok()?),
             Some(("nic", name)) => self.nic = Some(IfName::new(name).ok()?),
             Some(("addr", net)) => self.addresses.push(net.parse().ok()?),
@@ -126,6 +130,9 @@ impl fmt::Display for Mark {
         }
         if self.held {
             f.write_str(" held")?;
+        }
+        if self.overridden {
+            f.write_str(" override")?;
         }
         if let Some(veth) = &self.veth {
             write!(f, " veth={}", veth.name())?;
@@ -186,7 +193,7 @@ mod tests {
     fn reads_what_it_wrote() {
         for text in [
             "kvmnet:nat default 0000002a made addr=10.0.100.3/24 eth3:f=0",
-            "kvmnet:routed lab deadbeef made keep held veth=veth1 addr=10.0.100.3/24 addr=fd00::3/64 eth3:f=0+ all:W=0",
+            "kvmnet:routed lab deadbeef made keep held override veth=veth1 addr=10.0.100.3/24 addr=fd00::3/64 eth3:f=0+ all:W=0",
             "kvmnet:bridged default 00000000 nic=eth3 own=10.1.1.1/24 mac=02:00:00:00:00:07 br0:g=7 br0:u=0 was=uplink of floor 3",
             "kvmnet:isolated a.b 00000001 made",
         ] {

@@ -161,6 +161,8 @@ pub struct Network {
     pub take_managed: bool,
     /// Where each key that was set comes from; a key not listed has its default.
     pub origins: Vec<(Key, Origin)>,
+    /// Whether the environment has made it another network than the file says.
+    pub overridden: bool,
 }
 
 impl Network {

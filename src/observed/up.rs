@@ -10,7 +10,7 @@ use crate::firewall;
 use crate::model::facts::Way;
 use crate::model::route::LOCAL;
 use crate::model::ruleset::table_name;
-use crate::model::{Address, IfName, Mode, Network, Uplink};
+use crate::model::{Address, IfName, Mark, Mode, Network, Uplink};
 use crate::netlink::nft::Nft;
 use crate::netlink::route::{Question, Rtnl};
 
@@ -47,7 +47,11 @@ impl Observed {
         observed.match_links();
         observed.ask_about_door(rtnl, desired)?;
         observed.ask_about_uplinks(rtnl, network)?;
-        let exactly = |bridge: &IfName| network.has_overrides() && *bridge == network.bridge;
+        let overridden = |mark: &Mark| mark.overridden && mark.digest != network.digest();
+        let standing = observed.network(&network.bridge);
+        let matters = network.has_overrides()
+            || standing.and_then(|standing| standing.mark.as_ref()).is_some_and(overridden);
+        let exactly = |bridge: &IfName| matters && *bridge == network.bridge;
         observed.ask_about_guests(rtnl, desired.new_interface(), exactly)?;
         observed.ask_about_undo(rtnl, Some(network))?;
         Ok(observed)

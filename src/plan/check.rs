@@ -8,7 +8,7 @@ use crate::model::facts::{Uncarriable, Way};
 use crate::model::link::ETHERNET;
 use crate::model::route::{LOCAL, UNICAST};
 use crate::model::{IfName, Key, Link, Mode, Network, Origin, Uplink};
-use crate::observed::{Observed, Standing};
+use crate::observed::Observed;
 
 /// Checks everything.
 pub fn check(desired: &Desired, observed: &Observed) -> Result<(), Refusal> {
@@ -18,7 +18,7 @@ pub fn check(desired: &Desired, observed: &Observed) -> Result<(), Refusal> {
         return Err(Refusal::NoNft(network.mode));
     }
     bridge(network, observed)?;
-    overrides(network, observed)?;
+    overrides(desired, observed)?;
     uplinks(network, observed)?;
     veth(desired, observed)?;
     addresses(desired, observed)
@@ -32,7 +32,7 @@ pub fn network(desired: &Desired, observed: &Observed) -> Vec<Refusal> {
     if refusals.is_empty() {
         refusals.extend(nic(network, observed).err());
     }
-    let others = [bridge(network, observed), overrides(network, observed), veth(desired, observed)];
+    let others = [bridge(network, observed), overrides(desired, observed), veth(desired, observed)];
     let addresses = network.addresses.iter().map(|net| address(net, desired, observed));
     refusals.extend(others.into_iter().chain(addresses).filter_map(Result::err));
     refusals
@@ -69,18 +69,28 @@ fn bridge(network: &Network, observed: &Observed) -> Result<(), Refusal> {
     }
 }
 
-/// The environment changes nothing for guests that run already.
-fn overrides(network: &Network, observed: &Observed) -> Result<(), Refusal> {
-    let Some(Standing { occupied: true, mark: Some(mark), .. }) = observed.network(&network.bridge) else {
+/// The environment changes nothing for guests that run already, nor does a start without it change what the environment
+/// of another guest has made.
+fn overrides(desired: &Desired, observed: &Observed) -> Result<(), Refusal> {
+    let network = &desired.network;
+    let Some(standing) = observed.network(&network.bridge) else { return Ok(()) };
+    let Some(mark) = standing.mark.as_ref().filter(|mark| mark.digest != network.digest()) else {
         return Ok(());
     };
     let variable = network.origins.iter().find_map(|(_, origin)| match origin {
-        Origin::Environment(name) if mark.digest != network.digest() => Some(name.clone()),
+        Origin::Environment(name) => Some(name.clone()),
         _ => None,
     });
     match variable {
-        Some(variable) => Err(Refusal::OverrideInUse { variable, network: mark.network.clone() }),
-        None => Ok(()),
+        Some(variable) if standing.occupied => {
+            Err(Refusal::OverrideInUse { variable, network: mark.network.clone() })
+        }
+        None if mark.overridden && !standing.is_dead() && !desired.agreed => Err(Refusal::Overridden {
+            network: mark.network.clone(),
+            bridge: network.bridge,
+            mode: mark.mode,
+        }),
+        _ => Ok(()),
     }
 }
 

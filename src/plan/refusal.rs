@@ -125,6 +125,16 @@ pub enum Refusal {
         /// The network.
         network: String,
     },
+    /// An environment variable made the network what it is, for guests that are on it.
+    #[error("network {network} on {bridge} was made {mode} by KVMNET_ variables, and is in use")]
+    Overridden {
+        /// The network.
+        network: String,
+        /// Its bridge.
+        bridge: IfName,
+        /// What it is.
+        mode: Mode,
+    },
     /// The kernel has no nf_tables.
     #[error("mode {0} needs nftables, and this kernel has none")]
     NoNft(Mode),
@@ -202,6 +212,10 @@ impl Refusal {
             }
             Refusal::OverrideInUse { .. } => {
                 "stop those guests first, or choose another network with KVMNET_NETWORK".to_owned()
+            }
+            Refusal::Overridden { .. } => {
+                "stop its guests first, or give them a bridge of their own with KVMNET_BRIDGE; `kvmnet apply` brings it to the file while they run"
+                    .to_owned()
             }
             Refusal::NoNft(_) => {
                 "load it with `modprobe nf_tables`, or build the kernel with CONFIG_NF_TABLES".to_owned()

@@ -83,7 +83,7 @@ impl Difference {
         }
         for tap in living.strays() {
             let name = file.choose(None, &Environment::default(), &tap).map_err(Error::Config)?;
-            wanted.extend(find(name).map(|network| Desired::new(tap, network.clone())));
+            wanted.extend(find(name).map(|network| agreed(Desired::new(tap, network.clone()))));
         }
         Ok(wanted)
     }
@@ -113,7 +113,12 @@ fn of_network(network: &Network, standing: &Standing, living: &Observed) -> Vec<
     let taps: Vec<IfName> =
         living.guests(&standing.bridge).iter().filter(|guest| guest.is_tap()).map(|tap| tap.name).collect();
     if taps.is_empty() {
-        return vec![Desired::without_guest(network.clone())];
+        return vec![agreed(Desired::without_guest(network.clone()))];
     }
-    taps.into_iter().map(|tap| Desired::new(tap, network.clone())).collect()
+    taps.into_iter().map(|tap| agreed(Desired::new(tap, network.clone()))).collect()
+}
+
+/// Whoever runs `kvmnet apply` sees the difference first.
+fn agreed(desired: Desired) -> Desired {
+    Desired { agreed: true, ..desired }
 }

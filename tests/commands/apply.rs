@@ -52,6 +52,18 @@ fn apply_repairs_every_network() {
     assert!(!three.pings("10.0.200.3"), "the isolated network is closed");
 }
 
+/// What a guest's environment has made of its network, a person may bring to the file.
+#[test]
+fn apply_ends_an_override() {
+    let lab = Lab::new(Network::NAT);
+    let one = lab.boot(1);
+    lab.hook("/etc/qemu-ifup", &one).env("KVMNET_MODE", "isolated").run().ok();
+    kvmnet(&lab, &["apply", "--yes"]).ok();
+    lab.settle();
+    eventually("the network is what the file says", || one.pings("192.168.1.25"));
+    let _two = lab.attach(2);
+}
+
 /// On a terminal kvmnet asks, and does what the person says.
 #[test]
 fn apply_asks_at_a_terminal() {

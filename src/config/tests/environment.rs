@@ -25,6 +25,7 @@ fn every_key_can_be_overridden() {
     for ((_, origin), (name, _)) in expected.origins.iter_mut().zip(ALL) {
         *origin = Origin::Environment(name.to_owned());
     }
+    expected.overridden = true;
     assert_eq!(default(file, &ALL), Ok(expected.clone()));
     assert_eq!(default("", &ALL), Ok(expected.clone()));
     assert!(expected.has_overrides());
@@ -34,6 +35,8 @@ fn every_key_can_be_overridden() {
 fn only_what_is_overridden_changes() {
     let network = default("keep=true\nbridge='b'", &[("KVMNET_MODE", "isolated")]).unwrap();
     assert_eq!((network.mode, network.bridge.as_str(), network.keep), (Mode::Isolated, "b", true));
+    assert!(network.overridden);
+    assert!(!default("mode='nat'", &[("KVMNET_MODE", "nat")]).unwrap().overridden, "the file says so, too");
     assert_eq!(network.origin(Key::Mode), &Origin::Environment("KVMNET_MODE".to_owned()));
     assert_eq!(network.origin(Key::Bridge).to_string(), "/etc/kvmnet.conf:2");
     assert_eq!(network.origin(Key::Address), &Origin::Default);

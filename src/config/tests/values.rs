@@ -21,6 +21,7 @@ fn nothing_is_the_default() {
         confirm: true,
         take_managed: false,
         origins: Vec::new(),
+        overridden: false,
     };
     for text in ["", "\n", "# nothing\r\n", "\u{feff}", "\u{feff}# nothing", "[network]"] {
         assert_eq!(networks(text), Ok(vec![expected.clone()]), "for {text:?}");
@@ -61,6 +62,7 @@ keep    = true
             (Key::Veth, line(7)),
             (Key::Keep, line(8)),
         ],
+        overridden: false,
     };
     assert_eq!(network, expected);
     assert_eq!(default(&text.replace('\n', "\r\n"), &[]), Ok(expected));

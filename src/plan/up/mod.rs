@@ -62,6 +62,7 @@ impl<'a> Up<'a> {
             made: link.is_none() || old.is_some_and(|old| old.made),
             keep: network.keep,
             held: desired.held || old.is_some_and(|old| old.held),
+            overridden: network.overridden,
             veth: network.veth.clone(),
             nic: None,
             addresses: given(desired, observed, old),
