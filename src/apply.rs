@@ -143,13 +143,17 @@ impl Apply<'_> {
         let mut messages = std::mem::take(messages);
         let first = self.kernel.rtnl.change(&mut messages);
         let again = first.as_ref().is_err_and(|broken| self.is_worth_another(broken));
+        let was_lost = matches!(first, Err(Broken::Unanswered(_)));
         let last = if again { self.kernel.rtnl.change(&mut messages) } else { first };
         let outcome = last.map_err(|broken| self.broken(steps, broken))?;
         let mut failed = None;
         for (step, error) in steps.iter().zip(outcome) {
             match error {
                 None => self.finish(step),
-                Some(error) if again && is_there(step, error.errno) => self.finish(step),
+                // The first time, of which the answer was lost, did it.
+                Some(error) if was_lost && (is_there(step, error.errno) || forgives(step, error.errno)) => {
+                    self.finish(step)
+                }
                 Some(error) if forgives(step, error.errno) => {}
                 Some(error) => {
                     failed = failed.or(Some(Error::Kernel { step: Box::new(step.clone()), error }))

@@ -39,20 +39,28 @@ impl Apply<'_> {
     fn await_operational(&mut self, step: &Step, name: &IfName) -> Result<(), Error> {
         let doing = || Error::system(step.deed());
         let mut events = Rtnl::listen().map_err(doing())?;
-        self.kernel.rtnl.ask(&[Question::Link(*name)], &mut self.facts).map_err(doing())?;
-        let mut operational = self.facts.link(name).is_some_and(|link| link.operational);
+        let mut operational = self.is_operational(name).map_err(doing())?;
         let end = Instant::now() + OPERATIONAL_WAIT;
         while !operational {
             let left = PollTimeout::try_from(end.saturating_duration_since(Instant::now()))
                 .unwrap_or(PollTimeout::ZERO);
             match events.next_change(left) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                // The event may be among those that found no room.
+                Err(error) if is_overrun(&error) => {
+                    operational = self.is_operational(name).map_err(doing())?
+                }
                 Err(error) => return Err(doing()(error)),
                 Ok(Some(link)) => operational = link.name == *name && link.operational,
                 Ok(None) => break,
             }
         }
         Ok(())
+    }
+
+    fn is_operational(&mut self, name: &IfName) -> io::Result<bool> {
+        self.kernel.rtnl.ask(&[Question::Link(*name)], &mut self.facts)?;
+        Ok(self.facts.link(name).is_some_and(|link| link.operational))
     }
 
     /// Where they do not come into use in time the takeover goes on: all else is there.
@@ -83,12 +91,17 @@ impl Apply<'_> {
                 Ok(true) => {}
                 Ok(false) => return Ok(()),
                 // More events than there is room for are events, too.
-                Err(error) if error.raw_os_error() == Some(Errno::ENOBUFS as i32) => {}
+                Err(error) if is_overrun(&error) => {}
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(doing()(error)),
             }
         }
     }
+}
+
+/// Whether more events came than the socket has room for.
+fn is_overrun(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(Errno::ENOBUFS as i32)
 }
 
 /// The two questions of a takeover.

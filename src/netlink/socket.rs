@@ -1,6 +1,7 @@
 //! One netlink socket: several requests in one send, and their replies.
 
 use std::io;
+use std::os::fd::AsRawFd;
 
 use neli::consts::socket::{Msg, NlFamily};
 use neli::socket::NlSocket;
@@ -27,12 +28,17 @@ pub const REPLACE: u16 = 0x100;
 const NLMSG_ERROR: u16 = 2;
 const NLMSG_DONE: u16 = 3;
 const NLM_F_MULTI: u16 = 0x2;
+const NLM_F_DUMP_INTR: u16 = 0x10;
 const NLM_F_CAPPED: u16 = 0x100;
 const NLM_F_ACK_TLVS: u16 = 0x200;
 const NLMSGERR_ATTR_MSG: u16 = 1;
 
 /// The largest reply: a part of a dump, as large as the kernel makes them (`netlink_dump`).
 const BUFFER: usize = 32 * 1024;
+/// How often a dump is made until no change comes between two of its parts.
+const TRIES: usize = 16;
+/// More than a refusal takes of the receive buffer: the request, the kernel's sentence, the buffer's own head.
+const REFUSAL: usize = 4 * 1024;
 
 /// A refusal of the kernel.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -41,6 +47,19 @@ pub struct KernelError {
     pub errno: i32,
     /// The kernel's own sentence (NLMSGERR_ATTR_MSG); empty where it has none.
     pub message: String,
+}
+
+impl KernelError {
+    /// Whether what was read is not of one moment: a change came in between (NLM_F_DUMP_INTR; nf_tables: EINTR).
+    pub fn is_interrupted(&self) -> bool {
+        self.errno == libc::EINTR
+    }
+}
+
+impl From<KernelError> for io::Error {
+    fn from(error: KernelError) -> Self {
+        io::Error::from_raw_os_error(error.errno)
+    }
 }
 
 impl std::fmt::Display for KernelError {
@@ -78,11 +97,23 @@ impl From<Broken> for io::Error {
 /// Gets each reply: the number of the request and the body, without the header.
 pub type OnReply<'a> = &'a mut dyn FnMut(usize, &[u8]);
 
+/// Reads until what was read is of one moment, a few times at most. `read` gives None where a change came in between.
+pub fn of_one_moment<T>(mut read: impl FnMut() -> io::Result<Option<T>>) -> io::Result<T> {
+    for _ in 0..TRIES {
+        if let Some(whole) = read()? {
+            return Ok(whole);
+        }
+    }
+    Err(io::Error::other(format!("it was changed each of the {TRIES} times that it was read")))
+}
+
 /// A netlink socket.
 pub struct Socket {
     inner: NlSocket,
     sequence: u32,
     buffer: Vec<u8>,
+    /// For how many bytes of refusals room was made.
+    room: usize,
 }
 
 impl Socket {
@@ -90,7 +121,7 @@ impl Socket {
     pub fn open(family: NlFamily) -> io::Result<Self> {
         let inner = NlSocket::new(family)?;
         inner.enable_ext_ack(true)?;
-        Ok(Self { inner, sequence: 0, buffer: vec![0; BUFFER] })
+        Ok(Self { inner, sequence: 0, buffer: vec![0; BUFFER], room: 0 })
     }
 
     /// Lets dumps be filtered (NETLINK_GET_STRICT_CHK).
@@ -106,7 +137,7 @@ impl Socket {
     /// The next message that nobody asked for, with a bounded wait; None when the time is over.
     pub fn event(&mut self, wait: nix::poll::PollTimeout) -> io::Result<Option<(u16, &[u8])>> {
         use nix::poll::{PollFd, PollFlags, poll};
-        use std::os::fd::{AsRawFd, BorrowedFd};
+        use std::os::fd::BorrowedFd;
         // SAFETY: the descriptor belongs to `self.inner`, which outlives the borrow.
         let fd = unsafe { BorrowedFd::borrow_raw(self.inner.as_raw_fd()) };
         if poll(&mut [PollFd::new(fd, PollFlags::POLLIN)], wait)? == 0 {
@@ -117,14 +148,46 @@ impl Socket {
         Ok(u16_at(message, 4).map(|kind| (kind, message.get(HEADER..).unwrap_or_default())))
     }
 
+    /// Makes room for so many refusals at once. False where that needs more rights than there are.
+    pub fn make_room(&mut self, refusals: usize) -> bool {
+        let wanted = refusals.saturating_mul(REFUSAL);
+        if self.room < wanted && self.set_receive_buffer(wanted) {
+            self.room = wanted;
+        }
+        self.room >= wanted
+    }
+
+    /// SO_RCVBUFFORCE, which no limit of the machine's cuts.
+    fn set_receive_buffer(&self, bytes: usize) -> bool {
+        let bytes = libc::c_int::try_from(bytes).unwrap_or(libc::c_int::MAX);
+        let length = size_of_val(&bytes) as libc::socklen_t;
+        let (fd, value) = (self.inner.as_raw_fd(), (&raw const bytes).cast());
+        // SAFETY: the pointer is to a value of this length that outlives the call.
+        unsafe { libc::setsockopt(fd, libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, value, length) == 0 }
+    }
+
     /// Sends all of `requests` in one message and reads until the last of them is answered.
     ///
     /// A request is over with its reply (a get), its error or acknowledgement, or the end of its dump; one
     /// without NLM_F_ACK that asks for nothing is silent on success, and over with those behind it, so the
-    /// last must ask for something.
+    /// last must ask for something. A refusal that found no room is told (ENOBUFS), so silence is success.
     ///
     /// All replies but a dump's are queued before the send returns (`netlink_rcv_skb`), so nothing waits.
     pub fn exchange(&mut self, requests: &mut [Message], on_reply: OnReply) -> Result<Outcome, Broken> {
+        self.converse(requests, false, on_reply)
+    }
+
+    /// The same for a batch of nf_tables, which may be refused as a whole: that is told of its first message alone.
+    pub fn exchange_batch(&mut self, requests: &mut [Message]) -> Result<Outcome, Broken> {
+        self.converse(requests, true, &mut |_, _| {})
+    }
+
+    fn converse(
+        &mut self,
+        requests: &mut [Message],
+        is_batch: bool,
+        on_reply: OnReply,
+    ) -> Result<Outcome, Broken> {
         let first = self.sequence.wrapping_add(1);
         let mut bytes = Vec::with_capacity(requests.iter().map(|request| request.bytes().len()).sum());
         for request in requests.iter_mut() {
@@ -134,29 +197,59 @@ impl Socket {
         }
         uninterrupted(|| self.inner.send(&bytes[..], Msg::empty())).map_err(Broken::Unsent)?;
         let mut answers = Answers::new(requests, first);
+        let result = self.collect(&mut answers, is_batch, on_reply);
+        if let Err(error) = result {
+            self.drain();
+            return Err(Broken::Unanswered(error));
+        }
+        Ok(answers.outcome())
+    }
+
+    fn collect(&mut self, answers: &mut Answers, is_batch: bool, on_reply: OnReply) -> io::Result<()> {
         while !answers.complete() {
             let received =
                 uninterrupted(|| self.inner.recv(&mut self.buffer[..], Msg::DONTWAIT | Msg::TRUNC));
             let length = match received {
                 Ok((length, _)) => length,
-                // An nf_tables batch that fails as a whole is answered on its first message alone.
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock && answers.failed() => break,
-                Err(error) => return Err(Broken::Unanswered(error)),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock && is_batch && answers.failed() => {
+                    break;
+                }
+                Err(error) => return Err(error),
             };
-            let too_long = || Broken::Unanswered(io::Error::from_raw_os_error(libc::EMSGSIZE));
+            let too_long = || io::Error::from_raw_os_error(libc::EMSGSIZE);
             answers.read(self.buffer.get(..length).ok_or_else(too_long)?, on_reply);
         }
-        Ok(answers.outcome)
+        Ok(())
     }
 
-    /// Makes one dump and collects what `parse` makes of its replies.
-    pub fn dump<T>(&mut self, request: Message, parse: impl Fn(&[u8]) -> Option<T>) -> io::Result<Vec<T>> {
-        let mut found = Vec::new();
-        let outcome = self.exchange(&mut [request], &mut |_, reply| found.extend(parse(reply)))?;
-        match outcome.into_iter().flatten().next() {
-            Some(error) => Err(io::Error::from_raw_os_error(error.errno)),
-            None => Ok(found),
+    /// Reads what is left of an exchange that broke off: a socket that overran takes no reply until it is empty, and one
+    /// with half a dump none of another.
+    fn drain(&mut self) {
+        let overran = |error: &io::Error| error.raw_os_error() == Some(libc::ENOBUFS);
+        while !signals::is_expired() {
+            match uninterrupted(|| self.inner.recv(&mut self.buffer[..], Msg::DONTWAIT)) {
+                Err(error) if !overran(&error) => return,
+                _ => {}
+            }
         }
+    }
+
+    /// Makes one dump and collects what `parse` makes of its replies. One that a change cuts through is made again.
+    pub fn dump<T>(
+        &mut self,
+        mut request: Message,
+        parse: impl Fn(&[u8]) -> Option<T>,
+    ) -> io::Result<Vec<T>> {
+        of_one_moment(|| {
+            let mut found = Vec::new();
+            let outcome = self
+                .exchange(std::slice::from_mut(&mut request), &mut |_, reply| found.extend(parse(reply)))?;
+            match outcome.into_iter().flatten().next() {
+                Some(error) if error.is_interrupted() => Ok(None),
+                Some(error) => Err(error.into()),
+                None => Ok(Some(found)),
+            }
+        })
     }
 }
 
@@ -174,6 +267,8 @@ fn uninterrupted<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
 struct Answers {
     first: u32,
     open: Vec<bool>,
+    /// Whether a change came between two parts of the reply.
+    interrupted: Vec<bool>,
     outcome: Outcome,
 }
 
@@ -182,7 +277,13 @@ impl Answers {
         let asks = |request: &Message| {
             u16_at(request.bytes(), 6).is_some_and(|flags| flags & ACK != 0 || is_get(request))
         };
-        Self { first, open: requests.iter().map(asks).collect(), outcome: vec![None; requests.len()] }
+        let count = requests.len();
+        Self {
+            first,
+            open: requests.iter().map(asks).collect(),
+            interrupted: vec![false; count],
+            outcome: vec![None; count],
+        }
     }
 
     fn failed(&self) -> bool {
@@ -191,6 +292,13 @@ impl Answers {
 
     fn complete(&self) -> bool {
         !self.open.contains(&true)
+    }
+
+    /// An error that the kernel named counts more than that it was interrupted.
+    fn outcome(self) -> Outcome {
+        let interrupted = || KernelError { errno: libc::EINTR, message: String::new() };
+        let all = self.outcome.into_iter().zip(self.interrupted);
+        all.map(|(error, is_interrupted)| error.or_else(|| is_interrupted.then(interrupted))).collect()
     }
 
     /// Reads the messages of one datagram.
@@ -204,6 +312,11 @@ impl Answers {
             let number = sequence.wrapping_sub(self.first) as usize;
             if number >= self.open.len() {
                 continue;
+            }
+            if let (true, Some(interrupted)) =
+                (flags & NLM_F_DUMP_INTR != 0, self.interrupted.get_mut(number))
+            {
+                *interrupted = true;
             }
             match kind {
                 NLMSG_ERROR => self.close(number, error(body, flags)),
@@ -257,4 +370,85 @@ fn error(body: &[u8], flags: u16) -> Option<KernelError> {
 fn done(body: &[u8]) -> Option<KernelError> {
     let errno = u32_at(body, 0).map(|number| number as i32).filter(|errno| *errno < 0)?;
     Some(KernelError { errno: -errno, message: String::new() })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    const GETLINK: u16 = 18;
+    const SETLINK: u16 = 19;
+    const NEWLINK: u16 = 16;
+
+    /// A message as the kernel sends it, for the request of this number.
+    fn reply(kind: u16, flags: u16, number: u32, body: &[u8]) -> Vec<u8> {
+        let mut message = Message::new(kind, flags, body);
+        message.set_sequence(number);
+        message.bytes().to_vec()
+    }
+
+    fn no_error(number: u32, flags: u16) -> Vec<u8> {
+        reply(NLMSG_DONE, NLM_F_MULTI | flags, number, &[0; 4])
+    }
+
+    /// What comes of one dump whose parts are these.
+    fn dump(parts: &[Vec<u8>]) -> (usize, Option<i32>) {
+        let mut answers = Answers::new(&[Message::new(GETLINK, REQUEST | DUMP, &[0; 16])], 1);
+        let mut replies = 0;
+        parts.iter().for_each(|part| answers.read(part, &mut |_, _| replies += 1));
+        assert!(answers.complete());
+        let outcome = answers.outcome();
+        (replies, outcome.into_iter().next().unwrap().map(|error| error.errno))
+    }
+
+    #[test]
+    fn a_dump_that_was_cut_through_says_so() {
+        let link = |flags| reply(NEWLINK, NLM_F_MULTI | flags, 1, &[0; 16]);
+        assert_eq!(dump(&[link(0), link(0), no_error(1, 0)]), (2, None));
+        assert_eq!(dump(&[link(0), link(NLM_F_DUMP_INTR), no_error(1, 0)]), (2, Some(libc::EINTR)));
+        assert_eq!(
+            dump(&[[link(NLM_F_DUMP_INTR), link(0)].concat(), no_error(1, 0)]),
+            (2, Some(libc::EINTR))
+        );
+        assert_eq!(dump(&[link(0), no_error(1, NLM_F_DUMP_INTR)]), (1, Some(libc::EINTR)));
+        // nf_tables may say it in so many words.
+        let errno = |errno: i32| reply(NLMSG_DONE, NLM_F_MULTI, 1, &(-errno).to_ne_bytes());
+        assert_eq!(dump(&[link(0), errno(libc::EINTR)]), (1, Some(libc::EINTR)));
+        assert_eq!(dump(&[link(NLM_F_DUMP_INTR), errno(libc::ENOMEM)]), (1, Some(libc::ENOMEM)));
+    }
+
+    #[test]
+    fn an_interruption_is_that_dumps_alone() {
+        let get = |flags| Message::new(GETLINK, REQUEST | flags, &[0; 16]);
+        let mut answers = Answers::new(&[get(0), get(DUMP)], 1);
+        answers.read(&reply(NEWLINK, 0, 1, &[0; 16]), &mut |_, _| {});
+        answers.read(&reply(NEWLINK, NLM_F_MULTI | NLM_F_DUMP_INTR, 2, &[0; 16]), &mut |_, _| {});
+        answers.read(&no_error(2, 0), &mut |_, _| {});
+        let interrupted = |error: Option<KernelError>| error.is_some_and(|error| error.is_interrupted());
+        assert_eq!(answers.outcome().into_iter().map(interrupted).collect::<Vec<_>>(), [false, true]);
+    }
+
+    #[test]
+    fn what_keeps_changing_is_given_up() {
+        let mut tries = 0;
+        let error = of_one_moment::<()>(|| {
+            tries += 1;
+            Ok(None)
+        });
+        assert_eq!(tries, TRIES);
+        assert!(error.unwrap_err().to_string().contains("was changed"));
+        let mut parts = [None, None, Some(7)].into_iter();
+        assert_eq!(of_one_moment(|| Ok(parts.next().flatten())).unwrap(), 7);
+    }
+
+    /// A change whose acknowledgement is lost is not done, whatever is known of those before it.
+    #[test]
+    fn an_error_of_one_is_not_the_answer_of_another() {
+        let set = |flags| Message::new(SETLINK, REQUEST | flags, &[0; 16]);
+        let mut answers = Answers::new(&[set(0), set(ACK)], 1);
+        let refusal = [(-libc::ENODEV).to_ne_bytes().to_vec(), vec![0; 16]].concat();
+        answers.read(&reply(NLMSG_ERROR, NLM_F_CAPPED, 1, &refusal), &mut |_, _| {});
+        assert!(answers.failed() && !answers.complete());
+    }
 }

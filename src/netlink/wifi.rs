@@ -3,6 +3,7 @@
 use std::io;
 
 use neli::consts::socket::NlFamily;
+use nix::errno::Errno;
 
 use super::message::{Message, find, u16_at, u32_at};
 use super::socket::{ACK, REQUEST, Socket};
@@ -25,20 +26,33 @@ const BODY: usize = 4;
 /// bridge: a station, unless it has four-address frames. An access point is none.
 pub fn has_one_mac(index: u32) -> io::Result<bool> {
     let mut socket = Socket::open(NlFamily::Generic)?;
-    let mut family = None;
     let mut question = request(GENL_ID_CTRL, CTRL_CMD_GETFAMILY);
     question.put_str(CTRL_ATTR_FAMILY_NAME, "nl80211");
-    socket.exchange(&mut [question], &mut |_, reply| {
-        family = reply.get(BODY..).and_then(|attrs| u16_at(find(attrs, CTRL_ATTR_FAMILY_ID)?, 0));
-    })?;
-    let Some(family) = family else { return Ok(false) };
-    let mut answer = false;
+    let number = |attrs: &[u8]| u16_at(find(attrs, CTRL_ATTR_FAMILY_ID)?, 0);
+    // A kernel without Wi-Fi has no such family.
+    let Some(family) = ask(&mut socket, question, Errno::ENOENT, number)? else { return Ok(false) };
     let mut question = request(family, NL80211_CMD_GET_INTERFACE);
     question.put_u32(NL80211_ATTR_IFINDEX, index);
-    socket.exchange(&mut [question], &mut |_, reply| {
-        answer = reply.get(BODY..).is_some_and(says_one_mac);
+    // An interface that is gone, or no Wi-Fi.
+    let answer = ask(&mut socket, question, Errno::ENODEV, |attrs| Some(says_one_mac(attrs)))?;
+    Ok(answer.unwrap_or_default())
+}
+
+/// What `read` finds among the attributes of the answer; None where the kernel says `absent`.
+fn ask<T>(
+    socket: &mut Socket,
+    question: Message,
+    absent: Errno,
+    read: impl Fn(&[u8]) -> Option<T>,
+) -> io::Result<Option<T>> {
+    let mut found = None;
+    let outcome = socket.exchange(&mut [question], &mut |_, reply| {
+        found = reply.get(BODY..).and_then(&read);
     })?;
-    Ok(answer)
+    match outcome.into_iter().flatten().find(|error| error.errno != absent as i32) {
+        Some(error) => Err(error.into()),
+        None => Ok(found),
+    }
 }
 
 fn request(family: u16, command: u8) -> Message {

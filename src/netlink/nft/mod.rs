@@ -11,7 +11,10 @@ use std::io;
 pub use exit::Exit;
 use neli::consts::socket::NlFamily;
 
-use super::socket::{Broken, KernelError, Socket};
+use nix::errno::Errno;
+
+use super::message::Message;
+use super::socket::{Broken, KernelError, Socket, of_one_moment};
 use crate::model::foreign::{ForeignChain, Passage, Protocol};
 use crate::model::ruleset::{Family, Found, Table};
 
@@ -25,6 +28,9 @@ pub enum Change<'a> {
     /// Deletes a table.
     Delete(Family, &'a str),
 }
+
+/// A chain, and the number of its rules.
+type CountedRules<'a> = (Family, &'a str, &'a str, u32);
 
 /// An nf_tables socket.
 pub struct Nft(Socket);
@@ -41,18 +47,7 @@ impl Nft {
     pub fn tables(&mut self, wanted: &[(Family, &str, &str)]) -> io::Result<Vec<Found>> {
         let mut messages = vec![table::dump()];
         messages.extend(wanted.iter().map(|(family, table, chain)| table::get_chain(*family, table, chain)));
-        let mut tables: Vec<Found> = Vec::new();
-        let mut chains = Vec::new();
-        let outcome = self.0.exchange(&mut messages, &mut |number, reply| match number
-            .checked_sub(1)
-            .and_then(|chain| wanted.get(chain))
-        {
-            None => tables.extend(table::parse(reply)),
-            Some((family, table, chain)) => chains.push((*family, *table, *chain, table::parse_use(reply))),
-        })?;
-        if let Some(Some(error)) = outcome.first() {
-            return Err(io::Error::from_raw_os_error(error.errno));
-        }
+        let (mut tables, chains) = of_one_moment(|| self.tables_and_chains(&mut messages, wanted))?;
         for (family, table, chain, rules) in chains {
             let mut matching =
                 tables.iter_mut().filter(|found| found.family == family && found.name == table);
@@ -61,6 +56,32 @@ impl Nft {
             }
         }
         Ok(tables)
+    }
+
+    /// None where a change came between two parts of the dump.
+    fn tables_and_chains<'a>(
+        &mut self,
+        messages: &mut [Message],
+        wanted: &[(Family, &'a str, &'a str)],
+    ) -> io::Result<Option<(Vec<Found>, Vec<CountedRules<'a>>)>> {
+        let mut tables: Vec<Found> = Vec::new();
+        let mut chains = Vec::new();
+        let outcome = self.0.exchange(messages, &mut |number, reply| match number
+            .checked_sub(1)
+            .and_then(|chain| wanted.get(chain))
+        {
+            None => tables.extend(table::parse(reply)),
+            Some((family, table, chain)) => chains.push((*family, *table, *chain, table::parse_use(reply))),
+        })?;
+        for (number, error) in outcome.into_iter().enumerate().filter_map(|(at, error)| Some((at, error?))) {
+            match number {
+                0 if error.is_interrupted() => return Ok(None),
+                // No such table, or no such chain in it.
+                1.. if error.errno == Errno::ENOENT as i32 => {}
+                _ => return Err(error.into()),
+            }
+        }
+        Ok(Some((tables, chains)))
     }
 
     /// All chains of anybody's that packets or bridged frames can meet. A dump.
@@ -99,7 +120,7 @@ impl Nft {
             last.add_flags(super::socket::ACK);
         }
         messages.push(table::end());
-        let outcome = self.0.exchange(&mut messages, &mut |_, _| {})?;
+        let outcome = self.0.exchange_batch(&mut messages)?;
         let mut refusals = outcome.into_iter().enumerate().filter_map(|(at, error)| Some((at, error?)));
         Ok(refusals
             .next()

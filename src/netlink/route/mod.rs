@@ -13,13 +13,17 @@ mod whole;
 use std::io;
 
 use neli::consts::socket::NlFamily;
+use nix::errno::Errno;
 use nix::poll::PollTimeout;
 
 use super::message::Message;
-use super::socket::{Broken, Outcome, Socket};
+use super::socket::{Broken, Outcome, Socket, of_one_moment};
 use crate::model::route::{LOCAL, UNICAST};
 use crate::model::{Facts, IfName, Link};
 
+/// How many requests go out in one send: so many replies (a link has some 2 KiB of the receive buffer) or refusals find
+/// room even in a small buffer. 93 links are more than the usual one takes.
+const AT_ONCE: usize = 48;
 /// RTNLGRP_LINK: what happens to interfaces.
 const LINK_EVENTS: u32 = 1;
 /// RTNLGRP_IPV6_ROUTE: what happens to IPv6 routes, those of the table `local` included.
@@ -108,6 +112,32 @@ impl Question {
         }
     }
 
+    /// Whether an error says that what was asked for is not there. Every other one leaves the question open, and whoever
+    /// asked it must not go on as if there were nothing.
+    fn means_absent(&self, errno: i32) -> bool {
+        let errno = Errno::from_raw(errno);
+        match self {
+            Question::Link(_) | Question::LinkIndex(_) => errno == Errno::ENODEV,
+            // No route matches, or one that refuses: prohibit, blackhole (`fib_props`). And see below of IPv6.
+            Question::RouteTo(address) => match errno {
+                Errno::ENETUNREACH | Errno::EHOSTUNREACH | Errno::EACCES | Errno::EINVAL => true,
+                _ => address.is_ipv6() && is_without_family(errno),
+            },
+            // A kernel without IPv6 knows none of its requests.
+            Question::WideForwarding { v6 } | Question::Ways { v6 } => *v6 && is_without_family(errno),
+            // The interface that a dump is restricted to has gone meanwhile.
+            Question::Ports(_) | Question::Addresses(_) => errno == Errno::ENODEV,
+            Question::Routes { v6, .. } | Question::Neighbours { v6, .. } => {
+                errno == Errno::ENODEV || *v6 && is_without_family(errno)
+            }
+            // Linux 5.3.
+            Question::Nexthops { .. } => matches!(errno, Errno::ENODEV | Errno::EOPNOTSUPP),
+            // CONFIG_IP_MULTIPLE_TABLES, of either family.
+            Question::Rules { .. } => is_without_family(errno),
+            Question::Bridges | Question::Taps | Question::Own => false,
+        }
+    }
+
     fn is_dump(&self) -> bool {
         !matches!(
             self,
@@ -117,6 +147,11 @@ impl Question {
                 | Question::RouteTo(_)
         )
     }
+}
+
+/// What a kernel says to the request of a family that it does not have.
+fn is_without_family(errno: Errno) -> bool {
+    matches!(errno, Errno::EOPNOTSUPP | Errno::EAFNOSUPPORT)
 }
 
 /// A route socket.
@@ -132,30 +167,59 @@ impl Rtnl {
 
     /// Asks, and adds the answers to `facts`. What is not there is no error: it is just not among the answers.
     ///
-    /// All single questions go out in one send; a socket serves one dump at a time, so each further dump
-    /// costs a send.
+    /// All single questions go out in one send, as long as the receive buffer surely holds the answers; a socket serves
+    /// one dump at a time, so each further dump costs a send.
     pub fn ask(&mut self, questions: &[Question], facts: &mut Facts) -> io::Result<()> {
-        let (dumps, mut round): (Vec<_>, Vec<_>) = questions.iter().partition(|question| question.is_dump());
+        let (dumps, gets): (Vec<_>, Vec<_>) = questions.iter().partition(|question| question.is_dump());
+        let mut rounds: Vec<Vec<&Question>> = gets.chunks(AT_ONCE).map(<[_]>::to_vec).collect();
         let mut dumps = dumps.into_iter();
-        round.extend(dumps.next());
-        while !round.is_empty() {
+        if let (Some(last), Some(dump)) =
+            (rounds.last_mut(), (!gets.is_empty()).then(|| dumps.next()).flatten())
+        {
+            last.push(dump);
+        }
+        rounds.extend(dumps.map(|dump| vec![dump]));
+        rounds.iter().try_for_each(|round| self.ask_at_once(round, facts))
+    }
+
+    fn ask_at_once(&mut self, round: &[&Question], facts: &mut Facts) -> io::Result<()> {
+        // Only a dump can come apart; what it said until then is forgotten.
+        let before = round.iter().any(|question| question.is_dump()).then(|| facts.clone());
+        of_one_moment(|| {
             let mut messages: Vec<Message> = round.iter().map(|question| question.message()).collect();
-            self.0.exchange(&mut messages, &mut |number, reply| {
+            let outcome = self.0.exchange(&mut messages, &mut |number, reply| {
                 if let Some(question) = round.get(number) {
                     read(facts, question, reply);
                 }
             })?;
-            round = dumps.next().into_iter().collect();
-        }
-        Ok(())
+            let errors: Vec<_> =
+                round.iter().zip(outcome).filter_map(|(question, error)| Some((*question, error?))).collect();
+            if let (Some(before), true) = (&before, errors.iter().any(|(_, error)| error.is_interrupted())) {
+                facts.clone_from(before);
+                return Ok(None);
+            }
+            match errors.into_iter().find(|(question, error)| !question.means_absent(error.errno)) {
+                Some((_, error)) => Err(error.into()),
+                None => Ok(Some(())),
+            }
+        })
     }
 
     /// Sends changes in one message, which nothing can cut in half, and tells what the kernel said to each.
+    ///
+    /// The kernel tells each refusal, and where one finds no room in the receive buffer, that one was lost. So there is
+    /// room for all; where it cannot be had, as in a user namespace, the changes go out in several messages.
     pub fn change(&mut self, changes: &mut [Message]) -> Result<Outcome, Broken> {
-        if let Some(last) = changes.last_mut() {
-            last.add_flags(super::socket::ACK);
+        let count = changes.len();
+        let at_once = if count <= AT_ONCE || self.0.make_room(count) { count.max(1) } else { AT_ONCE };
+        let mut outcome = Outcome::with_capacity(count);
+        for part in changes.chunks_mut(at_once) {
+            if let Some(last) = part.last_mut() {
+                last.add_flags(super::socket::ACK);
+            }
+            outcome.extend(self.0.exchange(part, &mut |_, _| {})?);
         }
-        self.0.exchange(changes, &mut |_, _| {})
+        Ok(outcome)
     }
 
     /// Opens a socket that hears when interfaces change.
@@ -224,5 +288,40 @@ fn read(facts: &mut Facts, question: &Question, reply: &[u8]) {
         Question::Neighbours { device, name, .. } => {
             facts.neighbours.extend(neighbour::parse(reply, *device, name));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    /// Every error of a question is one, but for those few that say "not there".
+    #[test]
+    fn only_what_says_so_is_absence() {
+        let name = IfName::new("eth0").unwrap();
+        let (device, of) = (7, |v6| [Question::Ways { v6 }, Question::Routes { v6, device: 7, name }]);
+        let mut all = vec![Question::Link(name), Question::LinkIndex(device), Question::Ports(device)];
+        all.extend([Question::Bridges, Question::Taps, Question::Addresses(device), Question::Own]);
+        all.push(Question::Nexthops { device, name });
+        all.extend([false, true].into_iter().flat_map(of));
+        all.extend([false, true].map(|v6| Question::WideForwarding { v6 }));
+        all.extend([false, true].map(|v6| Question::Rules { v6, name }));
+        all.extend([false, true].map(|v6| Question::Neighbours { v6, device, name }));
+        all.extend(["10.0.0.1", "fd00::1"].map(|address| Question::RouteTo(address.parse().unwrap())));
+        for question in &all {
+            for errno in [Errno::ENOMEM, Errno::ENOBUFS, Errno::EBUSY, Errno::EPERM, Errno::EINTR, Errno::EIO]
+            {
+                assert!(!question.means_absent(errno as i32), "{question:?} {errno}");
+            }
+        }
+        let absent = |question: Question, errno: Errno| question.means_absent(errno as i32);
+        assert!(absent(Question::Link(name), Errno::ENODEV));
+        assert!(!absent(Question::Link(name), Errno::EINVAL));
+        assert!(absent(Question::Nexthops { device, name }, Errno::EOPNOTSUPP));
+        assert!(absent(Question::WideForwarding { v6: true }, Errno::EOPNOTSUPP));
+        assert!(!absent(Question::WideForwarding { v6: false }, Errno::EOPNOTSUPP));
+        assert!(absent(Question::RouteTo("10.0.0.1".parse().unwrap()), Errno::ENETUNREACH));
+        assert!(!absent(Question::Bridges, Errno::ENODEV));
     }
 }
