@@ -150,13 +150,15 @@ fn run(command: Command) -> Result<ExitCode, Error> {
         }
         Command::Attach { create, user, tap } => {
             let creation = create.then_some(Creation { user });
-            report(run::attach(&tap, creation.as_ref(), &mut print_step))?;
+            return report(run::attach(&tap, creation.as_ref(), &mut print_step));
         }
-        Command::Detach { delete, tap } => report(run::detach(&tap, delete, &mut print_step))?,
+        Command::Detach { delete, tap } => return report(run::detach(&tap, delete, &mut print_step)),
         Command::Apply { yes } => return apply(yes),
-        Command::Up { network } => report(run::network_up(&network, &mut print_step))?,
-        Command::Down { force, network } => report(run::network_down(&network, force, &mut print_step))?,
-        Command::Gc => report(run::sweep(&mut print_step))?,
+        Command::Up { network } => return report(run::network_up(&network, &mut print_step)),
+        Command::Down { force, network } => {
+            return report(run::network_down(&network, force, &mut print_step));
+        }
+        Command::Gc => return report(run::sweep(&mut print_step)),
         Command::Status { network, json } => {
             let status = status::read(network.as_deref())?;
             if json { say(&terminal::json(&status)) } else { say(&status.render(has_color())) }
@@ -186,15 +188,15 @@ fn check(json: bool) -> Result<ExitCode, Error> {
 fn apply(yes: bool) -> Result<ExitCode, Error> {
     let difference = run::difference()?;
     say(&difference.to_string());
-    if difference.steps.is_empty() {
-        return Ok(ExitCode::SUCCESS);
+    if difference.plan.is_empty() {
+        return Ok(if difference.notes.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
     }
     if !yes && !is_agreed() {
         complain("nothing was changed", Some("kvmnet apply --yes"));
         return Ok(ExitCode::FAILURE);
     }
-    report(run::converge(&difference, &mut |_| {}))?;
-    Ok(ExitCode::SUCCESS)
+    let status = report(run::converge(&difference, &mut |_| {}))?;
+    Ok(if difference.notes.is_empty() { status } else { ExitCode::FAILURE })
 }
 
 /// Whether the person at the terminal says yes.
@@ -214,18 +216,18 @@ fn print_step(step: &Step) {
     }
 }
 
-/// Says what was done, to the person and to the log.
-fn report(done: Result<Done, Error>) -> Result<(), Error> {
-    match &done {
-        Ok(done) => {
-            say(&format!("# {}\n", done.summary));
-            if !done.steps.is_empty() {
-                log::write("kvmnet", Level::Info, &done.summary);
-            }
-        }
-        Err(error) => log::write("kvmnet", Level::Error, &error.to_string()),
+/// Says what was done, to the person and to the log, and what could not be.
+fn report(done: Result<Done, Error>) -> Result<ExitCode, Error> {
+    let done = done.inspect_err(|error| log::write("kvmnet", Level::Error, &error.to_string()))?;
+    say(&format!("# {}\n", done.summary));
+    if done.changed {
+        log::write("kvmnet", Level::Info, &done.summary);
     }
-    done.map(drop)
+    for error in &done.left {
+        complain(&error.to_string(), error.hint().as_deref());
+        log::write("kvmnet", Level::Error, &error.to_string());
+    }
+    Ok(if done.left.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// Prints. That nobody reads any more, as behind `| head`, is no reason to leave a change half done.

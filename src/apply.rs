@@ -14,13 +14,12 @@ use std::io;
 use nix::errno::Errno;
 
 use crate::error::Error;
-use crate::model::Facts;
-use crate::model::{IfName, Route, Setting};
+use crate::model::{Facts, IfName, Route, Setting};
 use crate::netlink::message::Message;
 use crate::netlink::nft::{Change, Nft};
 use crate::netlink::route::{Question, Rtnl, address, link, neighbour, nexthop, route, rule};
 use crate::netlink::{Broken, KernelError};
-use crate::plan::{Step, Witness};
+use crate::plan::{Plan, Step, Transaction, Witness};
 use crate::signals;
 
 /// The two ways to the kernel.
@@ -44,20 +43,38 @@ impl Kernel {
     }
 }
 
-/// Does all `steps`, or none. `seen` tells each step once it is done.
+/// A network that could not be cleaned up, and stands still.
+#[derive(Debug)]
+pub struct Left {
+    /// Its bridge.
+    pub bridge: IfName,
+    /// Why.
+    pub error: Error,
+}
+
+/// Does `plan`, transaction by transaction, up to the first that must succeed and fails, which is taken back. Clean-ups
+/// that fail are taken back, too, and returned; they stop nothing but the rest of their own network's. `seen` is called
+/// with each step once it is done.
 pub fn apply(
     kernel: &mut Kernel,
     facts: &Facts,
-    steps: &[Step],
+    plan: &Plan,
     seen: &mut dyn FnMut(&Step),
-) -> Result<(), Error> {
+) -> Result<Vec<Left>, Error> {
     let mut apply =
         Apply { kernel, facts: facts.clone(), done: Vec::new(), undoing: false, witness: None, seen };
-    let result = apply.run(steps);
-    if result.is_err() {
-        apply.take_back();
+    let mut left: Vec<Left> = Vec::new();
+    for transaction in &plan.0 {
+        if left.iter().any(|left| Some(left.bridge) == transaction.cleans) {
+            continue;
+        }
+        match (apply.transaction(transaction), transaction.cleans) {
+            (Ok(()), _) => {}
+            (Err(error), Some(bridge)) => left.push(Left { bridge, error }),
+            (Err(error), None) => return Err(error),
+        }
     }
-    result
+    Ok(left)
 }
 
 struct Apply<'a> {
@@ -72,6 +89,16 @@ struct Apply<'a> {
 }
 
 impl Apply<'_> {
+    /// Does all steps, or none.
+    fn transaction(&mut self, transaction: &Transaction) -> Result<(), Error> {
+        let result = self.run(&transaction.steps);
+        if result.is_err() {
+            self.take_back();
+        }
+        self.done.clear();
+        result
+    }
+
     fn run(&mut self, mut steps: &[Step]) -> Result<(), Error> {
         while let Some(first) = steps.first() {
             // What cannot be taken back any more goes on to its end.
@@ -92,15 +119,18 @@ impl Apply<'_> {
         Ok(())
     }
 
-    /// Undoes what was done, last first. An error here cannot be helped; the next run converges.
+    /// Undoes what was done, last first, back to what cannot be made again. An error here cannot be helped; the next run
+    /// converges.
     fn take_back(&mut self) {
         self.undoing = true;
+        let done = std::mem::take(&mut self.done);
         let inverse: Vec<Step> =
-            std::mem::take(&mut self.done).iter().rev().filter_map(Step::inverse).collect();
+            done.iter().rev().take_while(|step| !step.deletes()).filter_map(Step::inverse).collect();
         for step in inverse {
             // One by one, so that one that fails does not keep the others.
             let _ = self.run(&[step]);
         }
+        self.undoing = false;
     }
 
     fn finish(&mut self, step: &Step) {
@@ -114,6 +144,7 @@ impl Apply<'_> {
         let mut start = 0;
         let mut messages = Vec::new();
         for (at, step) in steps.iter().enumerate() {
+            self.forget_numbers(step);
             let mut message = encode(step, &self.facts);
             if let Err(name) = &message {
                 self.send(steps.get(start..at).unwrap_or_default(), &mut messages)?;
@@ -134,6 +165,19 @@ impl Apply<'_> {
             }
         }
         self.send(steps.get(start..).unwrap_or_default(), &mut messages)
+    }
+
+    /// An interface that is deleted or made anew has another number from then on.
+    fn forget_numbers(&mut self, step: &Step) {
+        match step {
+            Step::DeleteLink { name } | Step::AddBridge { name, .. } => {
+                self.facts.links.retain(|link| link.name != *name);
+            }
+            Step::AddVeth { outer, inner, .. } => {
+                self.facts.links.retain(|link| link.name != *outer && link.name != *inner);
+            }
+            _ => {}
+        }
     }
 
     fn send(&mut self, steps: &[Step], messages: &mut Vec<Message>) -> Result<(), Error> {

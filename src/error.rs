@@ -9,6 +9,7 @@ use thiserror::Error;
 use crate::config::{ConfigError, ConfigErrors, nearest};
 use crate::model::IfName;
 use crate::netlink::KernelError;
+use crate::apply::Left;
 use crate::plan::{Refusal, Step};
 
 /// Why a program of kvmnet's failed.
@@ -88,6 +89,14 @@ pub enum Error {
         /// The bridge.
         bridge: IfName,
     },
+    /// A network could not be taken down, and the rest was done.
+    #[error("{bridge} is left standing: {error}")]
+    LeftStanding {
+        /// The network's bridge.
+        bridge: IfName,
+        /// What failed.
+        error: Box<Error>,
+    },
     /// A system call failed.
     #[error("cannot {doing}: {source}")]
     System {
@@ -101,6 +110,12 @@ pub enum Error {
 impl From<ConfigError> for Error {
     fn from(error: ConfigError) -> Self {
         Error::Config(error.into())
+    }
+}
+
+impl From<Left> for Error {
+    fn from(Left { bridge, error }: Left) -> Self {
+        Error::LeftStanding { bridge, error: Box::new(error) }
     }
 }
 
@@ -148,6 +163,9 @@ impl Error {
                 "a switch port or cloud host that allows one MAC? use mode = \"routed\" or \"nat\"; confirm = false goes on regardless"
                     .to_owned(),
             ),
+            Error::LeftStanding { error, .. } => {
+                Some(error.hint().unwrap_or_else(|| "once that is put right: kvmnet gc".to_owned()))
+            }
             Error::System { source, .. } if source.raw_os_error() == Some(Errno::EPERM as i32) => {
                 Some(NO_CAPABILITY.to_owned())
             }

@@ -57,6 +57,8 @@ pub fn main(hook: Hook) -> u8 {
         Request::Text(text) => Ok(Some(text)),
         Request::Tap(tap) => serve(hook, &program, &tap).map(|done| {
             log::write(hook.name(), Level::Info, &done.summary);
+            // The guest is well; what another one left is for whoever reads the log.
+            done.left.iter().for_each(|error| log::write(hook.name(), Level::Error, &error.to_string()));
             None
         }),
     });

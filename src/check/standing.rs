@@ -94,8 +94,8 @@ fn changed(standing: &Standing, Configured { desired, observed }: &Configured) -
     // Those are leftovers, and told as such.
     observed.networks.retain(|other| !other.is_dead() || other.bridge == standing.bridge);
     // What speaks against it is told elsewhere.
-    let steps = plan::up(desired, &observed).ok()?;
-    let mut steps = steps.iter().filter(|step| is_change(step, desired));
+    let plan = plan::up(desired, &observed).ok()?;
+    let mut steps = plan.steps().filter(|step| is_change(step, desired));
     let first = steps.next()?;
     let more = match steps.count() {
         0 => String::new(),

@@ -1,38 +1,49 @@
 //! A guest leaves, or a network goes.
 
-use super::{Refusal, Step, check, undo};
+use super::{Plan, Refusal, Step, Transaction, check, undo};
 use crate::model::{IfName, Link, Setting, TapMark};
 use crate::observed::Observed;
 
-/// The steps that take `tap` off its network, and every network away that has no guest any more.
+/// Takes `tap` off its network, and every network away that has no guest any more. Its own goes with it, or it stays.
 ///
-/// A tap that is gone already is no error: its network is still swept.
-pub fn down(tap: &IfName, observed: &Observed) -> Result<Vec<Step>, Refusal> {
-    let mut steps = Vec::new();
-    if let Some(link) = observed.facts.link(tap) {
-        check::tap(tap, observed)?;
-        steps.extend(detach(link, observed));
-    }
-    steps.extend(sweep(observed));
-    Ok(steps)
+/// A tap that is gone already is not an error: its network is still swept.
+pub fn down(tap: &IfName, observed: &Observed) -> Result<Plan, Refusal> {
+    let Some(link) = observed.facts.link(tap) else {
+        let mut plan = Plan::default();
+        plan.extend(sweep(&[], observed));
+        return Ok(plan);
+    };
+    check::tap(tap, observed)?;
+    let bridge = link.master.and_then(|master| observed.facts.link_index(master)).map(|bridge| bridge.name);
+    Ok(leave(format!("detach {tap}"), detach(link, observed), bridge, observed))
 }
 
-/// The steps that take away every network that nothing keeps.
-pub fn sweep(observed: &Observed) -> Vec<Step> {
-    undo::dead_networks(None, observed)
+/// Does `steps`, and takes the network of `bridge` down if nothing keeps it, or neither. Then sweeps the others.
+fn leave(title: String, mut steps: Vec<Step>, bridge: Option<IfName>, observed: &Observed) -> Plan {
+    let (own, others): (Vec<Transaction>, Vec<Transaction>) =
+        sweep(&[], observed).into_iter().partition(|one| bridge.is_some() && one.cleans == bridge);
+    steps.extend(own.into_iter().flat_map(|one| one.steps));
+    let mut plan = Plan::default();
+    plan.must(title, steps);
+    plan.extend(others);
+    plan
 }
 
-/// The steps that take the network of `bridge` away. With `force`, its guests lose it.
-pub fn network_down(bridge: &IfName, force: bool, observed: &Observed) -> Result<Vec<Step>, Refusal> {
+/// Takes away every network that nothing keeps, except those of the bridges `staying`.
+pub fn sweep(staying: &[IfName], observed: &Observed) -> Vec<Transaction> {
+    undo::unused_networks(staying, observed)
+}
+
+/// Takes the network of `bridge` away. With `force`, its guests lose it.
+pub fn network_down(bridge: &IfName, force: bool, observed: &Observed) -> Result<Plan, Refusal> {
     let guests = observed.guests(bridge);
     if !guests.is_empty() && !force {
         let guests = guests.iter().map(|guest| guest.name).collect();
         return Err(Refusal::HasGuests { bridge: *bridge, guests });
     }
     let taps = guests.into_iter().filter(|guest| guest.is_tap());
-    let mut steps: Vec<Step> = taps.flat_map(|tap| detach(tap, observed)).collect();
-    steps.extend(sweep(observed));
-    Ok(steps)
+    let steps = taps.flat_map(|tap| detach(tap, observed)).collect();
+    Ok(leave(format!("take {bridge} down"), steps, Some(*bridge), observed))
 }
 
 /// Off the bridge and down; a tap that outlives its guest gets back what it had.

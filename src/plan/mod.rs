@@ -12,6 +12,7 @@ mod step;
 mod takeover;
 #[cfg(test)]
 mod tests;
+mod transaction;
 mod undo;
 mod up;
 
@@ -21,4 +22,5 @@ pub use down::{down, network_down, sweep};
 pub use forwarding::uplinks;
 pub use refusal::Refusal;
 pub use step::{Step, Witness};
-pub use up::up;
+pub use transaction::{Plan, Transaction};
+pub use up::{bring_up, up};

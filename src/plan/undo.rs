@@ -1,29 +1,32 @@
 //! Takes a network away: everything that its mark records, in the reverse order of its making.
 
-use super::{Step, takeover};
+use super::{Step, Transaction, takeover};
 use crate::model::{IfName, Mark, Saved, Setting};
 use crate::observed::{Observed, Standing};
 
-/// The steps that take `standing` away. `others` are the marks of the networks that stay.
-pub fn network(standing: &Standing, others: &[&Mark], observed: &Observed) -> Vec<Step> {
+/// Takes `standing` away. `others` are the marks of the networks that stay. The NIC is given back first, and alone: what
+/// it was lent to goes only after that.
+fn network(standing: &Standing, others: &[&Mark], observed: &Observed) -> Vec<Transaction> {
+    let bridge = &standing.bridge;
+    let mut given_back = Vec::new();
     let mut steps = Vec::new();
     if let Some(mark) = &standing.mark {
-        match &standing.link {
-            Some(link) => {
-                steps.extend(takeover::give_back(mark, &standing.bridge, observed));
-                steps.extend(settings(mark.saved.iter(), others, observed));
-                steps.extend(pair(mark, observed));
-                steps.extend(bridge(mark, &standing.bridge, &link.alias, observed));
-            }
-            None => {
-                steps.extend(settings(mark.saved.iter(), others, observed));
-                steps.extend(pair(mark, observed));
-            }
+        if standing.link.is_some() {
+            given_back.extend(takeover::give_back(mark, bridge, observed));
+        }
+        steps.extend(settings(mark.saved.iter(), others, observed));
+        steps.extend(pair(mark, observed));
+        if let Some(link) = &standing.link {
+            steps.extend(self::bridge(mark, bridge, &link.alias, observed));
         }
     }
     let tables = standing.tables.iter();
     steps.extend(tables.map(|table| Step::DeleteTable { family: table.family, name: table.name.clone() }));
-    steps
+    let cleans = Some(*bridge);
+    vec![
+        Transaction { title: format!("give back what {bridge} has of its NIC"), steps: given_back, cleans },
+        Transaction { title: format!("take {bridge} down: nobody is on it"), steps, cleans },
+    ]
 }
 
 /// Puts back what was changed, last change first, unless another network needs it still.
@@ -73,22 +76,20 @@ fn bridge(mark: &Mark, bridge: &IfName, alias: &str, observed: &Observed) -> Vec
     steps
 }
 
-/// Takes away every network that nothing keeps, except `staying`.
-pub fn dead_networks(staying: Option<&IfName>, observed: &Observed) -> Vec<Step> {
+/// Takes away every network that nothing keeps, except those of the bridges `staying`.
+pub fn unused_networks(staying: &[IfName], observed: &Observed) -> Vec<Transaction> {
     let mut marks: Vec<(&IfName, &Mark)> = observed
         .networks
         .iter()
         .filter_map(|standing| Some((&standing.bridge, standing.mark.as_ref()?)))
         .collect();
-    let mut steps = Vec::new();
-    for standing in observed.networks.iter().filter(|standing| standing.is_dead()) {
-        if staying == Some(&standing.bridge) {
-            continue;
-        }
+    let mut transactions = Vec::new();
+    let unused = observed.networks.iter().filter(|standing| standing.is_dead());
+    for standing in unused.filter(|standing| !staying.contains(&standing.bridge)) {
         // One that is taken away no longer needs what another one opened, too.
         marks.retain(|(bridge, _)| **bridge != standing.bridge);
         let others: Vec<&Mark> = marks.iter().map(|(_, mark)| *mark).collect();
-        steps.extend(network(standing, &others, observed));
+        transactions.extend(network(standing, &others, observed));
     }
-    steps
+    transactions
 }

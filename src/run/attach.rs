@@ -1,6 +1,6 @@
 //! The hooks' own work, for programs that take a ready tap: `kvmnet attach` and `kvmnet detach`.
 
-use super::{Done, Seen, Work, changes, require_root, up};
+use super::{Done, Seen, Work, require_root, up};
 use crate::apply::Kernel;
 use crate::error::Error;
 use crate::model::IfName;
@@ -43,11 +43,11 @@ pub fn detach(tap: &IfName, delete: bool, seen: Seen) -> Result<Done, Error> {
     if delete && link.is_some_and(|link| link.is_tap() && link.carrier) {
         return Err(Error::TapInUse(*tap));
     }
-    let mut steps = plan::down(tap, &observed)?;
+    let mut plan = plan::down(tap, &observed)?;
     if delete && link.is_some() {
-        steps.push(Step::DeleteLink { name: *tap });
+        plan.must(format!("delete {tap}"), vec![Step::DeleteLink { name: *tap }]);
     }
-    work.apply(&observed.facts, &steps, seen)?;
+    let left = work.apply(&observed.facts, &plan, seen)?;
     let what = if delete { "gone" } else { "down" };
-    Ok(Done { summary: format!("{tap} is {what}, {}", changes(&steps)), steps })
+    Ok(Done::new(format_args!("{tap} is {what}"), &plan, left))
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Done, Seen, Work, changes, require_root};
+use super::{Done, Seen, Work, require_root};
 use crate::apply::Kernel;
 use crate::config::{self, Environment, File};
 use crate::desired::Desired;
@@ -10,13 +10,13 @@ use crate::error::Error;
 use crate::model::{Facts, IfName, Network};
 use crate::netlink::route::Question;
 use crate::observed::{Observed, Standing};
-use crate::plan::{self, Step};
+use crate::plan::{self, Plan, Step, Transaction};
 
 /// What living networks lack of what the configuration says.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Difference {
-    /// The steps that are missing, in order.
-    pub steps: Vec<Step>,
+    /// What is missing, in order.
+    pub plan: Plan,
     /// What cannot be brought to the configuration.
     pub notes: Vec<String>,
 }
@@ -35,11 +35,13 @@ pub fn converge(agreed: &Difference, seen: Seen) -> Result<Done, Error> {
     if found != *agreed {
         return Err(Error::ChangedMeanwhile);
     }
-    work.apply(&Facts::default(), &found.steps, seen)?;
-    Ok(Done {
-        summary: format!("every network is as configured, {}", changes(&found.steps)),
-        steps: found.steps,
-    })
+    let left = work.apply(&Facts::default(), &found.plan, seen)?;
+    let what = if found.notes.is_empty() && left.is_empty() {
+        "every network is as configured"
+    } else {
+        "all but what is named is as configured"
+    };
+    Ok(Done::new(what, &found.plan, left))
 }
 
 impl Difference {
@@ -51,12 +53,15 @@ impl Difference {
         let mut living = Observed::for_sweep(nft.as_mut(), rtnl).map_err(asking())?;
         rtnl.ask(&[Question::Taps], &mut living.facts).map_err(asking())?;
         let mut difference = Self::default();
-        difference.add(plan::sweep(&living));
-        for desired in difference.wanted(&file, &living)? {
+        let wanted = difference.wanted(&file, &living)?;
+        for desired in &wanted {
             let Kernel { rtnl, nft } = &mut *kernel;
-            let observed = Observed::for_up(nft.as_mut(), rtnl, &desired).map_err(asking())?;
-            difference.add(plan::up(&desired, &observed)?);
+            let observed = Observed::for_up(nft.as_mut(), rtnl, desired).map_err(asking())?;
+            difference.add(plan::bring_up(desired, &observed)?);
         }
+        // Only now: a network may seem unused because its guest lost the bridge, and has it back above.
+        let staying: Vec<IfName> = wanted.iter().map(|desired| desired.network.bridge).collect();
+        difference.add(plan::sweep(&staying, &living));
         Ok(difference)
     }
 
@@ -88,13 +93,12 @@ impl Difference {
         Ok(wanted)
     }
 
-    /// Adds steps, but for those that are there already: the guests of one network lack the same things.
-    fn add(&mut self, steps: Vec<Step>) {
-        let is_new = |step: &Step| !self.steps.contains(step);
-        if steps.iter().any(is_new) {
-            let new: Vec<Step> =
-                steps.into_iter().filter(|step| *step == Step::Barrier || is_new(step)).collect();
-            self.steps.extend(new);
+    /// Adds what is not there already: the guests of one network lack the same things.
+    fn add(&mut self, transactions: impl IntoIterator<Item = Transaction>) {
+        for mut transaction in transactions {
+            let known: Vec<&Step> = self.plan.steps().collect();
+            transaction.steps.retain(|step| *step == Step::Barrier || !known.contains(&step));
+            self.plan.extend([transaction]);
         }
     }
 }
@@ -102,10 +106,10 @@ impl Difference {
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.notes.iter().try_for_each(|note| writeln!(f, "# {note}"))?;
-        if self.steps.is_empty() {
+        if self.plan.is_empty() && self.notes.is_empty() {
             writeln!(f, "# every network is as configured")?;
         }
-        self.steps.iter().filter(|step| **step != Step::Barrier).try_for_each(|step| writeln!(f, "{step}"))
+        write!(f, "{}", self.plan)
     }
 }
 

@@ -10,27 +10,45 @@ pub use converge::{Difference, converge, difference};
 pub use network::{network_down, network_up, sweep};
 pub use preview::{Preview, preview_down, preview_up};
 
-use crate::apply::{Kernel, apply};
+use std::fmt;
+
+use crate::apply::{Kernel, Left, apply};
 use crate::config::{self, Environment};
 use crate::desired::Desired;
 use crate::error::Error;
 use crate::holder;
 use crate::lock::Lock;
-use crate::model::{Facts, IfName};
+use crate::model::{Facts, IfName, Network};
 use crate::observed::Observed;
-use crate::plan::{self, Step};
+use crate::plan::{self, Plan, Step};
 use crate::signals::{self, Hold};
 
 /// Is told each step once it is done.
 pub type Seen<'a> = &'a mut dyn FnMut(&Step);
 
 /// What a run did.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Done {
     /// One line for the log.
     pub summary: String,
-    /// The steps, in order.
-    pub steps: Vec<Step>,
+    /// Whether anything was to be done.
+    pub changed: bool,
+    /// Networks that nothing keeps and that could not be taken down; all else was done.
+    pub left: Vec<Error>,
+}
+
+impl Done {
+    /// `what` is so now, and `plan` was how.
+    fn new(what: impl fmt::Display, plan: &Plan, left: Vec<Left>) -> Self {
+        let left = left.into_iter().map(Error::from).collect();
+        Self { summary: format!("{what}, {}", changes(plan)), changed: !plan.is_empty(), left }
+    }
+
+    /// Nothing was done, and `why`.
+    fn nothing(why: String) -> Self {
+        Self { summary: why, changed: false, left: Vec::new() }
+    }
+
 }
 
 /// Attaches `tap` to its network. `hook_network` is the NAME of a hook called `qemu-ifup-NAME`.
@@ -38,16 +56,9 @@ pub fn up(tap: &IfName, hook_network: Option<&str>, seen: Seen) -> Result<Done, 
     require_root()?;
     let network = config::load(&Environment::of_process(), hook_network, tap)?;
     let desired = Desired::new(*tap, network);
-    let steps = Work::begin()?.bring_up(&desired, seen)?;
-    let network = &desired.network;
-    let summary = format!(
-        "{tap} is up on {} (network {}, {}), {}",
-        network.bridge,
-        network.name,
-        network.mode,
-        changes(&steps)
-    );
-    Ok(Done { summary, steps })
+    let (plan, left) = Work::begin()?.bring_up(&desired, seen)?;
+    let Network { bridge, name, mode, .. } = &desired.network;
+    Ok(Done::new(format_args!("{tap} is up on {bridge} (network {name}, {mode})"), &plan, left))
 }
 
 /// Takes `tap` off its network, and the network away when it was the last. Needs no configuration.
@@ -56,19 +67,24 @@ pub fn up(tap: &IfName, hook_network: Option<&str>, seen: Seen) -> Result<Done, 
 /// the next run sweeps.
 pub fn down(tap: &IfName) -> Result<Done, Error> {
     if !nix::unistd::geteuid().is_root() {
-        let summary = format!("{tap} is left as it is: no rights (-runas?); the next run sweeps");
-        return Ok(Done { summary, steps: Vec::new() });
+        return Ok(Done::nothing(format!("{tap} is left as it is: no rights (-runas?); the next run sweeps")));
     }
     let mut work = Work::begin()?;
     let observed = work.observe(|Kernel { rtnl, nft }| Observed::for_down(nft.as_mut(), rtnl, tap))?;
     let carrier = observed.facts.link(tap).is_some_and(|link| link.is_tap() && link.carrier);
     if holder::is_anothers(tap, carrier) {
-        let summary = format!("{tap} is left as it is: another process holds it by now");
-        return Ok(Done { summary, steps: Vec::new() });
+        return Ok(Done::nothing(format!("{tap} is left as it is: another process holds it by now")));
     }
-    let steps = plan::down(tap, &observed)?;
-    work.apply(&observed.facts, &steps, &mut |_| {})?;
-    Ok(Done { summary: format!("{tap} is down, {}", changes(&steps)), steps })
+    let plan = plan::down(tap, &observed)?;
+    let left = work.apply(&observed.facts, &plan, &mut |_| {})?;
+    let mut done = Done::new(format_args!("{tap} is down"), &plan, left);
+    // One whose tap is gone may be the network that the hook is run for.
+    let is_on_a_bridge = observed.facts.link(tap).is_some_and(|link| link.master.is_some());
+    match done.left.len() {
+        0 => Ok(done),
+        _ if is_on_a_bridge => Ok(done),
+        _ => Err(done.left.swap_remove(0)),
+    }
 }
 
 /// The kernel, with nobody else of kvmnet's at it, and no signal between its changes.
@@ -94,15 +110,15 @@ impl Work {
         ask(&mut self.kernel).map_err(Error::system("ask the kernel"))
     }
 
-    fn apply(&mut self, facts: &Facts, steps: &[Step], seen: Seen) -> Result<(), Error> {
-        apply(&mut self.kernel, facts, steps, seen)
+    fn apply(&mut self, facts: &Facts, plan: &Plan, seen: Seen) -> Result<Vec<Left>, Error> {
+        apply(&mut self.kernel, facts, plan, seen)
     }
 
-    fn bring_up(&mut self, desired: &Desired, seen: Seen) -> Result<Vec<Step>, Error> {
+    fn bring_up(&mut self, desired: &Desired, seen: Seen) -> Result<(Plan, Vec<Left>), Error> {
         let observed = self.observe(|Kernel { rtnl, nft }| Observed::for_up(nft.as_mut(), rtnl, desired))?;
-        let steps = plan::up(desired, &observed)?;
-        self.apply(&observed.facts, &steps, seen)?;
-        Ok(steps)
+        let plan = plan::up(desired, &observed)?;
+        let left = self.apply(&observed.facts, &plan, seen)?;
+        Ok((plan, left))
     }
 }
 
@@ -110,8 +126,8 @@ fn require_root() -> Result<(), Error> {
     if nix::unistd::geteuid().is_root() { Ok(()) } else { Err(Error::NotRoot) }
 }
 
-fn changes(steps: &[Step]) -> String {
-    match steps.iter().filter(|step| **step != Step::Barrier).count() {
+fn changes(plan: &Plan) -> String {
+    match plan.steps().filter(|step| **step != Step::Barrier).count() {
         0 => "nothing to do".to_owned(),
         1 => "1 change".to_owned(),
         count => format!("{count} changes"),

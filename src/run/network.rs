@@ -1,13 +1,13 @@
 //! Networks without regard to single guests: `kvmnet up`, `kvmnet down` and `kvmnet gc`.
 
-use super::{Done, Seen, Work, changes, require_root};
+use super::{Done, Seen, Work, require_root};
 use crate::apply::Kernel;
 use crate::config::{self, Environment};
 use crate::desired::Desired;
 use crate::error::Error;
-use crate::model::IfName;
+use crate::model::{IfName, Network};
 use crate::observed::Observed;
-use crate::plan;
+use crate::plan::{self, Plan};
 
 /// Brings the network `name` up. It stays, with guests or without, until [`network_down`].
 pub fn network_up(name: &str, seen: Seen) -> Result<Done, Error> {
@@ -17,11 +17,9 @@ pub fn network_up(name: &str, seen: Seen) -> Result<Done, Error> {
         .and_then(|file| file.network(name, &environment))
         .map_err(Error::Config)?;
     let desired = Desired { held: true, ..Desired::without_guest(network) };
-    let steps = Work::begin()?.bring_up(&desired, seen)?;
-    let network = &desired.network;
-    let summary =
-        format!("{} ({}) is up on {}, {}", network.name, network.mode, network.bridge, changes(&steps));
-    Ok(Done { summary, steps })
+    let (plan, left) = Work::begin()?.bring_up(&desired, seen)?;
+    let Network { bridge, name, mode, .. } = &desired.network;
+    Ok(Done::new(format_args!("{name} ({mode}) is up on {bridge}"), &plan, left))
 }
 
 /// Takes the network `name` down; with `force`, also from under its guests. Needs no configuration for one that
@@ -34,13 +32,13 @@ pub fn network_down(name: &str, force: bool, seen: Seen) -> Result<Done, Error> 
         let environment = Environment::of_process();
         let file = config::open(&environment).map_err(Error::Config)?;
         file.network(name, &environment).map_err(Error::Config)?;
-        return Ok(Done { summary: format!("{name} is not up, nothing to do"), steps: Vec::new() });
+        return Ok(Done::nothing(format!("{name} is not up, nothing to do")));
     };
     let observed =
         work.observe(|Kernel { rtnl, nft }| Observed::for_network_down(nft.as_mut(), rtnl, &bridge))?;
-    let steps = plan::network_down(&bridge, force, &observed)?;
-    work.apply(&observed.facts, &steps, seen)?;
-    Ok(Done { summary: format!("{name} is down, {}", changes(&steps)), steps })
+    let plan = plan::network_down(&bridge, force, &observed)?;
+    let left = work.apply(&observed.facts, &plan, seen)?;
+    Ok(Done::new(format_args!("{name} is down"), &plan, left))
 }
 
 /// The bridge of a network that stands.
@@ -54,7 +52,8 @@ pub fn sweep(seen: Seen) -> Result<Done, Error> {
     require_root()?;
     let mut work = Work::begin()?;
     let observed = work.observe(|Kernel { rtnl, nft }| Observed::for_sweep(nft.as_mut(), rtnl))?;
-    let steps = plan::sweep(&observed);
-    work.apply(&observed.facts, &steps, seen)?;
-    Ok(Done { summary: format!("swept, {}", changes(&steps)), steps })
+    let mut plan = Plan::default();
+    plan.extend(plan::sweep(&[], &observed));
+    let left = work.apply(&observed.facts, &plan, seen)?;
+    Ok(Done::new("swept", &plan, left))
 }

@@ -12,7 +12,7 @@ use crate::desired::Desired;
 use crate::error::Error;
 use crate::model::IfName;
 use crate::observed::Observed;
-use crate::plan::{self, Step};
+use crate::plan::{self, Plan, Step};
 
 /// The steps of a hook.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -28,7 +28,8 @@ pub struct Preview {
     /// What is to be known about it.
     pub notes: Vec<String>,
     /// What it would do, in order; nothing where all is as it should be.
-    pub steps: Vec<Step>,
+    #[serde(rename = "steps", serialize_with = "as_steps")]
+    pub plan: Plan,
 }
 
 /// A network that a tap joins.
@@ -57,19 +58,19 @@ pub fn preview_up(tap: &IfName) -> Result<Preview, Error> {
         notes.push(format!("{tap} is not there yet; QEMU makes it, and then:"));
         observed.expect_tap(tap).map_err(asking())?;
     }
-    let mut steps = plan::up(&desired, &observed)?;
+    let mut plan = plan::up(&desired, &observed)?;
     let network = &desired.network;
     if is_blind {
         notes.push(BLIND.to_owned());
         let standing = observed.network(&network.bridge).and_then(|standing| standing.mark.as_ref());
         if standing.is_some_and(|mark| mark.digest == network.digest()) {
-            steps.retain(|step| !is_about_tables(step));
+            plan.retain(|step| !is_about_tables(step));
         }
     }
     let summary =
         format!("{tap} joins the network {} ({}) on {}", network.name, network.mode, network.bridge);
     let joins = Joins { network: network.name.clone(), mode: network.mode.as_str(), bridge: network.bridge };
-    Ok(Preview { joins: Some(joins), ..Preview::new(tap, summary, notes, steps) })
+    Ok(Preview { joins: Some(joins), ..Preview::new(tap, summary, notes, plan) })
 }
 
 /// What `qemu-ifdown TAP` would do.
@@ -77,13 +78,13 @@ pub fn preview_down(tap: &IfName) -> Result<Preview, Error> {
     let (mut kernel, is_blind) = open()?;
     let Kernel { rtnl, nft } = &mut kernel;
     let observed = Observed::for_down(nft.as_mut(), rtnl, tap).map_err(Error::system("ask the kernel"))?;
-    let steps = plan::down(tap, &observed)?;
+    let plan = plan::down(tap, &observed)?;
     let mut notes = Vec::new();
     if observed.facts.link(tap).is_none() {
         notes.push(format!("{tap} is not there"));
     }
     notes.extend(is_blind.then(|| BLIND.to_owned()));
-    Ok(Preview::new(tap, format!("{tap} leaves its network"), notes, steps))
+    Ok(Preview::new(tap, format!("{tap} leaves its network"), notes, plan))
 }
 
 const BLIND: &str = "only root can see nftables: tables that are there already are taken to be right, and their end is not shown";
@@ -108,10 +109,10 @@ fn is_about_tables(step: &Step) -> bool {
 }
 
 impl Preview {
-    fn new(tap: &IfName, summary: String, notes: Vec<String>, mut steps: Vec<Step>) -> Self {
+    fn new(tap: &IfName, summary: String, notes: Vec<String>, mut plan: Plan) -> Self {
         // It orders the sends of a hook, and is nothing that a person would do.
-        steps.retain(|step| *step != Step::Barrier);
-        Self { tap: *tap, summary, joins: None, notes, steps }
+        plan.retain(|step| *step != Step::Barrier);
+        Self { tap: *tap, summary, joins: None, notes, plan }
     }
 }
 
@@ -120,11 +121,15 @@ impl fmt::Display for Preview {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "# {}", self.summary)?;
         self.notes.iter().try_for_each(|note| writeln!(f, "# {note}"))?;
-        if self.steps.is_empty() {
+        if self.plan.is_empty() {
             writeln!(f, "# nothing to do")?;
         }
-        self.steps.iter().try_for_each(|step| writeln!(f, "{step}"))
+        write!(f, "{}", self.plan)
     }
+}
+
+fn as_steps<S: Serializer>(plan: &Plan, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(plan.steps())
 }
 
 fn as_text<S: Serializer>(name: &IfName, serializer: S) -> Result<S::Ok, S::Error> {

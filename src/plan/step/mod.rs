@@ -185,6 +185,11 @@ impl Step {
         })
     }
 
+    /// Whether something ends by it for good, so that what was done before is not taken back either.
+    pub fn deletes(&self) -> bool {
+        matches!(self, Step::DeleteLink { .. } | Step::DeleteTable { .. })
+    }
+
     /// Whether it cannot be taken back: what is deleted or replaced as a whole is not made again. These come last.
     pub fn is_final(&self) -> bool {
         matches!(self, Step::DeleteLink { .. } | Step::DeleteTable { .. } | Step::ReplaceTable(_))

@@ -12,7 +12,7 @@ fn hold(world: &mut World, config: &str) -> Vec<Step> {
     let desired = Desired { held: true, ..Desired::without_guest(network) };
     let tap = world.link(&name("vif0.0")).clone();
     world.0.facts.links.push(Link { name: IfName::DEFAULT, index: 0, ..tap });
-    let steps = up(&desired, &world.0).unwrap();
+    let steps: Vec<Step> = up(&desired, &world.0).unwrap().steps().cloned().collect();
     world.0.facts.links.retain(|link| link.name != IfName::DEFAULT);
     steps.iter().for_each(|step| world.play(step));
     steps
@@ -37,10 +37,10 @@ fn a_held_network_outlives_its_guests() {
             assert!(step.to_string().contains("vif0.0"), "{mode}: a guest touches its tap only: {step}");
         }
         world.down("vif0.0");
-        assert_eq!(sweep(&world.0), [], "{mode}");
+        assert_eq!(sweep(&[], &world.0).iter().flat_map(|one| &one.steps).count(), 0, "{mode}");
         let_go(&mut world);
         let steps = network_down(&name("br0"), false, &world.0).unwrap();
-        steps.iter().for_each(|step| world.play(step));
+        steps.steps().for_each(|step| world.play(step));
         let tap = world::link(3, "vif0.0", Some("tun"));
         *world.link(&name("vif0.0")) = tap;
         world.settle();
@@ -65,7 +65,7 @@ fn guests_lose_their_network_by_force_only() {
         let guests = vec![name("vif0.0"), name("vif1.0")];
         assert_eq!(refusal, Err(Refusal::HasGuests { bridge: name("br0"), guests }), "{mode}");
         let steps = network_down(&name("br0"), true, &world.0).unwrap();
-        steps.iter().for_each(|step| world.play(step));
+        steps.steps().for_each(|step| world.play(step));
         assert_eq!(world.0.networks, [], "{mode}");
         assert!(world.0.facts.links.iter().all(|link| link.master.is_none()), "{mode}");
     }

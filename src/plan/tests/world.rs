@@ -130,7 +130,7 @@ impl World {
     /// The plan of an ifup.
     pub fn plan_up(&mut self, config: &str, tap: &str) -> Result<Vec<Step>, Refusal> {
         self.see_guests(&name(tap));
-        up(&Self::desired(config, tap), &self.0)
+        Ok(up(&Self::desired(config, tap), &self.0)?.steps().cloned().collect())
     }
 
     /// An ifup.
@@ -143,7 +143,7 @@ impl World {
     /// An ifdown.
     pub fn down(&mut self, tap: &str) -> Vec<Step> {
         self.see_guests(&name(tap));
-        let steps = down(&name(tap), &self.0).unwrap();
+        let steps: Vec<Step> = down(&name(tap), &self.0).unwrap().steps().cloned().collect();
         steps.iter().for_each(|step| self.play(step));
         steps
     }

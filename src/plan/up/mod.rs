@@ -7,15 +7,23 @@ mod tap;
 
 use ipnet::IpNet;
 
-use super::{Refusal, Step, check, undo};
+use super::{Plan, Refusal, Step, Transaction, check, sweep, undo};
 use crate::desired::Desired;
 use crate::model::{IfName, Link, Mark, Saved, Setting};
 use crate::observed::{Observed, Standing};
 
-/// The steps that make `desired` true.
-pub fn up(desired: &Desired, observed: &Observed) -> Result<Vec<Step>, Refusal> {
+/// Makes `desired` true, after taking away every other network that nothing keeps.
+pub fn up(desired: &Desired, observed: &Observed) -> Result<Plan, Refusal> {
+    let wanted = bring_up(desired, observed)?;
+    let mut plan = Plan::default();
+    plan.extend(sweep(&[desired.network.bridge], observed));
+    plan.extend(wanted);
+    Ok(plan)
+}
+
+/// Makes `desired` true: first all that it needs, then, without which the guest is well, an end to what it no longer does.
+pub fn bring_up(desired: &Desired, observed: &Observed) -> Result<[Transaction; 2], Refusal> {
     check::check(desired, observed)?;
-    let mut steps = undo::dead_networks(Some(&desired.network.bridge), observed);
     let mut up = Up::new(desired, observed);
     up.bridge();
     up.pair();
@@ -28,8 +36,7 @@ pub fn up(desired: &Desired, observed: &Observed) -> Result<Vec<Step>, Refusal> 
     if !up.mark.fits() {
         return Err(Refusal::MarkTooLong(desired.network.bridge));
     }
-    steps.extend(up.finish());
-    Ok(steps)
+    Ok(up.finish())
 }
 
 /// The plan as it grows: in each part the steps have an order, and the parts have one.
@@ -146,7 +153,7 @@ impl<'a> Up<'a> {
     }
 
     /// Puts the parts in order. While something old is still to be taken away, both marks hold.
-    fn finish(mut self) -> Vec<Step> {
+    fn finish(mut self) -> [Transaction; 2] {
         let tables = self.tables();
         let bridge = self.desired.network.bridge;
         let now = self.bridge_link().map(|link| link.alias.clone()).unwrap_or_default();
@@ -164,14 +171,22 @@ impl<'a> Up<'a> {
         }
         steps.extend(tables);
         steps.extend(self.open);
-        if !self.clean.is_empty() {
-            steps.push(Step::Barrier);
-            steps.extend(self.clean);
-        }
+        let mut clean = self.clean;
         if last != first {
-            steps.push(Step::SetAlias { link: bridge, from: first, to: last });
+            clean.push(Step::SetAlias { link: bridge, from: first, to: last });
         }
-        steps
+        let title = match self.desired.tap {
+            Some(tap) => format!("attach {tap} to {bridge}"),
+            None => format!("bring {bridge} up"),
+        };
+        [
+            Transaction { title, steps, cleans: None },
+            Transaction {
+                title: format!("take away what {bridge} no longer needs"),
+                steps: clean,
+                cleans: Some(bridge),
+            },
+        ]
     }
 }
 
