@@ -189,14 +189,14 @@ fn apply(yes: bool) -> Result<ExitCode, Error> {
     let difference = run::difference()?;
     say(&difference.to_string());
     if difference.plan.is_empty() {
-        return Ok(if difference.notes.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+        return Ok(if difference.unmet.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
     }
     if !yes && !is_agreed() {
         complain("nothing was changed", Some("kvmnet apply --yes"));
         return Ok(ExitCode::FAILURE);
     }
     let status = report(run::converge(&difference, &mut |_| {}))?;
-    Ok(if difference.notes.is_empty() { status } else { ExitCode::FAILURE })
+    Ok(if difference.unmet.is_empty() { status } else { ExitCode::FAILURE })
 }
 
 /// Whether the person at the terminal says yes.

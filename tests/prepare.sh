@@ -122,6 +122,8 @@ rust_tools_work() {
 # prepare STAGE: sees to it that all is there that the stage needs; installs it where apt-get can.
 prepare() {
     find_builder
+    private_qemu=${CARGO_TARGET_DIR:-$checkout/target}/qemu
+    PATH=$PATH:$private_qemu/bin
     packages=$(missing "$1" | sort -u | tr '\n' ' ')
     rust=there
     have_rust "$1" || rust=missing
@@ -133,6 +135,13 @@ prepare() {
     fi
     refresh_packages
     [ "$rust" = there ] || packages="$packages$(rust_packages "$1" | tr '\n' ' ')"
+    case " $packages" in
+        *' qemu-system-x86 '*)
+            if takes_something_away qemu-system-x86; then
+                unpack_qemu
+                packages=$(echo "$packages" | sed 's/qemu-system-x86 //')
+            fi ;;
+    esac
     install_packages "$packages"
     have_rust "$1" || die "cargo in $rust_folder is older than $wanted, or has no fmt and clippy"
 }
@@ -141,6 +150,32 @@ prepare() {
 # something is really missing shows when it is installed.
 refresh_packages() {
     apt-get update -q >/dev/null || echo 'apt-get update did not reach every source; trying with what is there' >&2
+}
+
+# takes_something_away PACKAGE: whether apt-get could install it only by removing another one.
+takes_something_away() {
+    apt-get install -s -q --no-install-recommends "$1" 2>/dev/null | grep -q '^Remv '
+}
+
+# unpack_qemu: a QEMU of the tests' own, beside what was built, where the packages of Debian's cannot be installed: with
+# tools of a newer QEMU from elsewhere, for one.
+unpack_qemu() {
+    echo "Unpacking qemu-system-x86 into $private_qemu: it cannot be installed beside what is here"
+    mkdir -p "$private_qemu/packages/partial" "$private_qemu/bin"
+    apt-get install -y -q --no-install-recommends --download-only -o Dir::Cache::archives="$private_qemu/packages" \
+        qemu-system-x86 >/dev/null
+    for package in "$private_qemu"/packages/*.deb; do
+        dpkg-deb -x "$package" "$private_qemu"
+        rm "$package"
+    done
+    arch=$(gcc -print-multiarch)
+    libraries=$private_qemu/usr/lib/$arch:$private_qemu/lib/$arch
+    {
+        echo '#!/bin/sh'
+        echo "LD_LIBRARY_PATH='$libraries' exec '$private_qemu/usr/bin/qemu-system-x86_64' \"\$@\""
+    } >"$private_qemu/bin/qemu-system-x86_64"
+    chmod +x "$private_qemu/bin/qemu-system-x86_64"
+    chown -R "$builder" "$private_qemu"
 }
 
 # install_packages "NAMES": nothing is ever removed to make room, such as an older cargo that somebody chose.

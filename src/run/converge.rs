@@ -17,8 +17,10 @@ use crate::plan::{self, Plan, Step, Transaction};
 pub struct Difference {
     /// What is missing, in order.
     pub plan: Plan,
-    /// What cannot be brought to the configuration.
+    /// What is to be known.
     pub notes: Vec<String>,
+    /// What only a person can bring to the configuration.
+    pub unmet: Vec<String>,
 }
 
 /// Finds the difference, and changes nothing.
@@ -36,7 +38,7 @@ pub fn converge(agreed: &Difference, seen: Seen) -> Result<Done, Error> {
         return Err(Error::ChangedMeanwhile);
     }
     let left = work.apply(&Facts::default(), &found.plan, seen)?;
-    let what = if found.notes.is_empty() && left.is_empty() {
+    let what = if found.unmet.is_empty() && left.is_empty() {
         "every network is as configured"
     } else {
         "all but what is named is as configured"
@@ -73,7 +75,7 @@ impl Difference {
         for standing in living.networks.iter().filter(|standing| !standing.is_dead()) {
             let Some(mark) = &standing.mark else { continue };
             match find(&mark.network) {
-                Some(network) if network.bridge != standing.bridge => self.notes.push(format!(
+                Some(network) if network.bridge != standing.bridge => self.unmet.push(format!(
                     "network {name} is on {}, and on {} in the configuration: kvmnet down --force {name}, then kvmnet attach TAP for each guest",
                     standing.bridge,
                     network.bridge,
@@ -105,8 +107,8 @@ impl Difference {
 
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.notes.iter().try_for_each(|note| writeln!(f, "# {note}"))?;
-        if self.plan.is_empty() && self.notes.is_empty() {
+        self.notes.iter().chain(&self.unmet).try_for_each(|note| writeln!(f, "# {note}"))?;
+        if self.plan.is_empty() && self.unmet.is_empty() {
             writeln!(f, "# every network is as configured")?;
         }
         write!(f, "{}", self.plan)

@@ -114,7 +114,10 @@ fn apply_says_what_a_bridge_with_another_name_takes() {
     lab.settle();
     let before = settled(&lab);
     lab.write_config(&Network::HOST_ONLY.config().replace("br0", "vm0"));
-    let said = kvmnet(&lab, &["apply", "--yes"]).ok();
+    let said = kvmnet(&lab, &["apply", "--yes"]);
+    assert_eq!(said.status, 1, "something is not as configured: {said:?}");
+    let said = said.out;
+    assert!(!said.contains("every network is as configured"), "{said}");
     assert!(
         said.contains("is on br0, and on vm0 in the configuration: kvmnet down --force default"),
         "{said}"
