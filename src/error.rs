@@ -6,10 +6,10 @@ use std::net::IpAddr;
 use nix::errno::Errno;
 use thiserror::Error;
 
+use crate::apply::Left;
 use crate::config::{ConfigError, ConfigErrors, nearest};
 use crate::model::IfName;
 use crate::netlink::KernelError;
-use crate::apply::Left;
 use crate::plan::{Refusal, Step};
 
 /// Why a program of kvmnet's failed.

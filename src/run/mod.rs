@@ -48,7 +48,6 @@ impl Done {
     fn nothing(why: String) -> Self {
         Self { summary: why, changed: false, left: Vec::new() }
     }
-
 }
 
 /// Attaches `tap` to its network. `hook_network` is the NAME of a hook called `qemu-ifup-NAME`.
@@ -67,7 +66,9 @@ pub fn up(tap: &IfName, hook_network: Option<&str>, seen: Seen) -> Result<Done, 
 /// the next run sweeps.
 pub fn down(tap: &IfName) -> Result<Done, Error> {
     if !nix::unistd::geteuid().is_root() {
-        return Ok(Done::nothing(format!("{tap} is left as it is: no rights (-runas?); the next run sweeps")));
+        return Ok(Done::nothing(format!(
+            "{tap} is left as it is: no rights (-runas?); the next run sweeps"
+        )));
     }
     let mut work = Work::begin()?;
     let observed = work.observe(|Kernel { rtnl, nft }| Observed::for_down(nft.as_mut(), rtnl, tap))?;
