@@ -10,35 +10,64 @@
 use ipnet::IpNet;
 
 use crate::desired::Desired;
-use crate::model::link::GROUP;
+use crate::model::link::{GROUP, lan_group};
 use crate::model::ruleset::{Chain, Family, Hook, Match, Rule, Table, Verdict, table_name};
-use crate::model::{IfName, Mark, Mode, Network, Uplink, fnv1a};
+use crate::model::{IfName, Mac, Mark, Mode, Network, Uplink, fnv1a};
 
-/// An interface that kvmnet alone made forward packets; all that it may forward is kvmnet's.
+/// What kvmnet alone made forward packets; all that it may forward is kvmnet's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Leak {
-    /// The interface; None where it is the whole machine, as for IPv6 before Linux 6.17.
-    pub link: Option<IfName>,
+    /// What that is.
+    pub opened: Opened,
     /// Of IPv6 or of IPv4.
     pub v6: bool,
 }
 
+/// What forwards.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Opened {
+    /// One interface.
+    Link {
+        /// Its name.
+        name: IfName,
+        /// Its number.
+        index: u32,
+        /// Of a bridge, its MAC: a frame for another one only passes from port to port.
+        bridge: Option<Mac>,
+    },
+    /// Every interface, those to come included.
+    All {
+        /// Those that forwarded before.
+        but: Vec<IfName>,
+    },
+}
+
+/// What a network's rules depend on besides its configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Ground {
+    /// What kvmnet opened.
+    pub leaks: Vec<Leak>,
+    /// The MAC of a bridge that keeps it; frames for another one only pass from port to port.
+    pub mac: Option<Mac>,
+    /// The bridges of others that named uplinks are ports of.
+    pub masters: Vec<(IfName, IfName)>,
+}
+
 /// The tables of `desired`, with `mark` as their note.
-pub fn tables(desired: &Desired, leaks: &[Leak], mark: &Mark) -> Vec<Table> {
+pub fn tables(desired: &Desired, ground: &Ground, mark: &Mark) -> Vec<Table> {
     let network = &desired.network;
     let name = table_name(&network.bridge);
     let table = |family, chains| Table { family, name: name.clone(), note: String::new(), chains };
-    let mut tables = Vec::new();
-    match network.mode {
-        Mode::Isolated => {}
-        Mode::HostOnly => tables.push(table(Family::Inet, vec![forward(host_only(network.door()), leaks)])),
-        Mode::Routed => tables.push(table(Family::Inet, vec![forward(routed(network), leaks)])),
-        Mode::Nat => {
-            tables.push(table(Family::Inet, vec![forward(nat(network), leaks), source_nat(network)]))
-        }
-        // Nothing to filter on a LAN; the table only holds the copy of the mark.
-        Mode::Bridged => tables.push(table(Family::Inet, Vec::new())),
-    }
+    let forward = |rules| forward(rules, &ground.leaks);
+    let chains = match network.mode {
+        Mode::Isolated => Vec::new(),
+        Mode::HostOnly => vec![forward(host_only(network.door()))],
+        Mode::Routed => vec![forward(routed(network, ground))],
+        Mode::Nat => vec![forward(nat(network, ground)), source_nat(network, ground), leaving(network)],
+        Mode::Bridged => vec![forward(Vec::new())],
+    };
+    let inside = inside(desired, ground.mac);
+    let mut tables = vec![table(Family::Inet, [vec![inside], chains].concat())];
     if desired.closed {
         tables.push(table(Family::Netdev, closed_door(&network.bridge)));
     }
@@ -48,11 +77,12 @@ pub fn tables(desired: &Desired, leaks: &[Leak], mark: &Mark) -> Vec<Table> {
 
 /// The chains of `desired`'s tables, which do not depend on what is observed.
 pub fn chain_names(desired: &Desired) -> Vec<(Family, &'static str)> {
-    let mut names = match desired.network.mode {
-        Mode::Isolated | Mode::Bridged => Vec::new(),
-        Mode::HostOnly | Mode::Routed => vec![(Family::Inet, FORWARD)],
-        Mode::Nat => vec![(Family::Inet, FORWARD), (Family::Inet, POSTROUTING)],
+    let chains = match desired.network.mode {
+        Mode::Isolated => &[PREROUTING][..],
+        Mode::HostOnly | Mode::Routed | Mode::Bridged => &[PREROUTING, FORWARD],
+        Mode::Nat => &[PREROUTING, FORWARD, POSTROUTING, LEAVING],
     };
+    let mut names: Vec<_> = chains.iter().map(|chain| (Family::Inet, *chain)).collect();
     if desired.closed {
         names.extend([(Family::Netdev, INGRESS), (Family::Netdev, EGRESS)]);
     }
@@ -66,7 +96,9 @@ pub fn mark_in(note: &str) -> Option<Mark> {
 }
 
 const FORWARD: &str = "forward";
+const PREROUTING: &str = "prerouting";
 const POSTROUTING: &str = "postrouting";
+const LEAVING: &str = "leaving";
 const INGRESS: &str = "ingress";
 const EGRESS: &str = "egress";
 
@@ -80,8 +112,20 @@ fn sign(tables: &mut [Table], mark: &Mark) {
 }
 
 fn forward(mut rules: Vec<Rule>, leaks: &[Leak]) -> Chain {
-    rules.extend(leaks.iter().map(leak));
+    rules.extend(leaks.iter().flat_map(leak));
     Chain { name: FORWARD, hook: Hook::Forward, drops: false, rules }
+}
+
+/// What br_netfilter shows of frames inside the bridge is no packet of the host's: it makes no connection that the
+/// host's rules then know, and fills no memory. All that comes in by a closed bridge is inside.
+fn inside(desired: &Desired, mac: Option<Mac>) -> Chain {
+    let bridge = Match::Iif(desired.network.bridge);
+    let rules = match (desired.closed, mac) {
+        (true, _) => vec![Rule::new([bridge], Verdict::NoTrack)],
+        (false, Some(mac)) => vec![Rule::new([bridge, Match::ToMacNot(mac)], Verdict::NoTrack)],
+        (false, None) => Vec::new(),
+    };
+    Chain { name: PREROUTING, hook: Hook::Prerouting, drops: false, rules }
 }
 
 /// Everything between the bridge's own port and the host is dropped: ARP, any ethertype, multicast. It does
@@ -111,60 +155,110 @@ fn host_only(door: &IfName) -> Vec<Rule> {
 }
 
 /// In and out between the network and its uplinks or other routed networks; a nat network refuses for itself.
-fn routed(network: &Network) -> Vec<Rule> {
+fn routed(network: &Network, ground: &Ground) -> Vec<Rule> {
     let door = network.door();
     let mut rules = vec![within(door)];
-    let Uplink::Named(uplinks) = &network.uplink else { return rules };
-    rules.push(Rule::new([Match::Iif(*door), Match::OifGroup(GROUP)], Verdict::Accept));
-    rules.push(Rule::new([Match::Oif(*door), Match::IifGroup(GROUP)], Verdict::Accept));
-    for uplink in uplinks {
-        rules.push(Rule::new([Match::Iif(*door), Match::Oif(*uplink)], Verdict::Accept));
-        rules.push(Rule::new([Match::Oif(*door), Match::Iif(*uplink)], Verdict::Accept));
-    }
+    let Some(ways) = ways(network, ground) else { return rules };
+    let ways = [vec![Way::Group(GROUP)], ways].concat();
+    rules.extend(ways.iter().map(|way| Rule::new([Match::Iif(*door), way.out()], Verdict::Accept)));
+    rules.extend(ways.iter().map(|way| Rule::new([Match::Oif(*door), way.back()], Verdict::Accept)));
     rules.push(Rule::new([Match::Iif(*door)], Verdict::Drop));
     rules.push(Rule::new([Match::Oif(*door)], Verdict::Drop));
     rules
 }
 
-/// Out from the network's own addresses only, so that nothing leaves without NAT; in only as an answer.
-fn nat(network: &Network) -> Vec<Rule> {
+/// Out from the network's own addresses only, so that nothing leaves without NAT; in only as an answer, by the way that
+/// the question went.
+fn nat(network: &Network, ground: &Ground) -> Vec<Rule> {
     let door = network.door();
     let mut rules = vec![within(door), Rule::new([Match::Iif(*door), Match::OifGroup(GROUP)], Verdict::Drop)];
     for subnet in subnets(network) {
-        for mut way_out in ways_out(network) {
-            way_out.insert(0, Match::Iif(*door));
-            way_out.push(Match::Source(subnet));
-            rules.push(Rule::new(way_out, Verdict::Accept));
+        for way_out in ways_out(network, ground) {
+            rules.push(Rule::new(
+                [vec![Match::Iif(*door)], way_out, vec![Match::Source(subnet)]].concat(),
+                Verdict::Accept,
+            ));
         }
     }
     rules.push(Rule::new([Match::Iif(*door)], Verdict::Drop));
-    rules.push(Rule::new([Match::Oif(*door), Match::Established], Verdict::Accept));
+    let backs = match ways(network, ground) {
+        Some(ways) => ways.iter().map(|way| vec![way.back()]).collect(),
+        None => vec![vec![Match::IifGroupNot(GROUP), Match::ReversePath]],
+    };
+    for back in backs {
+        let answer = vec![Match::Established, Match::Translated];
+        rules.push(Rule::new([vec![Match::Oif(*door)], back, answer].concat(), Verdict::Accept));
+    }
     rules.push(Rule::new([Match::Oif(*door)], Verdict::Drop));
     rules
 }
 
-/// Never from guest to guest, which `daddr !=` sees to also where br_netfilter shows their frames here.
-fn source_nat(network: &Network) -> Chain {
+/// Never for what br_netfilter shows: a frame that passes from port to port has no interface that it came in by here.
+fn source_nat(network: &Network, ground: &Ground) -> Chain {
     let mut rules = Vec::new();
     for subnet in subnets(network) {
         let is_family = |source: &std::net::IpAddr| source.is_ipv4() == subnet.addr().is_ipv4();
         let verdict = network.nat_source.filter(is_family).map_or(Verdict::Masquerade, Verdict::Snat);
-        for mut matches in ways_out(network) {
-            if matches.is_empty() {
-                matches.push(Match::OifNot(*network.door()));
+        for mut way_out in ways_out(network, ground) {
+            if way_out.is_empty() {
+                way_out.push(Match::OifNot(*network.door()));
             }
-            matches.extend([Match::Source(subnet), Match::DestinationNot(subnet)]);
+            let matches = [vec![Match::Iif(*network.door())], way_out, vec![Match::Source(subnet)]].concat();
             rules.push(Rule::new(matches, verdict.clone()));
         }
     }
     Chain { name: POSTROUTING, hook: Hook::Postrouting, drops: false, rules }
 }
 
-/// One list of conditions for each way out: by each uplink that is named, or by whatever the routes say.
-fn ways_out(network: &Network) -> Vec<Vec<Match>> {
-    match &network.uplink {
-        Uplink::DefaultRoute => vec![Vec::new()],
-        Uplink::Named(uplinks) => uplinks.iter().map(|uplink| vec![Match::Oif(*uplink)]).collect(),
+/// What was not translated, for whatever reason, does not leave: a packet of no connection, of one that began before NAT
+/// did, or that somebody's rules do not track.
+fn leaving(network: &Network) -> Chain {
+    let door = *network.door();
+    let drop =
+        |subnet| Rule::new([Match::Iif(door), Match::OifNot(door), Match::Source(subnet)], Verdict::Drop);
+    Chain { name: LEAVING, hook: Hook::Leaving, drops: false, rules: subnets(network).map(drop).collect() }
+}
+
+/// A way out of a network, and back.
+#[derive(Debug, Clone, Copy)]
+enum Way {
+    Link(IfName),
+    Group(u32),
+}
+
+impl Way {
+    fn out(self) -> Match {
+        match self {
+            Way::Link(name) => Match::Oif(name),
+            Way::Group(group) => Match::OifGroup(group),
+        }
+    }
+
+    fn back(self) -> Match {
+        match self {
+            Way::Link(name) => Match::Iif(name),
+            Way::Group(group) => Match::IifGroup(group),
+        }
+    }
+}
+
+/// Each uplink that is named, and the bridge that it is a port of or may become one of; None where the routes say.
+fn ways(network: &Network, ground: &Ground) -> Option<Vec<Way>> {
+    let Uplink::Named(uplinks) = &network.uplink else { return None };
+    let mut ways = Vec::new();
+    for uplink in uplinks {
+        ways.extend([Way::Link(*uplink), Way::Group(lan_group(uplink))]);
+        let masters = ground.masters.iter().filter(|(port, _)| port == uplink);
+        ways.extend(masters.map(|(_, master)| Way::Link(*master)));
+    }
+    Some(ways)
+}
+
+/// One list of conditions for each way out.
+fn ways_out(network: &Network, ground: &Ground) -> Vec<Vec<Match>> {
+    match ways(network, ground) {
+        None => vec![Vec::new()],
+        Some(ways) => ways.iter().map(|way| vec![way.out()]).collect(),
     }
 }
 
@@ -172,15 +266,28 @@ fn subnets(network: &Network) -> impl Iterator<Item = IpNet> + '_ {
     network.addresses.iter().map(IpNet::trunc)
 }
 
-/// Forwarding is decided by the interface that a packet comes in by. One that kvmnet alone switched on must
-/// not make the host a router between its other interfaces.
-fn leak(leak: &Leak) -> Rule {
-    let mut matches = Vec::new();
-    match &leak.link {
-        Some(link) => matches.extend([Match::Iif(*link), Match::OifNot(*link)]),
-        None => matches.push(Match::IifGroupNot(GROUP)),
+/// Forwarding is decided by the interface that a packet comes in by. What kvmnet alone switched on must not make the host
+/// a router for others, not even back out by the same interface.
+fn leak(leak: &Leak) -> Vec<Rule> {
+    let family = if leak.v6 { Match::Ipv6 } else { Match::Ipv4 };
+    let drop = |what: Vec<Match>| {
+        let elsewhere = vec![family.clone(), Match::OifGroupNot(GROUP)];
+        Rule::new([what, elsewhere].concat(), Verdict::Drop)
+    };
+    match &leak.opened {
+        Opened::Link { name, index, bridge: None } => vec![drop(vec![Match::IifIndex(*name, *index)])],
+        Opened::Link { name, index, bridge: Some(mac) } => {
+            let iif = Match::IifIndex(*name, *index);
+            vec![drop(vec![iif.clone(), Match::OifNot(*name)]), drop(vec![iif, Match::ToMac(*mac)])]
+        }
+        Opened::All { but } => {
+            let forwarded = |name: &IfName| Rule::new([Match::Iif(*name), family.clone()], Verdict::Accept);
+            let bridges = [Match::IifKind("bridge"), Match::OifKind("bridge"), family.clone()];
+            let mut rules: Vec<Rule> = but.iter().map(forwarded).collect();
+            // Frames that pass from port to port of anybody's bridge.
+            rules.push(Rule::new(bridges, Verdict::Accept));
+            rules.push(drop(vec![Match::IifGroupNot(GROUP)]));
+            rules
+        }
     }
-    matches.push(if leak.v6 { Match::Ipv6 } else { Match::Ipv4 });
-    matches.push(Match::OifGroupNot(GROUP));
-    Rule::new(matches, Verdict::Drop)
 }

@@ -9,6 +9,13 @@ use super::setting::{IPV4, IPV6};
 /// reached from another one (IFLA_GROUP): "kvm" in ASCII. `meta iifgroup` in a rule then speaks of all of them.
 pub const GROUP: u32 = 0x6b_766d;
 
+/// The link group of the bridge that kvmnet makes this NIC a port of: a network whose uplink the NIC is knows the bridge
+/// by it, whichever of the two comes or goes first.
+pub fn lan_group(nic: &IfName) -> u32 {
+    // No number that other programs are likely to use, nor GROUP.
+    0x6b00_0000 | (super::fnv1a(nic.as_str().as_bytes()) & 0x00ff_ffff) as u32
+}
+
 /// An Ethernet address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Mac(pub [u8; 6]);

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::IfName;
+use super::{IfName, Mac};
 
 /// The address family of a table (`nft(8)`, ADDRESS FAMILIES).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,8 +21,12 @@ pub enum Family {
 pub enum Hook {
     /// Packets that pass through the host.
     Forward,
+    /// Packets that come in, before connections are tracked.
+    Prerouting,
     /// Packets that leave it; the place of source NAT.
     Postrouting,
+    /// Packets that leave it, as they are after source NAT.
+    Leaving,
     /// Frames that come up from a device.
     Ingress(IfName),
     /// Frames that go down to a device (Linux 5.16).
@@ -34,6 +38,12 @@ pub enum Hook {
 pub enum Match {
     /// The interface it came in by.
     Iif(IfName),
+    /// The interface it came in by, by its number: another one that gets its name is not meant.
+    IifIndex(IfName, u32),
+    /// Came in by an interface of this kind.
+    IifKind(&'static str),
+    /// Goes out by an interface of this kind.
+    OifKind(&'static str),
     /// The interface it goes out by.
     Oif(IfName),
     /// Not going out by this interface.
@@ -52,10 +62,16 @@ pub enum Match {
     Ipv6,
     /// Its source is in this subnet.
     Source(IpNet),
-    /// Its destination is not in this subnet.
-    DestinationNot(IpNet),
+    /// Its frame is for this Ethernet address.
+    ToMac(Mac),
+    /// Its frame is for another Ethernet address.
+    ToMacNot(Mac),
     /// Belongs or relates to a connection that both sides know.
     Established,
+    /// Of a connection whose source is translated.
+    Translated,
+    /// Came in by an interface that a packet to its source would go out by.
+    ReversePath,
 }
 
 /// What happens to a packet that meets every condition.
@@ -69,6 +85,8 @@ pub enum Verdict {
     Masquerade,
     /// Gets this source address.
     Snat(IpAddr),
+    /// Makes no state of a connection.
+    NoTrack,
 }
 
 /// Conditions and a verdict.
@@ -149,6 +167,9 @@ impl fmt::Display for Match {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Match::Iif(name) => write!(f, "iifname \"{name}\""),
+            Match::IifIndex(name, _) => write!(f, "iif \"{name}\""),
+            Match::IifKind(kind) => write!(f, "meta iifkind \"{kind}\""),
+            Match::OifKind(kind) => write!(f, "meta oifkind \"{kind}\""),
             Match::Oif(name) => write!(f, "oifname \"{name}\""),
             Match::OifNot(name) => write!(f, "oifname != \"{name}\""),
             Match::IifGroup(group) => write!(f, "iifgroup {group}"),
@@ -158,8 +179,11 @@ impl fmt::Display for Match {
             Match::Ipv4 => f.write_str("meta nfproto ipv4"),
             Match::Ipv6 => f.write_str("meta nfproto ipv6"),
             Match::Source(net) => write!(f, "{} saddr {net}", ip_word(net)),
-            Match::DestinationNot(net) => write!(f, "{} daddr != {net}", ip_word(net)),
+            Match::ToMac(mac) => write!(f, "ether daddr {mac}"),
+            Match::ToMacNot(mac) => write!(f, "ether daddr != {mac}"),
             Match::Established => f.write_str("ct state established,related"),
+            Match::Translated => f.write_str("ct status snat"),
+            Match::ReversePath => f.write_str("fib saddr . iif oif exists"),
         }
     }
 }
@@ -174,6 +198,7 @@ impl fmt::Display for Verdict {
             Verdict::Accept => f.write_str("accept"),
             Verdict::Drop => f.write_str("drop"),
             Verdict::Masquerade => f.write_str("masquerade"),
+            Verdict::NoTrack => f.write_str("notrack"),
             Verdict::Snat(IpAddr::V4(to)) => write!(f, "snat ip to {to}"),
             Verdict::Snat(IpAddr::V6(to)) => write!(f, "snat ip6 to {to}"),
         }
@@ -193,6 +218,8 @@ impl fmt::Display for Chain {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let hook = match &self.hook {
             Hook::Forward => "type filter hook forward priority filter".to_owned(),
+            Hook::Prerouting => "type filter hook prerouting priority raw".to_owned(),
+            Hook::Leaving => "type filter hook postrouting priority 300".to_owned(),
             Hook::Postrouting => "type nat hook postrouting priority srcnat".to_owned(),
             Hook::Ingress(device) => format!("type filter hook ingress device \"{device}\" priority filter"),
             Hook::Egress(device) => format!("type filter hook egress device \"{device}\" priority filter"),

@@ -48,7 +48,7 @@ impl Standing {
     pub fn missing_tables(&self) -> Vec<Family> {
         let Some(mark) = &self.mark else { return Vec::new() };
         let is_closed = mark.mode == Mode::Isolated || mark.veth.is_some();
-        let wanted = [(Family::Inet, mark.mode != Mode::Isolated), (Family::Netdev, is_closed)];
+        let wanted = [(Family::Inet, true), (Family::Netdev, is_closed)];
         let mut families: Vec<Family> =
             wanted.into_iter().filter(|(_, is_wanted)| *is_wanted).map(|(family, _)| family).collect();
         families.retain(|family| !self.tables.iter().any(|table| table.family == *family));

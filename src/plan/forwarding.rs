@@ -1,9 +1,9 @@
 //! Forwarding: switched on only where a network needs it, and nowhere for the whole machine where that can be.
 
 use crate::desired::Desired;
-use crate::firewall::Leak;
-use crate::model::link::GROUP;
-use crate::model::{IfName, Mark, Setting, Uplink};
+use crate::firewall::{Leak, Opened};
+use crate::model::link::{GROUP, lan_group};
+use crate::model::{IfName, Link, Mark, Network, Setting, Uplink};
 use crate::observed::Observed;
 
 /// The interfaces by which the network's packets of one family leave and answers come in.
@@ -55,20 +55,39 @@ fn has_force_forwarding(desired: &Desired, observed: &Observed) -> bool {
     observed.value(desired.new_interface(), Setting::ForceForwarding).is_some()
 }
 
-/// The interfaces that forward for kvmnet alone, as the mark says.
+/// What forwards for kvmnet alone, as the mark says.
 pub fn leaks(desired: &Desired, observed: &Observed, mark: &Mark) -> Vec<Leak> {
     let is_uplink = |link: &IfName| link != desired.door() && *link != desired.network.bridge;
     let opened = mark.saved.iter().filter(|saved| is_uplink(&saved.link) && saved.before == 0);
     opened
         .filter_map(|saved| {
-            let (link, v6, wide) = match saved.setting {
-                Setting::Forwarding => (Some(saved.link), false, observed.facts.wide4),
-                Setting::ForceForwarding => (Some(saved.link), true, observed.facts.wide6),
-                Setting::WideForwarding6 => (None, true, false),
+            let (v6, wide) = match saved.setting {
+                Setting::Forwarding => (false, observed.facts.wide4),
+                Setting::ForceForwarding => (true, observed.facts.wide6),
+                Setting::WideForwarding6 => {
+                    return Some(Leak { opened: Opened::All { but: Vec::new() }, v6: true });
+                }
                 _ => return None,
             };
+            let link = observed.facts.link(&saved.link)?;
+            let bridge = link.mac.filter(|_| link.is_bridge());
+            let opened = Opened::Link { name: link.name, index: link.index, bridge };
             // Once somebody else switches the whole machine on, what goes where is no longer kvmnet's to say.
-            (!wide).then_some(Leak { link, v6 })
+            (!wide).then_some(Leak { opened, v6 })
         })
         .collect()
+}
+
+/// The bridges of others that the named uplinks are ports of.
+pub fn masters(network: &Network, observed: &Observed) -> Vec<(IfName, IfName)> {
+    let Uplink::Named(uplinks) = &network.uplink else { return Vec::new() };
+    // One of kvmnet's own is known by its group, or about to be left.
+    let is_foreign = |uplink: &IfName, master: &Link| {
+        master.is_bridge() && master.group != lan_group(uplink) && master.name != network.bridge
+    };
+    let master = |uplink: &IfName| {
+        let master = observed.facts.link_index(observed.facts.link(uplink)?.master?)?;
+        is_foreign(uplink, master).then_some((*uplink, master.name))
+    };
+    uplinks.iter().filter_map(master).collect()
 }

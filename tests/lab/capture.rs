@@ -63,6 +63,30 @@ impl Capture {
     }
 }
 
+/// Sends a frame made by hand out by an interface of a machine: one that is an attacker's.
+pub fn inject(machine: &Machine, interface: &str, bytes: &[u8]) {
+    machine.enter(|| {
+        let socket = packet_socket(0).expect("a packet socket needs root");
+        // SAFETY: every field of a sockaddr_ll may be zero.
+        let mut to: libc::sockaddr_ll = unsafe { std::mem::zeroed() };
+        to.sll_family = libc::AF_PACKET as u16;
+        to.sll_ifindex = i32::try_from(nix::net::if_::if_nametoindex(interface).expect("the interface"))
+            .expect("a number");
+        // SAFETY: both pointers are to values that outlive the call, with their lengths.
+        let sent = unsafe {
+            libc::sendto(
+                socket.as_raw_fd(),
+                bytes.as_ptr().cast(),
+                bytes.len(),
+                0,
+                (&raw const to).cast(),
+                size_of::<libc::sockaddr_ll>() as u32,
+            )
+        };
+        Errno::result(sent).expect("the frame is sent");
+    });
+}
+
 /// A packet socket on every interface; nix knows only some ethertypes.
 fn packet_socket(ethertype: u16) -> nix::Result<OwnedFd> {
     let kind = libc::SOCK_RAW | libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;

@@ -10,8 +10,15 @@ pub const ARP: u16 = 0x0806;
 pub const IPV6: u16 = 0x86dd;
 /// A type for experiments (IEEE 802): no stack speaks it.
 pub const FOREIGN: u16 = 0x88b5;
+const ICMP: u8 = 1;
+const TCP: u8 = 6;
 const UDP: u8 = 17;
 const ICMPV6: u8 = 58;
+/// Flags of TCP (RFC 9293).
+pub const FIN: u8 = 1;
+pub const SYN: u8 = 2;
+pub const RST: u8 = 4;
+pub const ACK: u8 = 16;
 
 /// Makes frames from one hardware address to another.
 #[derive(Clone, Copy)]
@@ -37,14 +44,57 @@ impl Frame {
 
     /// A UDP datagram over IPv4 (its checksum left out, as IPv4 allows), port 7000 to port 7000.
     pub fn udp4(self, source: Ipv4Addr, target: Ipv4Addr, text: &str) -> Vec<u8> {
-        let udp = datagram(text);
-        let length = u16::try_from(20 + udp.len()).unwrap().to_be_bytes();
+        self.ipv4(source, target, UDP, &datagram(text))
+    }
+
+    /// A TCP segment without content, from this port to port 7000, over the IP version of the addresses.
+    pub fn tcp(self, source: IpAddr, target: IpAddr, port: u16, flags: u8) -> Vec<u8> {
+        let [ports, there] = [port, super::probe::PORT].map(u16::to_be_bytes);
+        let mut tcp =
+            [&ports[..], &there, &[0, 0, 0, 9, 0, 0, 0, 9, 0x50, flags, 0xff, 0xff, 0, 0, 0, 0]].concat();
+        let sum = match (source, target) {
+            (IpAddr::V4(source), IpAddr::V4(target)) => checksum4(source, target, TCP, &tcp),
+            (IpAddr::V6(source), IpAddr::V6(target)) => checksum6(source, target, TCP, &tcp),
+            _ => panic!("{source} and {target} are of different versions"),
+        };
+        tcp[16..18].copy_from_slice(&sum);
+        self.ip(source, target, TCP, &tcp)
+    }
+
+    /// "Your packet did not arrive": an ICMP error about a datagram, port 7000 to port 7000, that `target` sent to `lost`.
+    pub fn unreachable(self, source: IpAddr, target: IpAddr, lost: IpAddr) -> Vec<u8> {
+        let datagram = match (target, lost) {
+            (IpAddr::V4(from), IpAddr::V4(to)) => self.udp4(from, to, "lost"),
+            (IpAddr::V6(from), IpAddr::V6(to)) => self.udp6(from, to, "lost"),
+            _ => panic!("{target} and {lost} are of different versions"),
+        };
+        let (kind, code) = if source.is_ipv4() { (3, 3) } else { (1, 4) };
+        let mut icmp = [&[kind, code, 0, 0, 0, 0, 0, 0], &datagram[14..]].concat();
+        let (sum, protocol) = match (source, target) {
+            (IpAddr::V6(source), IpAddr::V6(target)) => (checksum6(source, target, ICMPV6, &icmp), ICMPV6),
+            _ => (checksum(&icmp).to_be_bytes(), ICMP),
+        };
+        icmp[2..4].copy_from_slice(&sum);
+        self.ip(source, target, protocol, &icmp)
+    }
+
+    /// A packet of either version.
+    fn ip(self, source: IpAddr, target: IpAddr, protocol: u8, payload: &[u8]) -> Vec<u8> {
+        match (source, target) {
+            (IpAddr::V4(source), IpAddr::V4(target)) => self.ipv4(source, target, protocol, payload),
+            (IpAddr::V6(source), IpAddr::V6(target)) => self.ipv6(source, target, protocol, payload),
+            _ => panic!("{source} and {target} are of different versions"),
+        }
+    }
+
+    fn ipv4(self, source: Ipv4Addr, target: Ipv4Addr, protocol: u8, payload: &[u8]) -> Vec<u8> {
+        let length = u16::try_from(20 + payload.len()).unwrap().to_be_bytes();
         let mut ip =
-            [&[0x45, 0], &length[..], &[0, 1, 0, 0, 64, UDP, 0, 0], &source.octets(), &target.octets()]
+            [&[0x45, 0], &length[..], &[0, 1, 0, 0, 64, protocol, 0, 0], &source.octets(), &target.octets()]
                 .concat();
         let sum = checksum(&ip).to_be_bytes();
         ip[10..12].copy_from_slice(&sum);
-        self.raw(IPV4, &[ip, udp].concat())
+        self.raw(IPV4, &[&ip, payload].concat())
     }
 
     /// A UDP datagram over IPv6, port 7000 to port 7000.
@@ -123,6 +173,12 @@ fn datagram(text: &str) -> Vec<u8> {
 fn solicited_node(target: Ipv6Addr) -> Ipv6Addr {
     let [.., a, b, c] = target.octets();
     Ipv6Addr::from([0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0xff, a, b, c])
+}
+
+fn checksum4(source: Ipv4Addr, target: Ipv4Addr, protocol: u8, payload: &[u8]) -> [u8; 2] {
+    let length = u16::try_from(payload.len()).unwrap().to_be_bytes();
+    let pseudo = [&source.octets()[..], &target.octets(), &[0, protocol], &length, payload].concat();
+    checksum(&pseudo).to_be_bytes()
 }
 
 fn checksum6(source: Ipv6Addr, target: Ipv6Addr, protocol: u8, payload: &[u8]) -> [u8; 2] {

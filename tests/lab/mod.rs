@@ -36,7 +36,7 @@ mod wait;
 mod world;
 
 pub use bench::Bench;
-pub use capture::{Capture, Packet};
+pub use capture::{Capture, Packet, inject};
 pub use cli::{Cli, Said};
 pub use frame::Frame;
 pub use guest::Guest;

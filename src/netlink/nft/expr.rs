@@ -5,19 +5,33 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::attr::*;
-use crate::model::IfName;
+use crate::model::Mac;
+use crate::model::link::ETHERNET;
 use crate::model::ruleset::{Match, Rule, Verdict};
 use crate::netlink::message::Message;
 
 const REGISTER_VERDICT: u32 = 0;
 const REGISTER_1: u32 = 1;
 
+const META_IIF: u32 = 4;
+const META_IIFTYPE: u32 = 8;
 const META_NFPROTO: u32 = 15;
 const META_IIFGROUP: u32 = 21;
 const META_OIFGROUP: u32 = 22;
+const META_IIFKIND: u32 = 26;
+const META_OIFKIND: u32 = 27;
 
 const NOT_EQUAL: u32 = 1;
 
+/// NFT_CT_STATE and NFT_CT_STATUS.
+const CT_STATE: u32 = 0;
+const CT_STATUS: u32 = 2;
+/// IPS_SRC_NAT (`nf_conntrack_common.h`).
+const SOURCE_NAT: u32 = 1 << 4;
+/// NFTA_FIB_F_SADDR, NFTA_FIB_F_IIF, NFTA_FIB_F_PRESENT.
+const SOURCE_BY_IIF_EXISTS: u32 = 1 | 8 | 32;
+/// NFT_FIB_RESULT_OIF.
+const FIB_OIF: u32 = 1;
 /// NF_CT_STATE_BIT of established and related (`nf_conntrack_common.h`).
 const ESTABLISHED_RELATED: u32 = 2 | 4;
 
@@ -31,18 +45,24 @@ pub fn put_rule(list: &mut Message, rule: &Rule) {
 
 fn put_match(list: &mut Message, condition: &Match) {
     match condition {
-        Match::Iif(name) => name_is(list, META_IIFNAME, EQUAL, name),
-        Match::Oif(name) => name_is(list, META_OIFNAME, EQUAL, name),
-        Match::OifNot(name) => name_is(list, META_OIFNAME, NOT_EQUAL, name),
+        Match::Iif(name) => name_is(list, META_IIFNAME, EQUAL, name.as_str()),
+        Match::IifIndex(_, index) => meta_is(list, META_IIF, EQUAL, &index.to_ne_bytes()),
+        Match::IifKind(kind) => name_is(list, META_IIFKIND, EQUAL, kind),
+        Match::OifKind(kind) => name_is(list, META_OIFKIND, EQUAL, kind),
+        Match::Oif(name) => name_is(list, META_OIFNAME, EQUAL, name.as_str()),
+        Match::OifNot(name) => name_is(list, META_OIFNAME, NOT_EQUAL, name.as_str()),
         Match::IifGroup(group) => meta_is(list, META_IIFGROUP, EQUAL, &group.to_ne_bytes()),
         Match::OifGroup(group) => meta_is(list, META_OIFGROUP, EQUAL, &group.to_ne_bytes()),
         Match::IifGroupNot(group) => meta_is(list, META_IIFGROUP, NOT_EQUAL, &group.to_ne_bytes()),
         Match::OifGroupNot(group) => meta_is(list, META_OIFGROUP, NOT_EQUAL, &group.to_ne_bytes()),
         Match::Ipv4 => meta_is(list, META_NFPROTO, EQUAL, &[NFPROTO_IPV4]),
         Match::Ipv6 => meta_is(list, META_NFPROTO, EQUAL, &[NFPROTO_IPV6]),
-        Match::Source(net) => address_is(list, net, false, EQUAL),
-        Match::DestinationNot(net) => address_is(list, net, true, NOT_EQUAL),
-        Match::Established => established(list),
+        Match::Source(net) => source_is(list, net),
+        Match::ToMac(mac) => to_mac(list, *mac, EQUAL),
+        Match::ToMacNot(mac) => to_mac(list, *mac, NOT_EQUAL),
+        Match::Established => ct_has(list, CT_STATE, ESTABLISHED_RELATED),
+        Match::Translated => ct_has(list, CT_STATUS, SOURCE_NAT),
+        Match::ReversePath => reverse_path(list),
     }
 }
 
@@ -50,6 +70,7 @@ fn put_verdict(list: &mut Message, verdict: &Verdict) {
     match verdict {
         Verdict::Accept => put_code(list, NF_ACCEPT),
         Verdict::Drop => put_code(list, NF_DROP),
+        Verdict::NoTrack => expression(list, "notrack", |_| {}),
         Verdict::Masquerade => expression(list, "masq", |_| {}),
         Verdict::Snat(to) => put_snat(list, *to),
     }
@@ -84,9 +105,9 @@ fn meta_is(list: &mut Message, key: u32, operator: u32, value: &[u8]) {
 }
 
 /// Names are compared in all their 16 bytes.
-fn name_is(list: &mut Message, key: u32, operator: u32, name: &IfName) {
+fn name_is(list: &mut Message, key: u32, operator: u32, name: &str) {
     let mut padded = [0; 16];
-    padded.iter_mut().zip(name.as_str().bytes()).for_each(|(to, from)| *to = from);
+    padded.iter_mut().zip(name.bytes()).for_each(|(to, from)| *to = from);
     meta_is(list, key, operator, &padded);
 }
 
@@ -105,33 +126,49 @@ fn mask(list: &mut Message, mask: &[u8]) {
 
 /// `ip saddr NET`: the family first, then as many bytes of the header as the prefix covers, then, where it
 /// ends inside a byte, the whole address under a mask.
-fn address_is(list: &mut Message, net: &IpNet, destination: bool, operator: u32) {
-    let (family, address, mask_bytes, source_at) = match net {
+fn source_is(list: &mut Message, net: &IpNet) {
+    let (family, address, mask_bytes, offset) = match net {
         IpNet::V4(v4) => (NFPROTO_IPV4, v4.network().octets().to_vec(), v4.netmask().octets().to_vec(), 12),
         IpNet::V6(v6) => (NFPROTO_IPV6, v6.network().octets().to_vec(), v6.netmask().octets().to_vec(), 8),
     };
     meta_is(list, META_NFPROTO, EQUAL, &[family]);
-    let offset = if destination { source_at + address.len() } else { source_at };
     let whole = net.prefix_len() % 8 != 0;
     let length = if whole { address.len() } else { usize::from(net.prefix_len() / 8) };
     // NFTA_PAYLOAD_DREG, BASE (1: network header), OFFSET, LEN.
     expression(list, "payload", |data| {
-        data.put_be32(1u16, REGISTER_1).put_be32(2u16, 1).put_be32(3u16, offset as u32);
+        data.put_be32(1u16, REGISTER_1).put_be32(2u16, 1).put_be32(3u16, offset);
         data.put_be32(4u16, length as u32);
     });
     if whole {
         mask(list, &mask_bytes);
     }
-    compare(list, operator, address.get(..length).unwrap_or(&address));
+    compare(list, EQUAL, address.get(..length).unwrap_or(&address));
 }
 
-/// `ct state established,related`: NFTA_CT_DREG, NFTA_CT_KEY (0: state), and not zero under a mask.
-fn established(list: &mut Message) {
-    expression(list, "ct", |data| {
-        data.put_be32(1u16, REGISTER_1).put_be32(2u16, 0);
+/// `ether daddr`, for frames of Ethernet alone. NFTA_PAYLOAD_DREG, BASE (0: link layer), OFFSET, LEN.
+fn to_mac(list: &mut Message, mac: Mac, operator: u32) {
+    meta_is(list, META_IIFTYPE, EQUAL, &ETHERNET.to_ne_bytes());
+    expression(list, "payload", |data| {
+        data.put_be32(1u16, REGISTER_1).put_be32(2u16, 0).put_be32(3u16, 0).put_be32(4u16, 6);
     });
-    mask(list, &ESTABLISHED_RELATED.to_ne_bytes());
+    compare(list, operator, &mac.0);
+}
+
+/// `ct state established,related` and the like: NFTA_CT_DREG, NFTA_CT_KEY, and not zero under a mask.
+fn ct_has(list: &mut Message, key: u32, bits: u32) {
+    expression(list, "ct", |data| {
+        data.put_be32(1u16, REGISTER_1).put_be32(2u16, key);
+    });
+    mask(list, &bits.to_ne_bytes());
     compare(list, NOT_EQUAL, &[0; 4]);
+}
+
+/// `fib saddr . iif oif exists`: NFTA_FIB_DREG, RESULT, FLAGS.
+fn reverse_path(list: &mut Message) {
+    expression(list, "fib", |data| {
+        data.put_be32(1u16, REGISTER_1).put_be32(2u16, FIB_OIF).put_be32(3u16, SOURCE_BY_IIF_EXISTS);
+    });
+    compare(list, EQUAL, &[1]);
 }
 
 /// NFTA_IMMEDIATE_DREG, NFTA_IMMEDIATE_DATA.

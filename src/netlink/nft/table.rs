@@ -7,6 +7,8 @@ use crate::model::ruleset::{COMMENT_MAX, Chain, Family, Found, Hook, TABLE_PREFI
 use crate::netlink::message::{Message, attributes, be32, find, text};
 use crate::netlink::socket::{CREATE, DUMP, EXCL, REQUEST};
 
+/// NF_IP_PRI_RAW, -300.
+const RAW: u32 = -300i32 as u32;
 /// NLM_F_APPEND: a rule goes to the end of its chain.
 const APPEND: u16 = 0x800;
 /// NFTNL_UDATA_TABLE_COMMENT: what `nft` shows as the table's comment.
@@ -57,9 +59,11 @@ pub fn put(messages: &mut Vec<Message>, table: &Table) {
 }
 
 fn add_chain(family: u8, table: &str, chain: &Chain) -> Message {
-    // NF_INET_FORWARD, NF_INET_POST_ROUTING, NF_NETDEV_INGRESS, NF_NETDEV_EGRESS; priorities as `nft` names them.
+    // NF_INET_PRE_ROUTING, NF_INET_FORWARD, NF_INET_POST_ROUTING, NF_NETDEV_INGRESS, NF_NETDEV_EGRESS; priorities as `nft` names them.
     let (number, priority, kind, device) = match &chain.hook {
+        Hook::Prerouting => (0, RAW, "filter", None),
         Hook::Forward => (2, 0, "filter", None),
+        Hook::Leaving => (4, 300, "filter", None),
         Hook::Postrouting => (4, 100, "nat", None),
         Hook::Ingress(device) => (0, 0, "filter", Some(device)),
         Hook::Egress(device) => (1, 0, "filter", Some(device)),

@@ -81,7 +81,7 @@ fn a_door_opens_in_the_transaction_of_the_new_rules() {
         let door = world.0.network(&name("br0")).unwrap().tables.clone();
         let steps = world.plan_up(&config(mode), "vif0.0").unwrap();
         let at = steps.iter().position(|step| matches!(step, Step::RemoveTable(_))).unwrap();
-        assert!(matches!(steps[at - 1], Step::AddTable(_)), "{mode}: {}", steps[at - 1]);
+        assert!(matches!(steps[at - 1], Step::ReplaceTable(_)), "{mode}: {}", steps[at - 1]);
         assert!(steps[..at].iter().all(|step| !matches!(step, Step::SetMaster { .. } | Step::Ask(_))));
         steps[..=at].iter().for_each(|step| world.play(step));
         assert!(world.0.network(&name("br0")).unwrap().tables.iter().all(|t| t.family == Family::Inet));

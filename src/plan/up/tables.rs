@@ -1,7 +1,8 @@
 //! The tables: added where they are missing, replaced where they differ.
 
 use super::Up;
-use crate::firewall;
+use crate::firewall::{self, Ground};
+use crate::model::Mac;
 use crate::model::ruleset::Found;
 use crate::model::ruleset::{Chain, Family, Table};
 use crate::plan::{Step, forwarding};
@@ -12,8 +13,12 @@ impl Up<'_> {
         if !self.observed.has_nft {
             return Vec::new();
         }
-        let leaks = forwarding::leaks(self.desired, self.observed, &self.mark);
-        let wanted = firewall::tables(self.desired, &leaks, &self.mark);
+        let ground = Ground {
+            leaks: forwarding::leaks(self.desired, self.observed, &self.mark),
+            mac: self.kept_mac(),
+            masters: forwarding::masters(&self.desired.network, self.observed),
+        };
+        let wanted = firewall::tables(self.desired, &ground, &self.mark);
         let found: &[Found] = self.standing.map_or(&[], |standing| &standing.tables);
         let unwanted = found.iter().filter(|found| !wanted.iter().any(|table| table.family == found.family));
         // A door opens in one transaction with the rules that come in its place: what a takeover asks through the bridge
@@ -32,6 +37,17 @@ impl Up<'_> {
             }
         });
         write.chain(doors.into_iter().map(open)).collect()
+    }
+
+    /// The MAC that a bridge of kvmnet's own will have; that of one that was found can change with its ports.
+    fn kept_mac(&self) -> Option<Mac> {
+        let lent = self.taken_nic().map(|nic| nic.mac);
+        let gives_back = self.old.is_some_and(|old| old.nic.is_some()) && self.mark.nic.is_none();
+        let own = || match self.bridge_link() {
+            Some(link) if !gives_back => link.mac,
+            _ => Some(self.desired.bridge_mac),
+        };
+        lent.unwrap_or_else(own).filter(|_| self.mark.made)
     }
 }
 
