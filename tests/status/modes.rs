@@ -48,7 +48,7 @@ fn isolated() {
     assert_eq!(forwarding(network), NO_FORWARDING);
     assert_eq!(seen.guest("vif0.0")["addresses"], json!([]), "they never met");
     assert_eq!(seen.change("netdev kvmnet-br0"), [None, Some("netdev kvmnet-br0")]);
-    seen.says("changed made br0, table netdev kvmnet-br0");
+    seen.says("changed made br0, table inet kvmnet-br0, table netdev kvmnet-br0");
 }
 
 #[test]

@@ -89,6 +89,7 @@ fn a_door_opens_in_the_transaction_of_the_new_rules() {
         let tables = &world.0.network(&name("br0")).unwrap().tables;
         let again: Vec<_> = tables.iter().filter(|table| table.family == Family::Netdev).cloned().collect();
         let mut door = door;
+        door.retain(|table| table.family == Family::Netdev);
         door.iter_mut()
             .chain(&mut again.clone())
             .for_each(|table| table.chains.iter_mut().for_each(|c| c.1 = 0));
