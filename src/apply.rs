@@ -314,7 +314,7 @@ fn encode(step: &Step, facts: &Facts) -> Result<Option<Message>, IfName> {
         Step::MoveNexthop { nexthop, to } => nexthop::replace(nexthop, index(to)?),
         Step::AddRule(rule) => rule::add(rule),
         Step::DeleteRule(rule) => rule::delete(rule),
-        Step::AddNeighbour(neighbour) => neighbour::add(neighbour, index(&neighbour.device)?),
+        Step::AddNeighbour { neighbour, .. } => neighbour::add(neighbour, index(&neighbour.device)?),
         Step::DeleteNeighbour(neighbour) => neighbour::delete(neighbour, index(&neighbour.device)?),
         Step::AddTable(_) | Step::ReplaceTable(_) | Step::RemoveTable(_) | Step::DeleteTable { .. } => {
             return Ok(None);

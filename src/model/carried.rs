@@ -101,7 +101,8 @@ fn preference(value: &[u8]) -> Option<String> {
 
 /// A policy rule but for its interfaces, priority and table: `struct fib_rule_hdr` and FRA_*.
 pub fn rule(header: &[u8; 12], rest: &[(u16, Vec<u8>)]) -> Words {
-    let [_, to_length, from_length, tos, _, _, _, action, flags, ..] = *header;
+    let [_, to_length, from_length, tos, _, _, _, action, a, b, c, d] = *header;
+    let flags = u32::from_ne_bytes([a, b, c, d]);
     let mut words = Words::default();
     if flags & 2 != 0 {
         words.add(Some("not".to_owned()));
@@ -139,6 +140,12 @@ pub fn rule(header: &[u8; 12], rest: &[(u16, Vec<u8>)]) -> Words {
         _ => words.add(None),
     }
     words
+}
+
+/// Whether the number `kind` among these attributes has a bit.
+pub fn has_flag(rest: &[(u16, Vec<u8>)], kind: u16, bit: u32) -> bool {
+    let value = rest.iter().find(|(known, _)| *known == kind).and_then(|(_, value)| u32_of(value));
+    value.is_some_and(|flags| flags & bit != 0)
 }
 
 fn u32_of(value: &[u8]) -> Option<u32> {

@@ -110,4 +110,6 @@ pub struct Bytes {
 pub enum Uncarriable {
     /// One of its several next hops is special (a tunnel, a router of the other family).
     SpecialHop,
+    /// One of its several next hops goes by an interface that has no name any more.
+    NamelessHop,
 }

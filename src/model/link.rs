@@ -28,6 +28,11 @@ impl Mac {
         Mac([0x02, b, c, d, e, f])
     }
 
+    /// Whether it means several machines (IEEE 802, the group bit).
+    pub fn is_group(self) -> bool {
+        self.0[0] & 1 != 0
+    }
+
     /// Reads `02:00:00:00:00:07`.
     pub fn parse(text: &str) -> Option<Self> {
         let bytes: Option<Vec<u8>> = text.split(':').map(|byte| u8::from_str_radix(byte, 16).ok()).collect();

@@ -25,6 +25,8 @@ pub struct Hop {
 pub struct Route {
     /// Where to; None for the default route.
     pub destination: Option<IpNet>,
+    /// IPv6: only for packets with a source from here (a source-specific route).
+    pub origin: Option<IpNet>,
     /// AF_INET or AF_INET6.
     pub family: u8,
     /// IPv4 type of service.
@@ -57,6 +59,8 @@ pub const PROTOCOL_RA: u8 = 9;
 pub const UNICAST: u8 = 1;
 /// RTN_LOCAL: an address of the host itself.
 pub const LOCAL: u8 = 2;
+/// RTN_MULTICAST, the last type whose routes lead somewhere.
+pub const MULTICAST: u8 = 5;
 
 /// What ip-route(8) calls the types of routes; unicast goes without saying.
 const KINDS: [(u8, &str); 7] = [
@@ -78,6 +82,9 @@ impl fmt::Display for Route {
         match self.destination {
             Some(net) => write!(f, "{net}")?,
             None => f.write_str("default")?,
+        }
+        if let Some(net) = self.origin {
+            write!(f, " from {net}")?;
         }
         if let [hop] = &self.hops[..] {
             if hop.weight == 1 {
@@ -225,35 +232,76 @@ impl fmt::Display for PolicyRule {
     }
 }
 
-/// What is known of a machine on the link (ARP, neighbour discovery).
+/// What is known of a machine on the link (ARP, neighbour discovery), or an address that the host answers for (NTF_PROXY).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Neighbour {
     /// Its address.
     pub address: IpAddr,
-    /// Its Ethernet address.
-    pub mac: Mac,
+    /// Its Ethernet address; None for one that the host answers for.
+    pub mac: Option<Mac>,
     /// NUD_*.
     pub state: u16,
     /// NTF_*.
     pub flags: u8,
     /// The interface behind which it is.
     pub device: IfName,
+    /// Who made it, and further flags, as the kernel told them (NDA_PROTOCOL, NDA_FLAGS_EXT).
+    pub rest: Vec<(u16, Vec<u8>)>,
 }
 
+/// NUD_REACHABLE: it answered a moment ago.
+pub const REACHABLE: u16 = 0x02;
+/// NUD_STALE: it answered some time ago.
+pub const STALE: u16 = 0x04;
+/// NUD_NOARP: nobody asks whether it is there.
+pub const NOARP: u16 = 0x40;
 /// NUD_PERMANENT: set by hand.
 pub const PERMANENT: u16 = 0x80;
+/// NTF_PROXY: the host answers for it.
+pub const PROXY: u8 = 0x08;
+/// NTF_EXT_LEARNED: a program keeps it.
+pub const KEPT: u8 = 0x10;
+/// NTF_ROUTER.
+pub const ROUTER: u8 = 0x80;
 
 impl Neighbour {
     /// The same neighbour behind another interface.
     pub fn behind(&self, device: &IfName) -> Self {
         Self { device: *device, ..self.clone() }
     }
+
+    /// Whether somebody put it there, and the kernel did not learn it by itself.
+    pub fn is_set(&self) -> bool {
+        self.state & (PERMANENT | NOARP) != 0 || self.flags & (PROXY | KEPT) != 0 || self.is_managed()
+    }
+
+    /// Whether the kernel is to keep asking for it (NTF_EXT_MANAGED).
+    fn is_managed(&self) -> bool {
+        carried::has_flag(&self.rest, 15, 1)
+    }
 }
 
 /// As the arguments of `ip neigh replace`.
 impl fmt::Display for Neighbour {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let state = if self.state & PERMANENT != 0 { "permanent" } else { "stale" };
-        write!(f, "{} lladdr {} dev {} nud {state}", self.address, self.mac, self.device)
+        if self.flags & PROXY != 0 {
+            f.write_str("proxy ")?;
+        }
+        write!(f, "{}", self.address)?;
+        if let Some(mac) = self.mac {
+            write!(f, " lladdr {mac}")?;
+        }
+        write!(f, " dev {}", self.device)?;
+        if self.mac.is_some() {
+            let states = [(PERMANENT, "permanent"), (NOARP, "noarp"), (REACHABLE, "reachable")];
+            let state = states.iter().find(|(bit, _)| self.state & bit != 0);
+            write!(f, " nud {}", state.map_or("stale", |(_, word)| word))?;
+        }
+        for (bit, word) in [(ROUTER, " router"), (KEPT, " extern_learn")] {
+            f.write_str(if self.flags & bit != 0 { word } else { "" })?;
+        }
+        f.write_str(if self.is_managed() { " managed" } else { "" })?;
+        let protocol = self.rest.iter().find(|(kind, _)| *kind == 12).and_then(|(_, value)| value.first());
+        protocol.map_or(Ok(()), |protocol| write!(f, " protocol {protocol}"))
     }
 }

@@ -150,12 +150,13 @@ impl Observed {
             if mark.saved.iter().any(|saved| saved.setting.forwards()) {
                 questions.extend([false, true].map(|v6| Question::WideForwarding { v6 }));
             }
-            bridges.extend(standing.link.iter().cloned().map(|link| (link, mark.nic.is_some())));
+            bridges.extend(standing.link.iter().cloned().map(|link| (link, mark.nic)));
         }
         rtnl.ask(&questions, &mut self.facts)?;
-        for (bridge, has_baggage) in bridges {
-            if has_baggage {
+        for (bridge, nic) in bridges {
+            if let Some(nic) = nic {
                 self.ask_about_baggage(rtnl, &bridge)?;
+                self.ask_about_neighbours(rtnl, &nic)?;
             } else if self.facts.addresses_of(bridge.index).is_empty() {
                 rtnl.ask(&[Question::Addresses(bridge.index)], &mut self.facts)?;
             }
@@ -173,7 +174,15 @@ impl Observed {
             questions.push(Question::Routes { v6, device, name: *name });
             questions.push(Question::Rules { v6, name: *name });
             questions.push(Question::Neighbours { v6, device, name: *name });
+            questions.push(Question::Proxies { v6, device, name: *name });
         }
+        rtnl.ask(&questions, &mut self.facts)
+    }
+
+    /// What is known already behind the interface that a takeover carries to.
+    pub(super) fn ask_about_neighbours(&mut self, rtnl: &mut Rtnl, name: &IfName) -> io::Result<()> {
+        let Some(device) = self.facts.link(name).map(|link| link.index) else { return Ok(()) };
+        let questions = [false, true].map(|v6| Question::Neighbours { v6, device, name: *name });
         rtnl.ask(&questions, &mut self.facts)
     }
 }

@@ -136,6 +136,7 @@ impl Observed {
             None if nic.is_bridge() => Ok(()),
             None => {
                 self.ask_about_baggage(rtnl, &nic)?;
+                self.ask_about_neighbours(rtnl, &network.bridge)?;
                 self.owner = owner::of(&nic, &self.facts.addresses_of(nic.index));
                 self.is_station = station::is_station(&nic);
                 Ok(())

@@ -158,6 +158,7 @@ pub fn bridgeable(nic: &Link, bridge: &IfName, observed: &Observed) -> Result<()
     uncarriable.map_or(Ok(()), |(name, why)| {
         let what = match why {
             Uncarriable::SpecialHop => "with a special next hop among several",
+            Uncarriable::NamelessHop => "with a next hop by an interface that cannot be named",
         };
         Err(Refusal::Uncarriable { name: *name, what })
     })

@@ -9,16 +9,14 @@ use ipnet::IpNet;
 
 use super::{Step, Witness};
 use crate::model::address::{FOREVER, flag};
-use crate::model::route::{LOCAL, PERMANENT, PROTOCOL_KERNEL, PROTOCOL_RA, UNICAST};
+use crate::model::route::{
+    KEPT, MULTICAST, PROTOCOL_KERNEL, PROTOCOL_RA, PROXY, REACHABLE, ROUTER, STALE, UNICAST,
+};
 use crate::model::{Address, IfName, Link, Mark, Neighbour, Route, Setting};
 use crate::observed::Observed;
 
 /// NUD_REACHABLE, NUD_STALE, NUD_DELAY, NUD_PROBE: a neighbour that answered.
 const KNOWN: u16 = 0x02 | 0x04 | 0x08 | 0x10;
-const REACHABLE: u16 = 0x02;
-const STALE: u16 = 0x04;
-/// NTF_ROUTER.
-const ROUTER: u8 = 0x80;
 
 /// What moves, as steps.
 #[derive(Debug, Default)]
@@ -132,7 +130,6 @@ pub fn carry(from: &IfName, to: &IfName, staying: &[IpNet], observed: &Observed)
     let (by_router, direct): (Vec<&Route>, Vec<&Route>) =
         routes.into_iter().partition(|route| route.has_router());
     let routes = || direct.iter().chain(&by_router);
-    let neighbours = observed.facts.neighbours.iter().filter(|neighbour| neighbour.device == *from);
     let mut baggage = Baggage::default();
     for address in in_order(&addresses) {
         arrive_address(&mut baggage.arrive, &relabelled(address, from, to), to);
@@ -144,11 +141,9 @@ pub fn carry(from: &IfName, to: &IfName, staying: &[IpNet], observed: &Observed)
         baggage.arrive.push(Step::AddRule(rule.moved(from, to)));
         baggage.leave.push(Step::DeleteRule(rule.clone()));
     }
-    for neighbour in neighbours {
-        if neighbour.state & (KNOWN | PERMANENT) != 0 {
-            baggage.arrive.push(Step::AddNeighbour(known(neighbour, to)));
-        }
-        if neighbour.state & PERMANENT != 0 {
+    for neighbour in observed.facts.neighbours.iter().filter(|neighbour| neighbour.device == *from) {
+        baggage.arrive.extend(arrive_neighbour(neighbour, to, observed));
+        if neighbour.is_set() {
             baggage.leave.push(Step::DeleteNeighbour(neighbour.clone()));
         }
     }
@@ -222,19 +217,30 @@ fn relabelled(address: &Address, from: &IfName, to: &IfName) -> Address {
     Address { label, ..address.clone() }
 }
 
+/// What somebody has set comes to stand; what the kernel has learned gives way to that.
+fn arrive_neighbour(neighbour: &Neighbour, to: &IfName, observed: &Observed) -> Option<Step> {
+    let is_same = |there: &&Neighbour| {
+        (there.device, there.address) == (*to, neighbour.address) && (there.flags ^ neighbour.flags) & PROXY == 0
+    };
+    let before = observed.facts.neighbours.iter().find(is_same).cloned();
+    let is_known = neighbour.state & KNOWN != 0 && !before.as_ref().is_some_and(Neighbour::is_set);
+    (neighbour.is_set() || is_known)
+        .then(|| Step::AddNeighbour { neighbour: known(neighbour, to), before })
+}
+
 fn known(neighbour: &Neighbour, device: &IfName) -> Neighbour {
     let state = match neighbour.state {
-        state if state & PERMANENT != 0 => PERMANENT,
+        state if state & KNOWN == 0 => state,
         REACHABLE => REACHABLE,
         _ => STALE,
     };
-    Neighbour { state, flags: neighbour.flags & ROUTER, ..neighbour.behind(device) }
+    Neighbour { state, flags: neighbour.flags & (ROUTER | KEPT | PROXY), ..neighbour.behind(device) }
 }
 
 /// Whether a route was made by somebody, and not by the kernel as part of an address.
 fn is_own(route: &Route, addresses: &[Address]) -> bool {
     if route.kind != UNICAST {
-        return route.protocol != PROTOCOL_KERNEL && route.kind <= LOCAL;
+        return route.protocol != PROTOCOL_KERNEL && route.kind <= MULTICAST;
     }
     route.protocol != PROTOCOL_KERNEL || !addresses.iter().any(|address| is_prefix_route(route, address))
 }

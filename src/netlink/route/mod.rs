@@ -81,6 +81,15 @@ pub enum Question {
         /// The interface's name.
         name: IfName,
     },
+    /// What a takeover carries from an interface: the addresses of a family that the host answers for on it. A dump.
+    Proxies {
+        /// IPv6 or IPv4.
+        v6: bool,
+        /// The interface.
+        device: u32,
+        /// Its name.
+        name: IfName,
+    },
     /// What a takeover carries from an interface: its neighbours of a family. A dump.
     Neighbours {
         /// IPv6 or IPv4.
@@ -109,6 +118,7 @@ impl Question {
             Question::Nexthops { device, .. } => nexthop::dump(*device),
             Question::Rules { v6, .. } => rule::dump(*v6),
             Question::Neighbours { v6, device, .. } => neighbour::dump(*v6, *device),
+            Question::Proxies { v6, device, .. } => neighbour::dump_proxies(*v6, *device),
         }
     }
 
@@ -285,7 +295,7 @@ fn read(facts: &mut Facts, question: &Question, reply: &[u8]) {
         },
         Question::Nexthops { name, .. } => facts.nexthops.extend(nexthop::parse(reply, name)),
         Question::Rules { name, .. } => facts.rules.extend(rule::parse(reply, name)),
-        Question::Neighbours { device, name, .. } => {
+        Question::Neighbours { device, name, .. } | Question::Proxies { device, name, .. } => {
             facts.neighbours.extend(neighbour::parse(reply, *device, name));
         }
     }

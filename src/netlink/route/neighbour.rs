@@ -5,17 +5,18 @@ use nix::libc;
 
 use super::address::family;
 use crate::model::facts::{Met, Station};
-use crate::model::route::PERMANENT;
+use crate::model::route::{NOARP, PERMANENT, PROXY};
 use crate::model::{IfName, Mac, Neighbour};
-use crate::netlink::message::{Message, find, ip, u16_at, u32_at};
+use crate::netlink::message::{Message, attributes, find, ip, u16_at, u32_at};
 use crate::netlink::socket::{CREATE, DUMP, REPLACE, REQUEST};
 
 /// The length of `struct ndmsg`.
 const BODY: usize = 12;
-/// NUD_INCOMPLETE, NUD_FAILED, NUD_NOARP.
+/// NUD_INCOMPLETE, NUD_FAILED.
 const INCOMPLETE: u16 = 0x01;
 const FAILED: u16 = 0x20;
-const NOARP: u16 = 0x40;
+const NDA_PROTOCOL: u16 = 12;
+const NDA_FLAGS_EXT: u16 = 15;
 
 fn body(family: u8, index: u32, state: u16, flags: u8) -> [u8; BODY] {
     let [a, b, c, d] = index.to_ne_bytes();
@@ -27,6 +28,14 @@ fn body(family: u8, index: u32, state: u16, flags: u8) -> [u8; BODY] {
 pub fn dump(v6: bool, index: u32) -> Message {
     let family = if v6 { libc::AF_INET6 } else { libc::AF_INET };
     let mut message = Message::new(Rtm::Getneigh, REQUEST | DUMP, &body(family as u8, 0, 0, 0));
+    message.put_u32(Nda::Ifindex, index);
+    message
+}
+
+/// Asks for what the host answers for on one interface (proxy ARP, proxy neighbour discovery).
+pub fn dump_proxies(v6: bool, index: u32) -> Message {
+    let family = if v6 { libc::AF_INET6 } else { libc::AF_INET };
+    let mut message = Message::new(Rtm::Getneigh, REQUEST | DUMP, &body(family as u8, 0, 0, PROXY));
     message.put_u32(Nda::Ifindex, index);
     message
 }
@@ -45,29 +54,46 @@ pub fn dump_stations() -> Message {
 pub fn add(neighbour: &Neighbour, index: u32) -> Message {
     let header = body(family(neighbour.address), index, neighbour.state, neighbour.flags);
     let mut message = Message::new(Rtm::Newneigh, REQUEST | CREATE | REPLACE, &header);
-    message.put_ip(Nda::Dst, neighbour.address).put(Nda::Lladdr, &neighbour.mac.0);
+    message.put_ip(Nda::Dst, neighbour.address);
+    if let Some(mac) = neighbour.mac {
+        message.put(Nda::Lladdr, &mac.0);
+    }
+    for (kind, value) in &neighbour.rest {
+        message.put(*kind, value);
+    }
     message
 }
 
 /// Deletes a neighbour.
 pub fn delete(neighbour: &Neighbour, index: u32) -> Message {
-    let mut message = Message::new(Rtm::Delneigh, REQUEST, &body(family(neighbour.address), index, 0, 0));
+    let header = body(family(neighbour.address), index, 0, neighbour.flags & PROXY);
+    let mut message = Message::new(Rtm::Delneigh, REQUEST, &header);
     message.put_ip(Nda::Dst, neighbour.address);
     message
 }
 
-/// Reads a neighbour behind interface `index`; None for one without an Ethernet address.
+/// Reads a neighbour behind interface `index`; None for one without an Ethernet address that is no proxy's, and for a
+/// group of machines.
 pub fn parse(reply: &[u8], index: u32, device: &IfName) -> Option<Neighbour> {
     if u32_at(reply, 4)? != index {
         return None;
     }
     let attrs = reply.get(BODY..)?;
+    let flags = reply.get(10).copied()?;
+    let is_proxy = flags & PROXY != 0;
+    let mac = mac(attrs).filter(|_| !is_proxy);
+    if !is_proxy && mac?.is_group() {
+        return None;
+    }
+    let rest = attributes(attrs).filter(|(kind, _)| [NDA_PROTOCOL, NDA_FLAGS_EXT].contains(kind));
     Some(Neighbour {
         address: find(attrs, Nda::Dst).and_then(ip)?,
-        mac: mac(attrs)?,
-        state: u16_at(reply, 8)?,
-        flags: reply.get(10).copied()?,
+        mac,
+        // As `ip neigh add proxy` has it: it outlives the loss of the carrier.
+        state: if is_proxy { PERMANENT } else { u16_at(reply, 8)? },
+        flags,
         device: *device,
+        rest: rest.map(|(kind, value)| (kind, value.to_vec())).collect(),
     })
 }
 

@@ -8,6 +8,8 @@ const RTM_NEWNEXTHOP: u16 = 104;
 const RTM_GETNEXTHOP: u16 = 106;
 /// The length of `struct nhmsg`.
 const BODY: usize = 8;
+/// RTNH_F_ONLINK.
+const ONLINK: u32 = 4;
 const NHA_ID: u16 = 1;
 const NHA_OIF: u16 = 5;
 const NHA_GATEWAY: u16 = 6;
@@ -35,12 +37,13 @@ pub fn replace(nexthop: &Nexthop, device: u32) -> Message {
 /// Reads a nexthop object over `device`.
 pub fn parse(reply: &[u8], device: &IfName) -> Option<Nexthop> {
     let attrs = reply.get(BODY..)?;
-    let [family, _, protocol, _, flags, ..] = *reply else { return None };
+    let [family, _, protocol, ..] = *reply else { return None };
+    let [a, b, c, d] = (u32_at(reply, 4)? & ONLINK).to_ne_bytes();
     let known = [NHA_ID, NHA_OIF, NHA_GATEWAY];
     Some(Nexthop {
         id: find(attrs, NHA_ID).and_then(|value| u32_at(value, 0))?,
         // Scope and the flags but ONLINK are the kernel's own to say.
-        header: [family, 0, protocol, 0, flags & 4, 0, 0, 0],
+        header: [family, 0, protocol, 0, a, b, c, d],
         device: *device,
         gateway: find(attrs, NHA_GATEWAY).and_then(ip),
         rest: attributes(attrs).filter(|(k, _)| !known.contains(k)).map(|(k, v)| (k, v.to_vec())).collect(),

@@ -8,7 +8,7 @@ use nix::libc;
 
 use super::address::family;
 use crate::model::facts::{Uncarriable, Way};
-use crate::model::route::Hop;
+use crate::model::route::{Hop, PROTOCOL_KERNEL};
 use crate::model::{IfName, Route};
 use crate::netlink::message::{Message, attributes, find, ip, u16_at, u32_at};
 use crate::netlink::socket::{CREATE, DUMP, REQUEST};
@@ -61,13 +61,17 @@ pub fn delete(route: &Route, devices: &[u32]) -> Message {
 fn of(route: &Route) -> [u8; BODY] {
     let onlink = matches!(&route.hops[..], [hop] if hop.onlink && hop.weight == 1);
     let [a, b, c, d] = if onlink { ONLINK.to_ne_bytes() } else { [0; 4] };
-    let prefix = route.destination.map_or(0, |net| net.prefix_len());
-    [route.family, prefix, 0, route.tos, 0, route.protocol, route.scope, route.kind, a, b, c, d]
+    let length = |net: Option<IpNet>| net.map_or(0, |net| net.prefix_len());
+    let (to, from) = (length(route.destination), length(route.origin));
+    [route.family, to, from, route.tos, 0, route.protocol, route.scope, route.kind, a, b, c, d]
 }
 
 fn request(mut message: Message, route: &Route, devices: &[u32]) -> Message {
     if let Some(net) = route.destination {
         message.put_ip(Rta::Dst, net.addr());
+    }
+    if let Some(net) = route.origin {
+        message.put_ip(Rta::Src, net.addr());
     }
     message.put_u32(Rta::Table, route.table);
     put_hops(&mut message, &route.hops, devices);
@@ -147,15 +151,19 @@ fn table(reply: &[u8], attrs: &[u8]) -> u32 {
 }
 
 /// Reads a route over `device`, the interface `index`; None for one that uses a nexthop object, which moves by
-/// itself. Of an IPv6 route with several next hops, each of which comes and goes alone, it is those over this
+/// itself, and for one that has expired, and is gone but for the kernel's own sweep. Of an IPv6 route with several next hops, each of which comes and goes alone, it is those over this
 /// interface; an IPv4 route is one thing.
 pub fn parse(reply: &[u8], index: u32, device: &IfName) -> Option<Result<Route, Uncarriable>> {
-    let [family, prefix, _, tos, _, protocol, scope, kind] = reply.get(..8)?.try_into().ok()?;
+    let [family, prefix, source_prefix, tos, _, protocol, scope, kind] = reply.get(..8)?.try_into().ok()?;
     let attrs = reply.get(BODY..)?;
     if find(attrs, RTA_NH_ID).is_some() {
         return None;
     }
     let number = |kind: Rta| find(attrs, kind).and_then(|value| u32_at(value, 0));
+    let expires = find(attrs, Rta::Cacheinfo).and_then(expiry);
+    if expires == Some(Expiry::Over) && protocol != PROTOCOL_KERNEL {
+        return None;
+    }
     let hops = match find(attrs, Rta::Multipath) {
         None => {
             let onlink = u32_at(reply, 8)? & ONLINK != 0;
@@ -165,11 +173,16 @@ pub fn parse(reply: &[u8], index: u32, device: &IfName) -> Option<Result<Route, 
         Some(hops) if i32::from(family) == libc::AF_INET6 => {
             Hops(hops).filter(|hop| hop.device == index).map(|hop| hop.over(*device)).collect()
         }
-        Some(hops) => Hops(hops).map(|hop| Some(hop.over(name_of(hop.device)?))).collect::<Option<_>>()?,
+        Some(hops) => {
+            let named = Hops(hops).map(|hop| Some(hop.over(name_of(hop.device)?)));
+            let Some(hops) = named.collect::<Option<_>>() else { return Some(Err(Uncarriable::NamelessHop)) };
+            hops
+        }
     };
-    let address = find(attrs, Rta::Dst).and_then(ip);
+    let net = |kind: Rta, length: u8| IpNet::new(find(attrs, kind).and_then(ip)?, length).ok();
     Some(Ok(Route {
-        destination: address.and_then(|address| IpNet::new(address, prefix).ok()),
+        destination: net(Rta::Dst, prefix),
+        origin: net(Rta::Src, source_prefix),
         family,
         tos,
         table: table(reply, attrs),
@@ -178,7 +191,7 @@ pub fn parse(reply: &[u8], index: u32, device: &IfName) -> Option<Result<Route, 
         kind,
         metric: number(Rta::Priority).unwrap_or_default(),
         source: find(attrs, Rta::Prefsrc).and_then(ip),
-        expires: find(attrs, Rta::Cacheinfo).and_then(expiry),
+        expires: expires.and_then(Expiry::seconds),
         hops,
         rest: attributes(attrs).filter(|(kind, _)| is_other(*kind)).map(|(k, v)| (k, v.to_vec())).collect(),
     }))
@@ -231,14 +244,41 @@ impl Iterator for Hops<'_> {
 /// The length of `struct rtnexthop`.
 const HOP: usize = 8;
 
+/// When a route goes.
+#[derive(Clone, Copy, PartialEq)]
+enum Expiry {
+    /// In so many seconds.
+    In(u32),
+    /// It has expired.
+    Over,
+}
+
+impl Expiry {
+    fn seconds(self) -> Option<u32> {
+        match self {
+            Expiry::In(seconds) => Some(seconds),
+            Expiry::Over => None,
+        }
+    }
+}
+
+/// What INT_MAX of the kernel's clock is in 1/100 s, which kernels before 6.7 show for a route that has expired: for 100, 250,
+/// 300 and 1000 ticks a second.
+const AGES: [i32; 4] = [i32::MAX, 858_993_458, 715_827_811, 214_748_364];
+
 /// `struct rta_cacheinfo`: rta_expires is the third word, in 1/100 s; 0 is never.
-fn expiry(cacheinfo: &[u8]) -> Option<u32> {
-    u32_at(cacheinfo, 8).filter(|hundredths| *hundredths != 0).map(|hundredths| hundredths.div_ceil(100))
+fn expiry(cacheinfo: &[u8]) -> Option<Expiry> {
+    match u32_at(cacheinfo, 8)? as i32 {
+        0 => None,
+        hundredths if hundredths < 0 || AGES.contains(&hundredths) => Some(Expiry::Over),
+        hundredths => Some(Expiry::In(hundredths.unsigned_abs().div_ceil(100))),
+    }
 }
 
 fn is_other(kind: u16) -> bool {
     let known = [
         Rta::Dst,
+        Rta::Src,
         Rta::Oif,
         Rta::Priority,
         Rta::Gateway,

@@ -9,8 +9,8 @@ use crate::netlink::socket::{CREATE, DUMP, EXCL, REQUEST};
 
 /// The length of `struct fib_rule_hdr`.
 const BODY: usize = 12;
-/// FIB_RULE_INVERT; the other flags are the kernel's own.
-const INVERT: u8 = 2;
+/// FIB_RULE_INVERT and FIB_RULE_FIND_SADDR; the other flags are the kernel's own.
+const FLAGS: u32 = 2 | 0x1_0000;
 
 /// Asks for all rules of a family.
 pub fn dump(v6: bool) -> Message {
@@ -46,7 +46,7 @@ fn request(mut message: Message, rule: &PolicyRule) -> Message {
 /// Reads a rule that names `link`; None for any other.
 pub fn parse(reply: &[u8], link: &IfName) -> Option<PolicyRule> {
     let mut header: [u8; BODY] = reply.get(..BODY)?.try_into().ok()?;
-    header[8..].copy_from_slice(&u32::from(reply.get(8)? & INVERT).to_ne_bytes());
+    header[8..].copy_from_slice(&(u32_at(reply, 8)? & FLAGS).to_ne_bytes());
     let attrs = reply.get(BODY..)?;
     let name = |kind: Frattr| find(attrs, kind).and_then(|value| IfName::new(&text(value)).ok());
     let number = |kind: Frattr| find(attrs, kind).and_then(|value| u32_at(value, 0));

@@ -135,8 +135,13 @@ pub enum Step {
     AddRule(PolicyRule),
     /// Deletes a policy rule.
     DeleteRule(PolicyRule),
-    /// Adds a neighbour.
-    AddNeighbour(Neighbour),
+    /// Adds a neighbour, in the place of one that is there.
+    AddNeighbour {
+        /// The neighbour.
+        neighbour: Neighbour,
+        /// What the interface knows of its address now.
+        before: Option<Neighbour>,
+    },
     /// Deletes a neighbour.
     DeleteNeighbour(Neighbour),
     /// Adds a table.
@@ -175,8 +180,11 @@ impl Step {
             }
             Step::AddRule(rule) => Step::DeleteRule(rule),
             Step::DeleteRule(rule) => Step::AddRule(rule),
-            Step::AddNeighbour(neighbour) => Step::DeleteNeighbour(neighbour),
-            Step::DeleteNeighbour(neighbour) => Step::AddNeighbour(neighbour),
+            Step::AddNeighbour { neighbour, before: None } => Step::DeleteNeighbour(neighbour),
+            Step::AddNeighbour { neighbour, before: Some(before) } => {
+                Step::AddNeighbour { neighbour: before, before: Some(neighbour) }
+            }
+            Step::DeleteNeighbour(neighbour) => Step::AddNeighbour { neighbour, before: None },
             Step::AddTable(table) => Step::DeleteTable { family: table.family, name: table.name },
             Step::RemoveTable(table) => Step::AddTable(table),
             Step::DeleteLink { .. } | Step::DeleteTable { .. } | Step::ReplaceTable(_) => return None,

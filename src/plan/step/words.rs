@@ -37,7 +37,7 @@ impl Step {
             Step::MoveNexthop { .. } => "move-nexthop",
             Step::AddRule(_) => "add-rule",
             Step::DeleteRule(_) => "delete-rule",
-            Step::AddNeighbour(_) => "add-neighbour",
+            Step::AddNeighbour { .. } => "add-neighbour",
             Step::DeleteNeighbour(_) => "delete-neighbour",
             Step::AddTable(_) => "add-table",
             Step::ReplaceTable(_) => "replace-table",
@@ -73,7 +73,7 @@ impl Step {
             Step::MoveNexthop { nexthop, to } => format!("move the nexthop {} to {to}", nexthop.id),
             Step::AddRule(rule) => format!("add the policy rule {rule}"),
             Step::DeleteRule(rule) => format!("delete the policy rule {rule}"),
-            Step::AddNeighbour(neighbour) => format!("add the neighbour {neighbour}"),
+            Step::AddNeighbour { neighbour, .. } => format!("add the neighbour {neighbour}"),
             Step::DeleteNeighbour(neighbour) => format!("delete the neighbour {neighbour}"),
             Step::AddTable(table) | Step::ReplaceTable(table) => {
                 format!("write the nftables table {} {}", table.family, table.name)
@@ -122,7 +122,7 @@ impl fmt::Display for Step {
             Step::MoveNexthop { nexthop, to } => write!(f, "ip nexthop replace {}", nexthop.over(to)),
             Step::AddRule(rule) => write!(f, "{} rule add {rule}", ip_word(rule.header[0])),
             Step::DeleteRule(rule) => write!(f, "{} rule delete {rule}", ip_word(rule.header[0])),
-            Step::AddNeighbour(neighbour) => write!(f, "ip neigh replace {neighbour}"),
+            Step::AddNeighbour { neighbour, .. } => write!(f, "ip neigh replace {neighbour}"),
             Step::DeleteNeighbour(neighbour) => write!(f, "ip neigh delete {neighbour}"),
             Step::AddTable(table) => write!(f, "nft {}", quoted(&table.to_string())),
             Step::ReplaceTable(table) => {

@@ -50,6 +50,7 @@ impl World {
         world.add_address(&name("eth3"), Address::plain("192.168.1.230/24".parse().unwrap()));
         world.0.facts.routes.push(Route {
             destination: None,
+            origin: None,
             family: nix::libc::AF_INET as u8,
             tos: 0,
             table: 254,
