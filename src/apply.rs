@@ -125,7 +125,7 @@ impl Apply<'_> {
         self.undoing = true;
         let done = std::mem::take(&mut self.done);
         let inverse: Vec<Step> =
-            done.iter().rev().take_while(|step| !step.deletes()).filter_map(Step::inverse).collect();
+            done.iter().rev().take_while(|step| !step.deletes()).flat_map(Step::way_back).collect();
         for step in inverse {
             // One by one, so that one that fails does not keep the others.
             let _ = self.run(&[step]);

@@ -72,6 +72,14 @@ carried! {
         "ip -6 route show fd00:7::/64", "fd00:7::/64 dev DEV proto kernel metric 55";
     address6_home: ["ip addr add fd00:7::1/64 dev eth3 nodad home"],
         "ip -o addr show to fd00:7::/64", "DEV inet6 fd00:7::1/64 scope global nodad home";
+    address_deprecated: ["ip addr add 10.1.0.1/24 dev eth3 preferred_lft 0"],
+        "ip -o addr show deprecated", "DEV inet 10.1.0.1/24 scope global deprecated DEV";
+    address_of_a_group: ["ip addr add 239.9.9.9/32 dev eth3 autojoin"],
+        "ip -o addr show to 239.9.9.9", "DEV inet 239.9.9.9/32 scope global autojoin DEV";
+    address6_deprecated: ["ip addr add fd00:7::1/64 dev eth3 nodad preferred_lft 0"],
+        "ip -o addr show deprecated", "DEV inet6 fd00:7::1/64 scope global nodad deprecated";
+    address6_without_prefix_route: ["ip addr add fd00:7::1/64 dev eth3 nodad noprefixroute mngtmpaddr"],
+        "ip -o addr show to fd00:7::/64", "DEV inet6 fd00:7::1/64 scope global nodad mngtmpaddr noprefixroute";
     route_metrics: ["ip route add 10.9.0.0/16 via 192.168.1.25 mtu 1400 advmss 1300 window 1000 metric 7"],
         "ip route show 10.9.0.0/16", "via 192.168.1.25 dev DEV metric 7 mtu 1400 window 1000 advmss 1300";
     route_source_and_protocol: ["ip route add 10.9.0.0/16 via 192.168.1.25 src 192.168.1.230 proto static"],
@@ -92,6 +100,16 @@ carried! {
     route6_with_several_hops: [
             "ip -6 route add fd00:9::/64 nexthop via fd00:1::25 weight 3 nexthop via fd00:1::26 weight 2"],
         "ip -6 route show fd00:9::/64", "via fd00:1::25 dev DEV weight 3";
+    route_realm: ["ip route add 10.9.0.0/16 via 192.168.1.25 realm 3/4"],
+        "ip route show 10.9.0.0/16", "via 192.168.1.25 dev DEV realms 3/4";
+    route_into_a_tunnel: ["ip route add 10.9.0.0/16 encap ip id 5 dst 10.1.1.1 via 192.168.1.25 dev eth3"],
+        "ip route show 10.9.0.0/16", "encap ip id 5 src 0.0.0.0 dst 10.1.1.1 ttl 0 tos 0 via 192.168.1.25 dev DEV";
+    route_of_a_group: ["ip route add multicast 239.1.0.0/16 dev eth3"],
+        "ip route show table all type multicast 239.1.0.0/16", "multicast 239.1.0.0/16 dev DEV";
+    route6_from_a_source: ["ip -6 route add default from fd00:1::/64 via fd00:1::25 dev eth3 metric 77"],
+        "ip -6 route show", "default from fd00:1::/64 via fd00:1::25 dev DEV metric 77";
+    route6_from_a_source_in_another_table: ["ip -6 route add fd00:9::/64 from fd00:5::/64 dev eth3 table 77"],
+        "ip -6 route show table 77", "fd00:9::/64 from fd00:5::/64 dev DEV";
     route6_lifetime_and_preference: ["ip -6 route add fd00:9::/64 via fd00:1::25 expires 9000 pref high"],
         "ip -6 route show fd00:9::/64", "fd00:9::/64 via fd00:1::25 dev DEV metric 1024 expires";
     route_by_a_nexthop_object: [
@@ -103,6 +121,15 @@ carried! {
         "ip -6 rule show", "500: from all fwmark 0x3 oif DEV lookup 77";
     permanent_neighbour: ["ip neigh add 192.168.1.99 lladdr 02:00:00:00:00:99 dev eth3 nud permanent"],
         "ip neigh show nud permanent", "192.168.1.99 dev DEV lladdr 02:00:00:00:00:99 PERMANENT";
+    neighbour_of_a_program: [
+            "ip neigh add fd00:1::99 lladdr 02:00:00:00:00:99 dev eth3 nud permanent router extern_learn protocol 7"],
+        "ip neigh show nud permanent", "fd00:1::99 dev DEV lladdr 02:00:00:00:00:99 router extern_learn PERMANENT proto 7";
+    neighbour_that_is_not_asked_for: ["ip neigh add 192.168.1.99 lladdr 02:00:00:00:00:99 dev eth3 nud noarp"],
+        "ip neigh show nud noarp", "192.168.1.99 dev DEV lladdr 02:00:00:00:00:99 NOARP";
+    proxy_neighbour: ["ip neigh add proxy 192.168.1.77 dev eth3"],
+        "ip neigh show proxy", "192.168.1.77 dev DEV proxy";
+    proxy6_neighbour: ["ip neigh add proxy fd00:1::77 dev eth3 protocol 7"],
+        "ip neigh show proxy", "fd00:1::77 dev DEV proxy proto 7";
 }
 
 /// Jumbo frames, or the smaller ones of a tunnel, stay what they are.
@@ -155,6 +182,80 @@ fn a_takeover_that_silences_the_gateway_is_taken_back() {
     let ran = lab.ifup(&guest);
     assert!(ran.complains(1).contains("answered on eth3 and is silent on br0"));
     lab.assert_as_before("all is moved back", &before);
+}
+
+/// A takeover that fails in the end leaves no trace: IPv6 addresses are in use again at once.
+#[test]
+fn what_is_taken_back_is_at_once_as_it_was() {
+    let lab = Lab::new(Network::BRIDGED);
+    lab.host.sysctl("ipv6/conf/eth3/accept_dad", "1");
+    for command in [
+        "neigh add 192.168.1.99 lladdr 02:00:00:00:00:02 dev eth3 nud permanent",
+        "neigh add proxy fd00:1::77 dev eth3",
+    ] {
+        lab.host.ip(command);
+    }
+    lab.host.run("nft add table bridge mute");
+    lab.host.run("nft add chain bridge mute input { type filter hook input priority 0 ; policy drop ; }");
+    let guest = lab.boot(1);
+    let before = Snapshot::of(&lab.host);
+    lab.ifup(&guest).complains(1);
+    assert_eq!(lab.host.ip("-6 addr show tentative"), "", "no address is looked for again");
+    assert!(lab.host.pings("fd00:1::25"));
+    lab.assert_as_before("all is moved back", &before);
+}
+
+/// Another machine has the address; the host knows, and does not use it, wherever its NIC is.
+#[test]
+fn an_address_that_another_machine_has_stays_unused() {
+    let lab = Lab::new(Network::BRIDGED);
+    lab.host.sysctl("ipv6/conf/eth3/accept_dad", "1");
+    lab.outside.ip("addr add fd00:1::dd/64 dev eth0 nodad");
+    eventually("the outside has the address", || lab.outside.pings("fd00:1::dd"));
+    lab.host.ip("addr add fd00:1::dd/64 dev eth3");
+    let unused = || lab.host.ip("-o addr show dadfailed").lines().any(|line| line.contains("fd00:1::dd/64"));
+    eventually("the host has seen that another machine has the address", unused);
+    let before = Snapshot::of(&lab.host);
+    let guest = lab.attach(1);
+    let second = lab.attach(2);
+    lab.settle_but_for("fd00:1::dd");
+    assert_eq!(lab.host.ip("-o addr show to fd00:1::dd -dadfailed"), "", "with a guest nobody uses it");
+    assert!(lab.host.pings("fd00:1::dd"), "it is the other machine's");
+    lab.detach(second);
+    lab.detach(guest);
+    assert!(unused(), "afterwards it is on the NIC, unused");
+    lab.assert_as_before("the NIC is back", &before);
+}
+
+/// An address that the kernel is still looking for on the LAN comes into use on the bridge once nobody answers, and is one of
+/// the NIC's afterwards.
+#[test]
+fn an_address_that_is_looked_for_comes_into_use() {
+    let lab = Lab::new(Network::BRIDGED);
+    lab.host.sysctl("ipv6/conf/eth3/accept_dad", "1");
+    lab.host.sysctl("ipv6/conf/eth3/dad_transmits", "3");
+    lab.host.ip("addr add fd00:1::ee/64 dev eth3");
+    let guest = lab.attach(1);
+    assert!(lab.host.ip("-o addr show dev br0 tentative").contains("fd00:1::ee/64"), "it is not believed");
+    lab.settle();
+    eventually("the guest reaches it", || guest.pings("fd00:1::ee"));
+    lab.detach(guest);
+    assert!(lab.host.ip("-o addr show dev eth3 -tentative").contains("fd00:1::ee/64"));
+    assert!(lab.host.pings("fd00:1::25"));
+}
+
+/// A route whose time is over, and which the kernel has yet to sweep, does not rise from the dead.
+#[test]
+fn a_route_that_has_expired_is_left_behind() {
+    let lab = Lab::new(Network::BRIDGED);
+    lab.host.ip("-6 route add fd00:66::/64 via fd00:1::25 dev eth3 expires 1");
+    eventually("it is over", || {
+        let shown = lab.host.ip("-6 route show fd00:66::/64");
+        shown.is_empty() || shown.contains("expires -")
+    });
+    let guest = lab.attach(1);
+    assert_eq!(lab.host.ip("-6 route show fd00:66::/64 dev br0"), "");
+    lab.detach(guest);
 }
 
 /// Whoever switches the question off gets the bridge all the same.

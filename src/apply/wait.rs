@@ -66,10 +66,12 @@ impl Apply<'_> {
     /// Where they do not come into use in time the takeover goes on: all else is there.
     fn await_addresses(&mut self, step: &Step, link: &IfName) -> Result<(), Error> {
         let added = |step: &Step| match step {
-            Step::AddAddress { link: to, address } if to == link => Some(address.net.addr()),
+            Step::AddAddress { link: to, address } if to == link && address.is_usable6() => {
+                Some(address.net.addr())
+            }
             _ => None,
         };
-        let mut missing: Vec<IpAddr> = self.done.iter().filter_map(added).filter(IpAddr::is_ipv6).collect();
+        let mut missing: Vec<IpAddr> = self.done.iter().filter_map(added).collect();
         let Some(device) = self.facts.link(link).map(|link| link.index).filter(|_| !missing.is_empty())
         else {
             return Ok(());

@@ -12,12 +12,20 @@ pub const FOREVER: u32 = u32::MAX;
 pub mod flag {
     /// IPv6: no duplicate address detection.
     pub const NODAD: u32 = 0x02;
-    /// IPv6: detection goes on, the address is not usable yet.
+    /// IPv6: detection found that another machine has the address, which is not in use.
+    pub const DADFAILED: u32 = 0x08;
+    /// Not preferred as a source, though perhaps without an end.
+    pub const DEPRECATED: u32 = 0x20;
+    /// IPv6: detection goes on, the address is not in use yet.
     pub const TENTATIVE: u32 = 0x40;
     /// The kernel makes no route for the address's prefix.
     pub const NOPREFIXROUTE: u32 = 0x200;
-    /// What a request may carry: HOMEADDRESS, MANAGETEMPADDR, NOPREFIXROUTE, MCAUTOJOIN, and NODAD.
-    pub const SETTABLE: u32 = 0x10 | 0x100 | 0x200 | 0x400 | NODAD;
+    /// The kernel joins the group of machines that the address is.
+    pub const MCAUTOJOIN: u32 = 0x400;
+    /// What a request for IPv4 may carry.
+    pub const SETTABLE4: u32 = NOPREFIXROUTE | MCAUTOJOIN;
+    /// What a request for IPv6 may carry: HOMEADDRESS, MANAGETEMPADDR, and those above.
+    pub const SETTABLE6: u32 = 0x10 | 0x100 | NOPREFIXROUTE | MCAUTOJOIN | NODAD;
 }
 
 /// An address as RTM_GETADDR tells it and RTM_NEWADDR takes it.
@@ -33,7 +41,7 @@ pub struct Address {
     pub label: Option<String>,
     /// RT_SCOPE_*.
     pub scope: u8,
-    /// IFA_F_*, those that a request may carry.
+    /// IFA_F_*: those that a request may carry, and what detection says.
     pub flags: u32,
     /// Seconds for which it is preferred as a source.
     pub preferred: u32,
@@ -66,6 +74,21 @@ impl Address {
             metric: 0,
             protocol: 0,
         }
+    }
+
+    /// Whether another machine has it, so that this one does not use it (RFC 4862, duplicate address detection).
+    pub fn is_duplicate(&self) -> bool {
+        self.flags & flag::DADFAILED != 0
+    }
+
+    /// Whether it is yet to be seen if another machine has it.
+    pub fn is_tentative(&self) -> bool {
+        self.flags & (flag::TENTATIVE | flag::DADFAILED) != 0
+    }
+
+    /// Whether it is an IPv6 address that is in use as soon as it is added.
+    pub fn is_usable6(&self) -> bool {
+        self.net.addr().is_ipv6() && self.flags & flag::NODAD != 0
     }
 
     /// By what `ip addr delete` finds it.
@@ -102,7 +125,9 @@ impl fmt::Display for Address {
         if self.scope != 0 {
             write!(f, " scope {}", scope_name(self.scope))?;
         }
-        for (bit, word) in [(flag::NODAD, "nodad"), (0x100, "mngtmpaddr"), (0x200, "noprefixroute")] {
+        let words = [(flag::NODAD, "nodad"), (0x10, "home"), (0x100, "mngtmpaddr")];
+        let more = [(flag::NOPREFIXROUTE, "noprefixroute"), (flag::MCAUTOJOIN, "autojoin")];
+        for (bit, word) in words.into_iter().chain(more) {
             if self.flags & bit != 0 {
                 write!(f, " {word}")?;
             }

@@ -126,6 +126,11 @@ impl Observed {
         self.facts.links.iter().filter(|link| link.is_tap()).filter(is_port)
     }
 
+    /// Whether a NIC that was taken over still has an address: one that another machine has stays there.
+    pub fn has_baggage(&self, nic: &IfName) -> bool {
+        self.addresses(nic).iter().any(|address| !address.is_duplicate())
+    }
+
     /// The addresses of an interface.
     pub fn addresses(&self, link: &IfName) -> Vec<Address> {
         self.facts.link(link).map(|link| self.facts.addresses_of(link.index)).unwrap_or_default()

@@ -144,8 +144,11 @@ impl Observed {
             Some(_) if taken.as_ref() == Some(&nic.name) => {
                 // Usually nothing: all that it had is on the bridge, unless the takeover was cut short.
                 rtnl.ask(&[Question::Addresses(nic.index)], &mut self.facts)?;
-                let left = !self.facts.addresses_of(nic.index).is_empty();
-                if left { self.ask_about_baggage(rtnl, &nic) } else { Ok(()) }
+                if !self.has_baggage(&nic.name) {
+                    return Ok(());
+                }
+                self.ask_about_baggage(rtnl, &nic)?;
+                self.ask_about_neighbours(rtnl, &network.bridge)
             }
             Some(master) => rtnl.ask(&[Question::LinkIndex(master)], &mut self.facts),
         }

@@ -7,8 +7,8 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::{Step, Witness};
-use crate::model::address::{FOREVER, flag};
+use super::{Step, Witness, step::add_address};
+use crate::model::address::FOREVER;
 use crate::model::route::{
     KEPT, MULTICAST, PROTOCOL_KERNEL, PROTOCOL_RA, PROXY, REACHABLE, ROUTER, STALE, UNICAST,
 };
@@ -23,6 +23,9 @@ const KNOWN: u16 = 0x02 | 0x04 | 0x08 | 0x10;
 pub struct Baggage {
     /// Adds it to the new place.
     pub arrive: Vec<Step>,
+    /// Adds those IPv6 addresses of which it is yet to be seen whether another machine has them: by detection, for which the
+    /// new place must pass packets.
+    pub detect: Vec<Step>,
     /// Deletes it from the old.
     pub leave: Vec<Step>,
 }
@@ -45,6 +48,7 @@ pub fn take(nic: &Link, bridge: &IfName, endless: bool, observed: &Observed) -> 
         steps.push(Step::AwaitOperational { link: *bridge });
     }
     steps.push(Step::Barrier);
+    steps.extend(baggage.detect);
     steps.extend(later);
     steps.push(settled(nic, bridge, &steps));
     steps.extend(baggage.leave);
@@ -54,8 +58,7 @@ pub fn take(nic: &Link, bridge: &IfName, endless: bool, observed: &Observed) -> 
 /// What is to hold before the old goes: the new is there, and IPv6 addresses are in use. On a bridge whose NIC has no
 /// carrier they would not come into use, and nothing comes in by it that could be lost.
 fn settled(nic: &Link, link: &IfName, steps: &[Step]) -> Step {
-    let is_ipv6 =
-        |step: &Step| matches!(step, Step::AddAddress { address, .. } if address.net.addr().is_ipv6());
+    let is_ipv6 = |step: &Step| matches!(step, Step::AddAddress { address, .. } if address.is_usable6());
     if nic.carrier && steps.iter().any(is_ipv6) {
         Step::AwaitAddresses { link: *link }
     } else {
@@ -104,7 +107,7 @@ pub fn give_back(mark: &Mark, bridge: &IfName, observed: &Observed) -> Vec<Step>
     if port_of.is_some_and(|master| master.name != *bridge) {
         return Vec::new();
     }
-    let Baggage { arrive: mut steps, leave } = carry(bridge, &nic.name, &mark.own, observed);
+    let Baggage { arrive: mut steps, detect, leave } = carry(bridge, &nic.name, &mark.own, observed);
     steps.push(settled(nic, &nic.name, &steps));
     // In one send. First every route over the bridge: once its port is gone they lead nowhere, and until then packets
     // leave by the NIC as well.
@@ -115,6 +118,10 @@ pub fn give_back(mark: &Mark, bridge: &IfName, observed: &Observed) -> Vec<Step>
         steps.push(Step::SetMaster { port: nic.name, from: Some(*bridge), to: None });
     }
     steps.extend(rest);
+    if !detect.is_empty() {
+        steps.push(Step::Barrier);
+        steps.extend(detect);
+    }
     let kept = observed.value(bridge, Setting::RpFilter).unwrap_or_default();
     loosely(bridge, kept, observed, steps)
 }
@@ -122,7 +129,7 @@ pub fn give_back(mark: &Mark, bridge: &IfName, observed: &Observed) -> Vec<Step>
 /// Everything that moves from one interface to another, but for the addresses `staying` and their routes.
 pub fn carry(from: &IfName, to: &IfName, staying: &[IpNet], observed: &Observed) -> Baggage {
     let mut addresses = observed.addresses(from);
-    addresses.retain(|address| !staying.contains(&address.net));
+    addresses.retain(|address| !staying.contains(&address.net) && !stays_unused(address, from, observed));
     let moving = observed.facts.routes.iter().filter(|route| route.is_over(from));
     let moving = moving.filter(|route| !belongs_to(route, staying));
     let (routes, kernels): (Vec<&Route>, Vec<&Route>) = moving.partition(|route| is_own(route, &addresses));
@@ -132,7 +139,8 @@ pub fn carry(from: &IfName, to: &IfName, staying: &[IpNet], observed: &Observed)
     let routes = || direct.iter().chain(&by_router);
     let mut baggage = Baggage::default();
     for address in in_order(&addresses) {
-        arrive_address(&mut baggage.arrive, &relabelled(address, from, to), to);
+        let steps = add_address(&relabelled(address, from, to), *to);
+        if address.is_tentative() { &mut baggage.detect } else { &mut baggage.arrive }.extend(steps);
     }
     let nexthops = observed.facts.nexthops.iter().filter(|nexthop| nexthop.device == *from);
     baggage.arrive.extend(nexthops.map(|nexthop| Step::MoveNexthop { nexthop: nexthop.clone(), to: *to }));
@@ -153,6 +161,12 @@ pub fn carry(from: &IfName, to: &IfName, staying: &[IpNet], observed: &Observed)
     baggage.leave.extend(old.map(Step::DeleteRoute));
     leave_addresses(&mut baggage.leave, from, &addresses);
     baggage
+}
+
+/// An address that another machine has is not put into use by a move: it stays on the NIC, where it is not used, and that is
+/// known. One that came to be so on a bridge goes back to where it will be looked for again.
+fn stays_unused(address: &Address, link: &IfName, observed: &Observed) -> bool {
+    address.is_duplicate() && !observed.facts.link(link).is_some_and(Link::is_bridge)
 }
 
 fn is_address(step: &Step) -> bool {
@@ -193,19 +207,6 @@ fn leave_addresses(steps: &mut Vec<Step>, link: &IfName, addresses: &[Address]) 
 /// Whether the kernel made this route for this address.
 fn is_prefix_route(route: &Route, address: &Address) -> bool {
     route.destination.is_some() && route.destination == address.prefix_route() && !route.has_router()
-}
-
-/// An IPv6 address that was unique on the NIC is so on the bridge: no second detection, and no trace of that.
-fn arrive_address(steps: &mut Vec<Step>, address: &Address, link: &IfName) {
-    let detects = address.net.addr().is_ipv6() && address.flags & flag::NODAD == 0;
-    let mut first = address.clone();
-    if detects {
-        first.flags |= flag::NODAD;
-    }
-    steps.push(Step::AddAddress { link: *link, address: first });
-    if detects {
-        steps.push(Step::ClearNodad { link: *link, address: address.clone() });
-    }
 }
 
 /// A label begins with its interface's name.

@@ -161,6 +161,16 @@ impl Lab {
         self.settle_bridge("br0");
     }
 
+    /// The same where one address stays out of use, as another machine has it.
+    #[track_caller]
+    pub fn settle_but_for(&self, address: &str) {
+        eventually("the bridge carries, and no other address of the host is tentative", || {
+            let tentative = self.host.ip("-6 -o addr show tentative");
+            self.host.ip("link show br0").contains("state UP")
+                && tentative.lines().all(|line| line.contains(address))
+        });
+    }
+
     /// The same for a bridge of another name.
     #[track_caller]
     pub fn settle_bridge(&self, bridge: &str) {

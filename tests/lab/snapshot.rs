@@ -59,6 +59,8 @@ impl Snapshot {
             ("rule", "ip -4 -j rule show"),
             ("rule6", "ip -6 -j rule show"),
             ("neighbour", "ip -j neigh show nud permanent"),
+            ("proxy", "ip -j neigh show proxy"),
+            ("token", "ip -j token list"),
             ("bridge port", "bridge -d -j link show"),
         ] {
             add_objects(&mut lines, what, &machine.run(command), &taps);

@@ -68,8 +68,9 @@ fn with_attributes(mut message: Message, address: &Address) -> Message {
     if let Some(label) = &address.label {
         message.put_str(Ifa::Label, label);
     }
-    if address.flags != 0 {
-        message.put_u32(Ifa::Flags, address.flags);
+    let flags = address.flags & settable(address.net.addr());
+    if flags != 0 {
+        message.put_u32(Ifa::Flags, flags);
     }
     if address.metric != 0 {
         message.put_u32(IFA_RT_PRIORITY, address.metric);
@@ -81,6 +82,10 @@ fn with_attributes(mut message: Message, address: &Address) -> Message {
         message.put(Ifa::Cacheinfo, &cacheinfo(address));
     }
     message
+}
+
+fn settable(address: IpAddr) -> u32 {
+    if address.is_ipv6() { flag::SETTABLE6 } else { flag::SETTABLE4 }
 }
 
 /// `struct ifa_cacheinfo`: preferred, valid, and two times of no meaning in a request.
@@ -108,6 +113,8 @@ pub fn parse(reply: &[u8], index: u32) -> Option<Address> {
     // IPv6 gives IFA_LOCAL only where it differs from the other end.
     let local = find(attrs, Ifa::Local).and_then(ip).unwrap_or(remote);
     let flags = find(attrs, Ifa::Flags).and_then(|value| u32_at(value, 0)).unwrap_or(u32::from(old_flags));
+    let kept = settable(local) | flag::TENTATIVE | flag::DADFAILED;
+    let is_deprecated = flags & flag::DEPRECATED != 0;
     let times = find(attrs, Ifa::Cacheinfo).unwrap_or_default();
     let broadcast = find(attrs, Ifa::Broadcast).and_then(ip);
     Some(Address {
@@ -116,8 +123,9 @@ pub fn parse(reply: &[u8], index: u32) -> Option<Address> {
         broadcast: broadcast.and_then(|b| if let IpAddr::V4(v4) = b { Some(v4) } else { None }),
         label: find(attrs, Ifa::Label).map(text),
         scope,
-        flags: flags & if local.is_ipv6() { flag::SETTABLE } else { flag::NOPREFIXROUTE },
-        preferred: u32_at(times, 0).unwrap_or(FOREVER),
+        flags: flags & kept,
+        // Of an address without an end the kernel tells no times, and whether it is preferred by the flag alone.
+        preferred: if is_deprecated { 0 } else { u32_at(times, 0).unwrap_or(FOREVER) },
         valid: u32_at(times, 4).unwrap_or(FOREVER),
         metric: find(attrs, IFA_RT_PRIORITY).and_then(|value| u32_at(value, 0)).unwrap_or_default(),
         protocol: find(attrs, IFA_PROTO).and_then(|value| value.first().copied()).unwrap_or_default(),

@@ -137,7 +137,7 @@ impl Question {
             Question::WideForwarding { v6 } | Question::Ways { v6 } => *v6 && is_without_family(errno),
             // The interface that a dump is restricted to has gone meanwhile.
             Question::Ports(_) | Question::Addresses(_) => errno == Errno::ENODEV,
-            Question::Routes { v6, .. } | Question::Neighbours { v6, .. } => {
+            Question::Routes { v6, .. } | Question::Neighbours { v6, .. } | Question::Proxies { v6, .. } => {
                 errno == Errno::ENODEV || *v6 && is_without_family(errno)
             }
             // Linux 5.3.
@@ -318,6 +318,7 @@ mod tests {
         all.extend([false, true].map(|v6| Question::WideForwarding { v6 }));
         all.extend([false, true].map(|v6| Question::Rules { v6, name }));
         all.extend([false, true].map(|v6| Question::Neighbours { v6, device, name }));
+        all.extend([false, true].map(|v6| Question::Proxies { v6, device, name }));
         all.extend(["10.0.0.1", "fd00::1"].map(|address| Question::RouteTo(address.parse().unwrap())));
         for question in &all {
             for errno in [Errno::ENOMEM, Errno::ENOBUFS, Errno::EBUSY, Errno::EPERM, Errno::EINTR, Errno::EIO]

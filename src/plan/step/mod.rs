@@ -4,6 +4,7 @@ mod words;
 
 use std::net::IpAddr;
 
+use crate::model::address::flag;
 use crate::model::ruleset::{Family, Table};
 use crate::model::{Address, IfName, Mac, Neighbour, Nexthop, PolicyRule, Route, Setting};
 
@@ -198,8 +199,30 @@ impl Step {
         matches!(self, Step::DeleteLink { .. } | Step::DeleteTable { .. })
     }
 
+    /// The steps that take this one back at once: an IPv6 address that was in use is so again without detection.
+    pub fn way_back(&self) -> Vec<Step> {
+        match self.inverse() {
+            Some(Step::AddAddress { link, address }) => add_address(&address, link),
+            inverse => inverse.into_iter().collect(),
+        }
+    }
+
     /// Whether it cannot be taken back: what is deleted or replaced as a whole is not made again. These come last.
     pub fn is_final(&self) -> bool {
         matches!(self, Step::DeleteLink { .. } | Step::DeleteTable { .. } | Step::ReplaceTable(_))
     }
+}
+
+/// Adds an address that was in use elsewhere. An IPv6 address that was unique there is so here: no second detection, and no
+/// trace of that. One that was not in use is to be looked for first.
+pub fn add_address(address: &Address, link: IfName) -> Vec<Step> {
+    let was_detected =
+        address.net.addr().is_ipv6() && address.flags & flag::NODAD == 0 && !address.is_tentative();
+    let mut first = address.clone();
+    if !was_detected {
+        return vec![Step::AddAddress { link, address: first }];
+    }
+    first.flags |= flag::NODAD;
+    let address = address.clone();
+    vec![Step::AddAddress { link, address: first }, Step::ClearNodad { link, address }]
 }

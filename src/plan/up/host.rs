@@ -44,7 +44,7 @@ impl<'a> Up<'a> {
         let network = &self.desired.network;
         let nic = self.observed.nic(network).filter(|_| network.mode == Mode::Bridged)?;
         let is_half_taken = self.old.is_some_and(|old| old.nic.as_ref() == Some(&nic.name))
-            && !self.observed.addresses(&nic.name).is_empty();
+            && self.observed.has_baggage(&nic.name);
         ((nic.master.is_none() || is_half_taken) && nic.name != network.bridge).then_some(nic)
     }
 
