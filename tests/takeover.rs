@@ -233,9 +233,10 @@ fn an_address_that_another_machine_has_stays_unused() {
 fn an_address_that_is_looked_for_comes_into_use() {
     let lab = Lab::new(Network::BRIDGED);
     lab.host.sysctl("ipv6/conf/eth3/accept_dad", "1");
-    lab.host.sysctl("ipv6/conf/eth3/dad_transmits", "3");
+    lab.host.sysctl("ipv6/conf/eth3/dad_transmits", "5");
+    let guest = lab.boot(1);
     lab.host.ip("addr add fd00:1::ee/64 dev eth3");
-    let guest = lab.attach(1);
+    lab.ifup(&guest).ok();
     assert!(lab.host.ip("-o addr show dev br0 tentative").contains("fd00:1::ee/64"), "it is not believed");
     lab.settle();
     eventually("the guest reaches it", || guest.pings("fd00:1::ee"));

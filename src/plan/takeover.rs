@@ -221,12 +221,12 @@ fn relabelled(address: &Address, from: &IfName, to: &IfName) -> Address {
 /// What somebody has set comes to stand; what the kernel has learned gives way to that.
 fn arrive_neighbour(neighbour: &Neighbour, to: &IfName, observed: &Observed) -> Option<Step> {
     let is_same = |there: &&Neighbour| {
-        (there.device, there.address) == (*to, neighbour.address) && (there.flags ^ neighbour.flags) & PROXY == 0
+        (there.device, there.address) == (*to, neighbour.address)
+            && (there.flags ^ neighbour.flags) & PROXY == 0
     };
     let before = observed.facts.neighbours.iter().find(is_same).cloned();
     let is_known = neighbour.state & KNOWN != 0 && !before.as_ref().is_some_and(Neighbour::is_set);
-    (neighbour.is_set() || is_known)
-        .then(|| Step::AddNeighbour { neighbour: known(neighbour, to), before })
+    (neighbour.is_set() || is_known).then(|| Step::AddNeighbour { neighbour: known(neighbour, to), before })
 }
 
 fn known(neighbour: &Neighbour, device: &IfName) -> Neighbour {

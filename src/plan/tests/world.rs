@@ -184,7 +184,7 @@ impl World {
             }
             Step::RemoveTable(table) => self.delete_table(table.family, &table.name),
             Step::DeleteTable { family, name } => self.delete_table(*family, name),
-            Step::AddNeighbour(_) | Step::DeleteNeighbour(_) => {}
+            Step::AddNeighbour { .. } | Step::DeleteNeighbour(_) => {}
             Step::MoveNexthop { .. } | Step::AddRule(_) | Step::DeleteRule(_) => {}
             Step::ClearNodad { .. } | Step::AwaitOperational { .. } | Step::Barrier => {}
             Step::AwaitAddresses { .. } | Step::Ask(_) | Step::Confirm(_) => {}
