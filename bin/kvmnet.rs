@@ -219,7 +219,7 @@ fn print_step(step: &Step) {
 /// Says what was done, to the person and to the log, and what could not be.
 fn report(done: Result<Done, Error>) -> Result<ExitCode, Error> {
     let done = done.inspect_err(|error| log::write("kvmnet", Level::Error, &error.to_string()))?;
-    say(&format!("# {}\n", done.summary));
+    say(&format!("# {}\n", terminal::printable(&done.summary)));
     if done.changed {
         log::write("kvmnet", Level::Info, &done.summary);
     }
@@ -237,8 +237,8 @@ fn say(text: &str) {
 }
 
 fn complain(what: &str, hint: Option<&str>) {
-    let hint = hint.map(|hint| format!("hint: {hint}\n")).unwrap_or_default();
-    let _ = write!(stderr(), "kvmnet: {what}\n{hint}");
+    let hint = hint.map(|hint| format!("hint: {}\n", terminal::printable(hint))).unwrap_or_default();
+    let _ = write!(stderr(), "kvmnet: {}\n{hint}", terminal::lines(what));
 }
 
 /// Colour is for people: on a terminal, and unless NO_COLOR says otherwise (no-color.org).

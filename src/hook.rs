@@ -7,6 +7,7 @@ use crate::inherited;
 use crate::log::{self, Level};
 use crate::model::IfName;
 use crate::run::{self, Done};
+use crate::terminal::{lines, printable};
 
 /// Which hook.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,16 +98,16 @@ fn read(hook: Hook, arguments: &[String]) -> Result<Request, Error> {
 
 /// One line on stderr, which QEMU shows to the person, and the same in the log; a second one with a way out.
 fn fail(hook: Hook, error: &Error) -> u8 {
-    let mut text = format!("{}: {error}\n", hook.name());
+    let mut text = lines(&format!("{}: {error}\n", hook.name()));
     if let Some(hint) = error.hint() {
-        text.push_str(&format!("hint: {hint}\n"));
+        text.push_str(&format!("hint: {}\n", printable(&hint)));
     }
     print(&text, true);
     log::write(hook.name(), Level::Error, &error.to_string());
     error.exit_status()
 }
 
-/// Writes to stdout or stderr; a reader that is gone is no error of the hook's.
+/// Writes to stdout or stderr; a reader that is gone is not an error of the hook's.
 fn print(text: &str, to_stderr: bool) {
     use std::io::Write;
     let _ = if to_stderr {

@@ -2,6 +2,8 @@
 
 use syslog::{Facility, Formatter3164, LoggerBackend};
 
+use crate::terminal::printable;
+
 /// How a line is to be taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Level {
@@ -24,6 +26,7 @@ pub fn write(program: &str, level: Level, line: &str) {
     if let LoggerBackend::Unix(socket) = &logger.backend {
         let _ = socket.set_nonblocking(true);
     }
+    let line = line.lines().map(printable).collect::<Vec<_>>().join("; ");
     let _ = match level {
         Level::Info => logger.info(line),
         Level::Error => logger.err(line),

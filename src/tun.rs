@@ -21,7 +21,7 @@ impl Tap {
         let file = OpenOptions::new().read(true).write(true).open(DEVICE)?;
         // SAFETY: all bytes zero is a request without a name and without flags.
         let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
-        request.ifr_name.iter_mut().zip(name.as_str().bytes()).for_each(|(to, from)| *to = from as _);
+        request.ifr_name.iter_mut().zip(name.as_bytes()).for_each(|(to, from)| *to = *from as _);
         request.ifr_ifru.ifru_flags = (libc::IFF_TAP | libc::IFF_NO_PI) as libc::c_short;
         // SAFETY: TUNSETIFF takes a pointer to a request, and this one outlives the call.
         checked(unsafe { libc::ioctl(file.as_raw_fd(), libc::TUNSETIFF, &raw mut request) })?;

@@ -316,7 +316,7 @@ fn leaks_between_nics(lab: &Lab) -> [bool; 4] {
 #[track_caller]
 fn host_is_no_router_between_its_nics(network: Network) {
     let lab = Lab::new(network);
-    assert_eq!(leaks_between_nics(&lab), [false; 4], "the host is no router before");
+    assert_eq!(leaks_between_nics(&lab), [false; 4], "the host is not a router before");
     let _guests = (lab.attach(1), lab.attach(2));
     lab.settle();
     assert_eq!(

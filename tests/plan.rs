@@ -6,7 +6,7 @@ mod lab;
 use std::process::Command;
 
 use lab::bench::settled;
-use lab::{Cli, Guest, Lab, Monitor, Network, Snapshot, assert_same, eventually};
+use lab::{Cli, Guest, Lab, Monitor, Network, Place, Snapshot, assert_same, eventually};
 use serde_json::Value;
 
 /// Runs what was printed as a person does who pastes it into a shell.
@@ -143,6 +143,52 @@ fn pasted_bridged_with_baggage() {
     );
 }
 
+/// What the interfaces of the host are called, and what somebody wrote on them, are words of the commands and nothing
+/// else, of a shell and of `nft`.
+#[test]
+fn pasted_with_names_that_a_shell_would_obey() {
+    let network = Network { uplink: "uplink = [\"eth3\", \"$(reboot)\", \"a;`id`&\"]\n", ..Network::ROUTED };
+    let labs = [Lab::new(network), Lab::new(network)];
+    let guests = labs.each_ref().map(|lab| {
+        paste(lab, "ip link add '$(reboot)' address 02:00:00:00:00:08 type veth peer name 'a;`id`&' address 02:00:00:00:00:09");
+        paste(lab, "ip link add br0 address 52:54:00:99:99:99 type bridge");
+        paste(lab, "ip link set br0 alias 'it'\\''s $(reboot) `id` \\ %s'; ip link set br0 addrgenmode none up");
+        lab.boot_at(&Place { tap: "v'$x{*}".to_owned(), ..network.guest(1) })
+    });
+    let tap = guests[0].tap();
+    for (hook, arguments) in [("/etc/qemu-ifup", &[tap][..]), ("/etc/qemu-ifdown", &["--down", tap])] {
+        let text = plan(&labs[0], arguments);
+        labs[0].hook(hook, &guests[0]).run().ok();
+        paste(&labs[1], &text);
+        if hook.ends_with("up") {
+            labs.iter().for_each(Lab::settle);
+        }
+        let [wanted, found] = labs.each_ref().map(settled).map(Snapshot::without_address_protocols);
+        assert_same(hook, &wanted, &found);
+    }
+}
+
+/// A terminal obeys nothing of it, and `nft` ends no text where an alias has a quote.
+#[test]
+fn pasted_with_an_alias_that_a_terminal_would_obey() {
+    let lab = Lab::new(Network::NAT);
+    let alias = r#""$(printf 'my "web" \033[2J\342\200\256')""#;
+    paste(&lab, &format!("ip link add br0 type bridge; ip link set br0 alias {alias}"));
+    let one = lab.boot(1);
+    let is_shown = |letter: char| !letter.is_control() && letter != '\u{202e}';
+    for json in [&["--json"][..], &[]] {
+        let text = plan(&lab, &[json, &["vif0.0"]].concat());
+        assert!(text.lines().all(|line| line.chars().all(is_shown)), "{text:?}");
+    }
+    paste(&lab, &plan(&lab, &["vif0.0"]));
+    let now = lab.host.ip("link show dev br0");
+    assert!(now.contains("was=my \"web\" \u{1b}[2J\u{202e}"), "{now:?}");
+    let said = Cli::new(&lab.host, &["detach", "vif0.0"]).run().ok();
+    assert!(said.lines().all(|line| line.chars().all(is_shown)), "{said:?}");
+    assert!(lab.host.ip("link show dev br0").contains("alias my \"web\" \u{1b}[2J\u{202e}"));
+    drop(one);
+}
+
 /// A plan is asked for before QEMU is started: it tells of the tap that is still to be made what it tells of the tap.
 #[test]
 fn of_a_tap_that_is_not_there_yet() {
@@ -179,9 +225,9 @@ fn as_data_has_the_same_commands() {
     let text = plan(&lab, &["vif0.0"]);
     let data: Value = serde_json::from_str(&plan(&lab, &["--json", "vif0.0"])).unwrap();
     let steps = data["steps"].as_array().unwrap();
-    let commands: Vec<&str> = steps.iter().filter_map(|step| step["command"].as_str()).collect();
+    let commands = steps.iter().filter_map(|step| step["command"].as_str());
     let lines: Vec<&str> = text.lines().filter(|line| !line.starts_with('#')).collect();
-    assert_eq!(commands, lines);
+    assert_eq!(commands.flat_map(str::lines).collect::<Vec<_>>(), lines);
     assert_eq!(data["tap"], "vif0.0");
     assert_eq!([&data["network"], &data["mode"], &data["bridge"]], ["default", "nat", "br0"]);
     assert_eq!([&steps[0]["kind"], &steps[0]["undo"]], ["add-bridge", "ip link delete br0"]);
@@ -225,6 +271,6 @@ fn that_there_is_none() {
     refused(&["plan", "vif0.0"], 2, "/etc/kvmnet.conf:1:8");
     let said = Cli::new(&lab.host, &["plan", "a/b"]).run();
     assert_eq!(said.status, 2, "{said:?}");
-    assert!(said.err.contains("no interface name"), "{said:?}");
+    assert!(said.err.contains("not an interface name"), "{said:?}");
     lab.assert_as_before("no plan", &before);
 }

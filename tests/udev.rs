@@ -63,7 +63,7 @@ fn a_tap_that_vanishes_starts_the_sweep() {
     lab.host.ip("link add br-gone type bridge");
     lab.host.ip("link del br-gone");
     lab.host.run("udevadm settle");
-    assert_eq!(seen(), "", "a bridge that goes is no guest, and a tap that comes is no reason");
+    assert_eq!(seen(), "", "a bridge that goes is not a guest, and a tap that comes is not a reason");
 
     kill(qemu);
     eventually("the sweep has begun", || seen() == "vif0.0: gc\n");

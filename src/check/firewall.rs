@@ -4,9 +4,9 @@
 use super::finding::Finding;
 use super::networks::word;
 use super::seen::{Configured, Seen};
-use crate::config::shell_word;
 use crate::model::foreign::{ForeignChain, Point, Protocol};
 use crate::model::{IfName, Mode, Network};
+use crate::terminal::shell_word;
 
 /// Forward and input chains of IP, and forward chains of bridges.
 pub fn judge(seen: &Seen) -> Vec<Finding> {

@@ -32,7 +32,7 @@ fn network(standing: &Standing) -> Finding {
     let (text, place) = match (&standing.link, &standing.mark) {
         (None, _) => (format!("the table of {name} is left over: its bridge {bridge} is gone"), table),
         (Some(_), None) => {
-            (format!("the table of {name} is left over: {bridge} is no bridge of kvmnet's"), table)
+            (format!("the table of {name} is left over: {bridge} is not a bridge of kvmnet's"), table)
         }
         (Some(_), Some(_)) => (format!("{name} is left over: it has no guest, and nothing keeps it"), None),
     };

@@ -128,5 +128,5 @@ fn no_way_out(seen: &Seen, desired: &Desired, uplinks: Vec<IfName>, v6: bool) ->
 
 /// A name as a shell takes it.
 pub fn word(name: &IfName) -> String {
-    crate::config::shell_word(name.as_str())
+    crate::terminal::shell_word(name)
 }

@@ -3,12 +3,12 @@
 use super::finding::{Finding, Place};
 use super::networks::place;
 use super::seen::{Configured, Seen, Tables};
-use crate::config::shell_word;
 use crate::desired::Desired;
 use crate::model::ruleset::table_name;
 use crate::model::{Key, Mark, Mode, Setting};
 use crate::observed::Standing;
 use crate::plan::{self, Step};
+use crate::terminal::shell_word;
 
 /// Of every network that is not dead.
 pub fn judge(seen: &Seen) -> Vec<Finding> {

@@ -321,7 +321,7 @@ fn network_name(name: &str) -> Result<(), Problem> {
     }
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     if name.is_empty() || name.len() > 32 || !name.chars().all(allowed) {
-        let problem = Problem::new(format!("{name:?} is no name for a network"));
+        let problem = Problem::new(format!("{name:?} is not a name for a network"));
         return Err(problem.hint("1 to 32 letters, digits, \"-\", \"_\" and \".\""));
     }
     Ok(())

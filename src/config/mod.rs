@@ -31,7 +31,6 @@ pub(crate) use error::nearest;
 pub use error::{ConfigError, ConfigErrors, Place};
 pub use file::{DEFAULT_NETWORK, File};
 pub use keys::KEYS;
-pub(crate) use read::shell_word;
 pub(crate) use show::quoted;
 pub use show::{Shown, show};
 pub use survey::Survey;

@@ -12,6 +12,7 @@ use nix::sys::stat::{FileStat, Mode, SFlag, fstat};
 use nix::unistd::geteuid;
 
 use super::error::Problem;
+use crate::terminal::shell_word;
 
 /// More than a thousand networks need less.
 const MAX_SIZE: u64 = 256 * 1024;
@@ -38,7 +39,7 @@ fn contents(file: File) -> Result<Vec<u8>, Problem> {
     let read = file.take(MAX_SIZE + 1).read_to_end(&mut bytes);
     read.map_err(|error| Problem::new(format!("cannot read it: {error}")))?;
     if bytes.len() as u64 > MAX_SIZE {
-        return Err(Problem::new(format!("more than {} KiB are no configuration", MAX_SIZE / 1024)));
+        return Err(Problem::new(format!("more than {} KiB are not a configuration", MAX_SIZE / 1024)));
     }
     Ok(bytes)
 }
@@ -46,7 +47,7 @@ fn contents(file: File) -> Result<Vec<u8>, Problem> {
 /// Refuses a file that anybody but root and the user at work may change.
 fn trusted(path: &str, stat: &FileStat) -> Result<(), Problem> {
     if stat.st_mode & SFlag::S_IFMT.bits() != SFlag::S_IFREG.bits() {
-        return Err(Problem::new("it is no regular file"));
+        return Err(Problem::new("it is not a regular file"));
     }
     let path = shell_word(path);
     if stat.st_uid != 0 && stat.st_uid != geteuid().as_raw() {
@@ -59,10 +60,4 @@ fn trusted(path: &str, stat: &FileStat) -> Result<(), Problem> {
         return Err(problem.hint(format!("chmod go-w {path}")));
     }
     Ok(())
-}
-
-/// `path` as a shell takes it.
-pub(crate) fn shell_word(path: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@%:,".contains(c);
-    if path.chars().all(plain) { path.to_owned() } else { format!("'{}'", path.replace('\'', r"'\''")) }
 }

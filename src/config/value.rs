@@ -27,7 +27,7 @@ pub fn mode(text: &str) -> Result<Mode, Problem> {
     if let Some(mode) = Mode::ALL.into_iter().find(|mode| mode.as_str() == text) {
         return Ok(mode);
     }
-    let problem = Problem::new(format!("{text:?} is no mode ({})", words.join(", ")));
+    let problem = Problem::new(format!("{text:?} is not a mode ({})", words.join(", ")));
     let foreign = FOREIGN_MODES.iter().find(|(word, _)| word.eq_ignore_ascii_case(text));
     Err(match foreign {
         Some((_, mode)) => problem.hint(format!("did you mean \"{mode}\"?")),
@@ -73,7 +73,7 @@ pub fn uplink_managed(text: &str) -> Result<bool, Problem> {
 /// `192.168.1.230`
 pub fn nat_source(text: &str) -> Result<IpAddr, Problem> {
     let Ok(address) = text.parse::<IpAddr>() else {
-        let problem = Problem::new(format!("{text:?} is no address"));
+        let problem = Problem::new(format!("{text:?} is not an address"));
         let before_slash = text.split_once('/').and_then(|(address, _)| address.parse::<IpAddr>().ok());
         return Err(match before_slash {
             Some(address) => problem.hint(format!("an address without a prefix: \"{address}\"")),
@@ -113,7 +113,7 @@ pub fn address(text: &str) -> Result<IpNet, Problem> {
 fn with_prefix(text: &str) -> Result<IpNet, Problem> {
     let (address, prefix) = text.split_once('/').map_or((text, None), |(a, p)| (a, Some(p)));
     let Ok(address) = address.parse::<IpAddr>() else {
-        let problem = Problem::new(format!("{text:?} is no address"));
+        let problem = Problem::new(format!("{text:?} is not an address"));
         return Err(problem.hint("an address of the host with its prefix, like \"10.0.100.3/24\""));
     };
     let Some(prefix) = prefix else {
@@ -124,7 +124,7 @@ fn with_prefix(text: &str) -> Result<IpNet, Problem> {
     let number = prefix.parse::<u8>().ok().filter(|number| number.to_string() == prefix);
     let net = number.and_then(|number| IpNet::new(address, number).ok());
     net.ok_or_else(|| {
-        let problem = Problem::new(format!("{prefix:?} is no prefix of an address"));
+        let problem = Problem::new(format!("{prefix:?} is not a prefix of an address"));
         let mask = prefix.parse::<Ipv4Addr>().ok().map(IpAddr::V4);
         match mask.and_then(|mask| ipnet::ip_mask_to_prefix(mask).ok()) {
             Some(bits) => problem.hint(format!("did you mean \"{address}/{bits}\"?")),
@@ -140,7 +140,7 @@ fn usual_prefix(address: IpAddr) -> u8 {
     }
 }
 
-/// Refuses what is no address of one host for others to speak to.
+/// Refuses what is not an address of one host for others to speak to.
 fn unicast(address: IpAddr) -> Result<(), Problem> {
     let kind = match address {
         IpAddr::V4(v4) if v4.octets().first() == Some(&0) => "an address of \"this network\"",

@@ -31,6 +31,7 @@ fn link(index: u32, name: &str, kind: Option<&str>) -> Link {
         addr_gen: None,
         ipv4: Ipv4Conf::default(),
         ipv6: None,
+        leads_abroad: false,
         tun: None,
     }
 }
@@ -186,7 +187,7 @@ fn an_uplink_that_cannot_be_bridged() {
     managed.observed.owner = Some(Owner::Dhclient);
     let file = file(&managed);
     let expected = "bridged would be refused: dhclient keeps the addresses of eth3 and would not know of a takeover; \
-                    make the bridge first";
+                    on the console";
     assert!(remarks(&file)[0].starts_with(expected), "{file}");
 
     let mut vpn = machine();

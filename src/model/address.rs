@@ -5,6 +5,8 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::IpNet;
 
+use crate::terminal::shell_word;
+
 /// A lifetime without an end, in seconds (INFINITY_LIFE_TIME).
 pub const FOREVER: u32 = u32::MAX;
 
@@ -120,7 +122,7 @@ impl fmt::Display for Address {
             write!(f, " brd {broadcast}")?;
         }
         if let Some(label) = &self.label {
-            write!(f, " label {label}")?;
+            write!(f, " label {}", shell_word(label))?;
         }
         if self.scope != 0 {
             write!(f, " scope {}", scope_name(self.scope))?;

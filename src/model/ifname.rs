@@ -18,7 +18,7 @@ pub struct IfName {
     length: u8,
 }
 
-/// Why a text is no interface name.
+/// Why a text is not an interface name.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum BadName {
     /// Nothing there.
@@ -28,10 +28,10 @@ pub enum BadName {
     #[error("{0:?} is {1} bytes long, an interface name has at most {MAX_LEN}")]
     TooLong(String, usize),
     /// A character no interface name has.
-    #[error("{0:?} is no interface name: {1:?} is not allowed in one")]
+    #[error("{0:?} is not an interface name: {1:?} is not allowed in one")]
     Character(String, char),
     /// `.` or `..`, which are directories under /proc/sys.
-    #[error("{0:?} is no interface name")]
+    #[error("{0:?} is not an interface name")]
     Dots(String),
 }
 
@@ -60,11 +60,28 @@ impl IfName {
         Ok(Self { bytes, length: name.len() as u8 })
     }
 
-    /// The name as text.
+    /// A name that an interface has: the kernel takes more than a person may write, and none of them may be overlooked.
+    pub fn of_kernel(name: &[u8]) -> Option<Self> {
+        let name = name.split(|byte| *byte == 0).next().filter(|name| !name.is_empty())?;
+        let mut bytes = [0; MAX_LEN];
+        bytes.get_mut(..name.len())?.copy_from_slice(name);
+        Some(Self { bytes, length: name.len() as u8 })
+    }
+
+    /// The name as the kernel has it.
+    pub fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..usize::from(self.length)).unwrap_or_default()
+    }
+
+    /// The name as text; of one that is not UTF-8, the part that is.
     pub fn as_str(&self) -> &str {
-        // It was made from a text of this length.
-        let bytes = self.bytes.get(..usize::from(self.length)).unwrap_or_default();
-        std::str::from_utf8(bytes).unwrap_or_default()
+        self.as_bytes().utf8_chunks().next().map_or("", |chunk| chunk.valid())
+    }
+}
+
+impl AsRef<[u8]> for IfName {
+    fn as_ref(&self) -> &[u8] {
+        self.as_bytes()
     }
 }
 
@@ -77,7 +94,7 @@ impl FromStr for IfName {
 
 impl fmt::Display for IfName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
+        f.pad(&String::from_utf8_lossy(self.as_bytes()))
     }
 }
 
@@ -97,6 +114,19 @@ mod tests {
         for name in ["vif0.0", "br0", "a", "fifteen-bytes-x", "br-lab", "..."] {
             assert_eq!(IfName::new(name).map(|n| n.to_string()), Ok(name.to_owned()));
         }
+    }
+
+    /// Whatever an interface is called, it is there.
+    #[test]
+    fn knows_every_name_of_the_kernel() {
+        assert_eq!(IfName::of_kernel(b"eth3\0"), IfName::new("eth3").ok());
+        let odd = IfName::of_kernel(b"a\x1b\xff").map(|name| (name.as_bytes().to_vec(), name.to_string()));
+        assert_eq!(odd, Some((b"a\x1b\xff".to_vec(), "a\u{1b}\u{fffd}".to_owned())));
+        assert_ne!(IfName::of_kernel(b"a\xff"), IfName::of_kernel(b"a\xfe"));
+        assert_eq!(
+            [IfName::of_kernel(b""), IfName::of_kernel(b"\0"), IfName::of_kernel(&[b'a'; 16])],
+            [None; 3]
+        );
     }
 
     #[test]

@@ -137,6 +137,8 @@ pub struct Link {
     pub ipv4: Ipv4Conf,
     /// IPv6 settings; None where the interface has no IPv6.
     pub ipv6: Option<Ipv6Conf>,
+    /// Its other end, or what it is on, is in another network namespace (IFLA_LINK_NETNSID).
+    pub leads_abroad: bool,
     /// Set for taps and tuns.
     pub tun: Option<Tun>,
 }
@@ -148,6 +150,14 @@ impl Link {
     /// Whether it is a bridge.
     pub fn is_bridge(&self) -> bool {
         self.kind.as_deref() == Some("bridge")
+    }
+
+    /// Whether nobody is behind it but this host: neither a LAN nor a container.
+    pub fn ends_here(&self) -> bool {
+        match self.kind.as_deref() {
+            Some("veth") => !self.leads_abroad,
+            kind => matches!(kind, Some("dummy" | "ifb")),
+        }
     }
 
     /// Whether it is a real tap.

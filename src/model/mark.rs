@@ -99,7 +99,7 @@ impl Mark {
             None if word == "held" => self.held = true,
             None if word == "override" => self.overridden = true,
             Some(("veth", name)) => self.veth = Some(Veth::named(name).ok()?),
-            Some(("nic", name)) => self.nic = Some(IfName::new(name).ok()?),
+            Some(("nic", name)) => self.nic = Some(IfName::of_kernel(name.as_bytes())?),
             Some(("addr", net)) => self.addresses.push(net.parse().ok()?),
             Some(("own", net)) => self.own.push(net.parse().ok()?),
             Some(("mac", mac)) => self.mac = Some(Mac::parse(mac)?),
@@ -168,7 +168,7 @@ impl Saved {
             None => (value, false),
         };
         Some(Saved {
-            link: IfName::new(link).ok()?,
+            link: IfName::of_kernel(link.as_bytes())?,
             setting: Setting::of_letter(letter)?,
             before: before.parse().ok()?,
             wide,

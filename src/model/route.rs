@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::{IfName, Mac, address::scope_name, carried};
+use crate::terminal::shell_word;
 
 /// A next hop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,7 +123,7 @@ impl fmt::Display for Hop {
             write!(f, " via {gateway}")?;
         }
         let onlink = if self.onlink { " onlink" } else { "" };
-        write!(f, " dev {}{onlink}", self.device)
+        write!(f, " dev {}{onlink}", shell_word(self.device))
     }
 }
 
@@ -179,7 +180,7 @@ impl fmt::Display for Nexthop {
         if let Some(gateway) = self.gateway {
             write!(f, " via {gateway}")?;
         }
-        write!(f, " dev {}", self.device)
+        write!(f, " dev {}", shell_word(self.device))
     }
 }
 
@@ -218,10 +219,10 @@ impl fmt::Display for PolicyRule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "priority {}", self.priority)?;
         if let Some(iif) = &self.iif {
-            write!(f, " iif {iif}")?;
+            write!(f, " iif {}", shell_word(iif))?;
         }
         if let Some(oif) = &self.oif {
-            write!(f, " oif {oif}")?;
+            write!(f, " oif {}", shell_word(oif))?;
         }
         let rest = carried::rule(&self.header, &self.rest);
         f.write_str(&rest.text)?;
@@ -291,7 +292,7 @@ impl fmt::Display for Neighbour {
         if let Some(mac) = self.mac {
             write!(f, " lladdr {mac}")?;
         }
-        write!(f, " dev {}", self.device)?;
+        write!(f, " dev {}", shell_word(self.device))?;
         if self.mac.is_some() {
             let states = [(PERMANENT, "permanent"), (NOARP, "noarp"), (REACHABLE, "reachable")];
             let state = states.iter().find(|(bit, _)| self.state & bit != 0);

@@ -214,8 +214,9 @@ impl fmt::Display for Rule {
     }
 }
 
-impl fmt::Display for Chain {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Chain {
+    /// Where it is called from, and what happens to the rest.
+    fn head(&self) -> String {
         let hook = match &self.hook {
             Hook::Forward => "type filter hook forward priority filter".to_owned(),
             Hook::Prerouting => "type filter hook prerouting priority raw".to_owned(),
@@ -224,28 +225,74 @@ impl fmt::Display for Chain {
             Hook::Ingress(device) => format!("type filter hook ingress device \"{device}\" priority filter"),
             Hook::Egress(device) => format!("type filter hook egress device \"{device}\" priority filter"),
         };
-        let policy = if self.drops { "drop" } else { "accept" };
-        write!(f, "chain {} {{ {hook}; policy {policy};", self.name)?;
-        for rule in &self.rules {
-            write!(f, " {rule};")?;
-        }
-        f.write_str(" }")
+        format!("{hook}; policy {};", if self.drops { "drop" } else { "accept" })
+    }
+
+    /// The interfaces that it names.
+    fn names(&self) -> impl Iterator<Item = &IfName> {
+        let device = match &self.hook {
+            Hook::Ingress(device) | Hook::Egress(device) => Some(device),
+            _ => None,
+        };
+        let matches = self.rules.iter().flat_map(|rule| &rule.matches);
+        device.into_iter().chain(matches.filter_map(|condition| match condition {
+            Match::Iif(name) | Match::IifIndex(name, _) | Match::Oif(name) | Match::OifNot(name) => {
+                Some(name)
+            }
+            _ => None,
+        }))
     }
 }
 
 /// The longest comment in bytes that `nft` takes (NFTNL_UDATA_COMMENT_MAXLEN).
 pub const COMMENT_MAX: usize = 127;
 
-/// As one line that `nft` takes as it is. A note that is longer than a comment may be is left out.
+impl Table {
+    /// Whether `nft` can be told of it: a text in its quotes has no way to hold a quote, and a star at its end means more.
+    pub fn is_sayable(&self) -> bool {
+        let is_text = |name: &IfName| {
+            let name = name.as_bytes();
+            std::str::from_utf8(name).is_ok() && !name.contains(&b'"') && !name.ends_with(b"*")
+        };
+        is_identifier(&self.name) && self.chains.iter().flat_map(Chain::names).all(is_text)
+    }
+
+    /// The note, where it is one that `nft` takes.
+    fn comment(&self) -> Option<&str> {
+        let is_taken = |note: &&str| {
+            !note.is_empty()
+                && note.len() <= COMMENT_MAX
+                && !note.contains(|c: char| c == '"' || c.is_control())
+        };
+        Some(self.note.as_str()).filter(is_taken)
+    }
+}
+
+/// Whether `nft` takes a text for the name of a table.
+pub fn is_identifier(text: &str) -> bool {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/_.-".contains(c);
+    text.starts_with(|c: char| c.is_ascii_alphabetic()) && text.chars().all(is_plain)
+}
+
+/// As one line that `nft` takes as it is, or with `{:#}` as lines. A note that cannot be a comment is left out.
 impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // What ends a statement, and what stands before one.
+        let (end, gap): (&str, fn(usize) -> String) = match f.alternate() {
+            true => ("", |depth| format!("\n{}", "  ".repeat(depth))),
+            false => (";", |_| " ".to_owned()),
+        };
         write!(f, "table {} {} {{", self.family, self.name)?;
-        if !self.note.is_empty() && self.note.len() <= COMMENT_MAX {
-            write!(f, " comment \"{}\";", self.note)?;
+        if let Some(comment) = self.comment() {
+            write!(f, "{}comment \"{comment}\"{end}", gap(1))?;
         }
         for chain in &self.chains {
-            write!(f, " {chain};")?;
+            write!(f, "{}chain {} {{{}{}", gap(1), chain.name, gap(2), chain.head())?;
+            for rule in &chain.rules {
+                write!(f, "{}{rule}{end}", gap(2))?;
+            }
+            write!(f, "{}}}{end}", gap(1))?;
         }
-        f.write_str(" }")
+        write!(f, "{}}}", gap(0))
     }
 }

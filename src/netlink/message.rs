@@ -56,9 +56,9 @@ impl Message {
     }
 
     /// Adds a text with its closing NUL.
-    pub fn put_str(&mut self, kind: impl Into<u16>, value: &str) -> &mut Self {
+    pub fn put_str(&mut self, kind: impl Into<u16>, value: impl AsRef<[u8]>) -> &mut Self {
         let start = self.open(kind.into());
-        self.0.extend_from_slice(value.as_bytes());
+        self.0.extend_from_slice(value.as_ref());
         self.0.push(0);
         self.end(start);
         self

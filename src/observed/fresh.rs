@@ -51,6 +51,7 @@ pub(super) fn interface() -> io::Result<Link> {
             copied,
         },
         ipv6: ipv6()?,
+        leads_abroad: false,
         tun: None,
     })
 }

@@ -4,7 +4,7 @@ use std::io;
 
 use ipnet::IpNet;
 
-use super::{Observed, fresh, owner, station};
+use super::{Observed, Standing, fresh, owner, station};
 use crate::desired::Desired;
 use crate::firewall;
 use crate::model::facts::Way;
@@ -45,6 +45,7 @@ impl Observed {
         rtnl.ask(&questions, &mut observed.facts)?;
         observed.standing(&network.bridge);
         observed.match_links();
+        observed.ask_about_found(rtnl, network)?;
         observed.ask_about_door(rtnl, desired)?;
         observed.ask_about_uplinks(rtnl, network)?;
         let overridden = |mark: &Mark| mark.overridden && mark.digest != network.digest();
@@ -57,6 +58,16 @@ impl Observed {
         Ok(observed)
     }
 
+    /// What a bridge has that was there before kvmnet: whose it is.
+    fn ask_about_found(&mut self, rtnl: &mut Rtnl, network: &Network) -> io::Result<()> {
+        let is_found = |standing: &&Standing| standing.mark.is_none();
+        let standing = self.network(&network.bridge).filter(is_found);
+        let Some(bridge) = standing.and_then(|standing| standing.link.as_ref()).map(|link| link.index) else {
+            return Ok(());
+        };
+        rtnl.ask(&[Question::Addresses(bridge), Question::Ports(bridge)], &mut self.facts)
+    }
+
     /// The addresses of the door; where one is missing, what it could collide with.
     fn ask_about_door(&mut self, rtnl: &mut Rtnl, desired: &Desired) -> io::Result<()> {
         let network = &desired.network;
@@ -65,7 +76,8 @@ impl Observed {
         let settled =
             standing.and_then(|s| s.mark.as_ref()).is_some_and(|mark| mark.digest == network.digest());
         if let Some(door) = self.facts.link(desired.door()).map(|link| link.index) {
-            if !(settled && self.has_local_routes(network, door)) {
+            let is_known = adopts && *desired.door() == network.bridge;
+            if !(is_known || settled && self.has_local_routes(network, door)) {
                 rtnl.ask(&[Question::Addresses(door)], &mut self.facts)?;
             }
         }

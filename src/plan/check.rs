@@ -60,13 +60,57 @@ fn bridge(network: &Network, observed: &Observed) -> Result<(), Refusal> {
     if has_default && network.mode != Mode::Bridged {
         return Err(Refusal::BridgeIsWayOut { bridge: link.name, mode: network.mode });
     }
-    let addresses = observed.addresses(&network.bridge);
-    match addresses.iter().find(|address| !is_link_local(&address.net)) {
-        Some(address) if network.mode == Mode::Isolated => {
-            Err(Refusal::BridgeHasAddress { bridge: link.name, address: address.net })
-        }
-        _ => Ok(()),
+    if network.mode == Mode::Bridged {
+        serves(network, link, observed)
+    } else {
+        foreign(network, link, observed)
     }
+}
+
+/// In the other modes a bridge that was there has nobody on it but guests, and no address but the network's.
+fn foreign(network: &Network, bridge: &Link, observed: &Observed) -> Result<(), Refusal> {
+    let (name, mode) = (bridge.name, network.mode);
+    let addresses = own_addresses(bridge, observed);
+    if let (Mode::Isolated, Some(address)) = (mode, addresses.first()) {
+        return Err(Refusal::BridgeHasAddress { bridge: name, address: *address });
+    }
+    if let Some(port) = ports(bridge, observed).find(|port| !port.is_tap() && !port.ends_here()) {
+        return Err(Refusal::BridgeHasPort { bridge: name, port: port.name, mode });
+    }
+    let is_ours = |address: &IpNet| {
+        network.veth.is_none() && network.addresses.iter().any(|net| net.trunc() == address.trunc())
+    };
+    match addresses.iter().all(is_ours) {
+        true => Ok(()),
+        false => Err(Refusal::BridgeOfAnother { bridge: name, addresses, shares: network.veth.is_none() }),
+    }
+}
+
+/// A NIC is put into no bridge that another program has for guests of its own: into libvirt's, its DHCP server would come
+/// to the LAN.
+fn serves(network: &Network, bridge: &Link, observed: &Observed) -> Result<(), Refusal> {
+    let Some(nic) = observed.nic(network).filter(|nic| nic.name != bridge.name) else { return Ok(()) };
+    if nic.master == Some(bridge.index) {
+        return Ok(());
+    }
+    let address = own_addresses(bridge, observed).first().copied();
+    let port = ports(bridge, observed).find(|port| !port.ends_here());
+    let has = match (&address, port) {
+        (Some(address), _) => address.to_string(),
+        (None, Some(port)) => format!("the port {}", port.name),
+        (None, None) => return Ok(()),
+    };
+    Err(Refusal::BridgeServes { bridge: bridge.name, has, address, nic: nic.name })
+}
+
+/// The addresses that somebody gave a bridge.
+fn own_addresses(bridge: &Link, observed: &Observed) -> Vec<IpNet> {
+    let addresses = observed.facts.addresses_of(bridge.index).into_iter().map(|address| address.net);
+    addresses.filter(|net| !is_link_local(net)).collect()
+}
+
+fn ports<'a>(bridge: &'a Link, observed: &'a Observed) -> impl Iterator<Item = &'a Link> {
+    observed.facts.links.iter().filter(|link| link.master == Some(bridge.index))
 }
 
 /// The environment changes nothing for guests that run already, nor does a start without it change what the environment

@@ -5,7 +5,9 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use thiserror::Error;
 
+use crate::config::quoted;
 use crate::model::{IfName, Mode, Owner};
+use crate::terminal::shell_word;
 
 /// Why there is no plan.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -41,6 +43,43 @@ pub enum Refusal {
         bridge: IfName,
         /// Its address.
         address: IpNet,
+    },
+    /// Another program's bridge has other addresses.
+    #[error(
+        "the bridge {bridge} was there before and has {}, not of this network: whoever is on it would lose the outside",
+        list(.addresses)
+    )]
+    BridgeOfAnother {
+        /// The bridge.
+        bridge: IfName,
+        /// Its addresses.
+        addresses: Vec<IpNet>,
+        /// Whether the network could have these addresses instead of its own.
+        shares: bool,
+    },
+    /// A bridge that was there leads somewhere.
+    #[error(
+        "the bridge {bridge} was there before and has the port {port}: guests of mode {mode} would be on the LAN behind it"
+    )]
+    BridgeHasPort {
+        /// The bridge.
+        bridge: IfName,
+        /// The port.
+        port: IfName,
+        /// The mode.
+        mode: Mode,
+    },
+    /// Bridged: another program has the bridge for its own guests.
+    #[error("the bridge {bridge} serves others: it was there before and has {has}, and {nic} is not in it")]
+    BridgeServes {
+        /// The bridge.
+        bridge: IfName,
+        /// What shows it.
+        has: String,
+        /// An address by which guests could be on it without a NIC in it.
+        address: Option<IpNet>,
+        /// The uplink.
+        nic: IfName,
     },
     /// The bridge is the machine's way out.
     #[error(
@@ -160,12 +199,25 @@ pub enum Refusal {
 }
 
 /// Some of many.
-fn list(names: &[IfName]) -> String {
-    let mut words: Vec<String> = names.iter().take(5).map(IfName::to_string).collect();
+fn list(names: &[impl ToString]) -> String {
+    let mut words: Vec<String> = names.iter().take(5).map(ToString::to_string).collect();
     if names.len() > words.len() {
         words.push(format!("and {} more", names.len() - words.len()));
     }
     words.join(", ")
+}
+
+const NEW_BRIDGE: &str = "set `bridge` to a name that is not in use, and kvmnet makes it";
+
+/// A line of the configuration.
+fn address_line(addresses: &[IpNet]) -> String {
+    match addresses {
+        [one] => format!("address = \"{one}\""),
+        many => {
+            let words: Vec<String> = many.iter().map(|net| format!("\"{net}\"")).collect();
+            format!("address = [{}]", words.join(", "))
+        }
+    }
 }
 
 const NO_BRIDGE: &str = "use mode = \"nat\", or mode = \"routed\", which need no bridge over the uplink";
@@ -179,24 +231,36 @@ impl Refusal {
     pub fn hint(&self) -> Option<String> {
         Some(match self {
             Refusal::NoTap(name) => {
-                format!("QEMU makes the tap itself; to try a hook by hand: ip tuntap add {name} mode tap")
+                format!("QEMU makes the tap itself; by hand: kvmnet attach --create {}", shell_word(name))
             }
             Refusal::NotATap { .. } => "give the name of a QEMU tap, as in -nic tap,ifname=vif0.0".to_owned(),
             Refusal::NotABridge { .. } => "set `bridge` to another name".to_owned(),
-            Refusal::NameTaken(name) => format!("set `veth` to another name, or delete {name} with ip link"),
-            Refusal::BridgeHasAddress { .. } | Refusal::BridgeInUse { .. } => {
-                "set `bridge` to a name that is not in use, and kvmnet makes it".to_owned()
+            Refusal::NameTaken(name) => format!("set `veth` to another name, or: ip link delete {}", shell_word(name)),
+            Refusal::BridgeHasAddress { .. } | Refusal::BridgeInUse { .. } => NEW_BRIDGE.to_owned(),
+            Refusal::BridgeOfAnother { addresses, shares: true, .. } => {
+                format!("{} is to be with them; or {NEW_BRIDGE}", address_line(addresses))
+            }
+            Refusal::BridgeServes { address: Some(address), .. } => {
+                let line = address_line(&[*address]);
+                format!("mode = \"nat\" and {line} is to be with them; or {NEW_BRIDGE}")
+            }
+            Refusal::BridgeOfAnother { .. } | Refusal::BridgeServes { .. } => NEW_BRIDGE.to_owned(),
+            Refusal::BridgeHasPort { port, .. } => {
+                let port = quoted(port.as_str());
+                format!("{NEW_BRIDGE}; or mode = \"bridged\", uplink = {port} to join that LAN")
             }
             Refusal::BridgeIsWayOut { .. } => {
-                "set `bridge` to a name that is not in use, or mode = \"bridged\" to join that LAN".to_owned()
+                format!("{NEW_BRIDGE}; or mode = \"bridged\", uplink = \"auto\" to join that LAN")
             }
             Refusal::NoUplink { .. } => "`ip -br link` lists the interfaces".to_owned(),
-            Refusal::NoDefaultRoute => "name the interface: uplink = \"eth0\"".to_owned(),
+            Refusal::NoDefaultRoute => {
+                "write the NIC's name instead of \"auto\"; `ip -br link` lists the interfaces".to_owned()
+            }
             Refusal::Unbridgeable { .. } => NO_BRIDGE.to_owned(),
             Refusal::PortOfAnother { master, kind, .. } => match kind.as_deref() {
-                Some("bridge") => format!("set bridge = \"{master}\" to use that one"),
+                Some("bridge") => format!("set bridge = {} to use that one", quoted(master)),
                 Some("bond" | "team") => {
-                    format!("set uplink = \"{master}\", which can be bridged as a whole")
+                    format!("set uplink = {}, which can be bridged as a whole", quoted(master))
                 }
                 _ => NO_BRIDGE.to_owned(),
             },
@@ -229,6 +293,7 @@ impl Refusal {
 
 /// How the owner itself can make the bridge, which kvmnet then uses as it is; docs/dhcp.md has each in full.
 fn managed_hint(nic: &IfName, owner: Owner) -> String {
+    let nic = shell_word(nic);
     let way = match owner {
         Owner::Networkd => {
             format!("give networkd a br0.netdev (Kind=bridge) and {nic} a .network with Bridge=br0")
@@ -243,7 +308,7 @@ fn managed_hint(nic: &IfName, owner: Owner) -> String {
         }
         Owner::Dhclient | Owner::Dhcpcd | Owner::Udhcpc => {
             format!(
-                "make the bridge first (ip link add br0 type bridge; ip link set {nic} master br0) and start {owner} on br0"
+                "on the console (over SSH it ends the session) put {nic} into a bridge br0 and start {owner} on that; docs/dhcp.md has what outlives a reboot"
             )
         }
     };

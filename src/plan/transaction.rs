@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::Step;
 use crate::model::IfName;
+use crate::terminal::printable;
 
 /// What is done in order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -63,10 +64,10 @@ impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for transaction in &self.0 {
             if self.0.len() > 1 {
-                writeln!(f, "# {}", transaction.title)?;
+                writeln!(f, "# {}", printable(&transaction.title))?;
             }
             let mut steps = transaction.steps.iter().filter(|step| **step != Step::Barrier);
-            steps.try_for_each(|step| writeln!(f, "{step}"))?;
+            steps.try_for_each(|step| writeln!(f, "{step:#}"))?;
         }
         Ok(())
     }

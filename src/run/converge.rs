@@ -11,6 +11,7 @@ use crate::model::{Facts, IfName, Network};
 use crate::netlink::route::Question;
 use crate::observed::{Observed, Standing};
 use crate::plan::{self, Plan, Step, Transaction};
+use crate::terminal::{printable, shell_word};
 
 /// What living networks lack of what the configuration says.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -76,10 +77,11 @@ impl Difference {
             let Some(mark) = &standing.mark else { continue };
             match find(&mark.network) {
                 Some(network) if network.bridge != standing.bridge => self.unmet.push(format!(
-                    "network {name} is on {}, and on {} in the configuration: kvmnet down --force {name}, then kvmnet attach TAP for each guest",
+                    "network {name} is on {}, and on {} in the configuration: kvmnet down --force {}, then kvmnet attach TAP for each guest",
                     standing.bridge,
                     network.bridge,
-                    name = mark.network
+                    shell_word(&mark.network),
+                    name = mark.network,
                 )),
                 Some(network) => wanted.extend(of_network(network, standing, living)),
                 None => self.notes.push(format!(
@@ -107,7 +109,7 @@ impl Difference {
 
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.notes.iter().chain(&self.unmet).try_for_each(|note| writeln!(f, "# {note}"))?;
+        self.notes.iter().chain(&self.unmet).try_for_each(|note| writeln!(f, "# {}", printable(note)))?;
         if self.plan.is_empty() && self.unmet.is_empty() {
             writeln!(f, "# every network is as configured")?;
         }

@@ -62,7 +62,7 @@ pub fn up(tap: &IfName, hook_network: Option<&str>, seen: Seen) -> Result<Done, 
 
 /// Takes `tap` off its network, and the network away when it was the last. Needs no configuration.
 ///
-/// Without rights nothing is touched, and that is no error: QEMU with `-runas` calls its hook that way, and
+/// Without rights nothing is touched, and that is not an error: QEMU with `-runas` calls its hook that way, and
 /// the next run sweeps.
 pub fn down(tap: &IfName) -> Result<Done, Error> {
     if !nix::unistd::geteuid().is_root() {

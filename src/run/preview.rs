@@ -13,6 +13,7 @@ use crate::error::Error;
 use crate::model::IfName;
 use crate::observed::Observed;
 use crate::plan::{self, Plan, Step};
+use crate::terminal::printable;
 
 /// The steps of a hook.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -119,8 +120,8 @@ impl Preview {
 /// Text that a shell takes as it is.
 impl fmt::Display for Preview {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "# {}", self.summary)?;
-        self.notes.iter().try_for_each(|note| writeln!(f, "# {note}"))?;
+        let mut remarks = std::iter::once(&self.summary).chain(&self.notes);
+        remarks.try_for_each(|remark| writeln!(f, "# {}", printable(remark)))?;
         if self.plan.is_empty() {
             writeln!(f, "# nothing to do")?;
         }

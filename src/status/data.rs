@@ -48,7 +48,7 @@ pub struct Network {
     pub changes: Vec<Change>,
     /// Who is on it, in the order in which the taps were made.
     pub guests: Vec<Guest>,
-    /// Ports of its bridge that are no taps and not kvmnet's.
+    /// Ports of its bridge that are not taps and not kvmnet's.
     pub other_ports: Vec<String>,
     /// What is wrong with it, or worth knowing.
     pub problems: Vec<String>,

@@ -158,7 +158,7 @@ fn configuration(mark: Option<&Mark>, file: Option<&[model::Network]>) -> Config
     }
 }
 
-/// Ports that are no taps, and not the NIC or the end of the pair that kvmnet put there.
+/// Ports that are not taps, and not the NIC or the end of the pair that kvmnet put there.
 fn other_ports(standing: &Standing, glance: &Glance) -> Vec<String> {
     let (Some(bridge), Some(mark)) = (&standing.link, &standing.mark) else { return Vec::new() };
     let ports = glance.observed.facts.links.iter().filter(|link| link.master == Some(bridge.index));

@@ -1,11 +1,13 @@
-//! Text for terminals, which obey some of the characters that they are sent; what is printed may hold any, for it comes
-//! from command lines, files and other programs' names.
+//! Text for terminals and shells, which obey some of the characters that they are given; what is printed may hold any, for
+//! it comes from command lines, files and other programs' names.
 //!
 //! In: text, or data. Out: text in which nothing is left to obey but kvmnet's own colours. Never: prints.
 
 mod page;
+mod shell;
 
 pub(crate) use page::{Look, Page, Word, list, plain};
+pub(crate) use shell::{shell_quoted, shell_word};
 
 use serde::Serialize;
 
@@ -13,24 +15,34 @@ use serde::Serialize;
 pub fn printable(text: &str) -> String {
     let mut line = String::with_capacity(text.len());
     for letter in text.chars() {
-        match letter {
-            '"' | '\'' | '\\' => line.push(letter),
-            _ => line.extend(letter.escape_debug()),
-        }
+        if is_shown(letter) { line.push(letter) } else { line.extend(letter.escape_debug()) }
     }
     line
 }
 
+/// The same line by line, for a text of several.
+pub fn lines(text: &str) -> String {
+    text.split('\n').map(printable).collect::<Vec<_>>().join("\n")
+}
+
+/// Whether a terminal shows a character as it is, in its place: no control character, none that turns the direction of
+/// what follows, and none that is not seen.
+fn is_shown(letter: char) -> bool {
+    matches!(letter, '"' | '\'' | '\\') || letter.escape_debug().len() == 1
+}
+
 /// `value` as JSON with line breaks. JSON itself (RFC 8259, section 7) wants only the control characters below U+0020
-/// escaped; those from DEL to U+009F are here as well, which in JSON can stand in strings alone.
+/// escaped; here all are that a terminal does not show, which in JSON can stand in strings alone.
 pub fn json(value: &impl Serialize) -> String {
     // Plain data with names for keys cannot fail to be JSON.
     let text = serde_json::to_string_pretty(value).unwrap_or_default();
     let mut escaped = String::with_capacity(text.len() + 1);
     for letter in text.chars() {
-        match letter {
-            '\u{7f}'..='\u{9f}' => escaped.push_str(&format!("\\u{:04X}", u32::from(letter))),
-            _ => escaped.push(letter),
+        if letter == '\n' || is_shown(letter) {
+            escaped.push(letter);
+        } else {
+            let units = letter.encode_utf16(&mut [0; 2]).to_vec();
+            escaped.extend(units.iter().map(|unit| format!("\\u{unit:04X}")));
         }
     }
     escaped + "\n"
@@ -51,7 +63,26 @@ mod tests {
     #[test]
     fn json_says_the_same_without_control_characters() {
         let text = json(&[NASTY]);
-        assert_eq!(text, "[\n  \"a\\u001b[2J\\u007F\\u009B1m\u{a0}\u{202e}\\n\\\"ä\\\\\"\n]\n");
+        assert_eq!(text, "[\n  \"a\\u001b[2J\\u007F\\u009B1m\\u00A0\\u202E\\n\\\"ä\\\\\"\n]\n");
         assert_eq!(serde_json::from_str::<[String; 1]>(&text).unwrap(), [NASTY]);
+        let beyond = "\u{e0041}";
+        assert_eq!(serde_json::from_str::<String>(&json(&beyond)).unwrap(), beyond);
+    }
+
+    /// What turns the direction of the text, is not seen, or joins what belongs apart.
+    #[test]
+    fn nothing_deceives_the_eye() {
+        let marks = ('\u{200b}'..='\u{200f}').chain('\u{202a}'..='\u{202e}').chain('\u{2060}'..='\u{206f}');
+        for mark in marks.chain(['\u{61c}', '\u{feff}', '\u{2028}', '\u{2029}', '\u{ad}', '\u{e0041}']) {
+            let escape = format!("\\u{{{:x}}}", u32::from(mark));
+            assert_eq!(printable(&mark.to_string()), escape);
+            assert!(!json(&[mark.to_string()]).contains(mark), "{escape}");
+            assert!(!shell_word(mark.to_string()).contains(mark), "{escape}");
+        }
+    }
+
+    #[test]
+    fn lines_stay_lines() {
+        assert_eq!(lines("a\x1b\nb\r"), "a\\u{1b}\nb\\r");
     }
 }

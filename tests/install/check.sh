@@ -343,7 +343,7 @@ command_line() {
     check '--help: usage' answer 0 "$checkout/install.sh" --help
 }
 
-# without_dpkg: dpkg-divert is covered by a file that is no program, and the same cases run again.
+# without_dpkg: dpkg-divert is covered by a file that is not a program, and the same cases run again.
 without_dpkg() {
     with_dpkg=
     local divert

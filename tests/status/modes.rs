@@ -114,7 +114,7 @@ fn bridged() {
     seen.says("uplink eth3, a port of the bridge");
     seen.says("moved 192.168.1.230/24,");
     lab.host.ip("link set eth3 nomaster");
-    look(&lab).says("made eth3 a port; it is no longer");
+    look(&lab).says("made eth3 a port; it no longer is");
 }
 
 /// A bridge that was there before is told from one that was made, with what was changed of it.

@@ -114,7 +114,7 @@ fn all_wrong_variables_are_named() {
             "KVMNET_ADDRESS: \"10.0.0.1\" has no prefix | did you mean \"10.0.0.1/24\"?",
             "KVMNET_ADDRESS: \"10.0.0.2\" has no prefix | did you mean \"10.0.0.2/24\"?",
             "KVMNET_UPLINK: \"auto\" is there beside other names | write uplink = \"auto\" alone, or the names alone",
-            "KVMNET_VETH: \"a b\" is no interface name: ' ' is not allowed in one",
+            "KVMNET_VETH: \"a b\" is not an interface name: ' ' is not allowed in one",
         ]
     );
 }

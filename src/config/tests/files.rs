@@ -38,7 +38,7 @@ fn names_of_networks() {
         let text = format!("[network.\"{bad}\"]\nmode='isolated'\nbridge='b'");
         assert_eq!(
             complaints(networks(&text)),
-            [format!("@1:10: \"{shown}\" is no name for a network | {rule}")]
+            [format!("@1:10: \"{shown}\" is not a name for a network | {rule}")]
         );
     }
     check(&[(

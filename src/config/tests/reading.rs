@@ -81,7 +81,7 @@ fn what_is_no_file_is_refused_and_does_not_hang() {
     let fifo = scratch.0.join("a fifo");
     mkfifo(&fifo, nix::sys::stat::Mode::from_bits_truncate(0o600)).unwrap();
     for path in [fifo.as_path(), scratch.0.as_path(), Path::new("/dev/null")] {
-        assert_eq!(mode_in(path), Err(vec![format!("{}: it is no regular file", path.display())]));
+        assert_eq!(mode_in(path), Err(vec![format!("{}: it is not a regular file", path.display())]));
     }
 }
 
@@ -102,7 +102,7 @@ fn a_file_that_is_too_large() {
     let path = scratch.file(vec![b'\n'; 256 * 1024 + 1], 0o600);
     assert_eq!(
         mode_in(&path),
-        Err(vec![format!("{}: more than 256 KiB are no configuration", path.display())])
+        Err(vec![format!("{}: more than 256 KiB are not a configuration", path.display())])
     );
 }
 

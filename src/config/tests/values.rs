@@ -100,7 +100,7 @@ fn wrong_modes() {
     ];
     for (word, meant) in rows {
         let hint = meant.map(|meant| format!(" | did you mean \"{meant}\"?")).unwrap_or_default();
-        let problem = format!("{word:?} is no mode (isolated, host-only, routed, nat, bridged){hint}");
+        let problem = format!("{word:?} is not a mode (isolated, host-only, routed, nat, bridged){hint}");
         assert_eq!(complaints(networks(&format!("mode = '{word}'"))), [format!("@1:8: mode: {problem}")]);
         if !word.is_empty() {
             assert_eq!(
@@ -155,8 +155,8 @@ fn interface_names() {
             &["@1:10: bridge: \"sixteen-bytes-xx\" is 16 bytes long, an interface name has at most 15"],
         ),
         ("bridge = ''", &["@1:10: bridge: an interface name cannot be empty"]),
-        ("bridge = 'a/b'", &["@1:10: bridge: \"a/b\" is no interface name: '/' is not allowed in one"]),
-        ("bridge = '..'", &["@1:10: bridge: \"..\" is no interface name"]),
+        ("bridge = 'a/b'", &["@1:10: bridge: \"a/b\" is not an interface name: '/' is not allowed in one"]),
+        ("bridge = '..'", &["@1:10: bridge: \"..\" is not an interface name"]),
         ("bridge = 'br%d'", &["@1:10: bridge: \"br%d\" is a name that the kernel keeps for itself"]),
         ("bridge = 'all'", &["@1:10: bridge: \"all\" is a name that the kernel keeps for itself"]),
         ("bridge = 'lo'", &["@1:10: bridge: \"lo\" is a name that the kernel keeps for itself"]),
@@ -168,7 +168,7 @@ fn interface_names() {
             ],
         ),
         ("veth = ''", &["@1:8: veth: an interface name cannot be empty"]),
-        ("veth = '.'", &["@1:8: veth: \".\" is no interface name"]),
+        ("veth = '.'", &["@1:8: veth: \".\" is not an interface name"]),
     ]);
 }
 
@@ -177,7 +177,7 @@ fn control_characters_are_shown_not_obeyed() {
     let text = "bridge = \"\\u001b[31m\"\n\"x\\u001b\\n\\u202e\" = 1";
     assert_eq!(
         complaints(networks(text))[0],
-        "@1:10: bridge: \"\\u{1b}[31m\" is no interface name: '\\u{1b}' is not allowed in one"
+        "@1:10: bridge: \"\\u{1b}[31m\" is not an interface name: '\\u{1b}' is not allowed in one"
     );
     for line in complaints(networks(text)) {
         assert!(!line.contains(|c: char| c.is_control() || c == '\u{202e}'), "{line:?}");
@@ -230,27 +230,27 @@ fn addresses_of_a_host() {
     let like = "an address of the host with its prefix, like \"10.0.100.3/24\"";
     let within = "write an address of the host in it";
     let rows = [
-        ("", format!("\"\" is no address | {like}")),
-        ("x", format!("\"x\" is no address | {like}")),
-        ("/24", format!("\"/24\" is no address | {like}")),
-        (" 10.0.0.1/24", format!("\" 10.0.0.1/24\" is no address | {like}")),
-        ("010.0.0.1/24", format!("\"010.0.0.1/24\" is no address | {like}")),
-        ("10.0.0/24", format!("\"10.0.0/24\" is no address | {like}")),
-        ("fd00::1%eth0/64", format!("\"fd00::1%eth0/64\" is no address | {like}")),
+        ("", format!("\"\" is not an address | {like}")),
+        ("x", format!("\"x\" is not an address | {like}")),
+        ("/24", format!("\"/24\" is not an address | {like}")),
+        (" 10.0.0.1/24", format!("\" 10.0.0.1/24\" is not an address | {like}")),
+        ("010.0.0.1/24", format!("\"010.0.0.1/24\" is not an address | {like}")),
+        ("10.0.0/24", format!("\"10.0.0/24\" is not an address | {like}")),
+        ("fd00::1%eth0/64", format!("\"fd00::1%eth0/64\" is not an address | {like}")),
         ("10.0.0.1", "\"10.0.0.1\" has no prefix | did you mean \"10.0.0.1/24\"?".to_owned()),
         ("fd00::1", "\"fd00::1\" has no prefix | did you mean \"fd00::1/64\"?".to_owned()),
-        ("10.0.0.1/", "\"\" is no prefix of an address | like \"10.0.0.1/24\"".to_owned()),
-        ("10.0.0.1/33", "\"33\" is no prefix of an address | like \"10.0.0.1/24\"".to_owned()),
-        ("10.0.0.1/024", "\"024\" is no prefix of an address | like \"10.0.0.1/24\"".to_owned()),
-        ("10.0.0.1/+24", "\"+24\" is no prefix of an address | like \"10.0.0.1/24\"".to_owned()),
-        ("fd00::1/129", "\"129\" is no prefix of an address | like \"fd00::1/64\"".to_owned()),
+        ("10.0.0.1/", "\"\" is not a prefix of an address | like \"10.0.0.1/24\"".to_owned()),
+        ("10.0.0.1/33", "\"33\" is not a prefix of an address | like \"10.0.0.1/24\"".to_owned()),
+        ("10.0.0.1/024", "\"024\" is not a prefix of an address | like \"10.0.0.1/24\"".to_owned()),
+        ("10.0.0.1/+24", "\"+24\" is not a prefix of an address | like \"10.0.0.1/24\"".to_owned()),
+        ("fd00::1/129", "\"129\" is not a prefix of an address | like \"fd00::1/64\"".to_owned()),
         (
             "10.0.0.1/255.255.240.0",
-            "\"255.255.240.0\" is no prefix of an address | did you mean \"10.0.0.1/20\"?".to_owned(),
+            "\"255.255.240.0\" is not a prefix of an address | did you mean \"10.0.0.1/20\"?".to_owned(),
         ),
         (
             "10.0.0.1/255.0.255.0",
-            "\"255.0.255.0\" is no prefix of an address | like \"10.0.0.1/24\"".to_owned(),
+            "\"255.0.255.0\" is not a prefix of an address | like \"10.0.0.1/24\"".to_owned(),
         ),
         ("10.0.0.1/0", "the subnet of \"10.0.0.1/0\" is the whole Internet".to_owned()),
         ("fd00::1/0", "the subnet of \"fd00::1/0\" is the whole Internet".to_owned()),
@@ -314,12 +314,12 @@ fn nat_sources() {
     let like = "one of the uplink's addresses, like \"192.168.1.230\"";
     check(&[
         ("nat_source = '192.168.1.230'", &[]),
-        ("nat_source = 'x'", &[&format!("@1:14: nat_source: \"x\" is no address | {like}")]),
-        ("nat_source = ''", &[&format!("@1:14: nat_source: \"\" is no address | {like}")]),
+        ("nat_source = 'x'", &[&format!("@1:14: nat_source: \"x\" is not an address | {like}")]),
+        ("nat_source = ''", &[&format!("@1:14: nat_source: \"\" is not an address | {like}")]),
         (
             "nat_source = '192.168.1.230/24'",
             &[
-                "@1:14: nat_source: \"192.168.1.230/24\" is no address | an address without a prefix: \"192.168.1.230\"",
+                "@1:14: nat_source: \"192.168.1.230/24\" is not an address | an address without a prefix: \"192.168.1.230\"",
             ],
         ),
         ("nat_source = '127.0.0.1'", &["@1:14: nat_source: 127.0.0.1 is a loopback address, no host has it"]),

@@ -45,12 +45,12 @@ pub fn put_rule(list: &mut Message, rule: &Rule) {
 
 fn put_match(list: &mut Message, condition: &Match) {
     match condition {
-        Match::Iif(name) => name_is(list, META_IIFNAME, EQUAL, name.as_str()),
+        Match::Iif(name) => name_is(list, META_IIFNAME, EQUAL, name.as_bytes()),
         Match::IifIndex(_, index) => meta_is(list, META_IIF, EQUAL, &index.to_ne_bytes()),
-        Match::IifKind(kind) => name_is(list, META_IIFKIND, EQUAL, kind),
-        Match::OifKind(kind) => name_is(list, META_OIFKIND, EQUAL, kind),
-        Match::Oif(name) => name_is(list, META_OIFNAME, EQUAL, name.as_str()),
-        Match::OifNot(name) => name_is(list, META_OIFNAME, NOT_EQUAL, name.as_str()),
+        Match::IifKind(kind) => name_is(list, META_IIFKIND, EQUAL, kind.as_bytes()),
+        Match::OifKind(kind) => name_is(list, META_OIFKIND, EQUAL, kind.as_bytes()),
+        Match::Oif(name) => name_is(list, META_OIFNAME, EQUAL, name.as_bytes()),
+        Match::OifNot(name) => name_is(list, META_OIFNAME, NOT_EQUAL, name.as_bytes()),
         Match::IifGroup(group) => meta_is(list, META_IIFGROUP, EQUAL, &group.to_ne_bytes()),
         Match::OifGroup(group) => meta_is(list, META_OIFGROUP, EQUAL, &group.to_ne_bytes()),
         Match::IifGroupNot(group) => meta_is(list, META_IIFGROUP, NOT_EQUAL, &group.to_ne_bytes()),
@@ -105,9 +105,9 @@ fn meta_is(list: &mut Message, key: u32, operator: u32, value: &[u8]) {
 }
 
 /// Names are compared in all their 16 bytes.
-fn name_is(list: &mut Message, key: u32, operator: u32, name: &str) {
+fn name_is(list: &mut Message, key: u32, operator: u32, name: &[u8]) {
     let mut padded = [0; 16];
-    padded.iter_mut().zip(name.bytes()).for_each(|(to, from)| *to = from);
+    padded.iter_mut().zip(name).for_each(|(to, from)| *to = *from);
     meta_is(list, key, operator, &padded);
 }
 

@@ -73,7 +73,7 @@ fn add_chain(family: u8, table: &str, chain: &Chain) -> Message {
     message.nest(NFTA_CHAIN_HOOK, |hook| {
         hook.put_be32(NFTA_HOOK_HOOKNUM, number).put_be32(NFTA_HOOK_PRIORITY, priority);
         if let Some(device) = device {
-            hook.put_str(NFTA_HOOK_DEV, device.as_str());
+            hook.put_str(NFTA_HOOK_DEV, device.as_bytes());
         }
     });
     message.put_be32(NFTA_CHAIN_POLICY, if chain.drops { NF_DROP } else { NF_ACCEPT });

@@ -43,7 +43,7 @@ fn body(index: u32, flags: u32, change: u32) -> [u8; BODY] {
 /// Asks for one interface by its name.
 pub fn get(name: &IfName) -> Message {
     let mut message = Message::new(Rtm::Getlink, REQUEST, &body(0, 0, 0));
-    message.put_str(Ifla::Ifname, name.as_str()).put_u32(Ifla::ExtMask, SKIP_STATS);
+    message.put_str(Ifla::Ifname, name.as_bytes()).put_u32(Ifla::ExtMask, SKIP_STATS);
     message
 }
 
@@ -78,7 +78,7 @@ pub fn dump_all() -> Message {
 /// Makes a bridge without spanning tree and without a forward delay: a port passes frames at once.
 pub fn add_bridge(name: &IfName, mac: Mac, group: u32) -> Message {
     let mut message = Message::new(Rtm::Newlink, REQUEST | CREATE | EXCL, &body(0, 0, 0));
-    message.put_str(Ifla::Ifname, name.as_str()).put(Ifla::Address, &mac.0).put_u32(Ifla::Group, group);
+    message.put_str(Ifla::Ifname, name.as_bytes()).put(Ifla::Address, &mac.0).put_u32(Ifla::Group, group);
     message.nest(Ifla::Linkinfo, |info| {
         info.put_str(IflaInfo::Kind, "bridge").nest(IflaInfo::Data, |data| {
             data.put_u32(IFLA_BR_FORWARD_DELAY, 0).put_u32(IFLA_BR_STP_STATE, 0);
@@ -92,13 +92,13 @@ pub fn add_veth(outer: &IfName, inner: &IfName, macs: [Mac; 2], group: u32) -> M
     let [outer_mac, inner_mac] = macs;
     let mut message = Message::new(Rtm::Newlink, REQUEST | CREATE | EXCL, &body(0, 0, 0));
     message
-        .put_str(Ifla::Ifname, inner.as_str())
+        .put_str(Ifla::Ifname, inner.as_bytes())
         .put(Ifla::Address, &inner_mac.0)
         .put_u32(Ifla::Group, group);
     message.nest(Ifla::Linkinfo, |info| {
         info.put_str(IflaInfo::Kind, "veth").nest(IflaInfo::Data, |data| {
             data.nest(VETH_INFO_PEER, |peer| {
-                peer.put_body(&body(0, 0, 0)).put_str(Ifla::Ifname, outer.as_str());
+                peer.put_body(&body(0, 0, 0)).put_str(Ifla::Ifname, outer.as_bytes());
                 peer.put(Ifla::Address, &outer_mac.0);
             });
         });
@@ -109,14 +109,14 @@ pub fn add_veth(outer: &IfName, inner: &IfName, macs: [Mac; 2], group: u32) -> M
 /// Deletes an interface.
 pub fn delete(name: &IfName) -> Message {
     let mut message = Message::new(Rtm::Dellink, REQUEST, &body(0, 0, 0));
-    message.put_str(Ifla::Ifname, name.as_str());
+    message.put_str(Ifla::Ifname, name.as_bytes());
     message
 }
 
 /// A change of one interface.
 fn change(name: &IfName) -> Message {
     let mut message = Message::new(Rtm::Setlink, REQUEST, &body(0, 0, 0));
-    message.put_str(Ifla::Ifname, name.as_str());
+    message.put_str(Ifla::Ifname, name.as_bytes());
     message
 }
 
@@ -148,7 +148,7 @@ pub fn set(name: &IfName, setting: Setting, value: u32) -> Option<Message> {
         Setting::Up => {
             let up = libc::IFF_UP as u32;
             message = Message::new(Rtm::Setlink, REQUEST, &body(0, if value == 0 { 0 } else { up }, up));
-            message.put_str(Ifla::Ifname, name.as_str());
+            message.put_str(Ifla::Ifname, name.as_bytes());
         }
         Setting::Mtu => {
             message.put_u32(Ifla::Mtu, value);
@@ -201,7 +201,7 @@ pub fn parse(reply: &[u8]) -> Option<Link> {
         (kind.as_deref() == Some("tun")).then(|| parse_tun(find(info, IflaInfo::Data).unwrap_or_default()));
     Some(Link {
         index,
-        name: IfName::new(&text(find(attrs, Ifla::Ifname)?)).ok()?,
+        name: IfName::of_kernel(find(attrs, Ifla::Ifname)?)?,
         kind,
         hardware,
         up: flags & libc::IFF_UP as u32 != 0,
@@ -221,6 +221,7 @@ pub fn parse(reply: &[u8]) -> Option<Link> {
             .map(AddrGen),
         ipv4: parse_ipv4(find(families, libc::AF_INET as u16).unwrap_or_default()),
         ipv6: inet6.map(parse_ipv6),
+        leads_abroad: find(attrs, Ifla::LinkNetnsid).is_some(),
         tun,
     })
 }

@@ -175,7 +175,7 @@ impl Rtnl {
         Ok(Self(socket))
     }
 
-    /// Asks, and adds the answers to `facts`. What is not there is no error: it is just not among the answers.
+    /// Asks, and adds the answers to `facts`. What is not there is not an error: it is just not among the answers.
     ///
     /// All single questions go out in one send, as long as the receive buffer surely holds the answers; a socket serves
     /// one dump at a time, so each further dump costs a send.

@@ -200,7 +200,7 @@ pub fn parse(reply: &[u8], index: u32, device: &IfName) -> Option<Result<Route, 
 /// The name of an interface; a route has several hops too seldom to ask for it by netlink.
 fn name_of(index: u32) -> Option<IfName> {
     let name = nix::net::if_::if_indextoname(index).ok()?;
-    IfName::new(name.to_str().ok()?).ok()
+    IfName::of_kernel(name.to_bytes())
 }
 
 /// One `struct rtnexthop` of RTA_MULTIPATH.

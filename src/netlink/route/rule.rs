@@ -4,7 +4,7 @@ use neli::consts::rtnl::{Frattr, Rtm};
 use nix::libc;
 
 use crate::model::{IfName, PolicyRule};
-use crate::netlink::message::{Message, attributes, find, text, u32_at};
+use crate::netlink::message::{Message, attributes, find, u32_at};
 use crate::netlink::socket::{CREATE, DUMP, EXCL, REQUEST};
 
 /// The length of `struct fib_rule_hdr`.
@@ -32,10 +32,10 @@ pub fn delete(rule: &PolicyRule) -> Message {
 fn request(mut message: Message, rule: &PolicyRule) -> Message {
     message.put_u32(Frattr::Priority, rule.priority).put_u32(Frattr::Table, rule.table);
     if let Some(iif) = &rule.iif {
-        message.put_str(Frattr::Iifname, iif.as_str());
+        message.put_str(Frattr::Iifname, iif.as_bytes());
     }
     if let Some(oif) = &rule.oif {
-        message.put_str(Frattr::Oifname, oif.as_str());
+        message.put_str(Frattr::Oifname, oif.as_bytes());
     }
     for (kind, value) in &rule.rest {
         message.put(*kind, value);
@@ -48,7 +48,7 @@ pub fn parse(reply: &[u8], link: &IfName) -> Option<PolicyRule> {
     let mut header: [u8; BODY] = reply.get(..BODY)?.try_into().ok()?;
     header[8..].copy_from_slice(&(u32_at(reply, 8)? & FLAGS).to_ne_bytes());
     let attrs = reply.get(BODY..)?;
-    let name = |kind: Frattr| find(attrs, kind).and_then(|value| IfName::new(&text(value)).ok());
+    let name = |kind: Frattr| find(attrs, kind).and_then(IfName::of_kernel);
     let number = |kind: Frattr| find(attrs, kind).and_then(|value| u32_at(value, 0));
     let known =
         [Frattr::Iifname, Frattr::Oifname, Frattr::Priority, Frattr::Table, Frattr::Pad].map(u16::from);

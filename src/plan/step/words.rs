@@ -3,8 +3,9 @@
 use std::fmt;
 
 use super::{Step, Witness};
-use crate::model::ruleset::Table;
+use crate::model::ruleset::{Table, is_identifier};
 use crate::model::{AddrGen, IfName, Setting};
+use crate::terminal::{printable, shell_quoted, shell_word};
 
 impl Step {
     /// The command that does the same, where there is one: a wait and a question have none.
@@ -12,7 +13,16 @@ impl Step {
         let is_wait =
             matches!(self, Step::AwaitOperational { .. } | Step::AwaitAddresses { .. } | Step::Barrier);
         let is_question = matches!(self, Step::Ask(_) | Step::Confirm(_));
-        (!is_wait && !is_question).then(|| self.to_string())
+        (!is_wait && !is_question && self.is_sayable()).then(|| format!("{self:#}"))
+    }
+
+    /// Whether `nft` can be told. Of names it takes less than the kernel, which the hooks tell themselves.
+    fn is_sayable(&self) -> bool {
+        match self {
+            Step::AddTable(table) | Step::ReplaceTable(table) => table.is_sayable(),
+            Step::RemoveTable(Table { name, .. }) | Step::DeleteTable { name, .. } => is_identifier(name),
+            _ => true,
+        }
     }
 
     /// Its kind, in a word for programs.
@@ -86,36 +96,44 @@ impl Step {
     }
 }
 
-/// The exact command that does the same.
+/// The exact command that does the same; with `{:#}` an nft command has a line for each rule.
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Step::AddBridge { name, mac, group } => {
-                write!(f, "ip link add {name} address {mac}{} type bridge", group_words(*group))?;
-                f.write_str(" stp_state 0 forward_delay 0")
+                let (name, group) = (word(name), group_words(*group));
+                write!(f, "ip link add {name} address {mac}{group} type bridge stp_state 0 forward_delay 0")
             }
             Step::AddVeth { outer, inner, macs: [outer_mac, inner_mac], group } => {
-                write!(f, "ip link add {inner} address {inner_mac}{}", group_words(*group))?;
+                let (outer, inner, group) = (word(outer), word(inner), group_words(*group));
+                write!(f, "ip link add {inner} address {inner_mac}{group}")?;
                 write!(f, " type veth peer name {outer} address {outer_mac}")
             }
-            Step::DeleteLink { name } => write!(f, "ip link delete {name}"),
+            Step::DeleteLink { name } => write!(f, "ip link delete {}", word(name)),
             Step::Set { link, setting, to, .. } => write_set(f, link, *setting, *to),
-            Step::SetMac { link, to, .. } => write!(f, "ip link set {link} address {to}"),
-            Step::SetAlias { link, to, .. } => write!(f, "ip link set {link} alias {}", quoted(to)),
-            Step::SetMaster { port, to: Some(bridge), .. } => write!(f, "ip link set {port} master {bridge}"),
-            Step::SetMaster { port, .. } => write!(f, "ip link set {port} nomaster"),
-            Step::AwaitOperational { link } => write!(f, "# wait until {link} is operational"),
-            Step::AwaitAddresses { link } => write!(f, "# wait until the addresses of {link} are in use"),
+            Step::SetMac { link, to, .. } => write!(f, "ip link set {} address {to}", word(link)),
+            Step::SetAlias { link, to, .. } => {
+                write!(f, "ip link set {} alias {}", word(link), shell_quoted(to))
+            }
+            Step::SetMaster { port, to: Some(bridge), .. } => {
+                write!(f, "ip link set {} master {}", word(port), word(bridge))
+            }
+            Step::SetMaster { port, .. } => write!(f, "ip link set {} nomaster", word(port)),
+            Step::AwaitOperational { link } => write!(f, "# wait until {} is operational", word(link)),
+            Step::AwaitAddresses { link } => {
+                write!(f, "# wait until the addresses of {} are in use", word(link))
+            }
             Step::Ask(Witness { link, target, .. }) => {
-                write!(f, "# ask {target} on {link} whether it is there")
+                write!(f, "# ask {target} on {} whether it is there", word(link))
             }
             Step::Confirm(Witness { link, target, .. }) => {
+                let link = word(link);
                 write!(f, "# ask {target} on {link} again; all back if it answered before and does not now")
             }
-            Step::AddAddress { link, address } => write!(f, "ip addr add {address} dev {link}"),
-            Step::ClearNodad { link, address } => write!(f, "ip addr change {address} dev {link}"),
+            Step::AddAddress { link, address } => write!(f, "ip addr add {address} dev {}", word(link)),
+            Step::ClearNodad { link, address } => write!(f, "ip addr change {address} dev {}", word(link)),
             Step::DeleteAddress { link, address } => {
-                write!(f, "ip addr delete {} dev {link}", address.name())
+                write!(f, "ip addr delete {} dev {}", address.name(), word(link))
             }
             Step::AddRoute(route) => write!(f, "{} route prepend {route}", ip_word(route.family)),
             Step::DeleteRoute(route) => write!(f, "{} route delete {route}", ip_word(route.family)),
@@ -124,17 +142,31 @@ impl fmt::Display for Step {
             Step::DeleteRule(rule) => write!(f, "{} rule delete {rule}", ip_word(rule.header[0])),
             Step::AddNeighbour { neighbour, .. } => write!(f, "ip neigh replace {neighbour}"),
             Step::DeleteNeighbour(neighbour) => write!(f, "ip neigh delete {neighbour}"),
-            Step::AddTable(table) => write!(f, "nft {}", quoted(&table.to_string())),
+            _ if !self.is_sayable() => {
+                write!(f, "# {}; nft cannot be told, as it does not take the name", printable(&self.deed()))
+            }
+            Step::AddTable(table) => write!(f, "nft {}", shell_quoted(written(table, f))),
             Step::ReplaceTable(table) => {
                 let Table { family, name, .. } = table;
-                write!(f, "nft {}", quoted(&format!("delete table {family} {name}; {table}")))
+                let between = if f.alternate() { '\n' } else { ' ' };
+                let text = format!("delete table {family} {name};{between}{}", written(table, f));
+                write!(f, "nft {}", shell_quoted(text))
             }
             Step::RemoveTable(Table { family, name, .. }) | Step::DeleteTable { family, name } => {
-                write!(f, "nft delete table {family} {name}")
+                write!(f, "nft delete table {family} {}", shell_word(name))
             }
             Step::Barrier => f.write_str("# done so far"),
         }
     }
+}
+
+fn written(table: &Table, f: &fmt::Formatter<'_>) -> String {
+    if f.alternate() { format!("{table:#}") } else { table.to_string() }
+}
+
+/// A name as a shell takes it.
+fn word(name: &IfName) -> String {
+    shell_word(name)
 }
 
 fn group_words(group: u32) -> String {
@@ -142,21 +174,17 @@ fn group_words(group: u32) -> String {
 }
 
 fn write_set(f: &mut fmt::Formatter<'_>, link: &IfName, setting: Setting, value: u32) -> fmt::Result {
+    let name = word(link);
     match setting {
-        Setting::Up => write!(f, "ip link set {link} {}", if value == 0 { "down" } else { "up" }),
-        Setting::Mtu => write!(f, "ip link set {link} mtu {value}"),
-        Setting::Group => write!(f, "ip link set {link} group {value}"),
-        Setting::AddrGen => write!(f, "ip link set {link} addrgenmode {}", AddrGen(value as u8)),
+        Setting::Up => write!(f, "ip link set {name} {}", if value == 0 { "down" } else { "up" }),
+        Setting::Mtu => write!(f, "ip link set {name} mtu {value}"),
+        Setting::Group => write!(f, "ip link set {name} group {value}"),
+        Setting::AddrGen => write!(f, "ip link set {name} addrgenmode {}", AddrGen(value as u8)),
         // With slashes, because an interface's name may have dots.
-        _ => write!(f, "sysctl -q -w {}={value}", setting.key(link)),
+        _ => write!(f, "sysctl -q -w {}", shell_word(format!("{}={value}", setting.key(link)))),
     }
 }
 
 fn ip_word(family: u8) -> &'static str {
     if i32::from(family) == nix::libc::AF_INET6 { "ip -6" } else { "ip -4" }
-}
-
-/// In quotes for a POSIX shell.
-fn quoted(text: &str) -> String {
-    format!("'{}'", text.replace('\'', "'\\''"))
 }

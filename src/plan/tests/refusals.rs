@@ -35,6 +35,70 @@ fn bridges() {
     check(world, "", "vif0.0", text);
 }
 
+/// A host with a bridge that was there, with these addresses and this port.
+fn found_bridge(addresses: &[&str], port: Option<&str>) -> World {
+    let mut world = World::lab();
+    world.0.facts.links.push(world::link(9, "virbr0", Some("bridge")));
+    for address in addresses {
+        world.0.facts.addresses.push((9, Address::plain(address.parse().unwrap())));
+    }
+    if let Some(port) = port {
+        world.link(&name(port)).master = Some(9);
+    }
+    world.settle();
+    world
+}
+
+/// Its own guests would lose the outside, and guests be where they should not.
+#[test]
+fn bridges_of_others() {
+    let at = |mode: &str| format!("mode = \"{mode}\"\nbridge = \"virbr0\"\nuplink = \"eth3\"\n");
+    let has = "the bridge virbr0 was there before and has";
+    for mode in ["host-only", "routed", "nat"] {
+        let text =
+            format!("{has} 192.168.122.1/24, not of this network: whoever is on it would lose the outside");
+        check(&mut found_bridge(&["192.168.122.1/24"], Some("vif1.0")), &at(mode), "vif0.0", &text);
+        let text = format!(
+            "{has} 10.0.100.9/24, fd00::1/64, not of this network: whoever is on it would lose the outside"
+        );
+        check(&mut found_bridge(&["10.0.100.9/24", "fd00::1/64"], None), &at(mode), "vif0.0", &text);
+        let config = at(mode) + "address = \"192.168.122.1/24\"";
+        found_bridge(&["192.168.122.1/24", "fe80::1/64"], Some("vif1.0")).plan_up(&config, "vif0.0").unwrap();
+        found_bridge(&[], None).plan_up(&at(mode), "vif0.0").unwrap();
+        let with_pair = config + "\nveth = \"veth1\"";
+        let text =
+            format!("{has} 192.168.122.1/24, not of this network: whoever is on it would lose the outside");
+        check(&mut found_bridge(&["192.168.122.1/24"], None), &with_pair, "vif0.0", &text);
+    }
+    for mode in ["isolated", "host-only", "routed", "nat"] {
+        let text = format!("{has} the port eth3: guests of mode {mode} would be on the LAN behind it");
+        check(&mut found_bridge(&[], Some("eth3")), &at(mode), "vif0.0", &text);
+    }
+    let hint = |addresses: &[&str], config: &str| {
+        found_bridge(addresses, None).plan_up(config, "vif0.0").unwrap_err().hint().unwrap()
+    };
+    assert!(
+        hint(&["192.168.122.1/24"], &at("nat")).starts_with("address = \"192.168.122.1/24\" is to be with")
+    );
+    assert!(
+        hint(&["10.1.1.1/24", "fd00::1/64"], &at("nat"))
+            .starts_with("address = [\"10.1.1.1/24\", \"fd00::1/64\"]")
+    );
+}
+
+/// A NIC is put into no bridge that serves others; one that is in it already is the owner's will.
+#[test]
+fn a_bridge_that_serves_others_gets_no_nic() {
+    let config = "mode = \"bridged\"\nbridge = \"virbr0\"\nuplink = \"eth3\"\n";
+    let text = "the bridge virbr0 serves others: it was there before and has 192.168.122.1/24, and eth3 is not in it";
+    check(&mut found_bridge(&["192.168.122.1/24"], None), config, "vif0.0", text);
+    let text =
+        "the bridge virbr0 serves others: it was there before and has the port vif1.0, and eth3 is not in it";
+    check(&mut found_bridge(&[], Some("vif1.0")), config, "vif0.0", text);
+    found_bridge(&[], None).plan_up(config, "vif0.0").unwrap();
+    found_bridge(&["192.168.1.230/24"], Some("eth3")).plan_up(config, "vif0.0").unwrap();
+}
+
 #[test]
 fn uplinks() {
     let world = &mut World::lab();

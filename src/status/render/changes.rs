@@ -25,7 +25,7 @@ pub(super) fn put_changes(page: &mut Page, changes: &[Change]) {
     for change in of_kind(ChangeKind::Port) {
         line(match &change.now {
             Some(bridge) => plain(&format!("made {} a port of {bridge}", change.what)).collect(),
-            None => plain(&format!("made {} a port; it is no longer", change.what)).collect(),
+            None => plain(&format!("made {} a port; it no longer is", change.what)).collect(),
         });
     }
     let mut moved = of_kind(ChangeKind::Moved).peekable();

@@ -1,0 +1,81 @@
+//! Words for a POSIX shell.
+
+use super::is_shown;
+
+/// `text` as one word of a command: as it is where a shell finds nothing in it to obey, else in quotes.
+pub fn shell_word(text: impl AsRef<[u8]>) -> String {
+    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"/._-+@%:,=".contains(byte);
+    match std::str::from_utf8(text.as_ref()) {
+        Ok(word) if !word.is_empty() && word.bytes().all(|byte| is_plain(&byte)) => word.to_owned(),
+        _ => shell_quoted(text),
+    }
+}
+
+/// `text` in quotes. What a terminal does not show is written out for `printf`, so that what is pasted is the same still;
+/// line breaks are shown.
+pub fn shell_quoted(text: impl AsRef<[u8]>) -> String {
+    match std::str::from_utf8(text.as_ref()) {
+        Ok(text) if text.chars().all(|letter| letter == '\n' || is_shown(letter)) => {
+            format!("'{}'", text.replace('\'', r"'\''"))
+        }
+        _ => printed(text.as_ref()),
+    }
+}
+
+/// `"$(printf 'a\033b')"`
+fn printed(text: &[u8]) -> String {
+    let mut format = String::new();
+    for byte in text {
+        match byte {
+            b'%' => format.push_str("%%"),
+            b' '..=b'~' if !matches!(byte, b'\\' | b'\'') => format.push(char::from(*byte)),
+            _ => format.push_str(&format!("\\{byte:03o}")),
+        }
+    }
+    format!("\"$(printf '{format}')\"")
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::process::Command;
+
+    use super::*;
+
+    #[test]
+    fn plain_words_are_left_alone() {
+        for word in ["vif0.0", "br-lab", "/etc/kvmnet.conf", "a@b", "50%"] {
+            assert_eq!(shell_word(word), word);
+        }
+        assert_eq!(shell_word(""), "''");
+        assert_eq!(shell_word("a b"), "'a b'");
+        assert_eq!(shell_word("it's"), r"'it'\''s'");
+        assert_eq!(shell_word("a\x1b%"), r#""$(printf 'a\033%%')""#);
+    }
+
+    /// A shell is the judge.
+    #[test]
+    fn a_shell_takes_each_as_one_word() {
+        let texts: [&[u8]; 12] = [
+            b"$(reboot)",
+            b"`reboot`",
+            b"a;b",
+            b"~",
+            b"a'b\"c",
+            b"\\x",
+            b"-n",
+            b"*",
+            b"a\x1b[2J\\",
+            b"%s%%\x07'",
+            "\u{202e}\u{e4}".as_bytes(),
+            b"\xff\xfe",
+        ];
+        for text in texts {
+            for word in [shell_word(text), shell_quoted(text)] {
+                let output = Command::new("sh").args(["-c", &format!("printf %s {word}")]).output().unwrap();
+                assert_eq!(output.stdout, text, "{word}");
+                assert!(word.chars().all(is_shown), "{word}");
+            }
+        }
+    }
+}
