@@ -85,7 +85,7 @@ fn nft_name(name: &IfName) -> String {
     let text = name.as_str();
     match text.starts_with(|c: char| c.is_ascii_alphabetic()) && text.chars().all(plain) {
         true => text.to_owned(),
-        false => shell_word(&format!("\"{text}\"")),
+        false => shell_word(format!("\"{text}\"")),
     }
 }
 
