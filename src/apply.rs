@@ -17,7 +17,7 @@ use crate::error::Error;
 use crate::model::{Facts, IfName, Route, Setting};
 use crate::netlink::message::Message;
 use crate::netlink::nft::{Change, Nft};
-use crate::netlink::route::{Question, Rtnl, address, link, neighbour, nexthop, route, rule};
+use crate::netlink::route::{Question, Rtnl, address, filter, link, neighbour, nexthop, route, rule};
 use crate::netlink::{Broken, KernelError};
 use crate::plan::{Plan, Step, Transaction, Witness};
 use crate::signals;
@@ -61,8 +61,15 @@ pub fn apply(
     plan: &Plan,
     seen: &mut dyn FnMut(&Step),
 ) -> Result<Vec<Left>, Error> {
-    let mut apply =
-        Apply { kernel, facts: facts.clone(), done: Vec::new(), undoing: false, witness: None, seen };
+    let mut apply = Apply {
+        kernel,
+        facts: facts.clone(),
+        done: Vec::new(),
+        undoing: false,
+        without_filters: false,
+        witness: None,
+        seen,
+    };
     let mut left: Vec<Left> = Vec::new();
     for transaction in &plan.0 {
         if left.iter().any(|left| Some(left.bridge) == transaction.cleans) {
@@ -83,6 +90,8 @@ struct Apply<'a> {
     done: Vec<Step>,
     /// What was done is being taken back.
     undoing: bool,
+    /// The kernel has no filters of the kind (`sch_ingress`, `cls_bpf`): the other locks have to do.
+    without_filters: bool,
     /// A neighbour that answered, and the interface it answered on.
     witness: Option<Witness>,
     seen: &'a mut dyn FnMut(&Step),
@@ -198,13 +207,24 @@ impl Apply<'_> {
                 Some(error) if was_lost && (is_there(step, error.errno) || forgives(step, error.errno)) => {
                     self.finish(step)
                 }
-                Some(error) if forgives(step, error.errno) => {}
+                Some(error) if forgives(step, error.errno) || self.lacks_filters(step, error.errno) => {}
                 Some(error) => {
                     failed = failed.or(Some(Error::Kernel { step: Box::new(step.clone()), error }))
                 }
             }
         }
         failed.map_or(Ok(()), Err)
+    }
+
+    /// Whether an error says that this kernel lacks what a filter is made of.
+    fn lacks_filters(&mut self, step: &Step, errno: i32) -> bool {
+        if !matches!(step, Step::Set { setting: Setting::Clsact | Setting::Filter(_), to: 1.., .. }) {
+            return false;
+        }
+        let errno = Errno::from_raw(errno);
+        self.without_filters |= matches!(errno, Errno::ENOENT | Errno::EOPNOTSUPP);
+        // A filter for which there is no place is EINVAL.
+        self.without_filters
     }
 
     /// One transaction. What was to be deleted and is gone already is left out on another try.
@@ -255,6 +275,11 @@ impl Apply<'_> {
         match fs::write(format!("/proc/sys/{}", setting.key(link)), to.to_string()) {
             Ok(()) => self.finish(step),
             Err(error) if error.kind() == io::ErrorKind::NotFound && is_undo(*setting, *to) => {}
+            // Where /proc/sys is read-only, the filters stand alone.
+            Err(error)
+                if error.kind() == io::ErrorKind::ReadOnlyFilesystem
+                    && *setting == Setting::DisableIpv6
+                    && !self.without_filters => {}
             Err(error) => return Err(Error::system(step.deed())(error)),
         }
         Ok(())
@@ -301,6 +326,10 @@ fn encode(step: &Step, facts: &Facts) -> Result<Option<Message>, IfName> {
         Step::AddBridge { name, mac, group } => link::add_bridge(name, *mac, *group),
         Step::AddVeth { outer, inner, macs, group } => link::add_veth(outer, inner, *macs, *group),
         Step::DeleteLink { name } => link::delete(name),
+        Step::Set { link, setting: Setting::Clsact, to, .. } => filter::set_clsact(index(link)?, *to != 0),
+        Step::Set { link, setting: Setting::Filter(which), to, .. } => {
+            filter::set(index(link)?, *which, *to != 0)
+        }
         Step::Set { link, setting, to, .. } => return Ok(link::set(link, *setting, *to)),
         Step::SetMac { link, to, .. } => link::set_mac(link, *to),
         Step::SetAlias { link, to, .. } => link::set_alias(link, to),
@@ -334,6 +363,8 @@ const NLMSG_NOOP: u16 = 1;
 /// Whether an error says that a step was done the first time.
 fn is_there(step: &Step, errno: i32) -> bool {
     let makes = matches!(step, Step::AddBridge { .. } | Step::AddVeth { .. } | Step::AddTable(_));
+    let makes =
+        makes || matches!(step, Step::Set { setting: Setting::Clsact | Setting::Filter(_), to: 1.., .. });
     makes && errno == Errno::EEXIST as i32
 }
 
@@ -350,6 +381,10 @@ fn forgives(step: &Step, errno: i32) -> bool {
         Step::AddAddress { .. } | Step::AddRoute(_) | Step::AddRule(_) => errno == Errno::EEXIST,
         Step::SetMaster { to: None, .. } => errno == Errno::ENODEV,
         Step::SetAlias { to, .. } => errno == Errno::ENODEV && !to.starts_with(crate::model::mark::PREFIX),
+        Step::Set { setting: Setting::Clsact, to: 1.., .. } => errno == Errno::EEXIST,
+        Step::Set { setting: Setting::Clsact | Setting::Filter(_), to: 0, .. } => {
+            matches!(errno, Errno::ENOENT | Errno::EINVAL | Errno::ENODEV)
+        }
         Step::Set { setting, to, .. } => errno == Errno::ENODEV && is_undo(*setting, *to),
         _ => false,
     }

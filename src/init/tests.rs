@@ -26,6 +26,7 @@ fn link(index: u32, name: &str, kind: Option<&str>) -> Link {
         mtu: 1500,
         mac: None,
         master: None,
+        group_fwd_mask: None,
         group: 0,
         alias: String::new(),
         addr_gen: None,

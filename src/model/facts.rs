@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::{Address, IfName, Link, Mac, Neighbour, Nexthop, PolicyRule, Route};
+use super::{Address, IfName, Link, Mac, Neighbour, Nexthop, PolicyRule, Route, Setting};
 
 /// What the kernel said.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -17,6 +17,9 @@ pub struct Facts {
     pub wide6: bool,
     /// `net.ipv4.conf.all.rp_filter`, asked for with `wide4`.
     pub wide_rp_filter: u32,
+    /// The filters that are there, of those that were asked for, and the places for them: the number of the interface,
+    /// and which.
+    pub filters: Vec<(u32, Setting)>,
     /// Addresses, each with the number of its interface.
     pub addresses: Vec<(u32, Address)>,
     /// Unicast routes of all tables.

@@ -87,6 +87,10 @@ pub struct Ipv4Conf {
     pub rp_filter: u32,
     /// Which ARP requests are answered; 8 is none.
     pub arp_ignore: u32,
+    /// Whether a source that is an address of the host's own is believed.
+    pub accept_local: u32,
+    /// Whether 127.0.0.0/8 may come from outside.
+    pub route_localnet: u32,
     /// What a takeover copies, in the order of [`IPV4`].
     pub copied: [u32; IPV4.len()],
 }
@@ -96,6 +100,8 @@ pub struct Ipv4Conf {
 pub struct Ipv6Conf {
     /// Whether router advertisements are heeded; 1 stops when forwarding starts, 2 does not.
     pub accept_ra: u32,
+    /// No IPv6 at all: no address, and nothing that comes in is taken.
+    pub disable_ipv6: u32,
     /// Forwarding for this interface alone; None before Linux 6.17, which has no such switch.
     pub force_forwarding: Option<u32>,
     /// What a takeover copies, in the order of [`IPV6`].
@@ -127,6 +133,8 @@ pub struct Link {
     pub mac: Option<Mac>,
     /// The bridge (or bond) that it is a port of.
     pub master: Option<u32>,
+    /// Which of the reserved groups it forwards as any other, a bit each; None where it is no port of a bridge.
+    pub group_fwd_mask: Option<u16>,
     /// IFLA_GROUP.
     pub group: u32,
     /// IFLA_IFALIAS, empty where there is none.

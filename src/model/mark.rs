@@ -108,6 +108,11 @@ impl Mark {
         Some(())
     }
 
+    /// Whether the bridge's own port is closed to the host.
+    pub fn is_closed(&self) -> bool {
+        self.mode == Mode::Isolated || self.veth.is_some()
+    }
+
     /// Whether the mark fits where it is kept.
     pub fn fits(&self) -> bool {
         self.to_string().len() <= MAX_LEN

@@ -3,6 +3,7 @@
 pub mod address;
 mod carried;
 pub mod facts;
+mod filter;
 pub mod foreign;
 mod ifname;
 pub mod link;
@@ -16,6 +17,7 @@ mod tap_mark;
 
 pub use address::Address;
 pub use facts::Facts;
+pub use filter::{Filter, Instruction};
 pub use ifname::{BadName, IfName, MAX_LEN};
 pub use link::{AddrGen, Link, Mac};
 pub use mark::{Mark, Saved};

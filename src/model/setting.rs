@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::IfName;
+use super::{Filter, IfName};
 
 /// One number of an interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,12 +21,24 @@ pub enum Setting {
     RpFilter,
     /// `net.ipv4.conf.X.arp_ignore`
     ArpIgnore,
+    /// `net.ipv4.conf.X.accept_local`
+    AcceptLocal,
+    /// `net.ipv4.conf.X.route_localnet`
+    RouteLocalnet,
     /// `net.ipv6.conf.X.accept_ra`
     AcceptRa,
     /// `net.ipv6.conf.X.force_forwarding` (Linux 6.17)
     ForceForwarding,
     /// `net.ipv6.conf.all.forwarding`, the machine-wide switch; the interface is `all`.
     WideForwarding6,
+    /// `net.ipv6.conf.X.disable_ipv6`
+    DisableIpv6,
+    /// Which of the reserved groups a bridge's port forwards as any other, a bit each (IFLA_BRPORT_GROUP_FWD_MASK).
+    GroupFwdMask,
+    /// A place for filters: the qdisc `clsact`. 0 or 1.
+    Clsact,
+    /// A filter in it. 0 or 1.
+    Filter(Filter),
     /// Any other of `net.ipv4.conf.X`, by its place among [`IPV4`].
     Ipv4(usize),
     /// Any other of `net.ipv6.conf.X`, by its place among [`IPV6`].
@@ -77,7 +89,7 @@ pub const IPV6: [(&str, u16); 14] = [
 ];
 
 impl Setting {
-    const LETTERS: [(Setting, &'static str); 10] = [
+    const LETTERS: [(Setting, &'static str); 18] = [
         (Setting::Up, "u"),
         (Setting::Mtu, "m"),
         (Setting::Group, "g"),
@@ -85,9 +97,17 @@ impl Setting {
         (Setting::Forwarding, "f"),
         (Setting::RpFilter, "r"),
         (Setting::ArpIgnore, "a"),
+        (Setting::AcceptLocal, "l"),
+        (Setting::RouteLocalnet, "L"),
         (Setting::AcceptRa, "R"),
         (Setting::ForceForwarding, "F"),
         (Setting::WideForwarding6, "W"),
+        (Setting::DisableIpv6, "d"),
+        (Setting::GroupFwdMask, "w"),
+        (Setting::Clsact, "q"),
+        (Setting::Filter(Filter::Tap), "t"),
+        (Setting::Filter(Filter::Ingress), "i"),
+        (Setting::Filter(Filter::Egress), "e"),
     ];
 
     /// Its letter in a mark.
@@ -102,8 +122,15 @@ impl Setting {
 
     /// Its sysctl key for `link`, with slashes, because an interface's name may have dots.
     pub fn key(self, link: &IfName) -> String {
-        let is_v4 =
-            matches!(self, Setting::Forwarding | Setting::RpFilter | Setting::ArpIgnore | Setting::Ipv4(_));
+        let is_v4 = matches!(
+            self,
+            Setting::Forwarding
+                | Setting::RpFilter
+                | Setting::ArpIgnore
+                | Setting::AcceptLocal
+                | Setting::RouteLocalnet
+                | Setting::Ipv4(_)
+        );
         let family = if is_v4 { 4 } else { 6 };
         format!("net/ipv{family}/conf/{link}/{self}")
     }
@@ -112,7 +139,11 @@ impl Setting {
     pub fn is_file(self) -> bool {
         matches!(
             self,
-            Setting::AcceptRa | Setting::ForceForwarding | Setting::WideForwarding6 | Setting::Ipv6(_)
+            Setting::AcceptRa
+                | Setting::DisableIpv6
+                | Setting::ForceForwarding
+                | Setting::WideForwarding6
+                | Setting::Ipv6(_)
         )
     }
 
@@ -132,8 +163,14 @@ impl fmt::Display for Setting {
             Setting::Forwarding | Setting::WideForwarding6 => "forwarding",
             Setting::RpFilter => "rp_filter",
             Setting::ArpIgnore => "arp_ignore",
+            Setting::AcceptLocal => "accept_local",
+            Setting::RouteLocalnet => "route_localnet",
             Setting::AcceptRa => "accept_ra",
             Setting::ForceForwarding => "force_forwarding",
+            Setting::DisableIpv6 => "disable_ipv6",
+            Setting::GroupFwdMask => "group_fwd_mask",
+            Setting::Clsact => "clsact",
+            Setting::Filter(filter) => return filter.fmt(f),
             Setting::Ipv4(place) => IPV4.get(*place).map_or("?", |(name, _)| name),
             Setting::Ipv6(place) => IPV6.get(*place).map_or("?", |(name, _)| name),
         })

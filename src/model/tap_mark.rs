@@ -1,17 +1,22 @@
-//! The record on a guest's tap: that kvmnet attached it, and what it changed on a tap that outlives its guest.
+//! The record on a guest's tap: that kvmnet attached it, and what it changed on it, for a tap that outlives its guest.
 
 use std::fmt;
+
+use super::{Mac, Setting};
 
 /// How every such alias begins.
 const PREFIX: &str = "kvmnet:tap";
 
+/// The longest alias in bytes (IFALIASZ).
+const MAX_LEN: usize = 255;
+
 /// The ifalias of an attached tap.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TapMark {
-    /// The former MTU of a persistent tap.
-    pub mtu: Option<u32>,
-    /// The former address generation mode of a persistent tap.
-    pub addr_gen: Option<u32>,
+    /// What was changed, in that order, with its former value.
+    pub saved: Vec<(Setting, u32)>,
+    /// Its former MAC.
+    pub mac: Option<Mac>,
     /// Its former alias.
     pub alias: String,
 }
@@ -24,23 +29,56 @@ impl TapMark {
         let mut mark = TapMark { alias: alias.to_owned(), ..Self::default() };
         for word in words.split_whitespace() {
             match word.split_once('=')? {
-                ("mtu", value) => mark.mtu = Some(value.parse().ok()?),
-                ("gen", value) => mark.addr_gen = Some(value.parse().ok()?),
-                _ => return None,
+                ("mac", value) => mark.mac = Some(Mac::parse(value)?),
+                (name, value) => mark.saved.push((setting(name)?, value.parse().ok()?)),
             }
         }
         Some(mark)
+    }
+
+    /// The former value of a setting that was changed.
+    pub fn before(&self, setting: Setting) -> Option<u32> {
+        self.saved.iter().find(|(known, _)| *known == setting).map(|(_, before)| *before)
+    }
+
+    /// Saves the value of a setting before its first change.
+    pub fn save(&mut self, setting: Setting, before: u32) {
+        if self.before(setting).is_none() {
+            self.saved.push((setting, before));
+        }
+    }
+
+    /// Whether the record fits where it is kept.
+    pub fn fits(&self) -> bool {
+        self.to_string().len() <= MAX_LEN
+    }
+}
+
+/// Two have had a whole word from the first version on.
+fn word(setting: Setting) -> &'static str {
+    match setting {
+        Setting::Mtu => "mtu",
+        Setting::AddrGen => "gen",
+        setting => setting.letter(),
+    }
+}
+
+fn setting(name: &str) -> Option<Setting> {
+    match name {
+        "mtu" => Some(Setting::Mtu),
+        "gen" => Some(Setting::AddrGen),
+        letter => Setting::of_letter(letter),
     }
 }
 
 impl fmt::Display for TapMark {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(PREFIX)?;
-        if let Some(mtu) = self.mtu {
-            write!(f, " mtu={mtu}")?;
+        for (setting, before) in &self.saved {
+            write!(f, " {}={before}", word(*setting))?;
         }
-        if let Some(mode) = self.addr_gen {
-            write!(f, " gen={mode}")?;
+        if let Some(mac) = self.mac {
+            write!(f, " mac={mac}")?;
         }
         if !self.alias.is_empty() {
             write!(f, " was={}", self.alias)?;
@@ -56,10 +94,22 @@ mod tests {
 
     #[test]
     fn reads_what_it_wrote() {
-        for text in ["kvmnet:tap", "kvmnet:tap mtu=9000 gen=0 was=the web server", "kvmnet:tap was=x"] {
+        for text in [
+            "kvmnet:tap",
+            "kvmnet:tap mtu=9000 gen=0 was=the web server",
+            "kvmnet:tap was=x",
+            "kvmnet:tap gen=0 a=0 r=2 q=0 t=0 d=0 mac=02:00:00:00:00:07",
+        ] {
             assert_eq!(TapMark::parse(text).unwrap().to_string(), text);
         }
         assert_eq!(TapMark::parse("kvmnet:nat default 00000000"), None);
         assert_eq!(TapMark::parse("web server"), None);
+    }
+
+    #[test]
+    fn knows_when_it_does_not_fit() {
+        let mark = |length| TapMark { alias: "x".repeat(length), ..TapMark::default() };
+        assert!(mark(MAX_LEN - PREFIX.len() - 5).fits());
+        assert!(!mark(MAX_LEN - PREFIX.len() - 4).fits());
     }
 }

@@ -3,7 +3,7 @@
 use std::io;
 
 use super::Observed;
-use crate::model::IfName;
+use crate::model::{Filter, IfName, Link, TapMark};
 use crate::netlink::nft::Nft;
 use crate::netlink::route::{Question, Rtnl};
 
@@ -23,6 +23,8 @@ impl Observed {
             // The tap is gone, or was never attached: all that is left of its network may be a mark.
             None => rtnl.ask(&[Question::Bridges], &mut observed.facts)?,
         }
+        let stays = |tap: &Link| tap.tun.as_ref().is_some_and(|tun| tun.persistent);
+        observed.ask_about_guards(rtnl, |link| link.name == *tap && stays(link))?;
         observed.find_networks();
         let bridge = master.and_then(|master| observed.facts.link_index(master)).map(|link| link.name);
         // A tap that is on no bridge may have been on any.
@@ -30,6 +32,22 @@ impl Observed {
         observed.ask_about_guests(rtnl, tap, exactly)?;
         observed.ask_about_undo(rtnl, None)?;
         Ok(observed)
+    }
+
+    /// The same for a tap that stays with its guest, and gets back what it had.
+    pub fn for_detach(nft: Option<&mut Nft>, rtnl: &mut Rtnl, tap: &IfName) -> io::Result<Self> {
+        let mut observed = Self::for_down(nft, rtnl, tap)?;
+        observed.ask_about_guards(rtnl, |link| link.name == *tap)?;
+        Ok(observed)
+    }
+
+    /// The filters of taps that get back what they had.
+    fn ask_about_guards(&mut self, rtnl: &mut Rtnl, which: impl Fn(&Link) -> bool) -> io::Result<()> {
+        let is_guarded =
+            |link: &&Link| TapMark::parse(&link.alias).is_some_and(|mark| !mark.saved.is_empty());
+        let taps = self.facts.links.iter().filter(|link| link.is_tap() && which(link)).filter(is_guarded);
+        let questions: Vec<_> = taps.map(|tap| Question::Filter(tap.index, Filter::Tap)).collect();
+        rtnl.ask(&questions, &mut self.facts)
     }
 
     /// Reads every network, and what the undo of those depends on that nothing keeps.
@@ -47,6 +65,7 @@ impl Observed {
         observed.ask_about_guests(rtnl, &IfName::DEFAULT, |_| true)?;
         if let Some(index) = observed.facts.link(bridge).map(|link| link.index) {
             rtnl.ask(&[Question::Ports(index)], &mut observed.facts)?;
+            observed.ask_about_guards(rtnl, |link| link.master == Some(index))?;
         }
         let standing = observed.standing(bridge);
         standing.occupied = false;

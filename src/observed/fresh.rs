@@ -41,6 +41,7 @@ pub(super) fn interface() -> io::Result<Link> {
         mtu: 1500,
         mac: None,
         master: None,
+        group_fwd_mask: None,
         group: 0,
         alias: String::new(),
         addr_gen: read(6, "addr_gen_mode")?.map(|mode| AddrGen(mode as u8)),
@@ -48,6 +49,8 @@ pub(super) fn interface() -> io::Result<Link> {
             forwarding: of_ipv4("forwarding")?,
             rp_filter: of_ipv4("rp_filter")?,
             arp_ignore: of_ipv4("arp_ignore")?,
+            accept_local: of_ipv4("accept_local")?,
+            route_localnet: of_ipv4("route_localnet")?,
             copied,
         },
         ipv6: ipv6()?,
@@ -63,7 +66,8 @@ fn ipv6() -> io::Result<Option<Ipv6Conf>> {
     for (value, (key, _)) in copied.iter_mut().zip(IPV6) {
         *value = read(6, key)?.unwrap_or_default();
     }
-    Ok(Some(Ipv6Conf { accept_ra, force_forwarding: read(6, "force_forwarding")?, copied }))
+    let disable_ipv6 = read(6, "disable_ipv6")?.unwrap_or_default();
+    Ok(Some(Ipv6Conf { accept_ra, disable_ipv6, force_forwarding: read(6, "force_forwarding")?, copied }))
 }
 
 /// A value; None where this kernel has no such key.

@@ -111,8 +111,15 @@ impl Observed {
             Setting::Forwarding => Some(link.ipv4.forwarding),
             Setting::RpFilter => Some(link.ipv4.rp_filter),
             Setting::ArpIgnore => Some(link.ipv4.arp_ignore),
+            Setting::AcceptLocal => Some(link.ipv4.accept_local),
+            Setting::RouteLocalnet => Some(link.ipv4.route_localnet),
             Setting::AcceptRa => link.ipv6.map(|ipv6| ipv6.accept_ra),
             Setting::ForceForwarding => link.ipv6.and_then(|ipv6| ipv6.force_forwarding),
+            Setting::DisableIpv6 => link.ipv6.map(|ipv6| ipv6.disable_ipv6),
+            Setting::GroupFwdMask => link.group_fwd_mask.map(u32::from),
+            Setting::Clsact | Setting::Filter(_) => {
+                Some(u32::from(self.facts.filters.contains(&(link.index, setting))))
+            }
             Setting::Ipv4(place) => link.ipv4.copied.get(place).copied(),
             Setting::Ipv6(place) => link.ipv6.and_then(|ipv6| ipv6.copied.get(place).copied()),
             Setting::WideForwarding6 => None,

@@ -8,7 +8,7 @@ use crate::firewall;
 use crate::model::Facts;
 use crate::model::facts::Bytes;
 use crate::model::ruleset::{Family, TABLE_PREFIX};
-use crate::model::{IfName, Link, Mark, Network, TapMark};
+use crate::model::{IfName, Link, Mark, Network, Saved, Setting, TapMark};
 use crate::netlink::nft::Nft;
 use crate::netlink::route::{Question, Rtnl};
 
@@ -153,6 +153,7 @@ impl Observed {
             bridges.extend(standing.link.iter().cloned().map(|link| (link, mark.nic)));
         }
         rtnl.ask(&questions, &mut self.facts)?;
+        rtnl.ask(&self.about_saved_filters(), &mut self.facts)?;
         for (bridge, nic) in bridges {
             if let Some(nic) = nic {
                 self.ask_about_baggage(rtnl, &bridge)?;
@@ -162,6 +163,18 @@ impl Observed {
             }
         }
         Ok(())
+    }
+
+    /// The filters that were put on bridges which were there before.
+    fn about_saved_filters(&self) -> Vec<Question> {
+        let saved =
+            self.networks.iter().filter_map(|standing| standing.mark.as_ref()).flat_map(|mark| &mark.saved);
+        let question = |saved: &Saved| match (saved.setting, self.facts.link(&saved.link)?.index) {
+            (Setting::Clsact, index) => Some(Question::Clsact(index)),
+            (Setting::Filter(filter), index) => Some(Question::Filter(index, filter)),
+            _ => None,
+        };
+        saved.filter_map(question).collect()
     }
 
     /// What a takeover carries away from `link`.

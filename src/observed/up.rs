@@ -10,7 +10,7 @@ use crate::firewall;
 use crate::model::facts::Way;
 use crate::model::route::LOCAL;
 use crate::model::ruleset::table_name;
-use crate::model::{Address, IfName, Mark, Mode, Network, Uplink};
+use crate::model::{Address, Filter, IfName, Mark, Mode, Network, TapMark, Uplink};
 use crate::netlink::nft::Nft;
 use crate::netlink::route::{Question, Rtnl};
 
@@ -35,10 +35,12 @@ impl Observed {
                 .extend(uplinks.iter().filter(|_| has_uplink(network.mode)).cloned().map(Question::Link));
         }
         questions.extend(network.addresses.iter().map(|net| Question::RouteTo(net.addr())));
+        // A record of forwarding says what the machine-wide switch was: of a bridge that shall not forward, too.
+        let shuts = |v6: bool| !v6 && network.mode != Mode::Bridged;
         questions.extend(
             [false, true]
                 .into_iter()
-                .filter(|v6| desired.forwards(*v6))
+                .filter(|v6| desired.forwards(*v6) || shuts(*v6))
                 .map(|v6| Question::WideForwarding { v6 }),
         );
         questions.extend(observed.bridges().filter(|question| *question != Question::Link(network.bridge)));
@@ -84,7 +86,7 @@ impl Observed {
         let present = self.addresses(desired.door());
         let is_missing = |net: &&IpNet| !present.iter().any(|has| has.net == **net);
         let missing: Vec<&IpNet> = network.addresses.iter().filter(is_missing).collect();
-        let mut questions = Vec::new();
+        let mut questions = self.about_filters(desired);
         for v6 in [false, true] {
             let collides = missing.iter().any(|net| net.addr().is_ipv6() == v6);
             let carries = network.uplink == Uplink::DefaultRoute
@@ -95,6 +97,28 @@ impl Observed {
         }
         rtnl.ask(&questions, &mut self.facts)?;
         self.ask_about_owners(rtnl, network)
+    }
+
+    /// The filters of the tap and of a bridge that is closed, or was: those that kvmnet may have put there, and, on what is
+    /// new to it and may outlive it, the place for them.
+    fn about_filters(&self, desired: &Desired) -> Vec<Question> {
+        let mut questions = Vec::new();
+        if let Some(tap) = desired.tap.and_then(|tap| self.facts.link(&tap)).filter(|tap| tap.index != 0) {
+            let is_known = TapMark::parse(&tap.alias).is_some();
+            let stays = tap.tun.as_ref().is_some_and(|tun| tun.persistent);
+            questions.extend((stays && !is_known).then_some(Question::Clsact(tap.index)));
+            questions.extend((stays || is_known).then_some(Question::Filter(tap.index, Filter::Tap)));
+        }
+        if let Some(bridge) = self.facts.link(&desired.network.bridge) {
+            let mark = self.network(&bridge.name).and_then(|standing| standing.mark.as_ref());
+            let was_closed = mark.is_some_and(Mark::is_closed);
+            if desired.closed || was_closed {
+                questions.extend((!was_closed).then_some(Question::Clsact(bridge.index)));
+                let filters = [Filter::Ingress, Filter::Egress];
+                questions.extend(filters.map(|filter| Question::Filter(bridge.index, filter)));
+            }
+        }
+        questions
     }
 
     /// Whether the host's addresses are on the door, as the routes of the table `local` say: a get for each

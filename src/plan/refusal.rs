@@ -180,6 +180,9 @@ pub enum Refusal {
     /// The bridge's record would be too long.
     #[error("the record of what to undo does not fit into the alias of {0}")]
     MarkTooLong(IfName),
+    /// The tap's record would be too long.
+    #[error("the alias of {0} leaves no room for the record of what to undo")]
+    TapAliasTooLong(IfName),
     /// The network is in use.
     #[error("guests are on {bridge}: {}", list(.guests))]
     HasGuests {
@@ -284,6 +287,7 @@ impl Refusal {
             Refusal::NoNft(_) => {
                 "load it with `modprobe nf_tables`, or build the kernel with CONFIG_NF_TABLES".to_owned()
             }
+            Refusal::TapAliasTooLong(name) => format!("give it a shorter one: ip link set {name} alias ''"),
             Refusal::MarkTooLong(_) => {
                 "give the network fewer addresses and uplinks, or a shorter name".to_owned()
             }

@@ -138,11 +138,12 @@ fn taps(bridge: &IfName, observed: &Observed) -> Vec<Change> {
             before: Some(shown(setting, before)),
             now: now.map(|now| shown(setting, now)),
         };
-        if let Some(before) = mark.mtu {
-            changes.push(change(Setting::Mtu, before, Some(tap.mtu)));
-        }
-        if let Some(before) = mark.addr_gen {
-            changes.push(change(Setting::AddrGen, before, tap.addr_gen.map(|mode| mode.0.into())));
+        // One that goes with its guest needs nothing put back.
+        if tap.tun.as_ref().is_some_and(|tun| tun.persistent) {
+            let changed = mark.saved.into_iter();
+            changes.extend(
+                changed.map(|(setting, before)| change(setting, before, observed.value(&tap.name, setting))),
+            );
         }
     }
     changes

@@ -20,6 +20,8 @@ pub struct Packet {
 pub struct Capture {
     socket: OwnedFd,
     frames: Vec<Vec<u8>>,
+    /// The interface that each of them came in by, in the same order.
+    interfaces: Vec<usize>,
 }
 
 impl Capture {
@@ -32,7 +34,11 @@ impl Capture {
     /// drops does not count.
     pub fn of_stack(machine: &Machine, ethertype: u16) -> Self {
         let socket = machine.enter(|| packet_socket(ethertype));
-        Self { socket: socket.expect("a packet socket needs root"), frames: Vec::new() }
+        Self {
+            socket: socket.expect("a packet socket needs root"),
+            frames: Vec::new(),
+            interfaces: Vec::new(),
+        }
     }
 
     /// The frames that came in until now (those the machine sent itself left out).
@@ -41,9 +47,17 @@ impl Capture {
         while let Ok((length, Some(from))) = recvfrom::<LinkAddr>(self.socket.as_raw_fd(), &mut bytes) {
             if from.pkttype() != libc::PACKET_OUTGOING {
                 self.frames.push(bytes[..length].to_vec());
+                self.interfaces.push(from.ifindex());
             }
         }
         &self.frames
+    }
+
+    /// Those that came in by one interface, by its number.
+    pub fn frames_by(&mut self, interface: usize) -> Vec<Vec<u8>> {
+        self.frames();
+        let both = self.frames.iter().zip(&self.interfaces);
+        both.filter(|(_, by)| **by == interface).map(|(frame, _)| frame.clone()).collect()
     }
 
     /// The IP packets among them.

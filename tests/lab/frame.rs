@@ -8,6 +8,7 @@ pub const BROADCAST: [u8; 6] = [0xff; 6];
 pub const IPV4: u16 = 0x0800;
 pub const ARP: u16 = 0x0806;
 pub const IPV6: u16 = 0x86dd;
+pub const VLAN: u16 = 0x8100;
 /// A type for experiments (IEEE 802): no stack speaks it.
 pub const FOREIGN: u16 = 0x88b5;
 const ICMP: u8 = 1;
@@ -87,14 +88,38 @@ impl Frame {
         }
     }
 
+    /// The same behind an IP option that no stack understands: an error is its only answer.
+    pub fn udp4_with_bad_option(self, source: Ipv4Addr, target: Ipv4Addr, text: &str) -> Vec<u8> {
+        self.ipv4_with(source, target, UDP, &[0x83, 1, 0, 0], &datagram(text))
+    }
+
+    /// A ping over IPv4.
+    pub fn echo4(self, source: Ipv4Addr, target: Ipv4Addr) -> Vec<u8> {
+        let mut icmp = vec![8, 0, 0, 0, 0, 7, 0, 1];
+        let sum = checksum(&icmp).to_be_bytes();
+        icmp[2..4].copy_from_slice(&sum);
+        self.ipv4(source, target, ICMP, &icmp)
+    }
+
     fn ipv4(self, source: Ipv4Addr, target: Ipv4Addr, protocol: u8, payload: &[u8]) -> Vec<u8> {
-        let length = u16::try_from(20 + payload.len()).unwrap().to_be_bytes();
-        let mut ip =
-            [&[0x45, 0], &length[..], &[0, 1, 0, 0, 64, protocol, 0, 0], &source.octets(), &target.octets()]
-                .concat();
+        self.ipv4_with(source, target, protocol, &[], payload)
+    }
+
+    fn ipv4_with(
+        self,
+        source: Ipv4Addr,
+        target: Ipv4Addr,
+        protocol: u8,
+        options: &[u8],
+        payload: &[u8],
+    ) -> Vec<u8> {
+        let words = 5 + u8::try_from(options.len() / 4).unwrap();
+        let length = u16::try_from(20 + options.len() + payload.len()).unwrap().to_be_bytes();
+        let head = [&[0x40 | words, 0], &length[..], &[0, 1, 0, 0, 64, protocol, 0, 0]].concat();
+        let mut ip = [&head[..], &source.octets(), &target.octets(), options].concat();
         let sum = checksum(&ip).to_be_bytes();
         ip[10..12].copy_from_slice(&sum);
-        self.raw(IPV4, &[&ip, payload].concat())
+        self.raw(IPV4, &[&ip[..], payload].concat())
     }
 
     /// A UDP datagram over IPv6, port 7000 to port 7000.
@@ -107,11 +132,27 @@ impl Frame {
 
     /// "Who has `target`?" in IPv6, asked of all nodes.
     pub fn neighbour_solicitation(self, source: Ipv6Addr, target: Ipv6Addr) -> Vec<u8> {
-        let mut icmp = [&[135, 0, 0, 0, 0, 0, 0, 0], &target.octets()[..], &[1, 1], &self.from].concat();
-        let group = solicited_node(target);
-        let sum = checksum6(source, group, ICMPV6, &icmp);
+        let icmp = [&[135, 0, 0, 0, 0, 0, 0, 0], &target.octets()[..], &[1, 1], &self.from].concat();
+        self.icmp6(source, solicited_node(target), icmp)
+    }
+
+    /// "I am your router, and `prefix`/64 is your network", said to all nodes (RFC 4861).
+    pub fn router_advertisement(self, source: Ipv6Addr, prefix: Ipv6Addr) -> Vec<u8> {
+        let head = [134, 0, 0, 0, 64, 0x08, 0x07, 0x08, 0, 0, 0, 0, 0, 0, 0, 0];
+        let option = [3, 4, 64, 0xc0, 0, 0, 0x0e, 0x10, 0, 0, 0x0e, 0x10, 0, 0, 0, 0];
+        let icmp = [&head[..], &option, &prefix.octets(), &[1, 1], &self.from].concat();
+        self.icmp6(source, Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1), icmp)
+    }
+
+    /// A ping over IPv6.
+    pub fn echo6(self, source: Ipv6Addr, target: Ipv6Addr) -> Vec<u8> {
+        self.icmp6(source, target, vec![128, 0, 0, 0, 0, 7, 0, 1])
+    }
+
+    fn icmp6(self, source: Ipv6Addr, target: Ipv6Addr, mut icmp: Vec<u8>) -> Vec<u8> {
+        let sum = checksum6(source, target, ICMPV6, &icmp);
         icmp[2..4].copy_from_slice(&sum);
-        self.ipv6(source, group, ICMPV6, &icmp)
+        self.ipv6(source, target, ICMPV6, &icmp)
     }
 
     fn ipv6(self, source: Ipv6Addr, target: Ipv6Addr, protocol: u8, payload: &[u8]) -> Vec<u8> {
@@ -120,6 +161,11 @@ impl Frame {
             [&[0x60, 0, 0, 0], &length[..], &[protocol, 255], &source.octets(), &target.octets(), payload];
         self.raw(IPV6, &ip.concat())
     }
+}
+
+/// A frame with a tag of a VLAN (IEEE 802.1Q); VLAN 0 is a priority and nothing more.
+pub fn tagged(frame: &[u8], vlan: u16) -> Vec<u8> {
+    [&frame[..12], &VLAN.to_be_bytes(), &(0xa000 | vlan).to_be_bytes(), &frame[12..]].concat()
 }
 
 /// Whether a frame is the ARP answer "`address` is at …".

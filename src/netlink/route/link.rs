@@ -15,6 +15,7 @@ pub(super) const BODY: usize = 16;
 const SKIP_STATS: u32 = 1 << 3;
 const IFLA_BR_FORWARD_DELAY: u16 = 1;
 const IFLA_BR_STP_STATE: u16 = 5;
+const IFLA_BRPORT_GROUP_FWD_MASK: u16 = 31;
 const VETH_INFO_PEER: u16 = 1;
 const IFLA_TUN_TYPE: u16 = 3;
 const IFLA_TUN_PERSIST: u16 = 6;
@@ -27,8 +28,11 @@ const OPER_UP: u8 = 6;
 const FORWARDING: u16 = 1;
 const RP_FILTER: u16 = 8;
 const ARP_IGNORE: u16 = 19;
+const ACCEPT_LOCAL: u16 = 23;
+const ROUTE_LOCALNET: u16 = 26;
 /// Places in the array IFLA_INET6_CONF: DEVCONF_* (`include/uapi/linux/ipv6.h`).
 const ACCEPT_RA: usize = 3;
+const DISABLE_IPV6: usize = 26;
 const FORCE_FORWARDING: usize = 59;
 
 /// `struct ifinfomsg`.
@@ -160,12 +164,27 @@ pub fn set(name: &IfName, setting: Setting, value: u32) -> Option<Message> {
         Setting::Forwarding => set_ipv4(&mut message, FORWARDING, value),
         Setting::RpFilter => set_ipv4(&mut message, RP_FILTER, value),
         Setting::ArpIgnore => set_ipv4(&mut message, ARP_IGNORE, value),
+        Setting::AcceptLocal => set_ipv4(&mut message, ACCEPT_LOCAL, value),
+        Setting::RouteLocalnet => set_ipv4(&mut message, ROUTE_LOCALNET, value),
         Setting::Ipv4(place) => set_ipv4(&mut message, IPV4.get(place)?.1, value),
-        Setting::AcceptRa | Setting::ForceForwarding | Setting::WideForwarding6 | Setting::Ipv6(_) => {
-            return None;
-        }
+        Setting::GroupFwdMask => message = set_group_fwd_mask(name, value as u16),
+        Setting::AcceptRa | Setting::DisableIpv6 | Setting::ForceForwarding => return None,
+        Setting::WideForwarding6 | Setting::Ipv6(_) => return None,
+        // These are no interface's attributes, and know it by its number alone.
+        Setting::Clsact | Setting::Filter(_) => return None,
     }
     Some(message)
+}
+
+/// What belongs to a port of a bridge is only taken by RTM_NEWLINK.
+fn set_group_fwd_mask(name: &IfName, mask: u16) -> Message {
+    let mut message = Message::new(Rtm::Newlink, REQUEST, &body(0, 0, 0));
+    message.put_str(Ifla::Ifname, name.as_str()).nest(Ifla::Linkinfo, |info| {
+        info.put_str(IflaInfo::SlaveKind, "bridge").nest(IflaInfo::SlaveData, |data| {
+            data.put(IFLA_BRPORT_GROUP_FWD_MASK, &mask.to_ne_bytes());
+        });
+    });
+    message
 }
 
 fn set_addr_gen(message: &mut Message, mode: u8) {
@@ -214,6 +233,9 @@ pub fn parse(reply: &[u8]) -> Option<Link> {
             .and_then(|m| m.try_into().ok())
             .map(Mac),
         master: number(Ifla::Master),
+        group_fwd_mask: find(info, IflaInfo::SlaveData)
+            .filter(|_| find(info, IflaInfo::SlaveKind).is_some_and(|kind| text(kind) == "bridge"))
+            .and_then(|port| u16_at(find(port, IFLA_BRPORT_GROUP_FWD_MASK)?, 0)),
         group: number(Ifla::Group).unwrap_or_default(),
         alias: find(attrs, Ifla::Ifalias).map(text).unwrap_or_default(),
         addr_gen: inet6
@@ -239,6 +261,8 @@ fn parse_ipv4(inet: &[u8]) -> Ipv4Conf {
         forwarding: value(FORWARDING),
         rp_filter: value(RP_FILTER),
         arp_ignore: value(ARP_IGNORE),
+        accept_local: value(ACCEPT_LOCAL),
+        route_localnet: value(ROUTE_LOCALNET),
         copied: IPV4.map(|(_, key)| value(key)),
     }
 }
@@ -247,6 +271,7 @@ fn parse_ipv6(inet6: &[u8]) -> Ipv6Conf {
     let conf = find(inet6, IFLA_INET6_CONF).unwrap_or_default();
     Ipv6Conf {
         accept_ra: u32_at(conf, ACCEPT_RA * 4).unwrap_or_default(),
+        disable_ipv6: u32_at(conf, DISABLE_IPV6 * 4).unwrap_or_default(),
         force_forwarding: u32_at(conf, FORCE_FORWARDING * 4),
         copied: IPV6.map(|(_, key)| u32_at(conf, usize::from(key) * 4).unwrap_or_default()),
     }

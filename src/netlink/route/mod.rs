@@ -1,6 +1,7 @@
 //! rtnetlink: interfaces, addresses, routes, neighbours (rtnetlink(7)).
 
 pub mod address;
+pub mod filter;
 pub mod link;
 pub mod neighbour;
 pub mod netconf;
@@ -19,7 +20,7 @@ use nix::poll::PollTimeout;
 use super::message::Message;
 use super::socket::{Broken, Outcome, Socket, of_one_moment};
 use crate::model::route::{LOCAL, UNICAST};
-use crate::model::{Facts, IfName, Link};
+use crate::model::{Facts, Filter, IfName, Link, Setting};
 
 /// How many requests go out in one send: so many replies (a link has some 2 KiB of the receive buffer) or refusals find
 /// room even in a small buffer. 93 links are more than the usual one takes.
@@ -45,6 +46,10 @@ pub enum Question {
     RouteTo(std::net::IpAddr),
     /// The ports of the bridge with this number, until one is found that is a guest's. A dump.
     Ports(u32),
+    /// Whether the interface with this number has a place for filters.
+    Clsact(u32),
+    /// Whether the interface with this number has a filter.
+    Filter(u32, Filter),
     /// All bridges. A dump.
     Bridges,
     /// All taps and tuns. A dump.
@@ -109,6 +114,8 @@ impl Question {
             Question::WideForwarding { v6 } => netconf::get_all(*v6),
             Question::RouteTo(address) => route::get(*address),
             Question::Ports(bridge) => link::dump_ports(*bridge),
+            Question::Clsact(index) => filter::get_clsact(*index),
+            Question::Filter(index, filter) => filter::get(*index, *filter),
             Question::Bridges => link::dump_kind("bridge"),
             Question::Taps => link::dump_kind("tun"),
             Question::Addresses(index) => address::dump(*index),
@@ -133,6 +140,10 @@ impl Question {
                 Errno::ENETUNREACH | Errno::EHOSTUNREACH | Errno::EACCES | Errno::EINVAL => true,
                 _ => address.is_ipv6() && is_without_family(errno),
             },
+            // No such filter; no place for one (EINVAL); nothing of the kind in this kernel; the interface has gone.
+            Question::Clsact(_) | Question::Filter(..) => {
+                matches!(errno, Errno::ENOENT | Errno::EINVAL | Errno::EOPNOTSUPP | Errno::ENODEV)
+            }
             // A kernel without IPv6 knows none of its requests.
             Question::WideForwarding { v6 } | Question::Ways { v6 } => *v6 && is_without_family(errno),
             // The interface that a dump is restricted to has gone meanwhile.
@@ -153,6 +164,8 @@ impl Question {
             self,
             Question::Link(_)
                 | Question::LinkIndex(_)
+                | Question::Clsact(_)
+                | Question::Filter(..)
                 | Question::WideForwarding { .. }
                 | Question::RouteTo(_)
         )
@@ -283,6 +296,12 @@ fn read(facts: &mut Facts, question: &Question, reply: &[u8]) {
             facts.wide_rp_filter = netconf::rp_filter(reply);
         }
         Question::WideForwarding { v6: true } => facts.wide6 = netconf::forwarding(reply),
+        Question::Clsact(index) => facts.filters.push((*index, Setting::Clsact)),
+        Question::Filter(index, filter) if filter::is(reply, *filter) => {
+            let found = [Setting::Clsact, Setting::Filter(*filter)];
+            facts.filters.extend(found.map(|setting| (*index, setting)));
+        }
+        Question::Filter(..) => {}
         Question::RouteTo(_) => facts.matched.extend(route::parse_way(reply)),
         Question::Addresses(index) => {
             facts.addresses.extend(address::parse(reply, *index).map(|address| (*index, address)));

@@ -64,6 +64,10 @@ impl Step {
             Step::DeleteLink { name } => format!("delete {name}"),
             Step::Set { link, setting: Setting::Up, to: 0, .. } => format!("set {link} down"),
             Step::Set { link, setting: Setting::Up, .. } => format!("set {link} up"),
+            Step::Set { link, setting: setting @ (Setting::Clsact | Setting::Filter(_)), to, .. } => {
+                let verb = if *to == 0 { "take" } else { "put" };
+                format!("{verb} the {setting} {} {link}", if *to == 0 { "off" } else { "on" })
+            }
             Step::Set { link, setting, to, .. } => format!("set {setting} of {link} to {to}"),
             Step::SetMac { link, to, .. } => format!("give {link} the MAC {to}"),
             Step::SetAlias { link, .. } => format!("write the mark of {link}"),
@@ -180,6 +184,11 @@ fn write_set(f: &mut fmt::Formatter<'_>, link: &IfName, setting: Setting, value:
         Setting::Mtu => write!(f, "ip link set {name} mtu {value}"),
         Setting::Group => write!(f, "ip link set {name} group {value}"),
         Setting::AddrGen => write!(f, "ip link set {name} addrgenmode {}", AddrGen(value as u8)),
+        Setting::GroupFwdMask => write!(f, "ip link set {name} type bridge_slave group_fwd_mask {value:#x}"),
+        Setting::Clsact => {
+            write!(f, "tc qdisc {} dev {name} clsact", if value == 0 { "del" } else { "add" })
+        }
+        Setting::Filter(filter) => f.write_str(&filter.command(&name, value != 0)),
         // With slashes, because an interface's name may have dots.
         _ => write!(f, "sysctl -q -w {}", shell_word(format!("{}={value}", setting.key(link)))),
     }

@@ -160,14 +160,28 @@ fn the_next_hook_sweeps() {
 #[test]
 fn repairs_exactly_what_is_missing() {
     type Damage = fn(&mut World);
-    let cases: [(&str, Damage, &[&str]); 6] = [
+    let cases: [(&str, Damage, &[&str]); 8] = [
         ("nat", |w| w.0.standing(&name("br0")).tables.clear(), &["nft "]),
         (
             "nat",
             |w| w.0.facts.addresses.retain(|(index, _)| *index == 2),
             &["ip addr add 10.0.100.3/24", "ip addr add fd00:100::3/64"],
         ),
-        ("nat", |w| w.link(&name("vif0.0")).master = None, &["ip link set vif0.0 master br0"]),
+        (
+            "nat",
+            |w| w.link(&name("vif0.0")).master = None,
+            &["ip link set vif0.0 master br0", "ip link set vif0.0 type bridge_slave group_fwd_mask 0xfffd"],
+        ),
+        (
+            "nat",
+            |w| w.0.facts.filters.clear(),
+            &["tc qdisc add dev vif0.0 clsact", "tc filter add dev vif0.0 ingress "],
+        ),
+        (
+            "nat",
+            |w| w.link(&name("vif0.0")).ipv4.rp_filter = 0,
+            &["sysctl -q -w net/ipv4/conf/vif0.0/rp_filter=1"],
+        ),
         ("nat", |w| w.link(&name("br0")).up = false, &["ip link set br0 up"]),
         (
             "nat",

@@ -30,6 +30,7 @@ pub fn link(index: u32, text: &str, kind: Option<&str>) -> Link {
         mtu: 1500,
         mac: Some(Mac([2, 0, 0, 0, 0, index as u8])),
         master: None,
+        group_fwd_mask: None,
         group: 0,
         alias: String::new(),
         addr_gen: Some(AddrGen::EUI64),
@@ -170,6 +171,7 @@ impl World {
             Step::SetMaster { port, to, .. } => {
                 let master = to.as_ref().map(|bridge| self.link(bridge).index);
                 self.link(port).master = master;
+                self.link(port).group_fwd_mask = master.map(|_| 0);
             }
             Step::AddAddress { link, address } => self.add_address(link, address.clone()),
             Step::DeleteAddress { link, address } => {
@@ -206,6 +208,7 @@ impl World {
         let outer = pair.map(|pair| format!("{pair}.0"));
         self.0.facts.links.retain(|link| link.index != index && Some(link.name.as_str()) != outer.as_deref());
         self.0.facts.addresses.retain(|(of, _)| *of != index);
+        self.0.facts.filters.retain(|(of, _)| *of != index);
         self.0.facts.routes.retain(|route| !route.is_over(name));
         self.0
             .facts
@@ -231,10 +234,19 @@ impl World {
             Setting::Forwarding => link.ipv4.forwarding = to,
             Setting::RpFilter => link.ipv4.rp_filter = to,
             Setting::ArpIgnore => link.ipv4.arp_ignore = to,
+            Setting::AcceptLocal => link.ipv4.accept_local = to,
+            Setting::RouteLocalnet => link.ipv4.route_localnet = to,
             Setting::AcceptRa => link.ipv6.as_mut().unwrap().accept_ra = to,
             Setting::ForceForwarding => link.ipv6.as_mut().unwrap().force_forwarding = Some(to),
             Setting::Ipv4(place) => link.ipv4.copied[place] = to,
             Setting::Ipv6(place) => link.ipv6.as_mut().unwrap().copied[place] = to,
+            Setting::DisableIpv6 => link.ipv6.as_mut().unwrap().disable_ipv6 = to,
+            Setting::GroupFwdMask => link.group_fwd_mask = Some(to as u16),
+            Setting::Clsact | Setting::Filter(_) => {
+                let filter = (link.index, setting);
+                self.0.facts.filters.retain(|known| *known != filter);
+                self.0.facts.filters.extend((to != 0).then_some(filter));
+            }
             Setting::WideForwarding6 => {}
         }
     }

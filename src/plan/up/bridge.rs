@@ -2,7 +2,7 @@
 
 use super::Up;
 use crate::desired::Desired;
-use crate::model::{AddrGen, IfName, Mac, Mark, Mode, Setting};
+use crate::model::{AddrGen, Filter, IfName, Mac, Mark, Mode, Setting};
 use crate::plan::{Step, undo};
 
 impl Up<'_> {
@@ -57,10 +57,10 @@ impl Up<'_> {
         }
     }
 
-    /// The second lock, should the table be gone or the bridge have another name: no ARP answer, nothing
-    /// forwarded, no source believed, no link-local address.
+    /// The second lock, should the table be gone or the bridge have another name: a filter that drops everything, both
+    /// ways; and behind it no ARP answer, nothing forwarded, no source believed, no link-local address.
     pub(super) fn close(&mut self, bridge: &IfName) {
-        for (setting, value) in [(Setting::ArpIgnore, 8), (Setting::RpFilter, 1), (Setting::Forwarding, 0)] {
+        for (setting, value) in CLOSED {
             let step = self.want(bridge, setting, value);
             self.make.extend(step);
         }
@@ -69,17 +69,42 @@ impl Up<'_> {
         self.make.extend(own.filter(|_| made).map(|address| Step::DeleteAddress { link: *bridge, address }));
     }
 
-    pub(super) fn was_closed(&self) -> bool {
-        let closed = |mark: &&Mark| mark.made && (mark.mode == Mode::Isolated || mark.veth.is_some());
-        self.bridge_link().is_some() && self.old.filter(closed).is_some()
+    /// No IPv6 on a closed bridge. Its IPv6 addresses go with it, so on a bridge that is there already this comes last, when
+    /// those that kvmnet gave have been taken off in a way that can be taken back.
+    pub(super) fn shut_out_ipv6(&mut self) {
+        let has_ipv6 = self.observed.value(self.desired.new_interface(), Setting::DisableIpv6).is_some();
+        if !self.desired.closed || !has_ipv6 {
+            return;
+        }
+        let step = self.want(&self.desired.network.bridge, Setting::DisableIpv6, 1);
+        if self.bridge_link().is_none() { self.make.extend(step) } else { self.clean.extend(step) }
     }
 
-    /// A bridge that was made closed gets the values that a new interface has; the tap is one.
+    pub(super) fn was_closed(&self) -> bool {
+        self.bridge_link().is_some() && self.old.is_some_and(Mark::is_closed)
+    }
+
+    /// A bridge that was made closed gets the values that a new interface has, one that was found those that it had: before
+    /// anything is added to it.
     pub(super) fn reopen(&mut self, bridge: &IfName) {
-        for setting in [Setting::ArpIgnore, Setting::RpFilter] {
-            let value = self.new_value(setting).unwrap_or_default();
-            let step = self.want(bridge, setting, value);
+        // The way back: the filters before their place, the place before the settings.
+        for (setting, _) in CLOSED.into_iter().rev().chain([(Setting::DisableIpv6, 1)]) {
+            let value = match self.old.filter(|_| !self.mark.made) {
+                Some(old) => old.saved(bridge, setting).map(|saved| saved.before),
+                None => {
+                    self.observed.value(bridge, setting).map(|_| self.new_value(setting).unwrap_or_default())
+                }
+            };
+            let step = value.and_then(|value| self.want(bridge, setting, value));
             self.open.extend(step);
+        }
+    }
+
+    /// What comes from a host-only network is forwarded nowhere, whatever becomes of its table.
+    pub(super) fn forward_nothing(&mut self) {
+        if self.desired.network.mode == Mode::HostOnly {
+            let step = self.want(self.desired.door(), Setting::Forwarding, 0);
+            self.make.extend(step);
         }
     }
 
@@ -120,6 +145,18 @@ impl Up<'_> {
         self.open.push(Step::SetMaster { port: *port, from: master.map(|link| link.name), to });
     }
 }
+
+/// What closes a bridge, in order.
+const CLOSED: [(Setting, u32); 8] = [
+    (Setting::ArpIgnore, 8),
+    (Setting::RpFilter, 1),
+    (Setting::Forwarding, 0),
+    (Setting::AcceptLocal, 0),
+    (Setting::RouteLocalnet, 0),
+    (Setting::Clsact, 1),
+    (Setting::Filter(Filter::Ingress), 1),
+    (Setting::Filter(Filter::Egress), 1),
+];
 
 /// RT_SCOPE_LINK.
 const LINK_SCOPE: u8 = 253;

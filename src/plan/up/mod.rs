@@ -9,7 +9,7 @@ use ipnet::IpNet;
 
 use super::{Plan, Refusal, Step, Transaction, check, sweep, undo};
 use crate::desired::Desired;
-use crate::model::{IfName, Link, Mark, Saved, Setting};
+use crate::model::{IfName, Link, Mark, Mode, Saved, Setting, TapMark};
 use crate::observed::{Observed, Standing};
 
 /// Makes `desired` true, after taking away every other network that nothing keeps.
@@ -28,10 +28,12 @@ pub fn bring_up(desired: &Desired, observed: &Observed) -> Result<[Transaction; 
     up.bridge();
     up.pair();
     up.router_advertisements();
+    up.forward_nothing();
     up.forwarding();
     up.addresses();
     up.nic();
-    up.tap();
+    up.tap()?;
+    up.shut_out_ipv6();
     up.leftovers();
     if !up.mark.fits() {
         return Err(Refusal::MarkTooLong(desired.network.bridge));
@@ -107,10 +109,13 @@ impl<'a> Up<'a> {
         (now != Some(to)).then_some(step)
     }
 
-    /// What a setting is on an interface that was just made.
+    /// What a setting is on an interface that was just made: on the tap, before it was guarded.
     fn new_value(&self, setting: Setting) -> Option<u32> {
         let is_default = !matches!(setting, Setting::Up | Setting::Group | Setting::Mtu | Setting::AddrGen);
-        self.observed.value(self.desired.new_interface(), setting).filter(|_| is_default)
+        let like = self.desired.new_interface();
+        let mark = self.observed.facts.link(like).and_then(|tap| TapMark::parse(&tap.alias));
+        let before = mark.and_then(|mark| mark.before(setting));
+        before.or_else(|| self.observed.value(like, setting)).filter(|_| is_default)
     }
 
     /// Saves a value before its first change. What another network changed has its former value there.
@@ -144,7 +149,7 @@ impl<'a> Up<'a> {
         let left: Vec<&Saved> = old.saved.iter().filter(is_left).collect();
         self.clean.extend(undo::settings(left.into_iter(), &others, self.observed));
         // A closed bridge forwards nothing anyway.
-        let stays_open = !self.desired.closed && !self.desired.network.mode.forwards();
+        let stays_open = self.desired.network.mode == Mode::Bridged;
         if old.made && old.mode.forwards() && stays_open && self.bridge_link().is_some() {
             let wide = u32::from(self.observed.facts.wide4);
             let step = self.want(bridge, Setting::Forwarding, wide).filter(|_| old.veth.is_none());

@@ -1,39 +1,84 @@
-//! The guest's tap.
+//! The guest's tap, and its guard: what climbs up on the tap itself meets nothing that is done to the bridge, so it is
+//! stopped on the tap, before that is up.
 
 use super::Up;
-use crate::model::{AddrGen, Setting, TapMark};
-use crate::plan::Step;
+use crate::model::{AddrGen, Filter, Link, Mac, Setting, TapMark};
+use crate::plan::{Refusal, Step};
+
+/// All that a port can be told to treat as any other group: a pause frame (01) is nobody's but the link's.
+const EVERY_GROUP: u32 = 0xfffd;
 
 impl Up<'_> {
     /// The tap: what is to be put back on one that stays is written on it first; up comes last.
-    pub(super) fn tap(&mut self) {
+    pub(super) fn tap(&mut self) -> Result<(), Refusal> {
         let tap = self.desired.tap.and_then(|tap| self.observed.facts.link(&tap));
-        let Some(tap) = tap else { return };
-        let name = &tap.name;
-        let mtu = self.taken_nic().or(self.bridge_link()).map_or(tap.mtu, |link| link.mtu);
-        let mode = tap.addr_gen.map(|now| (u32::from(now.0), u32::from(AddrGen::NONE.0)));
-        if TapMark::parse(&tap.alias).is_none() {
-            let persistent = tap.tun.as_ref().is_some_and(|tun| tun.persistent);
-            let mark = TapMark {
-                mtu: Some(tap.mtu).filter(|now| persistent && *now != mtu),
-                addr_gen: mode.filter(|(now, to)| persistent && now != to).map(|(now, _)| now),
-                alias: tap.alias.clone(),
-            };
-            self.open.push(Step::SetAlias { link: *name, from: tap.alias.clone(), to: mark.to_string() });
-        }
-        let mut set = |setting, from, to| {
+        let Some(tap) = tap else { return Ok(()) };
+        let name = tap.name;
+        let known = TapMark::parse(&tap.alias);
+        let is_new = known.is_none();
+        let mut mark = known.unwrap_or_else(|| TapMark { alias: tap.alias.clone(), ..TapMark::default() });
+        let mut steps = Vec::new();
+        for (setting, to) in self.guard(tap) {
+            let from = self.observed.value(&name, setting).unwrap_or_default();
             if from != to {
-                self.open.push(Step::Set { link: *name, setting, from, to });
+                // The MTU of a guest that is on may be its owner's will.
+                if setting != Setting::Mtu || is_new {
+                    mark.save(setting, from);
+                }
+                steps.push(Step::Set { link: name, setting, from, to });
             }
-        };
-        // The MTU first: a smaller one would pull the bridge's down (`br_mtu_auto_adjust`).
-        set(Setting::Mtu, tap.mtu, mtu);
-        if let Some((from, to)) = mode {
-            set(Setting::AddrGen, from, to);
         }
-        self.enslave(name);
-        if !tap.up {
-            self.open.push(Step::Set { link: *name, setting: Setting::Up, from: 0, to: 1 });
+        if let Some((from, to)) = self.harmless_mac(tap) {
+            mark.mac = mark.mac.or(Some(from));
+            steps.push(Step::SetMac { link: name, from, to });
         }
+        if !mark.fits() {
+            return Err(Refusal::TapAliasTooLong(name));
+        }
+        let alias = mark.to_string();
+        if alias != tap.alias {
+            self.open.push(Step::SetAlias { link: name, from: tap.alias.clone(), to: alias });
+        }
+        self.open.extend(steps);
+        let is_port = self.is_port(tap);
+        // On its way from one bridge to another it is nowhere for a moment.
+        let moves = !is_port && tap.master.is_some();
+        if tap.up && moves {
+            self.open.push(Step::Set { link: name, setting: Setting::Up, from: 1, to: 0 });
+        }
+        self.enslave(&name);
+        let mask = self.observed.value(&name, Setting::GroupFwdMask).filter(|_| is_port).unwrap_or_default();
+        if mask != EVERY_GROUP {
+            let setting = Setting::GroupFwdMask;
+            self.open.push(Step::Set { link: name, setting, from: mask, to: EVERY_GROUP });
+        }
+        if !tap.up || moves {
+            self.open.push(Step::Set { link: name, setting: Setting::Up, from: 0, to: 1 });
+        }
+        Ok(())
+    }
+
+    /// What is set on the tap, in order: no ARP answer, no source believed, nothing forwarded, no IPv6, and the filter
+    /// that lets nothing come this far. The MTU first: a smaller one would pull the bridge's down (`br_mtu_auto_adjust`).
+    fn guard(&self, tap: &Link) -> Vec<(Setting, u32)> {
+        let mtu = self.taken_nic().or(self.bridge_link()).map_or(tap.mtu, |link| link.mtu);
+        let mut guard = vec![(Setting::Mtu, mtu)];
+        guard.extend(tap.addr_gen.map(|_| (Setting::AddrGen, u32::from(AddrGen::NONE.0))));
+        guard.extend([(Setting::ArpIgnore, 8), (Setting::RpFilter, 1), (Setting::Forwarding, 0)]);
+        guard.extend([(Setting::Clsact, 1), (Setting::Filter(Filter::Tap), 1)]);
+        guard.extend(tap.ipv6.map(|_| (Setting::DisableIpv6, 1)));
+        guard
+    }
+
+    /// A bridge that was found may have the lowest MAC among its ports: a tap's must not be that (libvirt's taps begin
+    /// with fe, too).
+    fn harmless_mac(&self, tap: &Link) -> Option<(Mac, Mac)> {
+        let from = tap.mac.filter(|_| !self.mark.made)?;
+        let Mac([first, b, c, d, e, f]) = from;
+        (first != 0xfe).then_some((from, Mac([0xfe, b, c, d, e, f])))
+    }
+
+    fn is_port(&self, tap: &Link) -> bool {
+        tap.master.is_some() && tap.master == self.bridge_link().map(|bridge| bridge.index)
     }
 }

@@ -1,0 +1,81 @@
+//! Filters on an interface itself, before and beside whatever nftables does (`tc-bpf(8)`): the lock that a flushed
+//! ruleset and another name leave alone, and that goes with its interface.
+
+use std::fmt;
+
+/// A filter of kvmnet's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Filter {
+    /// On a tap: what a guest sends to the tap itself. That is its own address, should the bridge be gone, and
+    /// 01:80:c2:00:00:00 to 0f (IEEE 802.1D, 7.12.6), which a bridge does not forward but gives to the host's stack on the
+    /// port, where nothing that is done to the bridge is met.
+    Tap,
+    /// On a closed bridge: all that comes up to the host.
+    Ingress,
+    /// On a closed bridge: all that the host sends down.
+    Egress,
+}
+
+/// One instruction of classic BPF (`struct sock_filter`): code, where to jump if true and if false, operand.
+pub type Instruction = (u16, u8, u8, u32);
+
+/// A verdict: BPF_RET.
+const RETURN: u16 = 0x06;
+/// TC_ACT_SHOT.
+const DROP: Instruction = (RETURN, 0, 0, 2);
+/// TC_ACT_UNSPEC: on to the next filter, or through.
+const PASS: Instruction = (RETURN, 0, 0, u32::MAX);
+/// First the kind of the packet (SKF_AD_PKTTYPE): 0, PACKET_HOST, is for the tap. Then the address that a frame begins
+/// with: four bytes that must be 01:80:c2:00, and two of which only the last four bits may be set.
+const TAP: [Instruction; 8] = [
+    (0x30, 0, 0, 0xffff_f004),
+    (0x15, 4, 0, 0),
+    (0x20, 0, 0, 0),
+    (0x15, 0, 3, 0x0180_c200),
+    (0x28, 0, 0, 4),
+    (0x45, 1, 0, 0xfff0),
+    DROP,
+    PASS,
+];
+
+impl Filter {
+    /// All, in the order in which they are put on an interface.
+    pub const ALL: [Filter; 3] = [Filter::Tap, Filter::Ingress, Filter::Egress];
+
+    /// What it does with a frame.
+    pub fn program(self) -> &'static [Instruction] {
+        match self {
+            Filter::Tap => &TAP,
+            Filter::Ingress | Filter::Egress => &[DROP],
+        }
+    }
+
+    /// Whether it sees what the interface sends, and not what comes in by it.
+    pub fn is_egress(self) -> bool {
+        self == Filter::Egress
+    }
+
+    /// The command that puts it on an interface, whose name is as a shell takes it, or takes it off.
+    pub fn command(self, link: &str, on: bool) -> String {
+        let side = if self.is_egress() { "egress" } else { "ingress" };
+        if !on {
+            return format!("tc filter del dev {link} {side} pref 1");
+        }
+        let program: String =
+            self.program().iter().map(|(code, jt, jf, k)| format!(",{code} {jt} {jf} {k}")).collect();
+        let length = self.program().len();
+        format!(
+            "tc filter add dev {link} {side} pref 1 handle 1 protocol all bpf bytecode '{length}{program}' direct-action"
+        )
+    }
+}
+
+impl fmt::Display for Filter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Filter::Tap => "filter of what is sent to the tap itself",
+            Filter::Ingress => "filter of all that comes in",
+            Filter::Egress => "filter of all that goes out",
+        })
+    }
+}
