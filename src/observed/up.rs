@@ -62,7 +62,8 @@ impl Observed {
 
     /// What a bridge has that was there before kvmnet: whose it is.
     fn ask_about_found(&mut self, rtnl: &mut Rtnl, network: &Network) -> io::Result<()> {
-        let is_found = |standing: &&Standing| standing.mark.is_none();
+        let is_settled = |mark: &Mark| mark.made || mark.digest == network.digest();
+        let is_found = |standing: &&Standing| !standing.mark.as_ref().is_some_and(is_settled);
         let standing = self.network(&network.bridge).filter(is_found);
         let Some(bridge) = standing.and_then(|standing| standing.link.as_ref()).map(|link| link.index) else {
             return Ok(());
@@ -74,7 +75,9 @@ impl Observed {
     fn ask_about_door(&mut self, rtnl: &mut Rtnl, desired: &Desired) -> io::Result<()> {
         let network = &desired.network;
         let standing = self.network(&network.bridge);
-        let adopts = standing.is_some_and(|standing| standing.link.is_some() && standing.mark.is_none());
+        let is_changed = |mark: &Mark| !mark.made && mark.digest != network.digest();
+        let adopts = standing
+            .is_some_and(|standing| standing.link.is_some() && standing.mark.as_ref().is_none_or(is_changed));
         let settled =
             standing.and_then(|s| s.mark.as_ref()).is_some_and(|mark| mark.digest == network.digest());
         if let Some(door) = self.facts.link(desired.door()).map(|link| link.index) {

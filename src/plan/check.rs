@@ -7,7 +7,7 @@ use crate::desired::Desired;
 use crate::model::facts::{Uncarriable, Way};
 use crate::model::link::ETHERNET;
 use crate::model::route::{LOCAL, UNICAST};
-use crate::model::{IfName, Key, Link, Mode, Network, Origin, Uplink};
+use crate::model::{IfName, Key, Link, Mode, Network, Origin, TapMark, Uplink};
 use crate::observed::Observed;
 
 /// Checks everything.
@@ -53,10 +53,12 @@ fn bridge(network: &Network, observed: &Observed) -> Result<(), Refusal> {
     if !link.is_bridge() {
         return Err(Refusal::NotABridge { name: link.name, kind: link.kind.clone() });
     }
-    if observed.network(&network.bridge).is_some_and(|standing| standing.mark.is_some()) {
+    let mark = observed.network(&network.bridge).and_then(|standing| standing.mark.as_ref());
+    if mark.is_some_and(|mark| mark.made || mark.digest == network.digest()) {
         return Ok(());
     }
-    let has_default = observed.default_devices().any(|device| device == link.index);
+    let is_taken = mark.is_some_and(|mark| mark.nic.is_some());
+    let has_default = !is_taken && observed.default_devices().any(|device| device == link.index);
     if has_default && network.mode != Mode::Bridged {
         return Err(Refusal::BridgeIsWayOut { bridge: link.name, mode: network.mode });
     }
@@ -103,14 +105,29 @@ fn serves(network: &Network, bridge: &Link, observed: &Observed) -> Result<(), R
     Err(Refusal::BridgeServes { bridge: bridge.name, has, address, nic: nic.name })
 }
 
-/// The addresses that somebody gave a bridge.
+/// The addresses that somebody else gave a bridge.
 fn own_addresses(bridge: &Link, observed: &Observed) -> Vec<IpNet> {
+    let mark = observed.network(&bridge.name).and_then(|standing| standing.mark.as_ref());
+    let is_own = |net: &IpNet| match mark {
+        Some(mark) if mark.nic.is_some() => mark.own.contains(net),
+        Some(mark) => !mark.addresses.contains(net),
+        None => true,
+    };
     let addresses = observed.facts.addresses_of(bridge.index).into_iter().map(|address| address.net);
-    addresses.filter(|net| !is_link_local(net)).collect()
+    addresses.filter(|net| !is_link_local(net) && is_own(net)).collect()
 }
 
+/// The ports that somebody else gave a bridge.
 fn ports<'a>(bridge: &'a Link, observed: &'a Observed) -> impl Iterator<Item = &'a Link> {
-    observed.facts.links.iter().filter(|link| link.master == Some(bridge.index))
+    let mark = observed.network(&bridge.name).and_then(|standing| standing.mark.as_ref());
+    let is_own = move |port: &Link| {
+        TapMark::parse(&port.alias).is_some()
+            || mark.is_some_and(|mark| {
+                let outer = mark.veth.as_ref().map(|veth| veth.outer);
+                mark.nic == Some(port.name) || outer == Some(port.name)
+            })
+    };
+    observed.facts.links.iter().filter(move |link| link.master == Some(bridge.index) && !is_own(link))
 }
 
 /// The environment changes nothing for guests that run already, nor does a start without it change what the environment
