@@ -12,6 +12,11 @@ use crate::model::{IfName, Link, Mark, Network, Saved, Setting, TapMark};
 use crate::netlink::nft::Nft;
 use crate::netlink::route::{Question, Rtnl};
 
+/// Up to so many networks' bridges are asked for one by one.
+const FEW_NETWORKS: usize = 16;
+/// Up to so many bridges' ports are asked for one by one: the kernel passes over all interfaces for each.
+const FEW_DUMPS: usize = 2;
+
 impl Observed {
     /// Finds kvmnet's networks by their tables.
     pub(super) fn tables(nft: Option<&mut Nft>, wanted: &[(Family, &str, &str)]) -> io::Result<Self> {
@@ -94,8 +99,12 @@ impl Observed {
         self.facts.links.iter().filter(is_stray).map(|link| link.name).collect()
     }
 
-    pub(super) fn bridges(&self) -> impl Iterator<Item = Question> + '_ {
-        self.networks.iter().map(|standing| Question::Link(standing.bridge))
+    /// What to ask to know the bridges of all networks: each of a few; of many all that there are at once.
+    pub(super) fn bridges(&self) -> Vec<Question> {
+        if self.networks.len() > FEW_NETWORKS {
+            return vec![Question::Bridges];
+        }
+        self.networks.iter().map(|standing| Question::Link(standing.bridge)).collect()
     }
 
     /// Finds the bridges of the networks, and the marks.
@@ -108,23 +117,31 @@ impl Observed {
         }
     }
 
-    /// Which networks still have guests, apart from `tap`. Those that must be known exactly cost a dump.
+    /// Which networks still have guests, apart from `tap`. Those that must be known exactly cost a dump each; where
+    /// they are many, one of all interfaces.
     pub(super) fn ask_about_guests(
         &mut self,
         rtnl: &mut Rtnl,
         tap: &IfName,
         exactly: impl Fn(&IfName) -> bool,
     ) -> io::Result<()> {
-        for at in 0..self.networks.len() {
-            let Some(standing) = self.networks.get(at) else { continue };
+        let mut open = Vec::new();
+        for (at, standing) in self.networks.iter_mut().enumerate() {
             let (Some(link), Some(mark)) = (&standing.link, &standing.mark) else { continue };
             // Carrier comes from a live port: a guest's, unless it has others, which have it always.
             let has_other_ports = mark.veth.is_some() || mark.nic.is_some() || !mark.made;
-            let is_certain = link.carrier && !has_other_ports && !exactly(&standing.bridge);
-            let occupied = is_certain || has_guests(rtnl, link.index, mark, tap)?;
-            if let Some(standing) = self.networks.get_mut(at) {
-                standing.occupied = occupied;
+            standing.occupied = link.carrier && !has_other_ports && !exactly(&standing.bridge);
+            if !standing.occupied {
+                open.push((at, link.index));
             }
+        }
+        let ports = Ports::read(rtnl, open.iter().map(|(_, bridge)| *bridge).collect())?;
+        for (at, bridge) in open {
+            let Some(Standing { occupied, mark: Some(mark), .. }) = self.networks.get_mut(at) else {
+                continue;
+            };
+            let mut ports = ports.of(bridge);
+            *occupied = ports.any(|port| port.name != *tap && is_guest(port, bridge, mark));
         }
         Ok(())
     }
@@ -200,11 +217,29 @@ impl Observed {
     }
 }
 
-/// Whether a bridge has a port that is not kvmnet's own and is alive, apart from `apart`.
-fn has_guests(rtnl: &mut Rtnl, bridge: u32, mark: &Mark, apart: &IfName) -> io::Result<bool> {
-    let mut ports = Facts::default();
-    rtnl.ask(&[Question::Ports(bridge)], &mut ports)?;
-    Ok(ports.links.iter().any(|port| port.name != *apart && is_guest(port, bridge, mark)))
+/// The ports of some bridges, by the number of the bridge.
+struct Ports(HashMap<u32, Vec<Link>>);
+
+impl Ports {
+    fn read(rtnl: &mut Rtnl, bridges: Vec<u32>) -> io::Result<Self> {
+        let questions = match bridges.len() {
+            0..=FEW_DUMPS => bridges.into_iter().map(Question::Ports).collect(),
+            _ => vec![Question::Links],
+        };
+        let mut facts = Facts::default();
+        rtnl.ask(&questions, &mut facts)?;
+        let mut ports: HashMap<u32, Vec<Link>> = HashMap::new();
+        for link in facts.links {
+            if let Some(master) = link.master {
+                ports.entry(master).or_default().push(link);
+            }
+        }
+        Ok(Self(ports))
+    }
+
+    fn of(&self, bridge: u32) -> impl Iterator<Item = &Link> {
+        self.0.get(&bridge).into_iter().flatten()
+    }
 }
 
 /// Whether an interface is a port of the bridge with this number that is not kvmnet's own, and alive.

@@ -43,7 +43,8 @@ impl Observed {
                 .filter(|v6| desired.forwards(*v6) || shuts(*v6))
                 .map(|v6| Question::WideForwarding { v6 }),
         );
-        questions.extend(observed.bridges().filter(|question| *question != Question::Link(network.bridge)));
+        let bridges = observed.bridges().into_iter();
+        questions.extend(bridges.filter(|question| *question != Question::Link(network.bridge)));
         rtnl.ask(&questions, &mut observed.facts)?;
         observed.standing(&network.bridge);
         observed.match_links();

@@ -74,6 +74,13 @@ pub fn dump_kind(kind: &str) -> Message {
     message
 }
 
+/// Asks for all interfaces.
+pub fn dump_lean() -> Message {
+    let mut message = Message::new(Rtm::Getlink, REQUEST | DUMP, &body(0, 0, 0));
+    message.put_u32(Ifla::ExtMask, SKIP_STATS);
+    message
+}
+
 /// Asks for all interfaces, with what they have counted.
 pub fn dump_all() -> Message {
     Message::new(Rtm::Getlink, REQUEST | DUMP, &body(0, 0, 0))

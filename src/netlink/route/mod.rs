@@ -52,6 +52,8 @@ pub enum Question {
     Filter(u32, Filter),
     /// All bridges. A dump.
     Bridges,
+    /// All interfaces. A dump.
+    Links,
     /// All taps and tuns. A dump.
     Taps,
     /// The addresses of an interface. A dump that the kernel answers from this interface alone.
@@ -117,6 +119,7 @@ impl Question {
             Question::Clsact(index) => filter::get_clsact(*index),
             Question::Filter(index, filter) => filter::get(*index, *filter),
             Question::Bridges => link::dump_kind("bridge"),
+            Question::Links => link::dump_lean(),
             Question::Taps => link::dump_kind("tun"),
             Question::Addresses(index) => address::dump(*index),
             Question::Ways { v6 } => route::dump(*v6, UNICAST),
@@ -155,7 +158,7 @@ impl Question {
             Question::Nexthops { .. } => matches!(errno, Errno::ENODEV | Errno::EOPNOTSUPP),
             // CONFIG_IP_MULTIPLE_TABLES, of either family.
             Question::Rules { .. } => is_without_family(errno),
-            Question::Bridges | Question::Taps | Question::Own => false,
+            Question::Bridges | Question::Links | Question::Taps | Question::Own => false,
         }
     }
 
@@ -286,6 +289,7 @@ fn read(facts: &mut Facts, question: &Question, reply: &[u8]) {
         | Question::LinkIndex(_)
         | Question::Ports(_)
         | Question::Bridges
+        | Question::Links
         | Question::Taps => {
             if let Some(link) = link::parse(reply) {
                 facts.add_link(link);
@@ -331,7 +335,13 @@ mod tests {
         let name = IfName::new("eth0").unwrap();
         let (device, of) = (7, |v6| [Question::Ways { v6 }, Question::Routes { v6, device: 7, name }]);
         let mut all = vec![Question::Link(name), Question::LinkIndex(device), Question::Ports(device)];
-        all.extend([Question::Bridges, Question::Taps, Question::Addresses(device), Question::Own]);
+        all.extend([
+            Question::Bridges,
+            Question::Links,
+            Question::Taps,
+            Question::Addresses(device),
+            Question::Own,
+        ]);
         all.push(Question::Nexthops { device, name });
         all.extend([false, true].into_iter().flat_map(of));
         all.extend([false, true].map(|v6| Question::WideForwarding { v6 }));
