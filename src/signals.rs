@@ -7,25 +7,37 @@ use std::time::Duration;
 use nix::libc;
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal, sigaction, sigprocmask};
 
-/// Holds INT, TERM and HUP off until it is dropped; they are delivered then.
+/// What a terminal sends, or the end of a session, that would end a run.
+const ENDING: [Signal; 4] = [Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTERM, Signal::SIGHUP];
+/// What a terminal sends that would have a run stand still with the lock in its hands.
+const STOPPING: [Signal; 3] = [Signal::SIGTSTP, Signal::SIGTTIN, Signal::SIGTTOU];
+
+/// Holds signals off until it is dropped: Ctrl-C while QEMU starts reaches the hook, too. Those that end a run are
+/// delivered then; those that stop one never, as it ends by itself.
 pub struct Hold(());
 
 impl Hold {
-    /// Begins to hold them off: Ctrl-C while QEMU starts reaches the hook, too.
+    /// Begins to hold them off.
     pub fn begin() -> Self {
-        let _ = sigprocmask(SigmaskHow::SIG_BLOCK, Some(&held()), None);
+        let all = ENDING.into_iter().chain(STOPPING).collect();
+        let _ = sigprocmask(SigmaskHow::SIG_BLOCK, Some(&all), None);
         Self(())
+    }
+
+    /// Lets those that end a run through while `wait` waits: nothing has happened yet.
+    pub fn lift<T>(&self, wait: impl FnOnce() -> T) -> T {
+        let ending = ENDING.into_iter().collect();
+        let _ = sigprocmask(SigmaskHow::SIG_UNBLOCK, Some(&ending), None);
+        let waited = wait();
+        let _ = sigprocmask(SigmaskHow::SIG_BLOCK, Some(&ending), None);
+        waited
     }
 }
 
 impl Drop for Hold {
     fn drop(&mut self) {
-        let _ = sigprocmask(SigmaskHow::SIG_UNBLOCK, Some(&held()), None);
+        let _ = sigprocmask(SigmaskHow::SIG_UNBLOCK, Some(&ENDING.into_iter().collect()), None);
     }
-}
-
-fn held() -> SigSet {
-    [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP].into_iter().collect()
 }
 
 /// When the first tick of a run's timer comes, and with it the end of a wait for the lock.

@@ -151,11 +151,11 @@ fn survives_kills_in_a_row(network: Network) {
 fn holds_signals_off(network: Network) {
     let bench = Bench::new(network);
     let mut counts = [0, 0];
-    for (number, signal) in ["INT", "TERM", "HUP"].into_iter().enumerate() {
+    for (number, signal) in ["INT", "TERM", "HUP", "QUIT"].into_iter().enumerate() {
         for (program, calls) in [(UP, &bench.up_calls), (DOWN, &bench.down_calls)] {
             // The last call does not return, and is too late for anything.
             let calls = sample(calls.iter().filter(|call| call.name != "exit_group"), 6);
-            for (_, call) in calls.iter().enumerate().filter(|(at, _)| is_long() || at % 3 == number) {
+            for (_, call) in calls.iter().enumerate().filter(|(at, _)| is_long() || at % 4 == number) {
                 if let Some(complete) = is_complete(&bench, program, call, signal) {
                     counts[usize::from(complete)] += 1;
                 }
@@ -234,4 +234,25 @@ fn ctrl_c_never_leaves_half_a_network() {
 #[test]
 fn ctrl_c_never_leaves_half_a_takeover() {
     holds_signals_off(Network::BRIDGED);
+}
+
+/// Ctrl-Z at the terminal that QEMU was started in. A hook that stood still would keep the lock from all others.
+#[test]
+fn ctrl_z_never_stops_a_hook_that_has_the_lock() {
+    let bench = Bench::new(Network::NAT);
+    for (program, calls) in [(UP, &bench.up_calls), (DOWN, &bench.down_calls)] {
+        let calls = sample(calls.iter().filter(|call| call.name == "sendto"), 2);
+        assert!(calls.len() >= 2, "{program} speaks to the kernel");
+        for call in calls {
+            for signal in ["TSTP", "TTOU"] {
+                assert!(!bench.is_stopped(program, &call, signal), "{program} by SIG{signal} at {call}");
+            }
+            if program == UP {
+                bench.assert_on("it went on");
+            }
+            bench.hook(DOWN).ok();
+            bench.hook(if program == UP { DOWN } else { UP }).ok();
+        }
+        bench.hook(UP).ok();
+    }
 }

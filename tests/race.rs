@@ -325,3 +325,58 @@ fn those_who_wait_for_a_hook_that_is_killed_all_go_on() {
         bench.assert_off("all have gone");
     }
 }
+
+/// A user who holds the lock of a file that was made beforehand and may be opened by all.
+#[test]
+fn no_user_holds_a_hook_up() {
+    for (what, user) in [("-m 644 /dev/null", "65534"), ("-o 65534 -m 600 /dev/null", "65534")] {
+        let bench = Bench::new(Network::NAT);
+        let lab = &bench.lab;
+        lab.host.run("rm /run/kvmnet.lock");
+        lab.host.run(&format!("install {what} /run/kvmnet.lock"));
+        let words =
+            ["--reuid", user, "--clear-groups", "flock", "--no-fork", "/run/kvmnet.lock", "sleep", "100"];
+        let mut process = lab.host.start("setpriv", &words);
+        eventually("the user has locked it", || !locks(lab).is_empty());
+        let taps: Vec<(String, Tap)> = (1..6)
+            .map(|number| format!("vif{number}.0"))
+            .map(|name| {
+                let tap = Tap::open(&lab.host, &name);
+                (name, tap)
+            })
+            .collect();
+        // All at once: one of them puts a new file there.
+        let all = |program: &str| {
+            thread::scope(|scope| {
+                let run = |(name, tap): &(String, Tap)| Hook::new(&lab.host, program, &[name]).tap(tap).run();
+                let hooks: Vec<_> = taps.iter().map(|tap| scope.spawn(move || run(tap))).collect();
+                hooks.into_iter().for_each(|hook| hook.join().unwrap().ok());
+            });
+        };
+        all(UP);
+        let about = lab.host.run("stat -c %U:%a:%F /run/kvmnet.lock");
+        assert_eq!(about.trim_end(), "root:600:regular empty file", "{what}");
+        assert!(!lab.host.run("ls /run").contains("lock.new"), "nothing is left beside it");
+        assert!(!process.has_ended(), "the user still has the old file");
+        process.signal(Signal::SIGKILL);
+        process.wait();
+        all(DOWN);
+        bench.assert_off("all have gone");
+    }
+}
+
+/// What else may be at the place of the lock.
+#[test]
+fn what_is_no_file_gives_way_to_the_lock() {
+    let bench = Bench::new(Network::NAT);
+    for made in ["ln -s /run/elsewhere /run/kvmnet.lock", "mkfifo -m 600 /run/kvmnet.lock"] {
+        bench.lab.host.run("rm -f /run/kvmnet.lock");
+        bench.lab.host.run(made);
+        bench.hook(UP).ok();
+        bench.assert_on(made);
+        let about = bench.lab.host.run("stat -c %a:%F /run/kvmnet.lock");
+        assert_eq!(about.trim_end(), "600:regular empty file", "{made}");
+        assert!(!bench.lab.host.run("ls /run").contains("elsewhere"), "a link is not followed");
+        bench.hook(DOWN).ok();
+    }
+}

@@ -98,9 +98,8 @@ struct Work {
 impl Work {
     fn begin() -> Result<Self, Error> {
         signals::start_deadline().map_err(Error::system("set a timer"))?;
-        // Ctrl-C during the wait for the lock ends the program; nothing has happened yet.
-        let lock = Lock::take()?;
         let hold = Hold::begin();
+        let lock = Lock::take(&hold)?;
         Ok(Self { kernel: Kernel::open()?, _hold: hold, _lock: lock })
     }
 

@@ -70,6 +70,11 @@ impl Bench {
         strace::standing_still(&self.lab.host, program, (NAME, &self.tap), call, meanwhile)
     }
 
+    /// Whether a signal at `call` stops a hook for the tap; it goes on then.
+    pub fn is_stopped(&self, program: &str, call: &Call, signal: &'static str) -> bool {
+        strace::stopped_by(signal, &self.lab.host, program, (NAME, &self.tap), call, || ()).is_some()
+    }
+
     /// Fails the test unless no guest is on.
     #[track_caller]
     pub fn assert_off(&self, what: &str) {

@@ -88,7 +88,8 @@ impl<'a> Hook<'a> {
         end_with_parent(&mut command);
         // Whoever runs the tests in the background has had them ignore Ctrl-C.
         let heeds_signals = || {
-            for number in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
+            for number in [Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGTSTP]
+            {
                 // SAFETY: no handler of ours is replaced, and the child runs no code that would rely on one.
                 unsafe { signal(number, SigHandler::SigDfl) }?;
             }

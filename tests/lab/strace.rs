@@ -129,12 +129,24 @@ pub fn standing_still(
     call: &Call,
     meanwhile: impl FnOnce(),
 ) -> Option<Ran> {
+    stopped_by("STOP", machine, program, tap, call, meanwhile)
+}
+
+/// The same with a signal that may not stop it. `None`: it did not.
+pub fn stopped_by(
+    signal: &'static str,
+    machine: &Machine,
+    program: &str,
+    tap: (&str, &Tap),
+    call: &Call,
+    meanwhile: impl FnOnce(),
+) -> Option<Ran> {
     machine.enter(|| drop(fs::remove_file(TRACE)));
     std::thread::scope(|scope| {
-        let hook = scope.spawn(|| Traced::run(machine, program, tap, Some((call, Fault::Signal("STOP")))));
+        let hook = scope.spawn(|| Traced::run(machine, program, tap, Some((call, Fault::Signal(signal)))));
         let mut stopped = None;
         eventually("the hook stands still, or is over", || {
-            stopped = stopped_process(&read(machine));
+            stopped = stopped_process(&read(machine), signal);
             stopped.is_some() || hook.is_finished()
         });
         if let Some(pid) = stopped {
@@ -148,8 +160,9 @@ pub fn standing_still(
 }
 
 /// The process that strace says stands still.
-fn stopped_process(trace: &str) -> Option<Pid> {
-    let line = trace.lines().find(|line| line.ends_with("--- stopped by SIGSTOP ---"))?;
+fn stopped_process(trace: &str, signal: &str) -> Option<Pid> {
+    let words = format!("--- stopped by SIG{signal} ---");
+    let line = trace.lines().find(|line| line.ends_with(&words))?;
     Some(Pid::from_raw(i32::from_str(line.split(' ').next()?).ok()?))
 }
 
