@@ -9,9 +9,9 @@ use lab::{Guest, Hook, Lab, Network, eventually};
 
 /// System calls of the hook's own, in nat mode, for a network with an IPv4 and an IPv6 subnet. Those of the C
 /// library's start come before and differ with its version.
-const FIRST: usize = 82;
-const NEXT: usize = 60;
-const REPEATED: usize = 55;
+const FIRST: usize = 78;
+const NEXT: usize = 56;
+const REPEATED: usize = 51;
 /// A repeated run, which is what a person's second start of a guest is, stays under this with all of them.
 const REPEATED_LIMIT: usize = 80;
 /// The hook's first own call: it looks whether its standard files are open.
@@ -23,7 +23,9 @@ fn calls(lab: &Lab, guest: &Guest) -> Vec<String> {
     let arguments = ["-f", "-o", "/run/lab/trace", "/etc/qemu-ifup", guest.tap()];
     Hook::new(&lab.host, "/usr/bin/strace", &arguments).tap(guest.tap_fd()).run().ok();
     let trace = lab.host.enter(|| fs::read_to_string("/run/lab/trace")).unwrap();
-    let calls = trace.lines().filter(|line| line.contains('(') && !line.contains("ERESTARTNOINTR"));
+    // A debug build looks whether the files that it closes are open.
+    let is_own = |line: &&str| !line.contains("ERESTARTNOINTR") && !line.contains("F_GETFD");
+    let calls = trace.lines().filter(|line| line.contains('(')).filter(is_own);
     calls.map(str::to_owned).collect()
 }
 

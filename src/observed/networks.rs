@@ -1,6 +1,6 @@
 //! The networks that stand: how they are found, who is on them, what their undo needs.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 
 use super::{Observed, Standing};
@@ -217,8 +217,8 @@ impl Observed {
     }
 }
 
-/// The ports of some bridges, by the number of the bridge.
-struct Ports(HashMap<u32, Vec<Link>>);
+/// The ports of some bridges, by the number of the bridge. In order, which asks the kernel for no random number.
+struct Ports(BTreeMap<u32, Vec<Link>>);
 
 impl Ports {
     fn read(rtnl: &mut Rtnl, bridges: Vec<u32>) -> io::Result<Self> {
@@ -228,7 +228,7 @@ impl Ports {
         };
         let mut facts = Facts::default();
         rtnl.ask(&questions, &mut facts)?;
-        let mut ports: HashMap<u32, Vec<Link>> = HashMap::new();
+        let mut ports: BTreeMap<u32, Vec<Link>> = BTreeMap::new();
         for link in facts.links {
             if let Some(master) = link.master {
                 ports.entry(master).or_default().push(link);
