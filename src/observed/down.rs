@@ -23,21 +23,13 @@ impl Observed {
             // The tap is gone, or was never attached: all that is left of its network may be a mark.
             None => rtnl.ask(&[Question::Bridges], &mut observed.facts)?,
         }
-        let stays = |tap: &Link| tap.tun.as_ref().is_some_and(|tun| tun.persistent);
-        observed.ask_about_guards(rtnl, |link| link.name == *tap && stays(link))?;
+        observed.ask_about_guards(rtnl, |link| link.name == *tap)?;
         observed.find_networks();
         let bridge = master.and_then(|master| observed.facts.link_index(master)).map(|link| link.name);
         // A tap that is on no bridge may have been on any.
         let exactly = |name: &IfName| bridge.as_ref().is_none_or(|bridge| bridge == name);
         observed.ask_about_guests(rtnl, tap, exactly)?;
         observed.ask_about_undo(rtnl, None)?;
-        Ok(observed)
-    }
-
-    /// The same for a tap that stays with its guest, and gets back what it had.
-    pub fn for_detach(nft: Option<&mut Nft>, rtnl: &mut Rtnl, tap: &IfName) -> io::Result<Self> {
-        let mut observed = Self::for_down(nft, rtnl, tap)?;
-        observed.ask_about_guards(rtnl, |link| link.name == *tap)?;
         Ok(observed)
     }
 

@@ -8,17 +8,6 @@ use crate::observed::Observed;
 ///
 /// A tap that is gone already is not an error: its network is still swept.
 pub fn down(tap: &IfName, observed: &Observed) -> Result<Plan, Refusal> {
-    // One that is not persistent is about to vanish.
-    let persists = |link: &Link| link.tun.as_ref().is_some_and(|tun| tun.persistent);
-    down_with(tap, observed.facts.link(tap).is_some_and(persists), observed)
-}
-
-/// The same for a tap that stays with its guest.
-pub fn detach(tap: &IfName, observed: &Observed) -> Result<Plan, Refusal> {
-    down_with(tap, true, observed)
-}
-
-fn down_with(tap: &IfName, stays: bool, observed: &Observed) -> Result<Plan, Refusal> {
     let Some(link) = observed.facts.link(tap) else {
         let mut plan = Plan::default();
         plan.extend(sweep(&[], observed));
@@ -26,7 +15,7 @@ fn down_with(tap: &IfName, stays: bool, observed: &Observed) -> Result<Plan, Ref
     };
     check::tap(tap, observed)?;
     let bridge = link.master.and_then(|master| observed.facts.link_index(master)).map(|bridge| bridge.name);
-    Ok(leave(format!("detach {tap}"), take_off(link, stays, observed), bridge, observed))
+    Ok(leave(format!("detach {tap}"), take_off(link, observed), bridge, observed))
 }
 
 /// Does `steps`, and takes the network of `bridge` down if nothing keeps it, or neither. Then sweeps the others.
@@ -53,12 +42,12 @@ pub fn network_down(bridge: &IfName, force: bool, observed: &Observed) -> Result
         return Err(Refusal::HasGuests { bridge: *bridge, guests });
     }
     let taps = guests.into_iter().filter(|guest| guest.is_tap());
-    let steps = taps.flat_map(|tap| take_off(tap, true, observed)).collect();
+    let steps = taps.flat_map(|tap| take_off(tap, observed)).collect();
     Ok(leave(format!("take {bridge} down"), steps, Some(*bridge), observed))
 }
 
-/// Down and off the bridge; a tap that stays gets back what it had.
-fn take_off(tap: &Link, stays: bool, observed: &Observed) -> Vec<Step> {
+/// Down and off the bridge; the tap gets back what it had.
+fn take_off(tap: &Link, observed: &Observed) -> Vec<Step> {
     let name = &tap.name;
     let mut steps = Vec::new();
     // Down first: a tap that is up and on no bridge is an interface of the host's like any other.
@@ -73,10 +62,10 @@ fn take_off(tap: &Link, stays: bool, observed: &Observed) -> Vec<Step> {
         Some(from) if from != to => steps.push(Step::Set { link: *name, setting, from, to }),
         _ => {}
     };
-    for (setting, before) in mark.saved.into_iter().rev().filter(|_| stays) {
+    for (setting, before) in mark.saved.into_iter().rev() {
         set(setting, observed.value(name, setting), before);
     }
-    if let (Some(from), Some(to), true) = (tap.mac, mark.mac, stays) {
+    if let (Some(from), Some(to)) = (tap.mac.filter(|now| Some(*now) != mark.mac), mark.mac) {
         steps.push(Step::SetMac { link: *name, from, to });
     }
     steps.push(Step::SetAlias { link: *name, from: tap.alias.clone(), to: mark.alias });

@@ -18,7 +18,7 @@ mod up;
 
 pub use check::network as refusals;
 pub(crate) use check::{bridgeable, collides};
-pub use down::{detach, down, network_down, sweep};
+pub use down::{down, network_down, sweep};
 pub use forwarding::uplinks;
 pub use refusal::Refusal;
 pub use step::{Step, Witness};

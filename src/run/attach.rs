@@ -38,12 +38,12 @@ fn find_user(name: &str) -> Result<u32, Error> {
 pub fn detach(tap: &IfName, delete: bool, seen: Seen) -> Result<Done, Error> {
     require_root()?;
     let mut work = Work::begin()?;
-    let observed = work.observe(|Kernel { rtnl, nft }| Observed::for_detach(nft.as_mut(), rtnl, tap))?;
+    let observed = work.observe(|Kernel { rtnl, nft }| Observed::for_down(nft.as_mut(), rtnl, tap))?;
     let link = observed.facts.link(tap);
     if delete && link.is_some_and(|link| link.is_tap() && link.carrier) {
         return Err(Error::TapInUse(*tap));
     }
-    let mut plan = plan::detach(tap, &observed)?;
+    let mut plan = plan::down(tap, &observed)?;
     if delete && link.is_some() {
         plan.must(format!("delete {tap}"), vec![Step::DeleteLink { name: *tap }]);
     }
