@@ -11,7 +11,7 @@ use ipnet::IpNet;
 
 use crate::desired::Desired;
 use crate::model::link::{GROUP, lan_group};
-use crate::model::ruleset::{Chain, Family, Hook, Match, Rule, Table, Verdict, table_name};
+use crate::model::ruleset::{Chain, Family, Found, Hook, Match, Rule, Table, Verdict, table_name};
 use crate::model::{IfName, Mac, Mark, Mode, Network, Uplink, fnv1a};
 
 /// What kvmnet alone made forward packets; all that it may forward is kvmnet's.
@@ -63,7 +63,10 @@ pub fn tables(desired: &Desired, ground: &Ground, mark: &Mark) -> Vec<Table> {
         Mode::Isolated => Vec::new(),
         Mode::HostOnly => vec![forward(host_only(network.door()))],
         Mode::Routed => vec![forward(routed(network, ground))],
-        Mode::Nat => vec![forward(nat(network, ground)), source_nat(network, ground), leaving(network)],
+        Mode::Nat => {
+            let [out, translate] = by_source(network);
+            vec![out, translate, forward(nat(network, ground)), source_nat(network, ground), leaving(network)]
+        }
         Mode::Bridged => vec![forward(Vec::new())],
     };
     let inside = inside(desired, ground.mac);
@@ -80,7 +83,7 @@ pub fn chain_names(desired: &Desired) -> Vec<(Family, &'static str)> {
     let chains = match desired.network.mode {
         Mode::Isolated => &[PREROUTING][..],
         Mode::HostOnly | Mode::Routed | Mode::Bridged => &[PREROUTING, FORWARD],
-        Mode::Nat => &[PREROUTING, FORWARD, POSTROUTING, LEAVING],
+        Mode::Nat => &[PREROUTING, OUT, TRANSLATE, FORWARD, POSTROUTING, LEAVING],
     };
     let mut names: Vec<_> = chains.iter().map(|chain| (Family::Inet, *chain)).collect();
     if desired.closed {
@@ -89,13 +92,24 @@ pub fn chain_names(desired: &Desired) -> Vec<(Family, &'static str)> {
     names
 }
 
-/// The mark in a table's note.
+/// The mark in a table's note, which may be in short.
 pub fn mark_in(note: &str) -> Option<Mark> {
     let (mark, _) = note.rsplit_once(" #")?;
     Mark::parse(mark)
 }
 
+/// The mark that a table has, as a whole if it is there.
+pub fn mark_of(found: &Found) -> Option<Mark> {
+    let short = mark_in(&found.note)?;
+    if short.more { Mark::parse(&found.record).or(Some(short)) } else { Some(short) }
+}
+
+/// The chain with the whole of a mark that the note has no room for.
+pub const RECORD: &str = "record";
+
 const FORWARD: &str = "forward";
+const OUT: &str = "out";
+const TRANSLATE: &str = "translate";
 const PREROUTING: &str = "prerouting";
 const POSTROUTING: &str = "postrouting";
 const LEAVING: &str = "leaving";
@@ -104,8 +118,12 @@ const EGRESS: &str = "egress";
 
 /// Writes mark and fingerprint into the notes: two tables with one note have one content.
 fn sign(tables: &mut [Table], mark: &Mark) {
+    if let (false, Some(table)) = (mark.fits(), tables.first_mut()) {
+        let rules = mark.lines().into_iter().map(|line| Rule::new([], Verdict::Remark(line))).collect();
+        table.chains.push(Chain { name: RECORD, hook: Hook::Nowhere, drops: false, rules });
+    }
     let text: String = tables.iter().map(ToString::to_string).collect();
-    let note = format!("{mark} #{:016x}", fnv1a(text.as_bytes()));
+    let note = format!("{} #{:016x}", mark.short().unwrap_or_default(), fnv1a(text.as_bytes()));
     for table in tables {
         table.note.clone_from(&note);
     }
@@ -172,13 +190,8 @@ fn routed(network: &Network, ground: &Ground) -> Vec<Rule> {
 fn nat(network: &Network, ground: &Ground) -> Vec<Rule> {
     let door = network.door();
     let mut rules = vec![within(door), Rule::new([Match::Iif(*door), Match::OifGroup(GROUP)], Verdict::Drop)];
-    for subnet in subnets(network) {
-        for way_out in ways_out(network, ground) {
-            rules.push(Rule::new(
-                [vec![Match::Iif(*door)], way_out, vec![Match::Source(subnet)]].concat(),
-                Verdict::Accept,
-            ));
-        }
+    for way_out in ways_out(network, ground) {
+        rules.push(Rule::new([vec![Match::Iif(*door)], way_out].concat(), Verdict::Jump(OUT)));
     }
     rules.push(Rule::new([Match::Iif(*door)], Verdict::Drop));
     let backs = match ways(network, ground) {
@@ -196,18 +209,29 @@ fn nat(network: &Network, ground: &Ground) -> Vec<Rule> {
 /// Never for what br_netfilter shows: a frame that passes from port to port has no interface that it came in by here.
 fn source_nat(network: &Network, ground: &Ground) -> Chain {
     let mut rules = Vec::new();
-    for subnet in subnets(network) {
-        let is_family = |source: &std::net::IpAddr| source.is_ipv4() == subnet.addr().is_ipv4();
-        let verdict = network.nat_source.filter(is_family).map_or(Verdict::Masquerade, Verdict::Snat);
-        for mut way_out in ways_out(network, ground) {
-            if way_out.is_empty() {
-                way_out.push(Match::OifNot(*network.door()));
-            }
-            let matches = [vec![Match::Iif(*network.door())], way_out, vec![Match::Source(subnet)]].concat();
-            rules.push(Rule::new(matches, verdict.clone()));
+    for mut way_out in ways_out(network, ground) {
+        if way_out.is_empty() {
+            way_out.push(Match::OifNot(*network.door()));
         }
+        let matches = [vec![Match::Iif(*network.door())], way_out].concat();
+        rules.push(Rule::new(matches, Verdict::Jump(TRANSLATE)));
     }
     Chain { name: POSTROUTING, hook: Hook::Postrouting, drops: false, rules }
+}
+
+/// What becomes of packets on a way out, by their source: chains of their own, so that there is a rule for each way and
+/// one for each subnet, and not one for each pair.
+fn by_source(network: &Network) -> [Chain; 2] {
+    let chain = |name, verdict: &dyn Fn(IpNet) -> Verdict| {
+        let rules =
+            subnets(network).map(|subnet| Rule::new([Match::Source(subnet)], verdict(subnet))).collect();
+        Chain { name, hook: Hook::Nowhere, drops: false, rules }
+    };
+    let translate = |subnet: IpNet| {
+        let is_family = |source: &std::net::IpAddr| source.is_ipv4() == subnet.addr().is_ipv4();
+        network.nat_source.filter(is_family).map_or(Verdict::Masquerade, Verdict::Snat)
+    };
+    [chain(OUT, &|_| Verdict::Accept), chain(TRANSLATE, &translate)]
 }
 
 /// What was not translated, for whatever reason, does not leave: a packet of no connection, of one that began before NAT

@@ -25,6 +25,7 @@ fn link(index: u32, name: &str, kind: Option<&str>) -> Link {
         operational: true,
         mtu: 1500,
         mac: None,
+        peer: None,
         master: None,
         group_fwd_mask: None,
         group: 0,

@@ -131,6 +131,8 @@ pub struct Link {
     pub mtu: u32,
     /// None for interfaces with another kind of address.
     pub mac: Option<Mac>,
+    /// The number of the interface at its other end, or below it (IFLA_LINK).
+    pub peer: Option<u32>,
     /// The bridge (or bond) that it is a port of.
     pub master: Option<u32>,
     /// Which of the reserved groups it forwards as any other, a bit each; None where it is no port of a bridge.

@@ -2,12 +2,16 @@
 //!
 //! It is all that the undo needs, so it names what was made and the former value of what was changed,
 //! and it is written before the change. A reboot takes it away together with what it describes.
+//!
+//! Both places are small. A record that does not fit is there in short, with the word `more`, and as a whole in a chain of
+//! the table that nothing calls. The bridge is the one that the record speaks of if it bears it, or, where its alias was
+//! wiped out, if it has the number or the MAC that the copy says.
 
 use std::fmt;
 
 use ipnet::IpNet;
 
-use super::{IfName, Mac, Mode, Setting, Veth};
+use super::{Facts, IfName, Link, Mac, Mode, Setting, Veth};
 
 /// How every mark begins.
 pub const PREFIX: &str = "kvmnet:";
@@ -15,6 +19,8 @@ pub const PREFIX: &str = "kvmnet:";
 /// The longest mark in bytes: an alias has 255 (IFALIASZ), a table's userdata 256, which also holds a
 /// fingerprint of 18 bytes and a header of 2.
 pub const MAX_LEN: usize = 230;
+/// The longest line in bytes, a rule's comment (NFTNL_UDATA_COMMENT_MAXLEN).
+const LINE_LEN: usize = 127;
 
 /// The former value of something that kvmnet changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +47,10 @@ pub struct Mark {
     pub digest: u32,
     /// kvmnet made the bridge (true) or found it (false).
     pub made: bool,
+    /// The number of a bridge that was found: one of that name that was made later has another.
+    pub index: Option<u32>,
+    /// This is the short form, and the rest is elsewhere, or lost.
+    pub more: bool,
     /// The network stays when its last guest leaves.
     pub keep: bool,
     /// A person brought the network up, and it stays until that person takes it down.
@@ -61,6 +71,8 @@ pub struct Mark {
     pub saved: Vec<Saved>,
     /// The bridge's former ifalias.
     pub alias: String,
+    /// Words of a later version, which are kept.
+    pub unknown: Vec<String>,
 }
 
 impl Mark {
@@ -75,6 +87,8 @@ impl Mark {
             network: words.next()?.to_owned(),
             digest: u32::from_str_radix(words.next()?, 16).ok()?,
             made: false,
+            index: None,
+            more: false,
             keep: false,
             held: false,
             overridden: false,
@@ -85,9 +99,12 @@ impl Mark {
             mac: None,
             saved: Vec::new(),
             alias: alias.to_owned(),
+            unknown: Vec::new(),
         };
         for word in words {
-            mark.read_word(word)?;
+            if mark.read_word(word).is_none() {
+                mark.unknown.push(word.to_owned());
+            }
         }
         Some(mark)
     }
@@ -95,9 +112,11 @@ impl Mark {
     fn read_word(&mut self, word: &str) -> Option<()> {
         match word.split_once('=') {
             None if word == "made" => self.made = true,
+            None if word == "more" => self.more = true,
             None if word == "keep" => self.keep = true,
             None if word == "held" => self.held = true,
             None if word == "override" => self.overridden = true,
+            Some(("index", number)) => self.index = Some(number.parse().ok()?),
             Some(("veth", name)) => self.veth = Some(Veth::named(name).ok()?),
             Some(("nic", name)) => self.nic = Some(IfName::of_kernel(name.as_bytes())?),
             Some(("addr", net)) => self.addresses.push(net.parse().ok()?),
@@ -113,9 +132,74 @@ impl Mark {
         self.mode == Mode::Isolated || self.veth.is_some()
     }
 
-    /// Whether the mark fits where it is kept.
+    /// Whether the whole mark fits where it is kept.
     pub fn fits(&self) -> bool {
         self.to_string().len() <= MAX_LEN
+    }
+
+    /// As it is kept on the bridge: whole if it fits, else without what is in the table alone; None if that is too long.
+    pub fn short(&self) -> Option<String> {
+        let whole = self.to_string();
+        if whole.len() <= MAX_LEN {
+            return Some(whole);
+        }
+        let mut short = Mark { more: true, addresses: Vec::new(), own: Vec::new(), ..self.clone() };
+        while short.to_string().len() > MAX_LEN {
+            short.saved.pop()?;
+        }
+        Some(short.to_string())
+    }
+
+    /// The whole mark in lines as long as a comment may be.
+    pub fn lines(&self) -> Vec<String> {
+        let mut lines = vec![String::new()];
+        for letter in self.to_string().chars() {
+            match lines.last_mut() {
+                Some(line) if line.len() + letter.len_utf8() <= LINE_LEN => line.push(letter),
+                _ => lines.push(letter.to_string()),
+            }
+        }
+        lines
+    }
+
+    /// This mark, from the bridge, with what the table's copy knows besides.
+    pub fn with_copy(mut self, copy: Option<Mark>) -> Self {
+        let Some(copy) = copy else { return self };
+        if self.more && !copy.more {
+            return copy;
+        }
+        // What an earlier network of that name changed may still be to undo.
+        let is_new = |saved: &Saved| self.saved(&saved.link, saved.setting).is_none();
+        let more: Vec<Saved> = copy.saved.into_iter().filter(is_new).collect();
+        self.saved.extend(more);
+        self
+    }
+
+    /// Whether `link`, whose alias does not say so, is the bridge that this copy of a mark speaks of: one that was found has
+    /// a number, one that was made the MAC that it was made with, its own or that of the NIC that is its port.
+    pub fn is_of(&self, link: &Link, facts: &Facts) -> bool {
+        let is_port = |nic: &Link| nic.master == Some(link.index) && nic.mac == link.mac;
+        let has_nic = || self.nic.and_then(|nic| facts.link(&nic)).is_some_and(is_port);
+        match self.index {
+            Some(index) => index == link.index,
+            None => self.made && (link.mac == Some(Mac::of_bridge(&link.name)) || has_nic()),
+        }
+    }
+
+    /// The same for a network whose `bridge` is gone.
+    pub fn without_bridge(mut self, bridge: &IfName) -> Self {
+        self.saved.retain(|saved| saved.link != *bridge);
+        Self {
+            made: false,
+            index: None,
+            digest: 0,
+            nic: None,
+            addresses: Vec::new(),
+            own: Vec::new(),
+            mac: None,
+            alias: String::new(),
+            ..self
+        }
     }
 
     /// What was saved of one setting of one interface.
@@ -129,6 +213,12 @@ impl fmt::Display for Mark {
         write!(f, "{PREFIX}{} {} {:08x}", self.mode, self.network, self.digest)?;
         if self.made {
             f.write_str(" made")?;
+        }
+        if let Some(index) = self.index {
+            write!(f, " index={index}")?;
+        }
+        if self.more {
+            f.write_str(" more")?;
         }
         if self.keep {
             f.write_str(" keep")?;
@@ -156,6 +246,9 @@ impl fmt::Display for Mark {
         }
         for saved in &self.saved {
             write!(f, " {saved}")?;
+        }
+        for word in &self.unknown {
+            write!(f, " {word}")?;
         }
         if !self.alias.is_empty() {
             write!(f, " was={}", self.alias)?;
@@ -201,6 +294,8 @@ mod tests {
             "kvmnet:routed lab deadbeef made keep held override veth=veth1 addr=10.0.100.3/24 addr=fd00::3/64 eth3:f=0+ all:W=0",
             "kvmnet:bridged default 00000000 nic=eth3 own=10.1.1.1/24 mac=02:00:00:00:00:07 br0:g=7 br0:u=0 was=uplink of floor 3",
             "kvmnet:isolated a.b 00000001 made",
+            "kvmnet:isolated a.b 00000001 index=7 more",
+            "kvmnet:nat default 00000000 eth3:f=0 eth3:later=2 dhcp=yes",
         ] {
             assert_eq!(Mark::parse(text).unwrap().to_string(), text);
         }
@@ -213,6 +308,25 @@ mod tests {
         {
             assert_eq!(Mark::parse(text), None, "{text}");
         }
-        assert_eq!(Mark::parse("kvmnet:nat default 00000000 surprise"), None);
+    }
+
+    /// 64 uplinks of both families and 64 addresses: the short form fits, and the lines say all.
+    #[test]
+    fn has_room() {
+        let mut mark = Mark::parse("kvmnet:nat default 00000000 made").unwrap();
+        for number in 0..64 {
+            let link = IfName::new(&format!("enp{number}s0f1np1")).unwrap();
+            for setting in [Setting::Forwarding, Setting::ForceForwarding] {
+                mark.saved.push(Saved { link, setting, before: 0, wide: false });
+            }
+            mark.addresses.push(format!("fd00:{number:x}::3/64").parse().unwrap());
+        }
+        let short = mark.short().unwrap();
+        assert!(short.len() <= MAX_LEN && !mark.fits(), "{short}");
+        let short = Mark::parse(&short).unwrap();
+        assert!(short.more && short.made);
+        let lines = mark.lines();
+        assert!(lines.iter().all(|line| line.len() <= LINE_LEN));
+        assert_eq!(Mark::parse(&lines.concat()), Some(mark));
     }
 }

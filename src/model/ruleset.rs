@@ -31,6 +31,8 @@ pub enum Hook {
     Ingress(IfName),
     /// Frames that go down to a device (Linux 5.16).
     Egress(IfName),
+    /// Nowhere by itself: others jump to the chain, or it only holds text.
+    Nowhere,
 }
 
 /// A condition.
@@ -87,6 +89,10 @@ pub enum Verdict {
     Snat(IpAddr),
     /// Makes no state of a connection.
     NoTrack,
+    /// Goes through another chain of the table, and on if that decides nothing.
+    Jump(&'static str),
+    /// Goes on; the rule is there for its comment.
+    Remark(String),
 }
 
 /// Conditions and a verdict.
@@ -131,6 +137,14 @@ pub struct Table {
     pub chains: Vec<Chain>,
 }
 
+impl Table {
+    /// What the kernel counts as uses of a chain: its rules, and the jumps to it.
+    pub fn uses(&self, chain: &Chain) -> usize {
+        let rules = self.chains.iter().flat_map(|chain| &chain.rules);
+        chain.rules.len() + rules.filter(|rule| rule.verdict == Verdict::Jump(chain.name)).count()
+    }
+}
+
 /// A table of kvmnet's that the kernel has.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
@@ -142,6 +156,8 @@ pub struct Found {
     pub note: String,
     /// How many objects it holds: chains, sets, …
     pub objects: u32,
+    /// The whole of a record that the note has no room for.
+    pub record: String,
     /// The chains that were asked for: the name and the number of rules.
     pub chains: Vec<(String, u32)>,
 }
@@ -201,6 +217,11 @@ impl fmt::Display for Verdict {
             Verdict::NoTrack => f.write_str("notrack"),
             Verdict::Snat(IpAddr::V4(to)) => write!(f, "snat ip to {to}"),
             Verdict::Snat(IpAddr::V6(to)) => write!(f, "snat ip6 to {to}"),
+            Verdict::Jump(chain) => write!(f, "jump {chain}"),
+            Verdict::Remark(text) if text.contains(|c: char| c == '"' || c.is_control()) => {
+                f.write_str("continue")
+            }
+            Verdict::Remark(text) => write!(f, "continue comment \"{text}\""),
         }
     }
 }
@@ -224,6 +245,7 @@ impl Chain {
             Hook::Postrouting => "type nat hook postrouting priority srcnat".to_owned(),
             Hook::Ingress(device) => format!("type filter hook ingress device \"{device}\" priority filter"),
             Hook::Egress(device) => format!("type filter hook egress device \"{device}\" priority filter"),
+            Hook::Nowhere => return String::new(),
         };
         format!("{hook}; policy {};", if self.drops { "drop" } else { "accept" })
     }
@@ -287,7 +309,10 @@ impl fmt::Display for Table {
             write!(f, "{}comment \"{comment}\"{end}", gap(1))?;
         }
         for chain in &self.chains {
-            write!(f, "{}chain {} {{{}{}", gap(1), chain.name, gap(2), chain.head())?;
+            write!(f, "{}chain {} {{", gap(1), chain.name)?;
+            if chain.hook != Hook::Nowhere {
+                write!(f, "{}{}", gap(2), chain.head())?;
+            }
             for rule in &chain.rules {
                 write!(f, "{}{rule}{end}", gap(2))?;
             }

@@ -40,6 +40,9 @@ const TRIES: usize = 16;
 /// More than a refusal takes of the receive buffer: the request, the kernel's sentence, the buffer's own head.
 const REFUSAL: usize = 4 * 1024;
 
+/// What a socket sends at once without being asked for more room (`net.core.wmem_default` is 208 KiB).
+const SEND: usize = 150 * 1024;
+
 /// A refusal of the kernel.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub struct KernelError {
@@ -151,19 +154,19 @@ impl Socket {
     /// Makes room for so many refusals at once. False where that needs more rights than there are.
     pub fn make_room(&mut self, refusals: usize) -> bool {
         let wanted = refusals.saturating_mul(REFUSAL);
-        if self.room < wanted && self.set_receive_buffer(wanted) {
+        if self.room < wanted && self.set_buffer(libc::SO_RCVBUFFORCE, wanted) {
             self.room = wanted;
         }
         self.room >= wanted
     }
 
-    /// SO_RCVBUFFORCE, which no limit of the machine's cuts.
-    fn set_receive_buffer(&self, bytes: usize) -> bool {
+    /// SO_RCVBUFFORCE or SO_SNDBUFFORCE, which no limit of the machine's cuts.
+    fn set_buffer(&self, option: libc::c_int, bytes: usize) -> bool {
         let bytes = libc::c_int::try_from(bytes).unwrap_or(libc::c_int::MAX);
         let length = size_of_val(&bytes) as libc::socklen_t;
         let (fd, value) = (self.inner.as_raw_fd(), (&raw const bytes).cast());
         // SAFETY: the pointer is to a value of this length that outlives the call.
-        unsafe { libc::setsockopt(fd, libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, value, length) == 0 }
+        unsafe { libc::setsockopt(fd, libc::SOL_SOCKET, option, value, length) == 0 }
     }
 
     /// Sends all of `requests` in one message and reads until the last of them is answered.
@@ -194,6 +197,10 @@ impl Socket {
             self.sequence = self.sequence.wrapping_add(1);
             request.set_sequence(self.sequence);
             bytes.extend_from_slice(request.bytes());
+        }
+        if bytes.len() > SEND {
+            // Where that is not allowed, the send itself will say so.
+            let _ = self.set_buffer(libc::SO_SNDBUFFORCE, bytes.len());
         }
         uninterrupted(|| self.inner.send(&bytes[..], Msg::empty())).map_err(Broken::Unsent)?;
         let mut answers = Answers::new(requests, first);

@@ -40,6 +40,7 @@ pub(super) fn interface() -> io::Result<Link> {
         operational: false,
         mtu: 1500,
         mac: None,
+        peer: None,
         master: None,
         group_fwd_mask: None,
         group: 0,

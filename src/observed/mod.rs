@@ -27,7 +27,7 @@ use crate::model::{Address, IfName, Link, Mark, Mode, Network, Owner, Setting, U
 pub struct Standing {
     /// Its bridge's name.
     pub bridge: IfName,
-    /// Its bridge, unless somebody deleted it.
+    /// Its bridge, unless somebody deleted it; one that was made later under that name is not it.
     pub link: Option<Link>,
     /// The record, from the bridge or else from the table.
     pub mark: Option<Mark>,
@@ -38,6 +38,11 @@ pub struct Standing {
 }
 
 impl Standing {
+    /// The record of the bridge that is there, if that is this network's own and not another one of its name.
+    pub fn mark_of_bridge(&self) -> Option<&Mark> {
+        self.mark.as_ref().filter(|_| self.link.is_some())
+    }
+
     /// Whether nothing keeps it: no guest, no `keep`, and nobody who holds it.
     pub fn is_dead(&self) -> bool {
         !self.occupied

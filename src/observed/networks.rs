@@ -27,7 +27,10 @@ impl Observed {
             Err(error) if error.raw_os_error() == Some(nix::libc::EINVAL) => return Ok(Self::default()),
             tables => tables?,
         };
-        for found in tables {
+        for mut found in tables {
+            if firewall::mark_in(&found.note).is_some_and(|mark| mark.more) {
+                found.record = nft.comments(found.family, &found.name, firewall::RECORD)?;
+            }
             let name = found.name.strip_prefix(TABLE_PREFIX).unwrap_or_default();
             // A name that no interface can have is nobody's network, and no table of ours.
             if let Ok(bridge) = IfName::new(name) {
@@ -110,11 +113,35 @@ impl Observed {
     /// Finds the bridges of the networks, and the marks.
     pub(crate) fn match_links(&mut self) {
         for standing in &mut self.networks {
-            standing.link = self.facts.link(&standing.bridge).filter(|link| link.is_bridge()).cloned();
-            let alias = standing.link.as_ref().and_then(|link| Mark::parse(&link.alias));
-            let copy = || standing.tables.iter().find_map(|table| firewall::mark_in(&table.note));
-            standing.mark = alias.or_else(copy);
+            let there = self.facts.link(&standing.bridge).filter(|link| link.is_bridge());
+            let alias = there.and_then(|link| Mark::parse(&link.alias));
+            let copy = standing.tables.iter().find_map(firewall::mark_of);
+            (standing.link, standing.mark) = match (there, alias, copy) {
+                (Some(link), Some(alias), copy) => (Some(link.clone()), Some(alias.with_copy(copy))),
+                (Some(link), None, Some(copy)) if copy.is_of(link, &self.facts) => {
+                    (Some(link.clone()), Some(copy))
+                }
+                (Some(link), None, None) => (Some(link.clone()), None),
+                // Somebody else's, made anew under that name.
+                (Some(_), None, Some(copy)) => (None, Some(copy.without_bridge(&standing.bridge))),
+                (None, _, copy) => (None, copy),
+            };
         }
+    }
+
+    /// A bridge whose alias was wiped out is known by the NIC that is its port.
+    pub(super) fn ask_about_lost_aliases(&mut self, rtnl: &mut Rtnl) -> io::Result<()> {
+        let is_lost =
+            |standing: &&Standing| standing.link.is_none() && self.facts.link(&standing.bridge).is_some();
+        let lost = self.networks.iter().filter(is_lost);
+        let marks = lost.flat_map(|standing| &standing.tables).filter_map(firewall::mark_of);
+        let nics: Vec<Question> = marks.filter_map(|mark| mark.nic).map(Question::Link).collect();
+        if nics.is_empty() {
+            return Ok(());
+        }
+        rtnl.ask(&nics, &mut self.facts)?;
+        self.match_links();
+        Ok(())
     }
 
     /// Which networks still have guests, apart from `tap`. Those that must be known exactly cost a dump each; where
@@ -150,6 +177,7 @@ impl Observed {
     pub(super) fn ask_about_undo(&mut self, rtnl: &mut Rtnl, staying: Option<&Network>) -> io::Result<()> {
         let mut questions = Vec::new();
         let mut bridges = Vec::new();
+        let mut has_lost = false;
         for standing in &self.networks {
             let Some(mark) = &standing.mark else { continue };
             let needs_undo = match staying.filter(|network| network.bridge == standing.bridge) {
@@ -164,13 +192,18 @@ impl Observed {
             names.extend(&mark.nic);
             names.retain(|name| self.facts.link(name).is_none());
             questions.extend(names.into_iter().cloned().map(Question::Link));
-            if mark.saved.iter().any(|saved| saved.setting.forwards()) {
+            has_lost |= mark.more;
+            if mark.more || mark.saved.iter().any(|saved| saved.setting.forwards()) {
                 questions.extend([false, true].map(|v6| Question::WideForwarding { v6 }));
             }
             bridges.extend(standing.link.iter().cloned().map(|link| (link, mark.nic)));
         }
         rtnl.ask(&questions, &mut self.facts)?;
         rtnl.ask(&self.about_saved_filters(), &mut self.facts)?;
+        if has_lost {
+            // What the record has lost may be of any interface.
+            rtnl.all_links()?.into_iter().for_each(|(link, _)| self.facts.add_link(link));
+        }
         for (bridge, nic) in bridges {
             if let Some(nic) = nic {
                 self.ask_about_baggage(rtnl, &bridge)?;

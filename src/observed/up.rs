@@ -48,6 +48,7 @@ impl Observed {
         rtnl.ask(&questions, &mut observed.facts)?;
         observed.standing(&network.bridge);
         observed.match_links();
+        observed.ask_about_lost_aliases(rtnl)?;
         observed.ask_about_found(rtnl, network)?;
         observed.ask_about_door(rtnl, desired)?;
         observed.ask_about_uplinks(rtnl, network)?;
@@ -64,11 +65,9 @@ impl Observed {
     /// What a bridge has that was there before kvmnet: whose it is.
     fn ask_about_found(&mut self, rtnl: &mut Rtnl, network: &Network) -> io::Result<()> {
         let is_settled = |mark: &Mark| mark.made || mark.digest == network.digest();
-        let is_found = |standing: &&Standing| !standing.mark.as_ref().is_some_and(is_settled);
-        let standing = self.network(&network.bridge).filter(is_found);
-        let Some(bridge) = standing.and_then(|standing| standing.link.as_ref()).map(|link| link.index) else {
-            return Ok(());
-        };
+        let mark = self.network(&network.bridge).and_then(Standing::mark_of_bridge);
+        let there = self.facts.link(&network.bridge).filter(|_| !mark.is_some_and(is_settled));
+        let Some(bridge) = there.map(|link| link.index) else { return Ok(()) };
         rtnl.ask(&[Question::Addresses(bridge), Question::Ports(bridge)], &mut self.facts)
     }
 
@@ -77,8 +76,8 @@ impl Observed {
         let network = &desired.network;
         let standing = self.network(&network.bridge);
         let is_changed = |mark: &Mark| !mark.made && mark.digest != network.digest();
-        let adopts = standing
-            .is_some_and(|standing| standing.link.is_some() && standing.mark.as_ref().is_none_or(is_changed));
+        let adopts = self.facts.link(&network.bridge).is_some()
+            && standing.and_then(Standing::mark_of_bridge).is_none_or(is_changed);
         let settled =
             standing.and_then(|s| s.mark.as_ref()).is_some_and(|mark| mark.digest == network.digest());
         if let Some(door) = self.facts.link(desired.door()).map(|link| link.index) {

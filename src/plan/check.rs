@@ -2,13 +2,13 @@
 
 use ipnet::IpNet;
 
-use super::Refusal;
+use super::{Refusal, undo};
 use crate::desired::Desired;
 use crate::model::facts::{Uncarriable, Way};
 use crate::model::link::ETHERNET;
 use crate::model::route::{LOCAL, UNICAST};
 use crate::model::{IfName, Key, Link, Mode, Network, Origin, TapMark, Uplink};
-use crate::observed::Observed;
+use crate::observed::{Observed, Standing};
 
 /// Checks everything.
 pub fn check(desired: &Desired, observed: &Observed) -> Result<(), Refusal> {
@@ -53,7 +53,7 @@ fn bridge(network: &Network, observed: &Observed) -> Result<(), Refusal> {
     if !link.is_bridge() {
         return Err(Refusal::NotABridge { name: link.name, kind: link.kind.clone() });
     }
-    let mark = observed.network(&network.bridge).and_then(|standing| standing.mark.as_ref());
+    let mark = observed.network(&network.bridge).and_then(Standing::mark_of_bridge);
     if mark.is_some_and(|mark| mark.made || mark.digest == network.digest()) {
         return Ok(());
     }
@@ -229,7 +229,7 @@ pub fn bridgeable(nic: &Link, bridge: &IfName, observed: &Observed) -> Result<()
 fn veth(desired: &Desired, observed: &Observed) -> Result<(), Refusal> {
     let Some(veth) = &desired.network.veth else { return Ok(()) };
     let mark = observed.network(&desired.network.bridge).and_then(|standing| standing.mark.as_ref());
-    if mark.is_some_and(|mark| mark.veth.as_ref() == Some(veth)) {
+    if mark.is_some_and(|mark| mark.veth.as_ref() == Some(veth)) && undo::is_pair(veth, observed) {
         return Ok(());
     }
     let taken = [&veth.outer, &veth.inner].into_iter().find(|name| observed.facts.link(name).is_some());

@@ -1,7 +1,8 @@
 //! Takes a network away: everything that its mark records, in the reverse order of its making.
 
 use super::{Step, Transaction, takeover};
-use crate::model::{IfName, Mark, Saved, Setting};
+use crate::model::link::GROUP;
+use crate::model::{IfName, Mac, Mark, Saved, Setting, Veth};
 use crate::observed::{Observed, Standing};
 
 /// Takes `standing` away. `others` are the marks of the networks that stay. The NIC is given back first, and alone: what
@@ -15,6 +16,7 @@ fn network(standing: &Standing, others: &[&Mark], observed: &Observed) -> Vec<Tr
             given_back.extend(takeover::give_back(mark, bridge, observed));
         }
         steps.extend(settings(mark.saved.iter(), others, observed));
+        steps.extend(lost_settings(mark, others, observed));
         steps.extend(pair(mark, observed));
         if let Some(link) = &standing.link {
             steps.extend(self::bridge(mark, bridge, &link.alias, observed));
@@ -40,6 +42,22 @@ pub fn settings<'a>(
     saved.rev().filter(is_free).filter_map(|saved| setting(saved, observed)).collect()
 }
 
+/// Where the record is lost in part, no interface but kvmnet's own goes on forwarding for others: kvmnet may have opened
+/// any.
+fn lost_settings(mark: &Mark, others: &[&Mark], observed: &Observed) -> Vec<Step> {
+    let is_known =
+        |link: &IfName, setting| others.iter().chain([&mark]).any(|mark| mark.saved(link, setting).is_some());
+    let links = observed.facts.links.iter().filter(|link| mark.more && link.group != GROUP);
+    let names = links.map(|link| link.name);
+    let switches =
+        [(Setting::Forwarding, observed.facts.wide4), (Setting::ForceForwarding, observed.facts.wide6)];
+    let all = names.flat_map(|link| switches.map(|(setting, wide)| (link, setting, wide)));
+    let open = all.filter(|(link, setting, wide)| {
+        !wide && observed.value(link, *setting) == Some(1) && !is_known(link, *setting)
+    });
+    open.map(|(link, setting, _)| Step::Set { link, setting, from: 1, to: 0 }).collect()
+}
+
 fn setting(saved: &Saved, observed: &Observed) -> Option<Step> {
     let now = observed.value(&saved.link, saved.setting)?;
     let wide = match saved.setting {
@@ -51,10 +69,20 @@ fn setting(saved: &Saved, observed: &Observed) -> Option<Step> {
     changed.then_some(Step::Set { link: saved.link, setting: saved.setting, from: now, to: saved.before })
 }
 
-/// The pair goes with either of its ends.
+/// The pair goes with either of its ends. Others of these names stay.
 pub fn pair(mark: &Mark, observed: &Observed) -> Option<Step> {
     let veth = mark.veth.as_ref()?;
-    observed.facts.link(&veth.inner).map(|link| Step::DeleteLink { name: link.name })
+    is_pair(veth, observed).then_some(Step::DeleteLink { name: veth.inner })
+}
+
+/// Whether the two are one pair, and with the MACs that kvmnet gives.
+pub fn is_pair(veth: &Veth, observed: &Observed) -> bool {
+    let end = |name: &IfName| {
+        let link = observed.facts.link(name)?;
+        (link.kind.as_deref() == Some("veth") && link.mac == Some(Mac::of_bridge(name))).then_some(link)
+    };
+    let ends = end(&veth.outer).zip(end(&veth.inner));
+    ends.is_some_and(|(outer, inner)| inner.peer == Some(outer.index))
 }
 
 /// A bridge that kvmnet made goes; one that it found is given back.

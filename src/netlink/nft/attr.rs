@@ -38,6 +38,7 @@ pub const NFTA_HOOK_DEV: u16 = 3;
 pub const NFTA_RULE_TABLE: u16 = 1;
 pub const NFTA_RULE_CHAIN: u16 = 2;
 pub const NFTA_RULE_EXPRESSIONS: u16 = 4;
+pub const NFTA_RULE_USERDATA: u16 = 7;
 
 pub const NFTA_META_KEY: u16 = 2;
 pub const META_IIFNAME: u32 = 6;
@@ -55,6 +56,11 @@ pub const NFTA_EXPR_DATA: u16 = 2;
 pub const NFTA_DATA_VALUE: u16 = 1;
 pub const NFTA_DATA_VERDICT: u16 = 2;
 pub const NFTA_VERDICT_CODE: u16 = 1;
+pub const NFTA_VERDICT_CHAIN: u16 = 2;
 
 pub const NF_DROP: u32 = 0;
 pub const NF_ACCEPT: u32 = 1;
+/// -1
+pub const NFT_CONTINUE: u32 = u32::MAX;
+/// -3
+pub const NFT_JUMP: u32 = u32::MAX - 2;

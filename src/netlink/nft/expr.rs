@@ -68,11 +68,13 @@ fn put_match(list: &mut Message, condition: &Match) {
 
 fn put_verdict(list: &mut Message, verdict: &Verdict) {
     match verdict {
-        Verdict::Accept => put_code(list, NF_ACCEPT),
-        Verdict::Drop => put_code(list, NF_DROP),
+        Verdict::Accept => put_code(list, NF_ACCEPT, None),
+        Verdict::Drop => put_code(list, NF_DROP, None),
         Verdict::NoTrack => expression(list, "notrack", |_| {}),
         Verdict::Masquerade => expression(list, "masq", |_| {}),
         Verdict::Snat(to) => put_snat(list, *to),
+        Verdict::Jump(chain) => put_code(list, NFT_JUMP, Some(chain)),
+        Verdict::Remark(_) => put_code(list, NFT_CONTINUE, None),
     }
 }
 
@@ -172,11 +174,14 @@ fn reverse_path(list: &mut Message) {
 }
 
 /// NFTA_IMMEDIATE_DREG, NFTA_IMMEDIATE_DATA.
-fn put_code(list: &mut Message, code: u32) {
+fn put_code(list: &mut Message, code: u32, chain: Option<&str>) {
     expression(list, "immediate", |data| {
         data.put_be32(1u16, REGISTER_VERDICT).nest(2u16, |holder| {
             holder.nest(NFTA_DATA_VERDICT, |verdict| {
                 verdict.put_be32(NFTA_VERDICT_CODE, code);
+                if let Some(chain) = chain {
+                    verdict.put_str(NFTA_VERDICT_CHAIN, chain);
+                }
             });
         });
     });

@@ -84,6 +84,11 @@ impl Nft {
         Ok(Some((tables, chains)))
     }
 
+    /// The comments of a chain's rules, in one text. A dump of these rules.
+    pub fn comments(&mut self, family: Family, table: &str, chain: &str) -> io::Result<String> {
+        Ok(self.0.dump(table::dump_chain(family, table, chain), table::parse_comment)?.concat())
+    }
+
     /// All chains of anybody's that packets or bridged frames can meet. A dump.
     pub fn chains(&mut self) -> io::Result<Vec<ForeignChain>> {
         self.0.dump(chain::dump(), chain::parse)

@@ -3,7 +3,7 @@
 
 use super::attr::*;
 use super::expr;
-use crate::model::ruleset::{COMMENT_MAX, Chain, Family, Found, Hook, TABLE_PREFIX, Table};
+use crate::model::ruleset::{COMMENT_MAX, Chain, Family, Found, Hook, TABLE_PREFIX, Table, Verdict};
 use crate::netlink::message::{Message, attributes, be32, find, text};
 use crate::netlink::socket::{CREATE, DUMP, EXCL, REQUEST};
 
@@ -53,14 +53,21 @@ pub fn put(messages: &mut Vec<Message>, table: &Table) {
             let mut message = Message::new(NEWRULE, REQUEST | CREATE | APPEND, &body(family, 0));
             message.put_str(NFTA_RULE_TABLE, &table.name).put_str(NFTA_RULE_CHAIN, chain.name);
             message.nest(NFTA_RULE_EXPRESSIONS, |list| expr::put_rule(list, rule));
+            if let Verdict::Remark(text) = &rule.verdict {
+                message.put(NFTA_RULE_USERDATA, &userdata(text));
+            }
             messages.push(message);
         }
     }
 }
 
 fn add_chain(family: u8, table: &str, chain: &Chain) -> Message {
-    // NF_INET_PRE_ROUTING, NF_INET_FORWARD, NF_INET_POST_ROUTING, NF_NETDEV_INGRESS, NF_NETDEV_EGRESS; priorities as `nft` names them.
+    let mut message = Message::new(NEWCHAIN, REQUEST | CREATE | EXCL, &body(family, 0));
+    message.put_str(NFTA_CHAIN_TABLE, table).put_str(NFTA_CHAIN_NAME, chain.name);
+    // NF_INET_PRE_ROUTING, NF_INET_FORWARD, NF_INET_POST_ROUTING, NF_NETDEV_INGRESS, NF_NETDEV_EGRESS; priorities as `nft`
+    // names them.
     let (number, priority, kind, device) = match &chain.hook {
+        Hook::Nowhere => return message,
         Hook::Prerouting => (0, RAW, "filter", None),
         Hook::Forward => (2, 0, "filter", None),
         Hook::Leaving => (4, 300, "filter", None),
@@ -68,8 +75,6 @@ fn add_chain(family: u8, table: &str, chain: &Chain) -> Message {
         Hook::Ingress(device) => (0, 0, "filter", Some(device)),
         Hook::Egress(device) => (1, 0, "filter", Some(device)),
     };
-    let mut message = Message::new(NEWCHAIN, REQUEST | CREATE | EXCL, &body(family, 0));
-    message.put_str(NFTA_CHAIN_TABLE, table).put_str(NFTA_CHAIN_NAME, chain.name);
     message.nest(NFTA_CHAIN_HOOK, |hook| {
         hook.put_be32(NFTA_HOOK_HOOKNUM, number).put_be32(NFTA_HOOK_PRIORITY, priority);
         if let Some(device) = device {
@@ -107,6 +112,18 @@ pub fn dump_rules(family: u8, table: &str) -> Message {
     message
 }
 
+/// Asks for the rules of one chain.
+pub fn dump_chain(family: Family, table: &str, chain: &str) -> Message {
+    let mut message = dump_rules(family_number(family), table);
+    message.put_str(NFTA_RULE_CHAIN, chain);
+    message
+}
+
+/// The comment of a rule.
+pub fn parse_comment(reply: &[u8]) -> Option<String> {
+    find(reply.get(4..)?, NFTA_RULE_USERDATA).map(note)
+}
+
 /// How many rules a chain has.
 pub fn parse_use(reply: &[u8]) -> u32 {
     find(reply.get(4..).unwrap_or_default(), NFTA_CHAIN_USE).and_then(be32).unwrap_or_default()
@@ -119,8 +136,14 @@ pub fn parse(reply: &[u8]) -> Option<Found> {
         NFPROTO_NETDEV => Family::Netdev,
         _ => return None,
     };
-    let mut found =
-        Found { family, name: String::new(), note: String::new(), objects: 0, chains: Vec::new() };
+    let mut found = Found {
+        family,
+        name: String::new(),
+        note: String::new(),
+        objects: 0,
+        record: String::new(),
+        chains: Vec::new(),
+    };
     for (kind, value) in attributes(reply.get(4..)?) {
         match kind {
             NFTA_TABLE_NAME => found.name = text(value),

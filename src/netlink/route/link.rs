@@ -239,6 +239,7 @@ pub fn parse(reply: &[u8]) -> Option<Link> {
             .filter(|_| hardware == ETHERNET)
             .and_then(|m| m.try_into().ok())
             .map(Mac),
+        peer: number(Ifla::Link),
         master: number(Ifla::Master),
         group_fwd_mask: find(info, IflaInfo::SlaveData)
             .filter(|_| find(info, IflaInfo::SlaveKind).is_some_and(|kind| text(kind) == "bridge"))

@@ -1,4 +1,6 @@
-//! Whole plans, word for word.
+//! Whole plans, word for word. With KVMNET_BLESS in the environment they are written anew, to be read as a difference.
+
+use std::{env, fs};
 
 use super::*;
 
@@ -7,51 +9,54 @@ fn text(steps: &[crate::plan::Step]) -> String {
 }
 
 #[track_caller]
-fn check(steps: &[crate::plan::Step], expected: &str) {
-    let expected: String = expected.trim().lines().map(|line| format!("{}\n", line.trim())).collect();
-    assert_eq!(text(steps), expected);
+fn check(steps: &[crate::plan::Step], file: &str) {
+    let path = format!("{}/src/plan/tests/plans/{file}", env!("CARGO_MANIFEST_DIR"));
+    if env::var_os("KVMNET_BLESS").is_some() {
+        fs::write(&path, text(steps)).unwrap();
+    }
+    assert_eq!(text(steps), fs::read_to_string(&path).unwrap());
 }
 
 #[test]
 fn isolated() {
     let mut world = World::lab();
-    check(&world.up(&config("isolated"), "vif0.0"), include_str!("plans/isolated.up"));
-    check(&world.down("vif0.0"), include_str!("plans/isolated.down"));
+    check(&world.up(&config("isolated"), "vif0.0"), "isolated.up");
+    check(&world.down("vif0.0"), "isolated.down");
 }
 
 #[test]
 fn host_only_through_a_veth_pair() {
     let mut world = World::lab();
     let config = config("host-only") + "veth = \"veth1\"\n";
-    check(&world.up(&config, "vif0.0"), include_str!("plans/host-only-veth.up"));
-    check(&world.down("vif0.0"), include_str!("plans/host-only-veth.down"));
+    check(&world.up(&config, "vif0.0"), "host-only-veth.up");
+    check(&world.down("vif0.0"), "host-only-veth.down");
 }
 
 #[test]
 fn routed() {
     let mut world = World::lab();
-    check(&world.up(&config("routed"), "vif0.0"), include_str!("plans/routed.up"));
-    check(&world.down("vif0.0"), include_str!("plans/routed.down"));
+    check(&world.up(&config("routed"), "vif0.0"), "routed.up");
+    check(&world.down("vif0.0"), "routed.down");
 }
 
 #[test]
 fn nat() {
     let mut world = World::lab();
-    check(&world.up(&config("nat"), "vif0.0"), include_str!("plans/nat.up"));
-    check(&world.up(&config("nat"), "vif1.0"), include_str!("plans/next.up"));
-    check(&world.down("vif1.0"), include_str!("plans/next.down"));
-    check(&world.down("vif0.0"), include_str!("plans/nat.down"));
+    check(&world.up(&config("nat"), "vif0.0"), "nat.up");
+    check(&world.up(&config("nat"), "vif1.0"), "next.up");
+    check(&world.down("vif1.0"), "next.down");
+    check(&world.down("vif0.0"), "nat.down");
 }
 
 #[test]
 fn nat_with_nothing_configured() {
     let mut world = World::lab();
-    check(&world.up("", "vif0.0"), include_str!("plans/default.up"));
+    check(&world.up("", "vif0.0"), "default.up");
 }
 
 #[test]
 fn bridged() {
     let mut world = World::lab();
-    check(&world.up(&config("bridged"), "vif0.0"), include_str!("plans/bridged.up"));
-    check(&world.down("vif0.0"), include_str!("plans/bridged.down"));
+    check(&world.up(&config("bridged"), "vif0.0"), "bridged.up");
+    check(&world.down("vif0.0"), "bridged.down");
 }

@@ -8,7 +8,7 @@ use crate::model::facts::Way;
 use crate::model::link::{ETHERNET, Ipv4Conf, Ipv6Conf, Tun};
 use crate::model::route::Hop;
 use crate::model::ruleset::Found;
-use crate::model::ruleset::Table;
+use crate::model::ruleset::{Table, Verdict};
 use crate::model::{AddrGen, Address, IfName, Link, Mac, Route, Setting, TapMark};
 use crate::observed::Observed;
 use crate::plan::{Refusal, Step, down, up};
@@ -29,6 +29,7 @@ pub fn link(index: u32, text: &str, kind: Option<&str>) -> Link {
         operational: true,
         mtu: 1500,
         mac: Some(Mac([2, 0, 0, 0, 0, index as u8])),
+        peer: None,
         master: None,
         group_fwd_mask: None,
         group: 0,
@@ -157,6 +158,9 @@ impl World {
             Step::AddVeth { outer, inner, macs, group } => {
                 self.add_link(inner, "veth", macs[1], *group);
                 self.add_link(outer, "veth", macs[0], 0);
+                let (one, other) = (self.link(inner).index, self.link(outer).index);
+                self.link(inner).peer = Some(other);
+                self.link(outer).peer = Some(one);
             }
             Step::DeleteLink { name } => self.delete_link(name),
             Step::Set { link, setting, to, from } => self.set(link, *setting, *from, *to),
@@ -254,9 +258,15 @@ impl World {
     fn add_table(&mut self, table: &Table) {
         let bridge = name(table.name.strip_prefix("kvmnet-").unwrap());
         let chains =
-            table.chains.iter().map(|chain| (chain.name.to_owned(), chain.rules.len() as u32)).collect();
+            table.chains.iter().map(|chain| (chain.name.to_owned(), table.uses(chain) as u32)).collect();
         let (objects, note) = (table.chains.len() as u32, table.note.clone());
-        let found = Found { family: table.family, name: table.name.clone(), note, objects, chains };
+        let remarks =
+            table.chains.iter().flat_map(|chain| &chain.rules).filter_map(|rule| match &rule.verdict {
+                Verdict::Remark(text) => Some(text.as_str()),
+                _ => None,
+            });
+        let record = remarks.collect();
+        let found = Found { family: table.family, name: table.name.clone(), note, objects, record, chains };
         let tables = &mut self.0.standing(&bridge).tables;
         assert!(!tables.iter().any(|has| has.family == table.family), "{} is added twice", table.name);
         tables.push(found);

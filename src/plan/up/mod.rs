@@ -35,7 +35,7 @@ pub fn bring_up(desired: &Desired, observed: &Observed) -> Result<[Transaction; 
     up.tap()?;
     up.shut_out_ipv6();
     up.leftovers();
-    if !up.mark.fits() {
+    if up.mark.short().is_none() || !(up.mark.fits() || observed.has_nft) {
         return Err(Refusal::MarkTooLong(desired.network.bridge));
     }
     Ok(up.finish())
@@ -64,21 +64,27 @@ impl<'a> Up<'a> {
         let standing = observed.network(&network.bridge);
         let old = standing.and_then(|standing| standing.mark.as_ref());
         let link = observed.facts.link(&network.bridge);
+        // Where the bridge is another one by now, the record knows nothing of it.
+        let of_bridge = old.filter(|_| standing.is_some_and(|standing| standing.link.is_some()));
+        let made = link.is_none() || of_bridge.is_some_and(|old| old.made);
         let mark = Mark {
             mode: network.mode,
             network: network.name.clone(),
             digest: network.digest(),
-            made: link.is_none() || old.is_some_and(|old| old.made),
+            made,
+            index: link.filter(|_| !made).map(|link| link.index),
+            more: false,
             keep: network.keep,
             held: desired.held || old.is_some_and(|old| old.held),
             overridden: network.overridden,
             veth: network.veth.clone(),
             nic: None,
-            addresses: given(desired, observed, old),
+            addresses: given(desired, observed, of_bridge, made),
             own: old.map(|old| old.own.clone()).unwrap_or_default(),
             mac: old.and_then(|old| old.mac),
             saved: Vec::new(),
-            alias: match (old, link) {
+            unknown: old.map(|old| old.unknown.clone()).unwrap_or_default(),
+            alias: match (of_bridge, link) {
                 (Some(old), _) => old.alias.clone(),
                 (None, Some(link)) => link.alias.clone(),
                 (None, None) => String::new(),
@@ -127,7 +133,10 @@ impl<'a> Up<'a> {
         } else {
             self.observed.facts.wide6
         };
-        let fresh = now.filter(|now| *now != to).map(|before| {
+        // What a record was that is lost in part is not known: then a switch that is on is ours.
+        let lost = self.old.is_some_and(|old| old.more) && setting.forwards();
+        let before = if lost { now.map(|_| 0) } else { now };
+        let fresh = before.filter(|before| *before != to).map(|before| {
             let wide = setting.forwards() && wide;
             Saved { link: *link, setting, before, wide }
         });
@@ -159,15 +168,16 @@ impl<'a> Up<'a> {
 
     /// Puts the parts in order. While something old is still to be taken away, both marks hold.
     fn finish(mut self) -> [Transaction; 2] {
-        let tables = self.tables();
         let bridge = self.desired.network.bridge;
         let now = self.bridge_link().map(|link| link.alias.clone()).unwrap_or_default();
-        let last = self.mark.to_string();
+        let last = self.mark.short().unwrap_or_default();
         let mut both = self.mark.clone();
         let left = self.old.iter().flat_map(|old| &old.saved);
         both.saved
             .extend(left.filter(|saved| self.mark.saved(&saved.link, saved.setting).is_none()).cloned());
-        let first = if both.fits() { both.to_string() } else { last.clone() };
+        let first = both.short().unwrap_or_else(|| last.clone());
+        // Where the bridge has room for a part only, the table has what is still to be taken away.
+        let tables = if both.fits() { self.tables(&self.mark.clone()) } else { self.tables(&both) };
         let mut steps = self.make;
         if first != now {
             let after_birth = usize::from(matches!(steps.first(), Some(Step::AddBridge { .. })));
@@ -196,11 +206,11 @@ impl<'a> Up<'a> {
 }
 
 /// The addresses that kvmnet gives or gave; one that the host had on a bridge that was found stays its own.
-fn given(desired: &Desired, observed: &Observed, old: Option<&Mark>) -> Vec<IpNet> {
+fn given(desired: &Desired, observed: &Observed, old: Option<&Mark>, made: bool) -> Vec<IpNet> {
     let present = observed.addresses(desired.door());
     let is_given = |net: &&IpNet| match old {
         Some(old) if old.addresses.contains(net) => true,
-        _ => !present.iter().any(|has| has.net == **net),
+        _ => made || !present.iter().any(|has| has.net == **net),
     };
     desired.network.addresses.iter().filter(is_given).copied().collect()
 }

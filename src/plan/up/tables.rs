@@ -2,23 +2,23 @@
 
 use super::Up;
 use crate::firewall::{self, Ground};
-use crate::model::Mac;
 use crate::model::ruleset::Found;
-use crate::model::ruleset::{Chain, Family, Table};
+use crate::model::ruleset::{Chain, Family, Rule, Table, Verdict};
+use crate::model::{Mac, Mark};
 use crate::plan::{Step, forwarding};
 
 impl Up<'_> {
     /// The tables that are missing, differ, or are no longer wanted.
-    pub(super) fn tables(&mut self) -> Vec<Step> {
+    pub(super) fn tables(&mut self, mark: &Mark) -> Vec<Step> {
         if !self.observed.has_nft {
             return Vec::new();
         }
         let ground = Ground {
-            leaks: forwarding::leaks(self.desired, self.observed, &self.mark),
+            leaks: forwarding::leaks(self.desired, self.observed, mark),
             mac: self.kept_mac(),
             masters: forwarding::masters(&self.desired.network, self.observed),
         };
-        let wanted = firewall::tables(self.desired, &ground, &self.mark);
+        let wanted = firewall::tables(self.desired, &ground, mark);
         let found: &[Found] = self.standing.map_or(&[], |standing| &standing.tables);
         let unwanted = found.iter().filter(|found| !wanted.iter().any(|table| table.family == found.family));
         // A door opens in one transaction with the rules that come in its place: what a takeover asks through the bridge
@@ -54,9 +54,19 @@ impl Up<'_> {
 /// Whether a table is what it was when it was written: its note, its chains and the number of their rules.
 fn is_whole(found: &Found, table: &Table) -> bool {
     let same_rules = |chain: &Chain| {
-        found.chains.iter().any(|(name, rules)| name == chain.name && *rules as usize == chain.rules.len())
+        if chain.name == firewall::RECORD {
+            return found.record == chain.rules.iter().map(remark).collect::<String>();
+        }
+        found.chains.iter().any(|(name, uses)| name == chain.name && *uses as usize == table.uses(chain))
     };
     found.note == table.note
         && found.objects as usize == table.chains.len()
         && table.chains.iter().all(same_rules)
+}
+
+fn remark(rule: &Rule) -> &str {
+    match &rule.verdict {
+        Verdict::Remark(text) => text,
+        _ => "",
+    }
 }

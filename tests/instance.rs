@@ -1,0 +1,139 @@
+//! What is deleted is the network's own, whatever has its name by now; and the record has room, and heals.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+mod lab;
+
+use std::fmt::Write;
+
+use lab::bench::settled;
+use lab::{Cli, Lab, Network, Snapshot, Tap, eventually};
+
+/// All ways in which an unused network is swept.
+fn sweep(lab: &Lab, way: &str) {
+    match way {
+        "gc" => drop(Cli::new(&lab.host, &["gc"]).run().ok()),
+        "a hook" => {
+            let tap = Tap::open(&lab.host, "nobody");
+            lab::Hook::new(&lab.host, "/etc/qemu-ifdown", &["nobody"]).tap(&tap).run().ok();
+        }
+        _ => drop(Cli::new(&lab.host, &["down", "default"]).run()),
+    }
+}
+
+/// Somebody deleted the bridge, and made another one of its name: that one stays as it is.
+#[test]
+fn a_bridge_that_somebody_made_anew_is_not_deleted() {
+    for network in [Network::NAT, Network::ISOLATED, Network::HOST_ONLY_VETH, Network::BRIDGED] {
+        for way in ["gc", "a hook", "down"] {
+            let lab = Lab::new(network);
+            lab.attach(1).kill();
+            lab.host.ip("link del br0");
+            lab.host.ip("link add br0 type bridge");
+            lab.host.ip("link set br0 up");
+            lab.host.ip("addr add 10.77.5.1/24 dev br0");
+            let foreign = lab.host.ip("-o -4 addr show dev br0");
+            sweep(&lab, way);
+            let what = format!("{}, {way}", network.mode);
+            assert_eq!(lab.host.ip("-o -4 addr show dev br0"), foreign, "{what}");
+            assert_eq!(lab.host.run("nft list tables"), "", "{what}: all else is undone");
+            assert_eq!(lab.host.read_sysctl("ipv4/conf/eth3/forwarding").unwrap(), "0", "{what}");
+        }
+    }
+}
+
+/// The same where the bridge was somebody's from the start: what kvmnet gave went with it.
+#[test]
+fn a_found_bridge_that_somebody_made_anew_is_left_alone() {
+    let lab = Lab::new(Network::NAT);
+    lab.host.ip("link add br0 type bridge");
+    lab.attach(1).kill();
+    lab.host.ip("link del br0");
+    lab.host.ip("link add br0 type bridge");
+    lab.host.ip("link set br0 alias mine");
+    lab.host.ip("addr add 10.0.100.3/24 dev br0");
+    Cli::new(&lab.host, &["gc"]).run().ok();
+    let bridge = lab.host.ip("-d addr show dev br0");
+    assert!(bridge.contains("10.0.100.3/24") && bridge.contains("alias mine"), "{bridge}");
+    assert_eq!(lab.host.run("nft list tables"), "");
+}
+
+/// A tap that has the name of the pair's end by now is somebody's.
+#[test]
+fn an_interface_with_the_name_of_the_pair_is_not_deleted() {
+    let lab = Lab::new(Network::HOST_ONLY_VETH);
+    lab.attach(1).kill();
+    lab.host.ip("link del veth1.1");
+    lab.host.ip("tuntap add dev veth1.1 mode tap");
+    let two = lab.boot(2);
+    let refused = lab.ifup(&two);
+    assert_eq!(refused.status, 1);
+    assert!(refused.stderr.contains("veth1.1 exists already and is not kvmnet's"), "{}", refused.stderr);
+    Cli::new(&lab.host, &["gc"]).run().ok();
+    let links = lab.host.ip("link show");
+    assert!(links.contains("veth1.1") && !links.contains("br0"), "{links}");
+}
+
+/// The alias of the bridge was wiped out: the copy knows it, and writes it again or takes it away.
+#[test]
+fn a_wiped_record_heals() {
+    for network in [Network::NAT, Network::ISOLATED, Network::HOST_ONLY_VETH, Network::BRIDGED] {
+        let lab = Lab::new(network);
+        let before = settled(&lab);
+        let one = lab.attach(1);
+        lab.settle();
+        let on = settled(&lab);
+        lab.host.run("ip link set br0 alias ''");
+        lab.ifup(&one).ok();
+        lab.assert_as_before(&format!("{}: written again", network.mode), &on);
+        lab.host.run("ip link set br0 alias ''");
+        lab.detach(one);
+        lab.assert_as_before(&format!("{}: taken away", network.mode), &before);
+    }
+}
+
+/// 64 uplinks and 64 addresses: more than fits into an alias.
+fn crowded() -> (Lab, Snapshot) {
+    let lab = Lab::new(Network::NAT);
+    lab.host.sysctl("ipv6/conf/default/accept_dad", "0");
+    let (mut uplinks, mut addresses) = (String::new(), String::new());
+    for number in 0..64 {
+        lab.host.ip(&format!("link add enp{number}s0f1np1 type veth peer name far{number}"));
+        write!(uplinks, "\"enp{number}s0f1np1\", ").unwrap();
+        write!(addresses, "\"10.1.{number}.3/24\", \"fd00:a{number}::3/64\", ").unwrap();
+    }
+    lab.write_config(&format!("mode = \"nat\"\naddress = [{addresses}]\nuplink = [\"eth3\", {uplinks}]\n"));
+    let before = settled(&lab);
+    (lab, before)
+}
+
+#[test]
+fn the_record_has_room_for_64_uplinks_and_addresses() {
+    let (lab, before) = crowded();
+    let one = lab.attach(1);
+    lab.settle();
+    for link in ["enp0s0f1np1", "enp63s0f1np1"] {
+        assert_eq!(lab.host.read_sysctl(&format!("ipv4/conf/{link}/forwarding")).unwrap(), "1");
+    }
+    let on = settled(&lab);
+    let again = Cli::new(&lab.host, &["plan", "vif0.0"]).run().ok();
+    assert!(again.contains("nothing to do"), "{again}");
+    lab.host.run("ip link set br0 alias ''");
+    lab.ifup(&one).ok();
+    lab.assert_as_before("the alias was lost", &on);
+    lab.host.run("nft flush ruleset");
+    lab.ifup(&one).ok();
+    lab.assert_as_before("the tables were lost", &on);
+    lab.detach(one);
+    lab.assert_as_before("the guest has left", &before);
+}
+
+/// What has no room on the bridge is lost with the tables: then no interface goes on forwarding.
+#[test]
+fn a_record_that_is_lost_in_part_leaves_nothing_open() {
+    let (lab, before) = crowded();
+    let one = lab.attach(1);
+    lab.settle();
+    lab.host.run("nft flush ruleset");
+    lab.detach(one);
+    eventually("all is closed", || Snapshot::of(&lab.host) == before);
+}
