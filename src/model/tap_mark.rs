@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Mac, Setting};
+use super::{IfName, Mac, Setting};
 
 /// How every such alias begins.
 const PREFIX: &str = "kvmnet:tap";
@@ -13,6 +13,8 @@ const MAX_LEN: usize = 255;
 /// The ifalias of an attached tap.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TapMark {
+    /// The bridge that it was attached to; None in records of versions that did not say.
+    pub bridge: Option<IfName>,
     /// What was changed, in that order, with its former value.
     pub saved: Vec<(Setting, u32)>,
     /// Its former MAC.
@@ -29,6 +31,7 @@ impl TapMark {
         let mut mark = TapMark { alias: alias.to_owned(), ..Self::default() };
         for word in words.split_whitespace() {
             match word.split_once('=')? {
+                ("on", name) => mark.bridge = Some(IfName::new(name).ok()?),
                 ("mac", value) => mark.mac = Some(Mac::parse(value)?),
                 (name, value) => mark.saved.push((setting(name)?, value.parse().ok()?)),
             }
@@ -74,6 +77,9 @@ fn setting(name: &str) -> Option<Setting> {
 impl fmt::Display for TapMark {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(PREFIX)?;
+        if let Some(bridge) = &self.bridge {
+            write!(f, " on={bridge}")?;
+        }
         for (setting, before) in &self.saved {
             write!(f, " {}={before}", word(*setting))?;
         }
@@ -96,6 +102,7 @@ mod tests {
     fn reads_what_it_wrote() {
         for text in [
             "kvmnet:tap",
+            "kvmnet:tap on=br-lab gen=0",
             "kvmnet:tap mtu=9000 gen=0 was=the web server",
             "kvmnet:tap was=x",
             "kvmnet:tap gen=0 a=0 r=2 q=0 t=0 d=0 mac=02:00:00:00:00:07",

@@ -93,13 +93,13 @@ impl Observed {
         guests
     }
 
-    /// The taps that kvmnet attached, and which are ports of nothing now, of those among the facts.
-    pub fn strays(&self) -> Vec<IfName> {
+    /// The taps that kvmnet attached, and which are ports of nothing now, of those among the facts, each with the bridge
+    /// that it was on.
+    pub fn strays(&self) -> Vec<(IfName, Option<IfName>)> {
         let lives = |link: &Link| link.carrier || link.tun.as_ref().is_some_and(|tun| tun.persistent);
-        let is_stray = |link: &&Link| {
-            link.is_tap() && lives(link) && link.master.is_none() && TapMark::parse(&link.alias).is_some()
-        };
-        self.facts.links.iter().filter(is_stray).map(|link| link.name).collect()
+        let taps =
+            self.facts.links.iter().filter(|link| link.is_tap() && lives(link) && link.master.is_none());
+        taps.filter_map(|tap| Some((tap.name, TapMark::parse(&tap.alias)?.bridge))).collect()
     }
 
     /// What to ask to know the bridges of all networks: each of a few; of many all that there are at once.

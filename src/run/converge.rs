@@ -63,7 +63,8 @@ impl Difference {
             difference.add(plan::bring_up(desired, &observed)?);
         }
         // Only now: a network may seem unused because its guest lost the bridge, and has it back above.
-        let staying: Vec<IfName> = wanted.iter().map(|desired| desired.network.bridge).collect();
+        let mut staying: Vec<IfName> = wanted.iter().map(|desired| desired.network.bridge).collect();
+        staying.extend(living.strays().into_iter().filter_map(|(_, bridge)| bridge));
         difference.add(plan::sweep(&staying, &living));
         Ok(difference)
     }
@@ -90,9 +91,15 @@ impl Difference {
                 )),
             }
         }
-        for tap in living.strays() {
-            let name = file.choose(None, &Environment::default(), &tap).map_err(Error::Config)?;
-            wanted.extend(find(name).map(|network| agreed(Desired::new(tap, network.clone()))));
+        for (tap, bridge) in living.strays() {
+            let former = networks.iter().find(|network| Some(network.bridge) == bridge);
+            let chosen = file.choose(None, &Environment::default(), &tap).map_err(Error::Config)?;
+            match former.or_else(|| find(chosen).filter(|_| bridge.is_none())) {
+                Some(network) => wanted.push(agreed(Desired::new(tap, network.clone()))),
+                None => self.unmet.push(format!(
+                    "{tap} is on no bridge, and that of its network is in the configuration no longer: kvmnet attach {tap}"
+                )),
+            }
         }
         Ok(wanted)
     }

@@ -26,7 +26,7 @@ fn apply_repairs_every_network() {
     let said = kvmnet(&lab, &["apply"]);
     assert_eq!(said.status, 1, "nobody has agreed: {said:?}");
     for command in [
-        "nft 'table inet",
+        "nft 'table inet kvmnet-br0 ",
         "nft 'table netdev",
         "ip addr add 10.0.100.3/24",
         "vif1.0 master br0",
@@ -154,4 +154,36 @@ fn apply_does_all_or_nothing() {
         Network::ISOLATED.lab_table()
     ));
     refused(&lab, 1, &["apply", "--yes"], "eth9");
+}
+
+/// A guest's tap was taken off its bridge, and nobody else is on its network: apply puts the tap back where it was, and
+/// takes nothing away that the guest needs. What was changed is still undone with it.
+#[test]
+fn apply_puts_a_lone_guest_back() {
+    for network in [Network::NAT, Network::ISOLATED, Network::HOST_ONLY_VETH] {
+        let lab = two_networks(network);
+        let before = settled(&lab);
+        let one = lab.attach(1);
+        lab.settle();
+        let on = settled(&lab);
+        lab.host.ip("link set vif0.0 nomaster");
+        let said = kvmnet(&lab, &["apply", "--yes"]).ok();
+        assert!(!said.contains("delete"), "{}: nothing is taken away: {said}", network.mode);
+        lab.assert_as_before(network.mode, &on);
+        lab.detach(one);
+        lab.assert_as_before("the guest has left", &before);
+    }
+}
+
+/// The network was chosen by the hook's name, which the file does not know of: the tap knows where it was.
+#[test]
+fn apply_puts_a_tap_back_to_the_network_that_it_was_on() {
+    let lab = two_networks(Network::NAT);
+    lab.link_hook("qemu-ifup-lab", "qemu-ifup");
+    let one = lab.boot(1);
+    lab.hook("/etc/qemu-ifup-lab", &one).run().ok();
+    lab.host.ip("link set vif0.0 nomaster");
+    kvmnet(&lab, &["apply", "--yes"]).ok();
+    let port = lab.host.ip("link show vif0.0");
+    assert!(port.contains("master br-lab") && !is_there(&lab, "br0"), "{port}");
 }

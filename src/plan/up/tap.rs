@@ -17,6 +17,7 @@ impl Up<'_> {
         let known = TapMark::parse(&tap.alias);
         let is_new = known.is_none();
         let mut mark = known.unwrap_or_else(|| TapMark { alias: tap.alias.clone(), ..TapMark::default() });
+        mark.bridge = Some(self.desired.network.bridge);
         let mut steps = Vec::new();
         for (setting, to) in self.guard(tap) {
             let from = self.observed.value(&name, setting).unwrap_or_default();
