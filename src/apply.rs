@@ -271,10 +271,10 @@ impl Apply<'_> {
     }
 
     fn file(&mut self, step: &Step) -> Result<(), Error> {
-        let Step::Set { link, setting, to, .. } = step else { return Ok(()) };
+        let Step::Set { link, setting, to, back, .. } = step else { return Ok(()) };
         match fs::write(format!("/proc/sys/{}", setting.key(link)), to.to_string()) {
             Ok(()) => self.finish(step),
-            Err(error) if error.kind() == io::ErrorKind::NotFound && is_undo(*setting, *to) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound && *back => {}
             // Where /proc/sys is read-only, the filters stand alone.
             Err(error)
                 if error.kind() == io::ErrorKind::ReadOnlyFilesystem
@@ -385,12 +385,28 @@ fn forgives(step: &Step, errno: i32) -> bool {
         Step::Set { setting: Setting::Clsact | Setting::Filter(_), to: 0, .. } => {
             matches!(errno, Errno::ENOENT | Errno::EINVAL | Errno::ENODEV)
         }
-        Step::Set { setting, to, .. } => errno == Errno::ENODEV && is_undo(*setting, *to),
+        Step::Set { back, .. } => errno == Errno::ENODEV && *back,
         _ => false,
     }
 }
 
-/// Whether a value takes something back that kvmnet switched on.
-fn is_undo(setting: Setting, to: u32) -> bool {
-    matches!(setting, Setting::Mtu) || (to == 0 && setting != Setting::AddrGen)
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    /// What is gone needs nothing put back, whatever the value; what a guest needs must be there.
+    #[test]
+    fn only_what_is_put_back_may_be_gone() {
+        let link = IfName::new("eth3").unwrap();
+        for (setting, to) in
+            [(Setting::AcceptRa, 2), (Setting::Forwarding, 1), (Setting::Mtu, 1500), (Setting::Up, 0)]
+        {
+            assert!(forgives(&Step::put_back(link, setting, 7, to), Errno::ENODEV as i32), "{setting} {to}");
+            assert!(!forgives(&Step::put_back(link, setting, 7, to), Errno::EINVAL as i32), "{setting} {to}");
+            assert!(!forgives(&Step::set(link, setting, 7, to), Errno::ENODEV as i32), "{setting} {to}");
+            let undone = Step::set(link, setting, 7, to).inverse().unwrap();
+            assert!(forgives(&undone, Errno::ENODEV as i32), "{setting} {to}");
+        }
+    }
 }

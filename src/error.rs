@@ -8,6 +8,7 @@ use thiserror::Error;
 
 use crate::apply::Left;
 use crate::config::{ConfigError, ConfigErrors, nearest};
+use crate::lock;
 use crate::model::IfName;
 use crate::netlink::KernelError;
 use crate::plan::{Refusal, Step};
@@ -37,6 +38,9 @@ pub enum Error {
     /// Called without the rights.
     #[error("only root can change the network")]
     NotRoot,
+    /// Called by root, who has not got the rights.
+    #[error("{}", NO_CAPABILITY)]
+    NoCapability,
     /// Something speaks against it.
     #[error(transparent)]
     Refused(#[from] Refusal),
@@ -97,6 +101,9 @@ pub enum Error {
         /// What failed.
         error: Box<Error>,
     },
+    /// The lock is closed to this user.
+    #[error("cannot lock {path}: {0}", path = lock::PATH)]
+    LockClosed(io::Error),
     /// A system call failed.
     #[error("cannot {doing}: {source}")]
     System {
@@ -121,8 +128,8 @@ impl From<Left> for Error {
 
 fn holder(pid: &Option<u32>) -> String {
     match pid {
-        Some(pid) => format!("process {pid} holds /run/kvmnet.lock"),
-        None => "another process holds /run/kvmnet.lock".to_owned(),
+        Some(pid) => format!("process {pid} holds {}", lock::PATH),
+        None => format!("another process holds {}", lock::PATH),
     }
 }
 
@@ -142,7 +149,14 @@ impl Error {
             Error::NotRoot => {
                 Some("QEMU runs its network scripts with its own rights; start it with sudo".to_owned())
             }
+            Error::NoCapability => Some(
+                "give it to the container: docker run --cap-add NET_ADMIN --device /dev/net/tun, or the like".to_owned(),
+            ),
             Error::Refused(refusal) => refusal.hint(),
+            Error::LockClosed(_) => Some(format!(
+                "a user with CAP_NET_ADMIN is let in by a group: install -m 660 -g GROUP /dev/null {}",
+                lock::PATH
+            )),
             Error::Locked { pid: Some(pid), .. } => Some(format!("`ps {pid}` shows what it is")),
             Error::Locked { pid: None, .. } => None,
             Error::OutOfTime { .. } => Some("the machine is slow to change its network; try again".to_owned()),

@@ -27,7 +27,7 @@
 //! | [`status`], [`check`], [`init`] | the kernel, the configuration | what is, what is wrong, a file | writes |
 //! | [`netlink`] | data of `model` | bytes, and back | knows guests or configurations |
 //! | [`holder`], [`vmm`] | /proc, a command line | who has a tap open, what VM that is | asks the VM |
-//! | [`probe`], [`tun`], [`lock`], [`signals`], [`log`] | | a facility of the system each | know each other |
+//! | [`probe`], [`tun`], [`lock`], [`signals`], [`rights`], [`log`] | | a facility of the system each | know each other |
 //! | [`terminal`], [`error`] | text, data, what failed | what a person reads | prints |
 //!
 //! To find one's way: [`run::up`] is one run, in the order above; [`model::Network`] is what a configuration comes to,
@@ -59,6 +59,7 @@ pub mod inherited;
 pub mod lock;
 pub mod log;
 pub mod probe;
+pub mod rights;
 pub mod signals;
 pub mod terminal;
 pub mod tun;

@@ -40,7 +40,11 @@ impl Lock {
 }
 
 fn failed(path: &str) -> impl FnOnce(io::Error) -> Error {
-    Error::system(format!("lock {path}"))
+    let doing = format!("lock {path}");
+    move |source| match source.kind() {
+        io::ErrorKind::PermissionDenied if !nix::unistd::geteuid().is_root() => Error::LockClosed(source),
+        _ => Error::System { doing, source },
+    }
 }
 
 /// Opens a file that nobody but root may open, and makes it where there is none. None: it is no such file.

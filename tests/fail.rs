@@ -14,9 +14,10 @@ const ERRORS: [&str; 5] = ["ENOBUFS", "ENOMEM", "EPERM", "EBUSY", "EINTR"];
 
 /// Calls that cannot fail, or in which a process begins, ends and gets its memory: there it can but end, and what is
 /// then is in kill.rs.
-const CANNOT_FAIL: [&str; 21] = [
+const CANNOT_FAIL: [&str; 22] = [
     "arch_prctl",
     "brk",
+    "capget",
     "close",
     "execve",
     "exit_group",

@@ -52,14 +52,14 @@ fn take_off(tap: &Link, observed: &Observed) -> Vec<Step> {
     let mut steps = Vec::new();
     // Down first: a tap that is up and on no bridge is an interface of the host's like any other.
     if tap.up {
-        steps.push(Step::Set { link: *name, setting: Setting::Up, from: 1, to: 0 });
+        steps.push(Step::put_back(*name, Setting::Up, 1, 0));
     }
     if let Some(bridge) = tap.master.and_then(|master| observed.facts.link_index(master)) {
         steps.push(Step::SetMaster { port: *name, from: Some(bridge.name), to: None });
     }
     let Some(mark) = TapMark::parse(&tap.alias) else { return steps };
     let mut set = |setting, from: Option<u32>, to| match from {
-        Some(from) if from != to => steps.push(Step::Set { link: *name, setting, from, to }),
+        Some(from) if from != to => steps.push(Step::put_back(*name, setting, from, to)),
         _ => {}
     };
     for (setting, before) in mark.saved.into_iter().rev() {

@@ -74,7 +74,7 @@ const LOOSE: u32 = 2;
 /// and leave by the NIC, and a strict filter would drop them all. Afterwards its own is `kept`.
 pub fn loosely(bridge: &IfName, kept: u32, observed: &Observed, mut steps: Vec<Step>) -> Vec<Step> {
     if kept.max(observed.facts.wide_rp_filter) == STRICT {
-        let set = |from, to| Step::Set { link: *bridge, setting: Setting::RpFilter, from, to };
+        let set = |from, to| Step::set(*bridge, Setting::RpFilter, from, to);
         steps.insert(0, set(kept, LOOSE));
         steps.push(set(LOOSE, kept));
     }

@@ -66,7 +66,7 @@ fn setting(saved: &Saved, observed: &Observed) -> Option<Step> {
         _ => saved.wide,
     };
     let changed = now != saved.before && wide == saved.wide;
-    changed.then_some(Step::Set { link: saved.link, setting: saved.setting, from: now, to: saved.before })
+    changed.then_some(Step::put_back(saved.link, saved.setting, now, saved.before))
 }
 
 /// The pair goes with either of its ends. Others of these names stay.

@@ -1,6 +1,6 @@
 //! The hooks' own work, for programs that take a ready tap: `kvmnet attach` and `kvmnet detach`.
 
-use super::{Done, Seen, Work, require_root, up};
+use super::{Done, Seen, Work, require_rights, up};
 use crate::apply::Kernel;
 use crate::error::Error;
 use crate::model::IfName;
@@ -17,7 +17,7 @@ pub struct Creation {
 
 /// Attaches `tap` to its network as `qemu-ifup` does. One that was made for it goes again where that fails.
 pub fn attach(tap: &IfName, creation: Option<&Creation>, seen: Seen) -> Result<Done, Error> {
-    require_root()?;
+    require_rights()?;
     let Some(creation) = creation else { return up(tap, None, seen) };
     let user = creation.user.as_deref().map(find_user).transpose()?;
     let made = Tap::make(tap, user).map_err(|source| Error::Tap { tap: *tap, source })?;
@@ -36,7 +36,7 @@ fn find_user(name: &str) -> Result<u32, Error> {
 
 /// Takes `tap` off its network as `qemu-ifdown` does, whoever has it open. With `delete`, the tap goes, too.
 pub fn detach(tap: &IfName, delete: bool, seen: Seen) -> Result<Done, Error> {
-    require_root()?;
+    require_rights()?;
     let mut work = Work::begin()?;
     let observed = work.observe(|Kernel { rtnl, nft }| Observed::for_down(nft.as_mut(), rtnl, tap))?;
     let link = observed.facts.link(tap);

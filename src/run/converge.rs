@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Done, Seen, Work, require_root};
+use super::{Done, Seen, Work, require_rights};
 use crate::apply::Kernel;
 use crate::config::{self, Environment, File};
 use crate::desired::Desired;
@@ -26,13 +26,13 @@ pub struct Difference {
 
 /// Finds the difference, and changes nothing.
 pub fn difference() -> Result<Difference, Error> {
-    require_root()?;
+    require_rights()?;
     Difference::find(&mut Kernel::open()?)
 }
 
 /// Does away with the difference, unless it is another one by now than what somebody has agreed to.
 pub fn converge(agreed: &Difference, seen: Seen) -> Result<Done, Error> {
-    require_root()?;
+    require_rights()?;
     let mut work = Work::begin()?;
     let found = Difference::find(&mut work.kernel)?;
     if found != *agreed {

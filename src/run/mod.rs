@@ -21,6 +21,7 @@ use crate::lock::Lock;
 use crate::model::{Facts, IfName, Network};
 use crate::observed::Observed;
 use crate::plan::{self, Plan, Step};
+use crate::rights;
 use crate::signals::{self, Hold};
 
 /// Is told each step once it is done.
@@ -52,7 +53,7 @@ impl Done {
 
 /// Attaches `tap` to its network. `hook_network` is the NAME of a hook called `qemu-ifup-NAME`.
 pub fn up(tap: &IfName, hook_network: Option<&str>, seen: Seen) -> Result<Done, Error> {
-    require_root()?;
+    require_rights()?;
     let network = config::load(&Environment::of_process(), hook_network, tap)?;
     let desired = Desired::new(*tap, network);
     let (plan, left) = Work::begin()?.bring_up(&desired, seen)?;
@@ -65,7 +66,7 @@ pub fn up(tap: &IfName, hook_network: Option<&str>, seen: Seen) -> Result<Done, 
 /// Without rights nothing is touched, and that is not an error: QEMU with `-runas` calls its hook that way, and
 /// the next run sweeps.
 pub fn down(tap: &IfName) -> Result<Done, Error> {
-    if !nix::unistd::geteuid().is_root() {
+    if !rights::may_change_networks() {
         return Ok(Done::nothing(format!(
             "{tap} is left as it is: no rights (-runas?); the next run sweeps"
         )));
@@ -122,8 +123,12 @@ impl Work {
     }
 }
 
-fn require_root() -> Result<(), Error> {
-    if nix::unistd::geteuid().is_root() { Ok(()) } else { Err(Error::NotRoot) }
+fn require_rights() -> Result<(), Error> {
+    match rights::may_change_networks() {
+        true => Ok(()),
+        false if nix::unistd::geteuid().is_root() => Err(Error::NoCapability),
+        false => Err(Error::NotRoot),
+    }
 }
 
 fn changes(plan: &Plan) -> String {

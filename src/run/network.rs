@@ -1,6 +1,6 @@
 //! Networks without regard to single guests: `kvmnet up`, `kvmnet down` and `kvmnet gc`.
 
-use super::{Done, Seen, Work, require_root};
+use super::{Done, Seen, Work, require_rights};
 use crate::apply::Kernel;
 use crate::config::{self, Environment};
 use crate::desired::Desired;
@@ -11,7 +11,7 @@ use crate::plan::{self, Plan};
 
 /// Brings the network `name` up. It stays, with guests or without, until [`network_down`].
 pub fn network_up(name: &str, seen: Seen) -> Result<Done, Error> {
-    require_root()?;
+    require_rights()?;
     let environment = Environment::of_process();
     let network = config::open(&environment)
         .and_then(|file| file.network(name, &environment))
@@ -25,7 +25,7 @@ pub fn network_up(name: &str, seen: Seen) -> Result<Done, Error> {
 /// Takes the network `name` down; with `force`, also from under its guests. Needs no configuration for one that
 /// stands.
 pub fn network_down(name: &str, force: bool, seen: Seen) -> Result<Done, Error> {
-    require_root()?;
+    require_rights()?;
     let mut work = Work::begin()?;
     let observed = work.observe(|Kernel { rtnl, nft }| Observed::of_networks(nft.as_mut(), rtnl))?;
     let Some(bridge) = bridge_of(name, &observed) else {
@@ -49,7 +49,7 @@ fn bridge_of(name: &str, observed: &Observed) -> Option<IfName> {
 
 /// Takes away every network that nothing keeps: what guests that were killed left.
 pub fn sweep(seen: Seen) -> Result<Done, Error> {
-    require_root()?;
+    require_rights()?;
     let mut work = Work::begin()?;
     let observed = work.observe(|Kernel { rtnl, nft }| Observed::for_sweep(nft.as_mut(), rtnl))?;
     let mut plan = Plan::default();

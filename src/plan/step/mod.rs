@@ -57,6 +57,8 @@ pub enum Step {
         from: u32,
         /// The value then.
         to: u32,
+        /// Whether it puts back what kvmnet changed. An interface that is gone meanwhile needs nothing put back.
+        back: bool,
     },
     /// Changes an interface's MAC.
     SetMac {
@@ -163,12 +165,23 @@ pub enum Step {
 }
 
 impl Step {
+    /// Changes a number.
+    pub fn set(link: IfName, setting: Setting, from: u32, to: u32) -> Self {
+        Self::Set { link, setting, from, to, back: false }
+    }
+
+    /// Puts a number back that kvmnet changed.
+    pub fn put_back(link: IfName, setting: Setting, from: u32, to: u32) -> Self {
+        Self::Set { link, setting, from, to, back: true }
+    }
+
     /// The step that takes this one back; None where nothing is to be taken back.
     pub fn inverse(&self) -> Option<Step> {
         Some(match self.clone() {
             Step::AddBridge { name, .. } => Step::DeleteLink { name },
             Step::AddVeth { inner, .. } => Step::DeleteLink { name: inner },
-            Step::Set { link, setting, from, to } => Step::Set { link, setting, from: to, to: from },
+            // Whatever it was: on an interface that is gone by then nothing is left to take back.
+            Step::Set { link, setting, from, to, .. } => Step::put_back(link, setting, to, from),
             Step::SetMac { link, from, to } => Step::SetMac { link, from: to, to: from },
             Step::SetAlias { link, from, to } => Step::SetAlias { link, from: to, to: from },
             Step::SetMaster { port, from, to } => Step::SetMaster { port, from: to, to: from },

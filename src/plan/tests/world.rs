@@ -163,7 +163,7 @@ impl World {
                 self.link(outer).peer = Some(one);
             }
             Step::DeleteLink { name } => self.delete_link(name),
-            Step::Set { link, setting, to, from } => self.set(link, *setting, *from, *to),
+            Step::Set { link, setting, to, from, .. } => self.set(link, *setting, *from, *to),
             Step::SetMac { link, to, from } => {
                 assert_eq!(self.link(link).mac, Some(*from), "{step}");
                 self.link(link).mac = Some(*to);

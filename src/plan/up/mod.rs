@@ -111,7 +111,7 @@ impl<'a> Up<'a> {
             self.remember(link, setting, now, to);
         }
         let from = now.or_else(|| self.new_value(setting)).unwrap_or_default();
-        let step = Step::Set { link: *link, setting, from, to };
+        let step = Step::set(*link, setting, from, to);
         (now != Some(to)).then_some(step)
     }
 

@@ -26,7 +26,7 @@ impl Up<'_> {
                 if setting != Setting::Mtu || is_new {
                     mark.save(setting, from);
                 }
-                steps.push(Step::Set { link: name, setting, from, to });
+                steps.push(Step::set(name, setting, from, to));
             }
         }
         if let Some((from, to)) = self.harmless_mac(tap) {
@@ -45,16 +45,15 @@ impl Up<'_> {
         // On its way from one bridge to another it is nowhere for a moment.
         let moves = !is_port && tap.master.is_some();
         if tap.up && moves {
-            self.open.push(Step::Set { link: name, setting: Setting::Up, from: 1, to: 0 });
+            self.open.push(Step::set(name, Setting::Up, 1, 0));
         }
         self.enslave(&name);
         let mask = self.observed.value(&name, Setting::GroupFwdMask).filter(|_| is_port).unwrap_or_default();
         if mask != EVERY_GROUP {
-            let setting = Setting::GroupFwdMask;
-            self.open.push(Step::Set { link: name, setting, from: mask, to: EVERY_GROUP });
+            self.open.push(Step::set(name, Setting::GroupFwdMask, mask, EVERY_GROUP));
         }
         if !tap.up || moves {
-            self.open.push(Step::Set { link: name, setting: Setting::Up, from: 0, to: 1 });
+            self.open.push(Step::set(name, Setting::Up, 0, 1));
         }
         Ok(())
     }
