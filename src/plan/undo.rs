@@ -55,7 +55,7 @@ fn lost_settings(mark: &Mark, others: &[&Mark], observed: &Observed) -> Vec<Step
     let open = all.filter(|(link, setting, wide)| {
         !wide && observed.value(link, *setting) == Some(1) && !is_known(link, *setting)
     });
-    open.map(|(link, setting, _)| Step::Set { link, setting, from: 1, to: 0 }).collect()
+    open.map(|(link, setting, _)| Step::put_back(link, setting, 1, 0)).collect()
 }
 
 fn setting(saved: &Saved, observed: &Observed) -> Option<Step> {
