@@ -7,7 +7,7 @@ mod lab;
 use std::net::{Ipv4Addr, Ipv6Addr, UdpSocket};
 use std::time::Duration;
 
-use lab::{Capture, Frame, Guest, Lab, Listener, Machine, Network, World, eventually, frame, within};
+use lab::{Capture, Cli, Frame, Guest, Lab, Listener, Machine, Network, World, eventually, frame, within};
 use nix::sys::socket::{setsockopt, sockopt};
 
 const ATTACKER: [u8; 6] = [0x52, 0x54, 0, 0x12, 0x34, 0x56];
@@ -196,5 +196,47 @@ fn a_closed_bridge_opens_and_closes() {
             assert_eq!(what_passes(&lab, &one, "br0"), (0, [false; 3]), "{network:?}");
         }
         lab.ifup(&one).ok();
+    }
+}
+
+/// A table that is there, and does nothing, is put right: `check` says that it is wrong, and the next run of a hook ends it.
+#[track_caller]
+fn is_put_right(network: Network, table: &str, commands: &[&str]) {
+    let lab = Lab::new(network);
+    let one = lab.attach(1);
+    lab.settle();
+    let before = lab.host.run("nft -s list ruleset");
+    for command in commands {
+        lab.host.run(&format!("nft {}", command.replace("TABLE", table)));
+    }
+    assert_ne!(lab.host.run("nft -s list ruleset"), before, "{commands:?}");
+    let said = Cli::new(&lab.host, &["check"]).run();
+    assert!(said.status == 1 && said.out.contains("kvmnet-br0"), "{commands:?}: {said:?}");
+    let said = Cli::new(&lab.host, &["plan", "vif0.0"]).run().ok();
+    assert!(said.contains("nft 'delete table"), "{commands:?}: {said}");
+    lab.ifup(&one).ok();
+    assert_eq!(lab.host.run("nft -s list ruleset"), before, "{commands:?}");
+    Cli::new(&lab.host, &["check"]).run().ok();
+}
+
+#[test]
+fn a_table_that_does_nothing_is_put_right() {
+    let closed = "netdev kvmnet-br0";
+    let again = |rest: &str| format!("add chain TABLE ingress {{ type filter hook {rest} }}");
+    for commands in [
+        &["add table TABLE { flags dormant ; }"][..],
+        &["add chain TABLE ingress { policy accept ; }"],
+        &["add chain TABLE egress { policy accept ; }"],
+        &["delete chain TABLE ingress", &again("egress device br0 priority filter ; policy drop ;")],
+        &["delete chain TABLE ingress", &again("ingress device eth3 priority filter ; policy drop ;")],
+        &["delete chain TABLE ingress", &again("ingress device br0 priority 7 ; policy drop ;")],
+        &["delete chain TABLE ingress", "add chain TABLE ingress"],
+    ] {
+        is_put_right(Network::ISOLATED, closed, commands);
+    }
+    for commands in
+        [&["add table TABLE { flags dormant ; }"][..], &["add chain TABLE forward { policy drop ; }"]]
+    {
+        is_put_right(Network::NAT, "inet kvmnet-br0", commands);
     }
 }

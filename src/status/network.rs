@@ -186,6 +186,10 @@ fn problems(network: &Network, standing: &Standing, glance: &Glance) -> Vec<Stri
         for family in standing.missing_tables() {
             problems.push(format!("table {family} {name} is gone; the next guest puts it back"));
         }
+        for table in standing.tables.iter().filter(|table| table.dormant) {
+            let family = table.family;
+            problems.push(format!("table {family} {name} is dormant; the next guest puts it right"));
+        }
     }
     for net in &mark.addresses {
         if !network.addresses.contains(&net.to_string()) {

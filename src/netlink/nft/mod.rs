@@ -16,7 +16,7 @@ use nix::errno::Errno;
 use super::message::Message;
 use super::socket::{Broken, KernelError, Socket, of_one_moment};
 use crate::model::foreign::{ForeignChain, Passage, Protocol};
-use crate::model::ruleset::{Family, Found, Table};
+use crate::model::ruleset::{Family, Found, FoundChain, Table};
 
 /// A change of the ruleset.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,8 +29,8 @@ pub enum Change<'a> {
     Delete(Family, &'a str),
 }
 
-/// A chain, and the number of its rules.
-type CountedRules<'a> = (Family, &'a str, &'a str, u32);
+/// A chain, with the family and the name of its table.
+type OfTable<'a> = (Family, &'a str, FoundChain);
 
 /// An nf_tables socket.
 pub struct Nft(Socket);
@@ -41,18 +41,18 @@ impl Nft {
         Socket::open(NlFamily::Netfilter).map(Self)
     }
 
-    /// Finds all tables of kvmnet's, and counts the rules of the chains that `wanted` says, in one send.
+    /// Finds all tables of kvmnet's, and reads the chains that `wanted` says, in one send.
     ///
     /// A machine has few tables, whatever the number of its guests, so this dump is as cheap as a get.
     pub fn tables(&mut self, wanted: &[(Family, &str, &str)]) -> io::Result<Vec<Found>> {
         let mut messages = vec![table::dump()];
         messages.extend(wanted.iter().map(|(family, table, chain)| table::get_chain(*family, table, chain)));
         let (mut tables, chains) = of_one_moment(|| self.tables_and_chains(&mut messages, wanted))?;
-        for (family, table, chain, rules) in chains {
+        for (family, table, chain) in chains {
             let mut matching =
                 tables.iter_mut().filter(|found| found.family == family && found.name == table);
             if let Some(found) = matching.next() {
-                found.chains.push((chain.to_owned(), rules));
+                found.chains.push(chain);
             }
         }
         Ok(tables)
@@ -63,7 +63,7 @@ impl Nft {
         &mut self,
         messages: &mut [Message],
         wanted: &[(Family, &'a str, &'a str)],
-    ) -> io::Result<Option<(Vec<Found>, Vec<CountedRules<'a>>)>> {
+    ) -> io::Result<Option<(Vec<Found>, Vec<OfTable<'a>>)>> {
         let mut tables: Vec<Found> = Vec::new();
         let mut chains = Vec::new();
         let outcome = self.0.exchange(messages, &mut |number, reply| match number
@@ -71,7 +71,9 @@ impl Nft {
             .and_then(|chain| wanted.get(chain))
         {
             None => tables.extend(table::parse(reply)),
-            Some((family, table, chain)) => chains.push((*family, *table, *chain, table::parse_use(reply))),
+            Some((family, table, _)) => {
+                chains.extend(table::parse_chain(reply).map(|chain| (*family, *table, chain)));
+            }
         })?;
         for (number, error) in outcome.into_iter().enumerate().filter_map(|(at, error)| Some((at, error?))) {
             match number {

@@ -3,7 +3,10 @@
 
 use super::attr::*;
 use super::expr;
-use crate::model::ruleset::{COMMENT_MAX, Chain, Family, Found, Hook, TABLE_PREFIX, Table, Verdict};
+use crate::model::IfName;
+use crate::model::ruleset::{
+    COMMENT_MAX, Chain, Family, Found, FoundChain, Hook, TABLE_PREFIX, Table, Verdict,
+};
 use crate::netlink::message::{Message, attributes, be32, find, text};
 use crate::netlink::socket::{CREATE, DUMP, EXCL, REQUEST};
 
@@ -11,6 +14,8 @@ use crate::netlink::socket::{CREATE, DUMP, EXCL, REQUEST};
 const RAW: u32 = -300i32 as u32;
 /// NLM_F_APPEND: a rule goes to the end of its chain.
 const APPEND: u16 = 0x800;
+/// NFT_TABLE_F_DORMANT.
+const DORMANT: u32 = 1;
 /// NFTNL_UDATA_TABLE_COMMENT: what `nft` shows as the table's comment.
 const COMMENT: u8 = 0;
 /// A type that `nft` passes over, for a note longer than the comments that it takes (NFTNL_UDATA_COMMENT_MAXLEN).
@@ -61,23 +66,27 @@ pub fn put(messages: &mut Vec<Message>, table: &Table) {
     }
 }
 
+/// The number of a hook (NF_INET_PRE_ROUTING, NF_INET_FORWARD, NF_INET_POST_ROUTING, NF_NETDEV_INGRESS, NF_NETDEV_EGRESS),
+/// the priority as `nft` names it, and the type of the chain.
+fn place(hook: &Hook) -> Option<(u32, u32, &'static str)> {
+    Some(match hook {
+        Hook::Nowhere => return None,
+        Hook::Prerouting => (0, RAW, "filter"),
+        Hook::Forward => (2, 0, "filter"),
+        Hook::Leaving => (4, 300, "filter"),
+        Hook::Postrouting => (4, 100, "nat"),
+        Hook::Ingress(_) => (0, 0, "filter"),
+        Hook::Egress(_) => (1, 0, "filter"),
+    })
+}
+
 fn add_chain(family: u8, table: &str, chain: &Chain) -> Message {
     let mut message = Message::new(NEWCHAIN, REQUEST | CREATE | EXCL, &body(family, 0));
     message.put_str(NFTA_CHAIN_TABLE, table).put_str(NFTA_CHAIN_NAME, chain.name);
-    // NF_INET_PRE_ROUTING, NF_INET_FORWARD, NF_INET_POST_ROUTING, NF_NETDEV_INGRESS, NF_NETDEV_EGRESS; priorities as `nft`
-    // names them.
-    let (number, priority, kind, device) = match &chain.hook {
-        Hook::Nowhere => return message,
-        Hook::Prerouting => (0, RAW, "filter", None),
-        Hook::Forward => (2, 0, "filter", None),
-        Hook::Leaving => (4, 300, "filter", None),
-        Hook::Postrouting => (4, 100, "nat", None),
-        Hook::Ingress(device) => (0, 0, "filter", Some(device)),
-        Hook::Egress(device) => (1, 0, "filter", Some(device)),
-    };
+    let Some((number, priority, kind)) = place(&chain.hook) else { return message };
     message.nest(NFTA_CHAIN_HOOK, |hook| {
         hook.put_be32(NFTA_HOOK_HOOKNUM, number).put_be32(NFTA_HOOK_PRIORITY, priority);
-        if let Some(device) = device {
+        if let Hook::Ingress(device) | Hook::Egress(device) = &chain.hook {
             hook.put_str(NFTA_HOOK_DEV, device.as_bytes());
         }
     });
@@ -124,9 +133,34 @@ pub fn parse_comment(reply: &[u8]) -> Option<String> {
     find(reply.get(4..)?, NFTA_RULE_USERDATA).map(note)
 }
 
-/// How many rules a chain has.
-pub fn parse_use(reply: &[u8]) -> u32 {
-    find(reply.get(4..).unwrap_or_default(), NFTA_CHAIN_USE).and_then(be32).unwrap_or_default()
+/// Reads a chain; None for a reply that is none.
+pub fn parse_chain(reply: &[u8]) -> Option<FoundChain> {
+    let attrs = reply.get(4..)?;
+    let kind = find(attrs, NFTA_CHAIN_TYPE).map(text).unwrap_or_default();
+    Some(FoundChain {
+        name: text(find(attrs, NFTA_CHAIN_NAME)?),
+        hook: match find(attrs, NFTA_CHAIN_HOOK) {
+            Some(hook) => parse_hook(*reply.first()?, hook, &kind),
+            None => Some(Hook::Nowhere),
+        },
+        drops: find(attrs, NFTA_CHAIN_POLICY).and_then(be32) == Some(NF_DROP),
+        uses: find(attrs, NFTA_CHAIN_USE).and_then(be32)?,
+    })
+}
+
+/// Where a chain is called from, if that is a place of kvmnet's; for one of a device, that device and no other.
+fn parse_hook(family: u8, hook: &[u8], kind: &str) -> Option<Hook> {
+    let number = |attribute| find(hook, attribute).and_then(be32);
+    let known = if family == NFPROTO_NETDEV {
+        let all = find(hook, NFTA_HOOK_DEVS).map(|devices| attributes(devices).count());
+        let device =
+            IfName::new(&text(find(hook, NFTA_HOOK_DEV)?)).ok().filter(|_| all.is_none_or(|all| all == 1))?;
+        vec![Hook::Ingress(device), Hook::Egress(device)]
+    } else {
+        vec![Hook::Prerouting, Hook::Forward, Hook::Leaving, Hook::Postrouting]
+    };
+    let here = (number(NFTA_HOOK_HOOKNUM)?, number(NFTA_HOOK_PRIORITY)?, kind);
+    known.into_iter().find(|hook| place(hook) == Some(here))
 }
 
 /// Reads a table; None for one that is not kvmnet's.
@@ -142,11 +176,13 @@ pub fn parse(reply: &[u8]) -> Option<Found> {
         note: String::new(),
         objects: 0,
         record: String::new(),
+        dormant: false,
         chains: Vec::new(),
     };
     for (kind, value) in attributes(reply.get(4..)?) {
         match kind {
             NFTA_TABLE_NAME => found.name = text(value),
+            NFTA_TABLE_FLAGS => found.dormant = be32(value)? & DORMANT != 0,
             NFTA_TABLE_USE => found.objects = be32(value)?,
             NFTA_TABLE_USERDATA => found.note = note(value),
             _ => {}

@@ -92,7 +92,7 @@ fn a_door_opens_in_the_transaction_of_the_new_rules() {
         door.retain(|table| table.family == Family::Netdev);
         door.iter_mut()
             .chain(&mut again.clone())
-            .for_each(|table| table.chains.iter_mut().for_each(|c| c.1 = 0));
+            .for_each(|table| table.chains.iter_mut().for_each(|c| c.uses = 0));
         assert_eq!(again, door, "{mode}");
     }
 }

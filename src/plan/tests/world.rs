@@ -7,8 +7,7 @@ use crate::desired::Desired;
 use crate::model::facts::Way;
 use crate::model::link::{ETHERNET, Ipv4Conf, Ipv6Conf, Tun};
 use crate::model::route::Hop;
-use crate::model::ruleset::Found;
-use crate::model::ruleset::{Table, Verdict};
+use crate::model::ruleset::{Chain, Found, FoundChain, Table, Verdict};
 use crate::model::{AddrGen, Address, IfName, Link, Mac, Route, Setting, TapMark};
 use crate::observed::Observed;
 use crate::plan::{Refusal, Step, down, up};
@@ -257,8 +256,13 @@ impl World {
 
     fn add_table(&mut self, table: &Table) {
         let bridge = name(table.name.strip_prefix("kvmnet-").unwrap());
-        let chains =
-            table.chains.iter().map(|chain| (chain.name.to_owned(), table.uses(chain) as u32)).collect();
+        let found_chain = |chain: &Chain| FoundChain {
+            name: chain.name.to_owned(),
+            hook: Some(chain.hook.clone()),
+            drops: chain.drops,
+            uses: table.uses(chain) as u32,
+        };
+        let chains = table.chains.iter().map(found_chain).collect();
         let (objects, note) = (table.chains.len() as u32, table.note.clone());
         let remarks =
             table.chains.iter().flat_map(|chain| &chain.rules).filter_map(|rule| match &rule.verdict {
@@ -266,7 +270,8 @@ impl World {
                 _ => None,
             });
         let record = remarks.collect();
-        let found = Found { family: table.family, name: table.name.clone(), note, objects, record, chains };
+        let name = table.name.clone();
+        let found = Found { family: table.family, name, note, objects, record, dormant: false, chains };
         let tables = &mut self.0.standing(&bridge).tables;
         assert!(!tables.iter().any(|has| has.family == table.family), "{} is added twice", table.name);
         tables.push(found);

@@ -51,15 +51,17 @@ impl Up<'_> {
     }
 }
 
-/// Whether a table is what it was when it was written: its note, its chains and the number of their rules.
+/// Whether a table is what it was when it was written, and does something: its note, its chains with their place and
+/// policy, and the number of their rules.
 fn is_whole(found: &Found, table: &Table) -> bool {
     let same_rules = |chain: &Chain| {
         if chain.name == firewall::RECORD {
             return found.record == chain.rules.iter().map(remark).collect::<String>();
         }
-        found.chains.iter().any(|(name, uses)| name == chain.name && *uses as usize == table.uses(chain))
+        found.chains.iter().any(|found| found.is(chain, table))
     };
     found.note == table.note
+        && !found.dormant
         && found.objects as usize == table.chains.len()
         && table.chains.iter().all(same_rules)
 }
