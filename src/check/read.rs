@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use nix::errno::Errno;
+use nix::unistd::{AccessFlags, access};
 
 use super::seen::{Configured, Firewall, HookFile, KernelFacts, Seen, Tables};
 use crate::apply::Kernel;
@@ -27,8 +28,8 @@ pub fn read(environment: &Environment) -> Result<Seen, Error> {
     let configured = configured(&config, &observed, nft.as_mut(), &mut rtnl).map_err(ask())?;
     Ok(Seen {
         root: nix::unistd::geteuid().is_root(),
-        config_hidden: fs::File::open(&config.path)
-            .is_err_and(|error| error.kind() == ErrorKind::PermissionDenied),
+        // Not by opening it: that waits where it is a FIFO.
+        config_hidden: access(config.path.as_str(), AccessFlags::R_OK) == Err(Errno::EACCES),
         config,
         configured,
         observed,

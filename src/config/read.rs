@@ -26,12 +26,23 @@ pub(super) fn read(path: &str) -> Result<Option<Vec<u8>>, Problem> {
     let flags = OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
     let file = match OpenOptions::new().read(true).custom_flags(flags.bits()).open(path) {
         Ok(file) => file,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) if error.kind() == ErrorKind::NotFound => return absent(path),
         Err(error) => return Err(Problem::new(format!("cannot open it: {error}"))),
     };
     let stat = fstat(&file).map_err(|errno| Problem::new(format!("cannot examine it: {errno}")))?;
     trusted(path, &stat)?;
     contents(file).map(Some)
+}
+
+/// A link that leads nowhere is not an absent file: what it says is on a disk that is not there now.
+fn absent(path: &str) -> Result<Option<Vec<u8>>, Problem> {
+    match std::fs::read_link(path) {
+        Ok(target) => {
+            let problem = Problem::new(format!("it is a link to {}, and no file is there", target.display()));
+            Err(problem.hint(format!("mount what holds that file, or: rm {}", shell_word(path))))
+        }
+        Err(_) => Ok(None),
+    }
 }
 
 fn contents(file: File) -> Result<Vec<u8>, Problem> {

@@ -86,6 +86,17 @@ fn what_is_no_file_is_refused_and_does_not_hang() {
 }
 
 #[test]
+fn a_link_that_leads_nowhere_is_not_an_absent_file() {
+    let scratch = Scratch::new("dangling");
+    let path = scratch.0.join("x");
+    std::os::unix::fs::symlink("/no/disk/kvmnet.conf", &path).unwrap();
+    let shown = path.display();
+    let text = "it is a link to /no/disk/kvmnet.conf, and no file is there";
+    let hint = format!("mount what holds that file, or: rm {shown}");
+    assert_eq!(mode_in(&path), Err(vec![format!("{shown}: {text} | {hint}")]));
+}
+
+#[test]
 fn the_hint_can_be_typed() {
     let scratch = Scratch::new("quoted");
     let path = scratch.0.join("it's a file");
