@@ -2,6 +2,7 @@
 
 use super::finding::{Finding, Place};
 use super::seen::Seen;
+use super::walk::{self, Packet};
 use crate::model::IfName;
 use crate::model::foreign::{ForeignChain, Point, Protocol};
 
@@ -37,14 +38,19 @@ fn place(v6: bool) -> Place {
 /// The first chain that drops such frames.
 fn eaten(seen: &Seen, v6: bool) -> Option<Finding> {
     let bridges: Vec<&IfName> = seen.configured.iter().map(|one| &one.desired.network.bridge).collect();
-    let (chain, bridges) = seen.firewall.dropping().filter(|chain| is_met(chain, v6)).find_map(|chain| {
-        let is_dropped = |bridge: &&&IfName| !seen.firewall.lets_through(chain, bridge).0;
+    let (chain, bridges) = seen.firewall.deciding().filter(|chain| is_met(chain, v6)).find_map(|chain| {
+        let is_dropped = |bridge: &&&IfName| {
+            let names = vec![bridge.to_string()];
+            let packet = Packet { iif: names.clone(), oif: names, answers: false, v6, by_name: false };
+            let by_policy = chain.drops && !seen.firewall.lets_through(chain, bridge).0;
+            by_policy || walk::drops(chain, seen.firewall.rules_beside(chain), &packet)
+        };
         let bridges: Vec<String> = bridges.iter().filter(is_dropped).map(ToString::to_string).collect();
         (!bridges.is_empty()).then(|| (chain, bridges.join(", ")))
     })?;
     let ForeignChain { protocol, table, name, .. } = chain;
     let text = format!(
-        "frames between the guests of one bridge ({bridges}) pass the chain {protocol} {table} {name}, whose policy drops them ({})",
+        "frames between the guests of one bridge ({bridges}) pass the chain {protocol} {table} {name}, which drops them ({})",
         family(v6)
     );
     let finding = Finding::problem("br-netfilter", text).at(place(v6));

@@ -1,17 +1,22 @@
-//! Chains of others that drop what no rule accepts. No table of kvmnet's can open what they close: one drop wins over
-//! every accept of other tables. Whether a rule of theirs drops or rejects is not judged.
+//! Chains of others that drop guests' packets: by their policy, or by a rule. No table of kvmnet's can open what they close:
+//! one drop wins over every accept of other tables.
 
 use super::finding::Finding;
 use super::networks::word;
 use super::seen::{Configured, Seen};
-use crate::model::foreign::{ForeignChain, Point, Protocol};
+use super::walk::{self, Packet};
+use crate::model::foreign::{Condition, Fate, ForeignChain, ForeignRule, Point, Protocol};
 use crate::model::{IfName, Mode, Network};
+use crate::plan;
 use crate::terminal::shell_word;
 
 /// Forward and input chains of IP, and forward chains of bridges.
 pub fn judge(seen: &Seen) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for chain in seen.firewall.dropping() {
+    // What is forwarded comes first: its fix is the same, or more.
+    let is_first = |chain: &&ForeignChain| chain.point == Some(Point::Forward);
+    let (first, others): (Vec<_>, Vec<_>) = seen.firewall.deciding().partition(is_first);
+    for chain in first.into_iter().chain(others) {
         for configured in &seen.configured {
             findings.extend(match (chain.point, chain.protocol) {
                 (Some(Point::Forward), Protocol::Bridge) => bridged(seen, chain, &configured.desired.network),
@@ -23,33 +28,75 @@ pub fn judge(seen: &Seen) -> Vec<Finding> {
             });
         }
     }
+    // What opens one chain may open another.
+    let mut fixes = Vec::new();
+    findings.retain(|finding| {
+        let is_new = finding.fix.is_none() || !fixes.contains(&finding.fix);
+        fixes.push(finding.fix.clone());
+        is_new
+    });
     findings.extend(legacy(seen));
     findings
 }
 
 /// Guests' packets to the outside, and back.
-fn forwarded(seen: &Seen, chain: &ForeignChain, Configured { desired, .. }: &Configured) -> Option<Finding> {
+fn forwarded(seen: &Seen, chain: &ForeignChain, configured: &Configured) -> Option<Finding> {
+    let desired = &configured.desired;
     let network = &desired.network;
     if ![false, true].iter().any(|v6| chain.protocol.sees(*v6) && desired.forwards(*v6)) {
         return None;
     }
-    let (out, back) = seen.firewall.lets_through(chain, network.door());
     let door = network.door();
     let name = &network.name;
+    let ruled = rules_drop(seen, chain, configured);
+    let (out, back) = match chain.drops {
+        true => seen.firewall.lets_through(chain, door),
+        false => (true, true),
+    };
+    let (out, back) = (out && !ruled[0], back && !ruled[1]);
+    let what = if ruled.contains(&true) { "a rule" } else { "its policy" };
     if out && back {
+        if !chain.drops {
+            return None;
+        }
         let text = format!(
             "its policy is drop, and rules of its table accept {door} of network {name}: whether they come before \
              others that drop is not known"
         );
         return Some(Finding::note("firewall", text).at(chain));
     }
-    let what = match (out, back) {
-        (false, false) => "its policy drops what the guests of network {} send out, and what comes back",
-        (false, true) => "its policy drops what the guests of network {} send out",
-        (true, _) => "its policy drops what comes back to the guests of network {}",
+    let text = match (out, back) {
+        (false, false) => {
+            format!("{what} drops what the guests of network {name} send out, and what comes back")
+        }
+        (false, true) => format!("{what} drops what the guests of network {name} send out"),
+        (true, _) => format!("{what} drops what comes back to the guests of network {name}"),
     };
-    let finding = Finding::problem("firewall", what.replace("{}", name)).at(chain);
+    let finding = Finding::problem("firewall", text).at(chain);
     Some(finding.run(openings(seen, chain, network, out, back)))
+}
+
+/// Whether rules drop for certain what guests send out, and what comes back, of either family.
+fn rules_drop(seen: &Seen, chain: &ForeignChain, Configured { desired, observed }: &Configured) -> [bool; 2] {
+    let families = [false, true].into_iter().filter(|v6| chain.protocol.sees(*v6) && desired.forwards(*v6));
+    let mut dropped = [false; 2];
+    for v6 in families {
+        let door = vec![desired.door().to_string()];
+        let uplinks: Vec<String> =
+            plan::uplinks(desired, observed, v6).iter().map(ToString::to_string).collect();
+        for (answers, is_dropped) in [false, true].into_iter().zip(&mut dropped) {
+            let (iif, oif) = if answers { (&uplinks, &door) } else { (&door, &uplinks) };
+            let packet = Packet { iif: iif.clone(), oif: oif.clone(), answers, v6, by_name: false };
+            *is_dropped |= walk::drops(chain, seen.firewall.rules_beside(chain), &packet);
+        }
+    }
+    dropped
+}
+
+/// firewalld has its zones, and writes its chains anew.
+fn firewalld(chain: &ForeignChain, door: &IfName) -> Option<Vec<String>> {
+    let add = format!("firewall-cmd --permanent --zone=trusted --add-interface={}", word(door));
+    (chain.table == "firewalld").then(|| vec![add, "firewall-cmd --reload".to_owned()])
 }
 
 /// The commands that open a chain: those of the program whose chain it is, where that is known.
@@ -60,6 +107,9 @@ fn openings(seen: &Seen, chain: &ForeignChain, network: &Network, out: bool, bac
         chains
             .any(|known| known.table == chain.table && known.protocol == chain.protocol && known.name == name)
     };
+    if let Some(commands) = firewalld(chain, door) {
+        return commands;
+    }
     if has("ufw-user-forward") || has("ufw6-user-forward") {
         let ways = [(out, "in"), (back, "out")].into_iter().filter(|(open, _)| !open);
         return ways.map(|(_, way)| format!("ufw route allow {way} on {}", word(door))).collect();
@@ -91,8 +141,14 @@ fn nft_name(name: &IfName) -> String {
 
 /// Frames between the guests of one network.
 fn bridged(seen: &Seen, chain: &ForeignChain, network: &Network) -> Option<Finding> {
-    let rules = seen.firewall.passages.iter();
-    let mut rules = rules.filter(|rule| rule.protocol == chain.protocol && rule.table == chain.table);
+    if !chain.drops {
+        return None;
+    }
+    let accepts = |rule: &&ForeignRule| {
+        let names = |one: &Condition| matches!(one, Condition::Iif(_, true) | Condition::Oif(_, true));
+        rule.fate == Fate::Accept && rule.conditions.iter().any(names)
+    };
+    let mut rules = seen.firewall.rules_beside(chain).filter(accepts);
     let text = format!("its policy drops frames between the guests of network {}", network.name);
     Some(
         match rules.next() {
@@ -113,11 +169,22 @@ fn bridged(seen: &Seen, chain: &ForeignChain, network: &Network) -> Option<Findi
 fn input(seen: &Seen, chain: &ForeignChain, network: &Network) -> Option<Finding> {
     let met = network.addresses.iter().any(|net| chain.protocol.sees(net.addr().is_ipv6()));
     let (accepted, _) = seen.firewall.lets_through(chain, network.door());
-    if !met || accepted {
+    let families =
+        network.addresses.iter().map(|net| net.addr().is_ipv6()).filter(|v6| chain.protocol.sees(*v6));
+    let ruled = families.into_iter().any(|v6| {
+        // Where it goes is the host: by no interface.
+        let (iif, oif) = (vec![network.door().to_string()], vec![String::new()]);
+        let packet = Packet { iif, oif, answers: false, v6, by_name: true };
+        walk::drops(chain, seen.firewall.rules_beside(chain), &packet)
+    });
+    if !met || !ruled && (accepted || !chain.drops) {
         return None;
     }
-    let text =
-        format!("its policy drops what the guests of network {} send to the host itself", network.name);
+    let what = if ruled { "a rule" } else { "its policy" };
+    let text = format!("{what} drops what the guests of network {} send to the host itself", network.name);
+    if let Some(commands) = firewalld(chain, network.door()) {
+        return Some(Finding::note("firewall-input", text).at(chain).run(commands));
+    }
     let command = format!(
         "nft insert rule {} {} {} iifname {} accept",
         chain.protocol,

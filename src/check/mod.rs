@@ -26,6 +26,7 @@ mod render;
 mod rights;
 mod seen;
 mod standing;
+mod walk;
 
 pub use finding::{Finding, Fix, Place, Severity};
 pub use render::render;

@@ -70,11 +70,11 @@ fn firewall(nft: Option<Nft>) -> io::Result<(Option<Nft>, Tables, Firewall)> {
         },
     };
     let mut asked = Vec::new();
-    for chain in firewall.chains.iter().filter(|chain| chain.drops) {
+    for chain in firewall.chains.iter().filter(|chain| chain.decides()) {
         let table = (chain.protocol, &chain.table);
         if !asked.contains(&table) {
             asked.push(table);
-            firewall.passages.extend(nft.passages(chain.protocol, &chain.table)?);
+            firewall.rules.extend(nft.rules(chain.protocol, &chain.table)?);
         }
     }
     Ok((Some(nft), Tables::Seen, firewall))

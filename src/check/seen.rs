@@ -3,8 +3,7 @@
 use crate::config::Survey;
 use crate::desired::Desired;
 use crate::holder::Holder;
-use crate::model::foreign::{ForeignChain, Passage};
-use crate::model::ruleset::TABLE_PREFIX;
+use crate::model::foreign::{ForeignChain, ForeignRule};
 use crate::model::{IfName, Link};
 use crate::observed::Observed;
 
@@ -33,8 +32,8 @@ pub struct Configured {
 pub struct Firewall {
     /// All chains but kvmnet's.
     pub chains: Vec<ForeignChain>,
-    /// The rules that accept what passes an interface, of the tables with a chain that drops.
-    pub passages: Vec<Passage>,
+    /// The rules of the tables with a chain that decides about guests' packets.
+    pub rules: Vec<ForeignRule>,
     /// The families for which the table `filter` of iptables-legacy is in use: "ip", "ip6".
     pub legacy: Vec<&'static str>,
 }
@@ -112,17 +111,23 @@ impl Seen {
 }
 
 impl Firewall {
-    /// The base chains of others that drop what no rule decides.
-    pub fn dropping(&self) -> impl Iterator<Item = &ForeignChain> {
-        self.chains.iter().filter(|chain| chain.drops && !chain.table.starts_with(TABLE_PREFIX))
+    /// The base chains of others that guests' packets meet.
+    pub fn deciding(&self) -> impl Iterator<Item = &ForeignChain> {
+        self.chains.iter().filter(|chain| chain.decides())
     }
 
     /// Whether rules in the chain's table accept what comes in by `name`, and what goes out by it.
     pub fn lets_through(&self, chain: &ForeignChain, name: &IfName) -> (bool, bool) {
-        let mut rules =
-            self.passages.iter().filter(|rule| rule.protocol == chain.protocol && rule.table == chain.table);
-        let in_by = |rule: &Passage| rule.iif.as_ref().is_some_and(|iif| iif.fits(name.as_str()));
-        let out_by = |rule: &Passage| rule.oif.as_ref().is_some_and(|oif| oif.fits(name.as_str()));
-        (rules.clone().any(in_by), rules.any(out_by))
+        let mut rules = self.rules_beside(chain);
+        let name = name.as_str();
+        (rules.clone().any(|rule| rule.lets_in(name)), rules.any(|rule| rule.lets_out(name)))
+    }
+
+    /// The rules of a chain's table.
+    pub fn rules_beside<'a>(
+        &'a self,
+        chain: &'a ForeignChain,
+    ) -> impl Iterator<Item = &'a ForeignRule> + Clone {
+        self.rules.iter().filter(|rule| rule.protocol == chain.protocol && rule.table == chain.table)
     }
 }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::ruleset::TABLE_PREFIX;
+
 /// The address family of a chain of anybody's (NFPROTO_*, `include/uapi/linux/netfilter.h`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Protocol {
@@ -65,6 +67,13 @@ pub struct ForeignChain {
     pub drops: bool,
 }
 
+impl ForeignChain {
+    /// Whether it is somebody else's, and guests' packets meet it.
+    pub fn decides(&self) -> bool {
+        matches!(self.point, Some(Point::Forward | Point::Input)) && !self.table.starts_with(TABLE_PREFIX)
+    }
+}
+
 /// An interface in a condition of a rule: `br0`, or `br*`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NamePattern {
@@ -81,17 +90,65 @@ impl NamePattern {
     }
 }
 
-/// A rule that accepts what passes one interface. It may have further conditions.
+/// What a rule asks of a packet.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Passage {
+pub enum Condition {
+    /// The interface that it comes in by; with false, that it is another.
+    Iif(NamePattern, bool),
+    /// The interface that it goes out by, likewise.
+    Oif(NamePattern, bool),
+    /// It is IPv6, or IPv4.
+    V6(bool),
+    /// The state of its connection is one of these (`NF_CT_STATE_BIT`).
+    State(u32),
+    /// The state of its connection is in a set, whose members are not asked for.
+    StateIn,
+    /// It is of one service: a port, a protocol above IP.
+    Service,
+    /// Anything else.
+    Other,
+}
+
+/// What becomes of a packet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fate {
+    /// Nothing yet.
+    None,
+    /// It passes this chain.
+    Accept,
+    /// It is dropped or rejected.
+    Drop,
+    /// It goes on in another chain, and comes back (true) or not.
+    Go(String, bool),
+    /// It goes back to where it came from.
+    Return,
+}
+
+/// A rule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ForeignRule {
     /// The family of its table.
     pub protocol: Protocol,
     /// Its table.
     pub table: String,
     /// The chain that it is in.
     pub chain: String,
-    /// The interface that packets come in by.
-    pub iif: Option<NamePattern>,
-    /// The interface that they go out by.
-    pub oif: Option<NamePattern>,
+    /// All must hold.
+    pub conditions: Vec<Condition>,
+    /// Then this.
+    pub fate: Fate,
+}
+
+impl ForeignRule {
+    /// Whether it accepts what comes in by an interface. It may have further conditions.
+    pub fn lets_in(&self, name: &str) -> bool {
+        let names = |condition: &Condition| matches!(condition, Condition::Iif(iif, true) if iif.fits(name));
+        self.fate == Fate::Accept && self.conditions.iter().any(names)
+    }
+
+    /// Whether it accepts what goes out by an interface, likewise.
+    pub fn lets_out(&self, name: &str) -> bool {
+        let names = |condition: &Condition| matches!(condition, Condition::Oif(oif, true) if oif.fits(name));
+        self.fate == Fate::Accept && self.conditions.iter().any(names)
+    }
 }

@@ -219,3 +219,136 @@ fn use_legacy_filter() -> io::Result<()> {
     };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
+
+/// Adds a chain of somebody's, hooked or for others to jump to, with these rules.
+fn chain(lab: &Lab, table: &str, name: &str, hook: &str, rules: &[&str]) {
+    lab.host.run(&format!("nft add table {table}"));
+    let hook = if hook.is_empty() { String::new() } else { format!("{{ type filter hook {hook} ; }}") };
+    lab.host.run(&format!("nft add chain {table} {name} {hook}"));
+    for rule in rules {
+        lab.host.run(&format!("nft add rule {table} {name} {rule}"));
+    }
+}
+
+/// The policy is to accept, and the last rule lets nothing through: in the chain itself, or where it jumps to.
+#[test]
+fn a_last_rule_that_drops() {
+    for (last, in_jump) in [("drop", false), ("counter reject", true), ("goto rest", false)] {
+        let (lab, one) = with_guest(Network::NAT);
+        lab.host.run("nft add table inet mine");
+        chain(&lab, "inet mine", "rest", "", &["iifname \"docker0\" return", "counter drop"]);
+        chain(&lab, "inet mine", "end", "", &["iifname \"docker0\" accept", last]);
+        let last = if in_jump { "jump end" } else { last };
+        let rules = [
+            "ct state established,related accept",
+            "iifname \"docker0\" accept",
+            "tcp dport 22 accept",
+            last,
+        ];
+        chain(&lab, "inet mine", "passing", "forward priority 0", &rules);
+        let report = check(&lab);
+        let found = report.alone("problem", "firewall", &["network default", "send out", "passing"]);
+        reaches_only(&one, [false, false], last);
+        put_right(&lab, found);
+        reaches_all(&one, "it was put right");
+        all_right(&lab, "it was put right");
+    }
+}
+
+/// Rules that do not mean these guests, and rules that let them through before.
+#[test]
+fn a_last_rule_that_drops_others() {
+    let (lab, one) = with_guest(Network::NAT);
+    let rules = [
+        "ct state { established, related } accept",
+        "ct state vmap { invalid : drop }",
+        "iifname \"br0\" oifname \"eth3\" accept",
+        "reject",
+    ];
+    chain(&lab, "inet mine", "passing", "forward priority 0", &rules);
+    chain(
+        &lab,
+        "ip other",
+        "passing",
+        "forward priority 10",
+        &["iifname \"docker0\" drop", "oifname != \"eth3\" iifname != \"eth3\" drop"],
+    );
+    reaches_all(&one, "the guest is let through");
+    all_right(&lab, "the guest is let through");
+}
+
+/// The answers are what is eaten.
+#[test]
+fn a_last_rule_that_drops_answers() {
+    let (lab, one) = with_guest(Network::NAT);
+    chain(&lab, "inet mine", "passing", "forward priority 0", &["iifname \"br0\" accept", "drop"]);
+    let report = check(&lab);
+    let found = report.alone("problem", "firewall", &["what comes back", "established"]);
+    reaches_only(&one, [false, false], "answers are dropped");
+    put_right(&lab, found);
+    reaches_all(&one, "it was put right");
+}
+
+/// What guests ask the host itself for.
+#[test]
+fn a_last_rule_that_drops_input() {
+    let lab = Lab::new(Network::HOST_ONLY);
+    let one = lab.attach(1);
+    lab.settle();
+    let rules =
+        ["ct state established,related accept", "iifname \"lo\" accept", "tcp dport 22 accept", "reject"];
+    chain(&lab, "inet mine", "coming", "input priority 0", &rules);
+    let report = check(&lab);
+    let found = report.alone("note", "firewall-input", &["network default", "coming"]);
+    assert!(!one.pings("10.0.100.3"));
+    put_right(&lab, found);
+    pings(&one, "10.0.100.3");
+    all_right(&lab, "it was put right");
+}
+
+/// The chains of firewalld, as it makes them for the zone `public`: one finding, and its own words for the fix.
+#[test]
+fn firewallds_chains() {
+    let (lab, one) = with_guest(Network::NAT);
+    let table = "inet firewalld";
+    lab.host.run("nft add table inet firewalld");
+    for way in ["IN", "FWD"] {
+        let allow: &[&str] = if way == "IN" {
+            &["tcp dport 22 ct state { new, untracked } accept"]
+        } else {
+            &["oifname \"eth9\" accept"]
+        };
+        chain(&lab, table, &format!("filter_{way}_public_deny"), "", &[]);
+        chain(&lab, table, &format!("filter_{way}_public_allow"), "", allow);
+        let jumps = ["deny", "allow"].map(|part| format!("jump filter_{way}_public_{part}"));
+        let rules = [
+            &jumps[0],
+            &jumps[1],
+            "meta l4proto { icmp, ipv6-icmp } accept",
+            "reject with icmpx type admin-prohibited",
+        ];
+        let rules = if way == "IN" { &rules[..] } else { &[rules[0], rules[1], rules[3]][..] };
+        chain(&lab, table, &format!("filter_{way}_public"), "", rules);
+    }
+    for (name, hook, way) in [("filter_INPUT", "input", "IN"), ("filter_FORWARD", "forward", "FWD")] {
+        let zones = format!("{name}_ZONES");
+        let to_zone = format!("goto filter_{way}_public");
+        chain(&lab, table, &zones, "", &[&format!("iifname \"eth3\" {to_zone}"), &to_zone]);
+        let rules = [
+            "ct state { established, related } accept",
+            "ct status dnat accept",
+            "iifname \"lo\" accept",
+            "ct state invalid drop",
+            &format!("jump {zones}"),
+            "reject with icmpx type admin-prohibited",
+        ];
+        chain(&lab, table, name, &format!("{hook} priority 10"), &rules);
+    }
+    reaches_only(&one, [false, false], "firewalld rejects what the guest sends out");
+    let report = check(&lab);
+    report.alone(
+        "problem",
+        "firewall",
+        &["filter_FORWARD", "send out", "firewall-cmd --permanent --zone=trusted --add-interface=br0"],
+    );
+}

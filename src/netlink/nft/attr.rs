@@ -66,3 +66,16 @@ pub const NF_ACCEPT: u32 = 1;
 pub const NFT_CONTINUE: u32 = u32::MAX;
 /// -3
 pub const NFT_JUMP: u32 = u32::MAX - 2;
+/// -4
+pub const NFT_GOTO: u32 = u32::MAX - 3;
+/// -5
+pub const NFT_RETURN: u32 = u32::MAX - 4;
+
+pub const META_NFPROTO: u32 = 15;
+pub const META_L4PROTO: u32 = 16;
+pub const NFTA_CT_KEY: u16 = 2;
+pub const NFTA_PAYLOAD_BASE: u16 = 2;
+pub const NFTA_BITWISE_MASK: u16 = 4;
+pub const NFTA_LOOKUP_DREG: u16 = 3;
+pub const NFTA_TARGET_NAME: u16 = 1;
+pub const NFTA_MATCH_NAME: u16 = 1;

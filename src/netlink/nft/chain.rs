@@ -2,16 +2,9 @@
 
 use super::attr::*;
 use super::table::body;
-use crate::model::foreign::{ForeignChain, NamePattern, Passage, Point, Protocol};
-use crate::netlink::message::{Message, attributes, be32, find, text};
+use crate::model::foreign::{Condition, Fate, ForeignChain, ForeignRule, NamePattern, Point, Protocol};
+use crate::netlink::message::{Message, attributes, be32, find, text, u32_at};
 use crate::netlink::socket::{DUMP, REQUEST};
-
-/// What a comparison is of.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Of {
-    Iif,
-    Oif,
-}
 
 /// Asks for all chains of all families.
 pub fn dump() -> Message {
@@ -57,54 +50,149 @@ pub fn parse(reply: &[u8]) -> Option<ForeignChain> {
     })
 }
 
-/// Reads a rule; None for one that does not accept, or names no interface.
-pub fn parse_passage(reply: &[u8]) -> Option<Passage> {
+/// What was loaded last, to be compared.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Loaded {
+    Iif,
+    Oif,
+    Family,
+    State,
+    /// Those of these bits.
+    States(u32),
+    Service,
+    Other,
+}
+
+/// Reads a rule.
+pub fn parse_rule(reply: &[u8]) -> Option<ForeignRule> {
     let attrs = reply.get(4..)?;
-    let mut passage = Passage {
+    let mut rule = ForeignRule {
         protocol: protocol(reply)?,
         table: find(attrs, NFTA_RULE_TABLE).map(text)?,
         chain: find(attrs, NFTA_RULE_CHAIN).map(text)?,
-        iif: None,
-        oif: None,
+        conditions: Vec::new(),
+        fate: Fate::None,
     };
-    let mut accepts = false;
-    let mut loaded = None;
-    for (_, element) in attributes(find(attrs, NFTA_RULE_EXPRESSIONS)?) {
+    let mut loaded = Loaded::Other;
+    // A rule without expressions does nothing.
+    for (_, element) in attributes(find(attrs, NFTA_RULE_EXPRESSIONS).unwrap_or_default()) {
         let data = find(element, NFTA_EXPR_DATA).unwrap_or_default();
-        match find(element, NFTA_EXPR_NAME).map(text)?.as_str() {
+        let kind = find(element, NFTA_EXPR_NAME).map(text)?;
+        match kind.as_str() {
             "meta" => loaded = meta(data),
-            "cmp" => match (loaded, pattern(data)) {
-                (Some(Of::Iif), name) => passage.iif = name,
-                (Some(Of::Oif), name) => passage.oif = name,
-                (None, _) => {}
-            },
-            "immediate" => accepts |= is_accept(data),
-            _ => loaded = None,
+            "ct" => loaded = connection(data),
+            "payload" => loaded = payload(data),
+            "bitwise" if loaded == Loaded::State => loaded = masked(data),
+            "bitwise" | "byteorder" => {}
+            "counter" | "log" | "objref" | "last" => {}
+            "cmp" => rule.conditions.push(compared(loaded, data)),
+            "lookup" => look_up(&mut rule, loaded, data),
+            "range" if loaded == Loaded::Service => rule.conditions.push(Condition::Service),
+            "immediate" => rule.fate = verdict(data).unwrap_or(rule.fate),
+            "reject" => rule.fate = Fate::Drop,
+            "target" if find(data, NFTA_TARGET_NAME).map(text).as_deref() == Some("REJECT") => {
+                rule.fate = Fate::Drop;
+            }
+            "target" => {}
+            "match" => rule.conditions.push(extension(data)),
+            _ => rule.conditions.push(Condition::Other),
         }
     }
-    (accepts && (passage.iif.is_some() || passage.oif.is_some())).then_some(passage)
+    Some(rule)
 }
 
-/// The name of an interface.
-fn meta(data: &[u8]) -> Option<Of> {
-    match find(data, NFTA_META_KEY).and_then(be32)? {
-        META_IIFNAME => Some(Of::Iif),
-        META_OIFNAME => Some(Of::Oif),
+fn meta(data: &[u8]) -> Loaded {
+    match find(data, NFTA_META_KEY).and_then(be32) {
+        Some(META_IIFNAME) => Loaded::Iif,
+        Some(META_OIFNAME) => Loaded::Oif,
+        Some(META_NFPROTO) => Loaded::Family,
+        Some(META_L4PROTO) => Loaded::Service,
+        _ => Loaded::Other,
+    }
+}
+
+/// NFTA_CT_KEY: NFT_CT_STATE is 0, NFT_CT_STATUS 2, by which what is led to a service is let in (`ct status dnat`).
+fn connection(data: &[u8]) -> Loaded {
+    match find(data, NFTA_CT_KEY).and_then(be32) {
+        Some(0) => Loaded::State,
+        Some(2) => Loaded::Service,
+        _ => Loaded::Other,
+    }
+}
+
+/// NFTA_PAYLOAD_BASE: NFT_PAYLOAD_TRANSPORT_HEADER is 2.
+fn payload(data: &[u8]) -> Loaded {
+    if find(data, NFTA_PAYLOAD_BASE).and_then(be32) == Some(2) { Loaded::Service } else { Loaded::Other }
+}
+
+fn masked(data: &[u8]) -> Loaded {
+    let mask = find(data, NFTA_BITWISE_MASK).and_then(|mask| find(mask, NFTA_DATA_VALUE));
+    mask.and_then(|mask| u32_at(mask, 0)).map_or(Loaded::Other, Loaded::States)
+}
+
+fn compared(loaded: Loaded, data: &[u8]) -> Condition {
+    let is_equal = find(data, NFTA_CMP_OP).and_then(be32) == Some(EQUAL);
+    let value = find(data, NFTA_CMP_DATA).and_then(|data| find(data, NFTA_DATA_VALUE));
+    let name = || value.map(|value| NamePattern { text: text(value), open: !value.contains(&0) });
+    let number = || value.and_then(|value| u32_at(value, 0));
+    let condition = match loaded {
+        Loaded::Iif => name().map(|name| Condition::Iif(name, is_equal)),
+        Loaded::Oif => name().map(|name| Condition::Oif(name, is_equal)),
+        Loaded::Family => match value.and_then(|value| value.first()) {
+            Some(&NFPROTO_IPV4) => Some(Condition::V6(!is_equal)),
+            Some(&NFPROTO_IPV6) => Some(Condition::V6(is_equal)),
+            _ => None,
+        },
+        // `ct state new`: the bits that are left differ from none.
+        Loaded::States(mask) if !is_equal => Some(Condition::State(mask)),
+        Loaded::State if is_equal => number().map(Condition::State),
+        Loaded::Service => Some(Condition::Service),
         _ => None,
+    };
+    condition.unwrap_or(Condition::Other)
+}
+
+/// A set, or a map of verdicts, whose members are not asked for. One of states that accepts, accepts answers.
+fn look_up(rule: &mut ForeignRule, loaded: Loaded, data: &[u8]) {
+    let is_map = find(data, NFTA_LOOKUP_DREG).is_some();
+    rule.conditions.push(match loaded {
+        Loaded::State => Condition::StateIn,
+        Loaded::Service => Condition::Service,
+        _ => Condition::Other,
+    });
+    if is_map {
+        rule.fate = Fate::Accept;
+    }
+}
+
+/// A match of iptables that nf_tables has no words for.
+fn extension(data: &[u8]) -> Condition {
+    match find(data, NFTA_MATCH_NAME).map(text).as_deref() {
+        Some("conntrack" | "state") => Condition::StateIn,
+        Some("tcp" | "udp" | "sctp" | "icmp" | "icmp6" | "multiport") => Condition::Service,
+        _ => Condition::Other,
     }
 }
 
 /// What a name must be equal to: a whole one ends with a NUL, the beginning of one does not.
 pub fn pattern(comparison: &[u8]) -> Option<NamePattern> {
-    if find(comparison, NFTA_CMP_OP).and_then(be32)? != EQUAL {
-        return None;
+    match compared(Loaded::Iif, comparison) {
+        Condition::Iif(name, true) => Some(name),
+        _ => None,
     }
-    let value = find(find(comparison, NFTA_CMP_DATA)?, NFTA_DATA_VALUE)?;
-    Some(NamePattern { text: text(value), open: !value.contains(&0) })
 }
 
-/// The verdict "accept".
-fn is_accept(data: &[u8]) -> bool {
-    let code = || be32(find(find(find(data, NFTA_IMMEDIATE_DATA)?, NFTA_DATA_VERDICT)?, NFTA_VERDICT_CODE)?);
-    code() == Some(NF_ACCEPT)
+/// The verdict of an immediate; None for one that loads a value.
+fn verdict(data: &[u8]) -> Option<Fate> {
+    let verdict = find(find(data, NFTA_IMMEDIATE_DATA)?, NFTA_DATA_VERDICT)?;
+    let chain = || find(verdict, NFTA_VERDICT_CHAIN).map(text);
+    // NFT_CONTINUE, _BREAK, _JUMP, _GOTO, _RETURN are -1 to -5.
+    match find(verdict, NFTA_VERDICT_CODE).and_then(be32)? {
+        NF_ACCEPT => Some(Fate::Accept),
+        NF_DROP => Some(Fate::Drop),
+        NFT_JUMP => chain().map(|chain| Fate::Go(chain, true)),
+        NFT_GOTO => chain().map(|chain| Fate::Go(chain, false)),
+        NFT_RETURN => Some(Fate::Return),
+        _ => Some(Fate::None),
+    }
 }

@@ -15,7 +15,7 @@ use nix::errno::Errno;
 
 use super::message::Message;
 use super::socket::{Broken, KernelError, Socket, of_one_moment};
-use crate::model::foreign::{ForeignChain, Passage, Protocol};
+use crate::model::foreign::{ForeignChain, ForeignRule, Protocol};
 use crate::model::ruleset::{Family, Found, FoundChain, Table};
 
 /// A change of the ruleset.
@@ -96,9 +96,9 @@ impl Nft {
         self.0.dump(chain::dump(), chain::parse)
     }
 
-    /// The rules of a table that accept what passes an interface. A dump of the table's rules.
-    pub fn passages(&mut self, protocol: Protocol, table: &str) -> io::Result<Vec<Passage>> {
-        self.0.dump(table::dump_rules(chain::number(protocol), table), chain::parse_passage)
+    /// The rules of a table, in order. A dump.
+    pub fn rules(&mut self, protocol: Protocol, table: &str) -> io::Result<Vec<ForeignRule>> {
+        self.0.dump(table::dump_rules(chain::number(protocol), table), chain::parse_rule)
     }
 
     /// What the rules of one table say of the ways out.

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::{Step, Witness};
 use crate::model::ruleset::{Table, is_identifier};
-use crate::model::{AddrGen, IfName, Setting};
+use crate::model::{AddrGen, Address, IfName, Setting};
 use crate::terminal::{printable, shell_quoted, shell_word};
 
 impl Step {
@@ -134,8 +134,8 @@ impl fmt::Display for Step {
                 let link = word(link);
                 write!(f, "# ask {target} on {link} again; all back if it answered before and does not now")
             }
-            Step::AddAddress { link, address } => write!(f, "ip addr add {address} dev {}", word(link)),
-            Step::ClearNodad { link, address } => write!(f, "ip addr change {address} dev {}", word(link)),
+            Step::AddAddress { link, address } => write_address(f, "add", link, address),
+            Step::ClearNodad { link, address } => write_address(f, "change", link, address),
             Step::DeleteAddress { link, address } => {
                 write!(f, "ip addr delete {} dev {}", address.name(), word(link))
             }
@@ -161,6 +161,15 @@ impl fmt::Display for Step {
             }
             Step::Barrier => f.write_str("# done so far"),
         }
+    }
+}
+
+/// Who made an address is told where `ip` has a word for it, as it has since 6.2.
+fn write_address(f: &mut fmt::Formatter<'_>, deed: &str, link: &IfName, address: &Address) -> fmt::Result {
+    let command = format!("ip addr {deed} {address} dev {}", word(link));
+    match address.protocol {
+        0 => f.write_str(&command),
+        protocol => write!(f, "{command} proto {protocol} 2>/dev/null || {command}"),
     }
 }
 
