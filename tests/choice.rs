@@ -122,6 +122,7 @@ fn neither_of_two_guests_changes_the_network_of_the_other() {
     let before = Snapshot::of(&lab.host);
     let (one, two) = (lab.boot(1), lab.boot(2));
     isolated(&lab, &one).run().ok();
+    lab.settle();
     let as_made = Snapshot::of(&lab.host);
     assert_eq!(
         lab.ifup(&two).complains(1),

@@ -4,9 +4,17 @@
 mod lab;
 
 use std::fmt::Write;
+use std::process::Command;
 
 use lab::bench::settled;
 use lab::{Cli, Lab, Network, Snapshot, Tap, eventually};
+
+/// Any text, with spaces or none at all.
+fn set_alias(lab: &Lab, link: &str, alias: &str) {
+    let mut ip = Command::new("ip");
+    let ip = ip.args(["link", "set", "dev", link, "alias", alias]);
+    assert!(lab.host.enter(|| ip.status().unwrap()).success());
+}
 
 /// All ways in which an unused network is swept.
 fn sweep(lab: &Lab, way: &str) {
@@ -82,10 +90,10 @@ fn a_wiped_record_heals() {
         let one = lab.attach(1);
         lab.settle();
         let on = settled(&lab);
-        lab.host.run("ip link set br0 alias ''");
+        set_alias(&lab, "br0", "");
         lab.ifup(&one).ok();
         lab.assert_as_before(&format!("{}: written again", network.mode), &on);
-        lab.host.run("ip link set br0 alias ''");
+        set_alias(&lab, "br0", "");
         lab.detach(one);
         lab.assert_as_before(&format!("{}: taken away", network.mode), &before);
     }
@@ -117,7 +125,7 @@ fn the_record_has_room_for_64_uplinks_and_addresses() {
     let on = settled(&lab);
     let again = Cli::new(&lab.host, &["plan", "vif0.0"]).run().ok();
     assert!(again.contains("nothing to do"), "{again}");
-    lab.host.run("ip link set br0 alias ''");
+    set_alias(&lab, "br0", "");
     lab.ifup(&one).ok();
     lab.assert_as_before("the alias was lost", &on);
     lab.host.run("nft flush ruleset");
@@ -136,4 +144,18 @@ fn a_record_that_is_lost_in_part_leaves_nothing_open() {
     lab.host.run("nft flush ruleset");
     lab.detach(one);
     eventually("all is closed", || Snapshot::of(&lab.host) == before);
+}
+
+/// A record that somebody else wrote makes kvmnet do nothing that the network it tells of could not have done.
+#[test]
+fn a_forged_record_is_not_believed() {
+    let lab = Lab::new(Network::NAT);
+    lab.host.ip("link add br9 type bridge");
+    lab.host.ip("tuntap add dev veth9.1 mode tap");
+    let before = settled(&lab);
+    let forged =
+        "kvmnet:nat x 00000000 veth=veth9 eth4:u=0 eth3:m=1200 eth3:r=2 eth3:f=4294967295 eth4:R=9 eth3:d=1";
+    set_alias(&lab, "br9", forged);
+    Cli::new(&lab.host, &["gc"]).run().ok();
+    lab.assert_as_before("nothing but the alias was taken away", &before);
 }

@@ -186,6 +186,14 @@ impl Mark {
         }
     }
 
+    /// Without what a network on `bridge` changes of no other interface: an alias or a table may be anybody's.
+    pub fn believed(mut self, bridge: &IfName) -> Self {
+        let nic = self.nic;
+        let is_its_own = |saved: &Saved| saved.link == *bridge || nic == Some(saved.link);
+        self.saved.retain(|saved| saved.setting.is_of_others() || is_its_own(saved));
+        self
+    }
+
     /// The same for a network whose `bridge` is gone.
     pub fn without_bridge(mut self, bridge: &IfName) -> Self {
         self.saved.retain(|saved| saved.link != *bridge);
@@ -265,12 +273,9 @@ impl Saved {
             Some(before) => (before, true),
             None => (value, false),
         };
-        Some(Saved {
-            link: IfName::of_kernel(link.as_bytes())?,
-            setting: Setting::of_letter(letter)?,
-            before: before.parse().ok()?,
-            wide,
-        })
+        let (link, setting) = (IfName::of_kernel(link.as_bytes())?, Setting::of_letter(letter)?);
+        let before = before.parse().ok().filter(|before| setting.takes(*before))?;
+        Some(Saved { link, setting, before, wide })
     }
 }
 
@@ -299,6 +304,14 @@ mod tests {
         ] {
             assert_eq!(Mark::parse(text).unwrap().to_string(), text);
         }
+    }
+
+    #[test]
+    fn believes_no_more_than_kvmnet_would_have_written() {
+        let text = "kvmnet:nat x 00000000 eth3:f=0 eth3:f=4294967295 eth3:u=0 eth3:m=1400 br0:m=1400 eth4:R=7 eth4:R=1";
+        let mark = Mark::parse(text).unwrap().believed(&IfName::new("br0").unwrap());
+        let saved: Vec<String> = mark.saved.iter().map(ToString::to_string).collect();
+        assert_eq!(saved, ["eth3:f=0", "br0:m=1400", "eth4:R=1"]);
     }
 
     #[test]

@@ -147,6 +147,24 @@ impl Setting {
         )
     }
 
+    /// Whether it can have this value: what a record says may be anybody's.
+    pub fn takes(self, value: u32) -> bool {
+        match self {
+            Setting::Group => true,
+            Setting::Mtu => (68..=65535).contains(&value),
+            Setting::GroupFwdMask => value <= 0xffff,
+            Setting::ArpIgnore => value <= 8,
+            Setting::AddrGen => value <= 3,
+            Setting::RpFilter | Setting::AcceptRa => value <= 2,
+            _ => value <= 1,
+        }
+    }
+
+    /// Whether kvmnet changes it on interfaces that are no part of a network.
+    pub fn is_of_others(self) -> bool {
+        self.forwards() || self == Setting::AcceptRa
+    }
+
     /// Whether it decides about forwarding, so that the machine-wide switch has a say in its undo.
     pub fn forwards(self) -> bool {
         matches!(self, Setting::Forwarding | Setting::ForceForwarding | Setting::WideForwarding6)

@@ -33,7 +33,10 @@ impl TapMark {
             match word.split_once('=')? {
                 ("on", name) => mark.bridge = Some(IfName::new(name).ok()?),
                 ("mac", value) => mark.mac = Some(Mac::parse(value)?),
-                (name, value) => mark.saved.push((setting(name)?, value.parse().ok()?)),
+                (name, value) => {
+                    let (setting, before) = (setting(name)?, value.parse().ok()?);
+                    mark.saved.extend(Some((setting, before)).filter(|_| setting.takes(before)));
+                }
             }
         }
         Some(mark)

@@ -126,6 +126,7 @@ impl Observed {
                 (Some(_), None, Some(copy)) => (None, Some(copy.without_bridge(&standing.bridge))),
                 (None, _, copy) => (None, copy),
             };
+            standing.mark = standing.mark.take().map(|mark| mark.believed(&standing.bridge));
         }
     }
 
