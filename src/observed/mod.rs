@@ -131,6 +131,21 @@ impl Observed {
         }
     }
 
+    /// Takes a setting of those that a network leaves behind for another value.
+    pub fn assume(&mut self, link: &IfName, setting: Setting, value: u32) {
+        if setting == Setting::WideForwarding6 {
+            self.facts.wide6 = value != 0;
+        }
+        let Some(link) = self.facts.links.iter_mut().find(|known| known.name == *link) else { return };
+        match (setting, &mut link.ipv6) {
+            (Setting::Forwarding, _) => link.ipv4.forwarding = value,
+            (Setting::RpFilter, _) => link.ipv4.rp_filter = value,
+            (Setting::AcceptRa, Some(ipv6)) => ipv6.accept_ra = value,
+            (Setting::ForceForwarding, Some(ipv6)) => ipv6.force_forwarding = Some(value),
+            _ => {}
+        }
+    }
+
     /// The taps on a bridge, of those that are among the facts.
     pub fn taps_on(&self, bridge: &IfName) -> impl Iterator<Item = &Link> {
         let index = self.facts.link(bridge).map(|bridge| bridge.index);

@@ -10,7 +10,7 @@ use crate::firewall;
 use crate::model::facts::Way;
 use crate::model::route::LOCAL;
 use crate::model::ruleset::table_name;
-use crate::model::{Address, Filter, IfName, Mark, Mode, Network, TapMark, Uplink};
+use crate::model::{Address, Filter, IfName, Link, Mark, Mode, Network, TapMark, Uplink};
 use crate::netlink::nft::Nft;
 use crate::netlink::route::{Question, Rtnl};
 
@@ -46,6 +46,7 @@ impl Observed {
         let bridges = observed.bridges().into_iter();
         questions.extend(bridges.filter(|question| *question != Question::Link(network.bridge)));
         rtnl.ask(&questions, &mut observed.facts)?;
+        observed.ask_about_master(rtnl, desired)?;
         observed.standing(&network.bridge);
         observed.match_links();
         observed.ask_about_lost_aliases(rtnl)?;
@@ -56,7 +57,9 @@ impl Observed {
         let standing = observed.network(&network.bridge);
         let matters = network.has_overrides()
             || standing.and_then(|standing| standing.mark.as_ref()).is_some_and(overridden);
-        let exactly = |bridge: &IfName| matters && *bridge == network.bridge;
+        // The one that the tap is on has its carrier from the very guest that leaves.
+        let left = observed.tap_on(desired).map(|bridge| bridge.name);
+        let exactly = |bridge: &IfName| matters && *bridge == network.bridge || left == Some(*bridge);
         observed.ask_about_guests(rtnl, desired.new_interface(), exactly)?;
         observed.ask_about_undo(rtnl, Some(network))?;
         Ok(observed)
@@ -100,6 +103,19 @@ impl Observed {
         }
         rtnl.ask(&questions, &mut self.facts)?;
         self.ask_about_owners(rtnl, network)
+    }
+
+    /// The bridge that the tap is a port of.
+    fn tap_on(&self, desired: &Desired) -> Option<&Link> {
+        let master = self.facts.link(desired.tap.as_ref()?)?.master?;
+        self.facts.link_index(master)
+    }
+
+    /// What the tap is a port of, if that is no bridge that was asked for.
+    fn ask_about_master(&mut self, rtnl: &mut Rtnl, desired: &Desired) -> io::Result<()> {
+        let master = desired.tap.and_then(|tap| self.facts.link(&tap)?.master);
+        let unknown = master.filter(|master| self.facts.link_index(*master).is_none());
+        rtnl.ask(&unknown.map(Question::LinkIndex).into_iter().collect::<Vec<_>>(), &mut self.facts)
     }
 
     /// The filters of the tap and of a bridge that is closed, or was: those that kvmnet may have put there, and, on what is

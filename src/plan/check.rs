@@ -17,6 +17,7 @@ pub fn check(desired: &Desired, observed: &Observed) -> Result<(), Refusal> {
     if !observed.has_nft && network.mode != Mode::Bridged {
         return Err(Refusal::NoNft(network.mode));
     }
+    desired.tap.map_or(Ok(()), |name| of_another(&name, network, observed))?;
     bridge(network, observed)?;
     overrides(desired, observed)?;
     uplinks(network, observed)?;
@@ -45,6 +46,21 @@ pub fn tap(name: &IfName, observed: &Observed) -> Result<(), Refusal> {
         return Ok(());
     }
     Err(Refusal::NotATap { name: *name, kind: tap.kind.clone() })
+}
+
+/// The tap is nobody else's port. From one network of kvmnet's to another it may go.
+fn of_another(tap: &IfName, network: &Network, observed: &Observed) -> Result<(), Refusal> {
+    let Some(master) = observed.facts.link(tap).and_then(|tap| tap.master) else { return Ok(()) };
+    let on = observed.facts.link_index(master);
+    let is_ours = |on: &Link| {
+        on.name == network.bridge
+            || observed.network(&on.name).is_some_and(|standing| standing.mark_of_bridge().is_some())
+    };
+    if on.is_some_and(is_ours) {
+        return Ok(());
+    }
+    let on = on.map_or_else(|| "another interface".to_owned(), |on| on.name.to_string());
+    Err(Refusal::TapOfAnother { tap: *tap, on })
 }
 
 /// A bridge that was there before suits the mode.

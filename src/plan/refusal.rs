@@ -23,6 +23,14 @@ pub enum Refusal {
         /// What it is.
         kind: Option<String>,
     },
+    /// The tap is a port of a bridge of somebody else's.
+    #[error("{tap} is a port of {on}, which is not the bridge of a network of kvmnet's")]
+    TapOfAnother {
+        /// The tap.
+        tap: IfName,
+        /// What it is a port of.
+        on: String,
+    },
     /// The bridge's name is another kind of interface's.
     #[error("{name} is not a bridge{}", kind_words(.kind))]
     NotABridge {
@@ -237,6 +245,9 @@ impl Refusal {
                 format!("QEMU makes the tap itself; by hand: kvmnet attach --create {}", shell_word(name))
             }
             Refusal::NotATap { .. } => "give the name of a QEMU tap, as in -nic tap,ifname=vif0.0".to_owned(),
+            Refusal::TapOfAnother { tap, .. } => {
+                format!("to take it off there: ip link set {} nomaster", shell_word(tap))
+            }
             Refusal::NotABridge { .. } => "set `bridge` to another name".to_owned(),
             Refusal::NameTaken(name) => format!("set `veth` to another name, or: ip link delete {}", shell_word(name)),
             Refusal::BridgeHasAddress { .. } | Refusal::BridgeInUse { .. } => NEW_BRIDGE.to_owned(),
@@ -287,7 +298,9 @@ impl Refusal {
             Refusal::NoNft(_) => {
                 "load it with `modprobe nf_tables`, or build the kernel with CONFIG_NF_TABLES".to_owned()
             }
-            Refusal::TapAliasTooLong(name) => format!("give it a shorter one: ip link set {name} alias ''"),
+            Refusal::TapAliasTooLong(name) => {
+                format!("give it a shorter one: ip link set {} alias ''", shell_word(name))
+            }
             Refusal::MarkTooLong(_) => {
                 "give the network fewer addresses and uplinks, or a shorter name".to_owned()
             }

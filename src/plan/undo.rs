@@ -104,6 +104,15 @@ fn bridge(mark: &Mark, bridge: &IfName, alias: &str, observed: &Observed) -> Vec
     steps
 }
 
+/// Takes away the network of `bridge`, if nothing keeps it, when another one with this mark has been brought up.
+pub fn unused_network(bridge: &IfName, mark: &Mark, observed: &Observed) -> Vec<Transaction> {
+    let standing = observed.network(bridge).filter(|standing| standing.is_dead());
+    let Some(standing) = standing else { return Vec::new() };
+    let others = observed.networks.iter().filter(|other| other.bridge != *bridge);
+    let others: Vec<&Mark> = others.filter_map(|other| other.mark.as_ref()).chain([mark]).collect();
+    network(standing, &others, observed)
+}
+
 /// Takes away every network that nothing keeps, except those of the bridges `staying`.
 pub fn unused_networks(staying: &[IfName], observed: &Observed) -> Vec<Transaction> {
     let mut marks: Vec<(&IfName, &Mark)> = observed

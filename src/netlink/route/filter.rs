@@ -27,6 +27,8 @@ const TCA_BPF_OPS: u16 = 5;
 const TCA_BPF_FLAGS: u16 = 8;
 /// TCA_BPF_FLAG_ACT_DIRECT: what the program returns is the verdict.
 const DIRECT: u32 = 1;
+/// NLM_F_ECHO.
+const ECHO: u16 = 8;
 /// The length of `struct tcmsg`.
 const BODY: usize = 20;
 
@@ -50,10 +52,10 @@ pub fn set_clsact(index: u32, on: bool) -> Message {
     message
 }
 
-/// Asks whether an interface has a place for filters. Where it has none, the kernel says nothing unless it is asked to
-/// acknowledge.
+/// Asks whether an interface has a place for filters. The kernel answers as if it told of a change, which it does to who
+/// wants an echo; where there is none, it says nothing unless it is asked to acknowledge.
 pub fn get_clsact(index: u32) -> Message {
-    Message::new(GETQDISC, REQUEST | ACK, &body(index, HANDLE, CLSACT, 0))
+    Message::new(GETQDISC, REQUEST | ACK | ECHO, &body(index, HANDLE, CLSACT, 0))
 }
 
 /// Puts a filter on an interface, or takes it off.

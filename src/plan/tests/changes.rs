@@ -149,6 +149,49 @@ fn the_next_hook_sweeps() {
     }
 }
 
+/// What the sweep puts back, the network that comes opens again.
+#[test]
+fn what_is_swept_is_opened_again() {
+    let lab = "[network.lab]\nmode = \"routed\"\nbridge = \"br-lab\"\naddress = \"10.0.200.3/24\"\n\
+               uplink = \"eth3\"\ntaps = [\"vif1.*\"]\n";
+    let config = config("nat") + lab;
+    let mut world = World::lab();
+    world.up(&config, "vif0.0");
+    world.0.facts.links.retain(|link| link.name != name("vif0.0"));
+    world.up(&config, "vif1.0");
+    assert_eq!(world.link(&name("eth3")).ipv4.forwarding, 1);
+    assert_eq!(world.up(&config, "vif1.0"), []);
+    world.down("vif1.0");
+    assert_eq!(world.link(&name("eth3")).ipv4.forwarding, 0);
+}
+
+/// From one network to another: the one that it was the last guest of goes, when the tap is off it, and the uplink of both
+/// stays open.
+#[test]
+fn a_guest_moves_to_another_network() {
+    let lab = "[network.lab]\nmode = \"routed\"\nbridge = \"br-lab\"\naddress = \"10.0.200.3/24\"\n\
+               uplink = \"eth3\"\ntaps = [\"vif1.*\"]\n";
+    let config = config("nat") + lab;
+    let mut world = World::lab();
+    let before = world.snapshot();
+    world.up(&config, "vif0.0");
+    let steps: Vec<String> =
+        world.up(&config.replace("vif1.*", "vif0.*"), "vif0.0").iter().map(ToString::to_string).collect();
+    let at = |text: &str| {
+        steps.iter().position(|step| step == text).unwrap_or_else(|| panic!("{text}: {steps:#?}"))
+    };
+    let order = [
+        "ip link set vif0.0 down",
+        "ip link set vif0.0 master br-lab",
+        "ip link set vif0.0 up",
+        "ip link delete br0",
+    ];
+    assert!(order.map(at).is_sorted(), "{steps:#?}");
+    assert_eq!(world.link(&name("eth3")).ipv4.forwarding, 1);
+    world.down("vif0.0");
+    assert_eq!(world.snapshot(), before);
+}
+
 /// Each piece that somebody takes away is put back, and nothing else is touched.
 #[test]
 fn repairs_exactly_what_is_missing() {

@@ -20,6 +20,18 @@ fn taps() {
     check(world, "", "vif0.0", "vif0.0 is not a tap but a tun");
 }
 
+/// A tap of somebody else's is not taken away from them, and one whose alias leaves no room is not touched.
+#[test]
+fn taps_of_others() {
+    let world = &mut found_bridge(&[], Some("vif0.0"));
+    let text = "vif0.0 is a port of virbr0, which is not the bridge of a network of kvmnet's";
+    check(world, "", "vif0.0", text);
+    assert!(world.plan_up("bridge = \"virbr0\"", "vif0.0").is_ok(), "that very bridge is the network's");
+    let world = &mut World::lab();
+    world.link(&name("vif0.0")).alias = "x".repeat(250);
+    check(world, "", "vif0.0", "the alias of vif0.0 leaves no room for the record of what to undo");
+}
+
 #[test]
 fn bridges() {
     let world = &mut World::lab();

@@ -2,7 +2,7 @@
 
 use super::Up;
 use crate::desired::Desired;
-use crate::model::{AddrGen, Filter, IfName, Mac, Mark, Mode, Setting};
+use crate::model::{AddrGen, Filter, IfName, Link, Mac, Mark, Mode, Setting};
 use crate::plan::{Step, undo};
 
 impl Up<'_> {
@@ -23,6 +23,7 @@ impl Up<'_> {
             }
             Some(_) => {}
         }
+        self.hold_mac();
         let has_ipv6 = self.observed.value(self.desired.new_interface(), Setting::AddrGen).is_some();
         let fresh = self.bridge_link().is_none();
         if has_ipv6 && (*addr_gen == AddrGen::NONE || (self.mark.made && !fresh)) {
@@ -36,6 +37,17 @@ impl Up<'_> {
         }
         let step = self.want(bridge, Setting::Up, 1);
         self.open.extend(step);
+    }
+
+    /// A bridge that was found without ports may have no MAC of its own, but its lowest port's, and 00:00:00:00:00:00 when
+    /// the last one leaves. What it has is set, and no longer follows anybody. One with a port has that port's: no tap's,
+    /// see [`Up::tap`].
+    fn hold_mac(&mut self) {
+        let Some(bridge) = self.bridge_link().filter(|_| self.old.is_none()) else { return };
+        let is_port = |link: &Link| link.master == Some(bridge.index) && Some(link.name) != self.desired.tap;
+        let has_port = self.observed.facts.links.iter().any(is_port);
+        let mac = bridge.mac.filter(|mac| mac.0 != [0; 6] && !has_port && self.taken_nic().is_none());
+        self.make.extend(mac.map(|mac| Step::SetMac { link: bridge.name, from: mac, to: mac }));
     }
 
     /// A guest must not become the host's router by announcing itself (RFC 4861, router advertisements).

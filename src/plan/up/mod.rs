@@ -5,6 +5,8 @@ mod host;
 mod tables;
 mod tap;
 
+use std::borrow::Cow;
+
 use ipnet::IpNet;
 
 use super::{Plan, Refusal, Step, Transaction, check, sweep, undo};
@@ -12,17 +14,50 @@ use crate::desired::Desired;
 use crate::model::{IfName, Link, Mark, Mode, Saved, Setting, TapMark};
 use crate::observed::{Observed, Standing};
 
-/// Makes `desired` true, after taking away every other network that nothing keeps.
+/// Makes `desired` true, after taking away every other network that nothing keeps. The one that the tap leaves goes when
+/// the tap is off it.
 pub fn up(desired: &Desired, observed: &Observed) -> Result<Plan, Refusal> {
-    let wanted = bring_up(desired, observed)?;
+    let left = left(desired, observed);
+    let staying: Vec<IfName> = left.into_iter().chain([desired.network.bridge]).collect();
+    let swept = sweep(&staying, observed);
+    let (wanted, mark) = converge(desired, &after(observed, &swept))?;
     let mut plan = Plan::default();
-    plan.extend(sweep(&[desired.network.bridge], observed));
+    plan.extend(swept);
     plan.extend(wanted);
+    plan.extend(left.iter().flat_map(|bridge| undo::unused_network(bridge, &mark, observed)));
     Ok(plan)
+}
+
+/// The bridge of the other network of kvmnet's that the tap is on.
+fn left(desired: &Desired, observed: &Observed) -> Option<IfName> {
+    let master = observed.facts.link(desired.tap.as_ref()?)?.master?;
+    let bridge = observed.facts.link_index(master)?.name;
+    (bridge != desired.network.bridge).then_some(bridge)
+}
+
+/// What there is when the networks that nothing keeps are gone: what they opened is shut.
+fn after<'a>(observed: &'a Observed, swept: &[Transaction]) -> Cow<'a, Observed> {
+    let mut after = Cow::Borrowed(observed);
+    for one in swept.iter().filter(|one| one.cleans.is_some()) {
+        let after = after.to_mut();
+        for step in &one.steps {
+            if let Step::Set { link, setting, to, .. } = step {
+                after.assume(link, *setting, *to);
+            }
+        }
+        let standing = after.networks.iter_mut().filter(|standing| Some(standing.bridge) == one.cleans);
+        standing.filter_map(|standing| standing.mark.as_mut()).for_each(|mark| mark.saved.clear());
+    }
+    after
 }
 
 /// Makes `desired` true: first all that it needs, then, without which the guest is well, an end to what it no longer does.
 pub fn bring_up(desired: &Desired, observed: &Observed) -> Result<[Transaction; 2], Refusal> {
+    converge(desired, observed).map(|(transactions, _)| transactions)
+}
+
+/// The same, with the record that will be there.
+fn converge(desired: &Desired, observed: &Observed) -> Result<([Transaction; 2], Mark), Refusal> {
     check::check(desired, observed)?;
     let mut up = Up::new(desired, observed);
     up.bridge();
@@ -38,7 +73,8 @@ pub fn bring_up(desired: &Desired, observed: &Observed) -> Result<[Transaction; 
     if up.mark.short().is_none() || !(up.mark.fits() || observed.has_nft) {
         return Err(Refusal::MarkTooLong(desired.network.bridge));
     }
-    Ok(up.finish())
+    let mark = up.mark.clone();
+    Ok((up.finish(), mark))
 }
 
 /// The plan as it grows: in each part the steps have an order, and the parts have one.
