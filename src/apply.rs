@@ -280,6 +280,8 @@ impl Apply<'_> {
                 if error.kind() == io::ErrorKind::ReadOnlyFilesystem
                     && *setting == Setting::DisableIpv6
                     && !self.without_filters => {}
+            // Then only interfaces to come, of which there may be none, do not forward for guests.
+            Err(error) if error.kind() == io::ErrorKind::ReadOnlyFilesystem && *link == IfName::DEFAULT => {}
             Err(error) => return Err(Error::system(step.deed())(error)),
         }
         Ok(())
@@ -300,7 +302,7 @@ fn way(step: &Step) -> Way {
         Step::AddTable(_) | Step::ReplaceTable(_) | Step::RemoveTable(_) | Step::DeleteTable { .. } => {
             Way::Nft
         }
-        Step::Set { setting, .. } if setting.is_file() => Way::File,
+        Step::Set { link, setting, .. } if setting.is_file() || *link == IfName::DEFAULT => Way::File,
         Step::AwaitOperational { .. } | Step::AwaitAddresses { .. } => Way::Wait,
         Step::Ask(_) | Step::Confirm(_) | Step::Barrier => Way::Wait,
         _ => Way::Route,

@@ -15,6 +15,8 @@ pub struct Facts {
     pub wide4: bool,
     /// `net.ipv6.conf.all.forwarding`
     pub wide6: bool,
+    /// `net.ipv4.conf.default.forwarding`, where it was asked for.
+    pub fresh4: Option<bool>,
     /// `net.ipv4.conf.all.rp_filter`, asked for with `wide4`.
     pub wide_rp_filter: u32,
     /// The filters that are there, of those that were asked for, and the places for them: the number of the interface,

@@ -40,6 +40,9 @@ impl IfName {
     /// (`sysctl_dev_name_is_allowed`).
     pub const DEFAULT: IfName = IfName { bytes: *b"default\0\0\0\0\0\0\0\0", length: 7 };
 
+    /// What the kernel calls all interfaces together, or the machine (`net.ipv6.conf.all`).
+    pub const ALL: IfName = IfName { bytes: *b"all\0\0\0\0\0\0\0\0\0\0\0\0", length: 3 };
+
     /// Checks `name`.
     pub fn new(name: &str) -> Result<Self, BadName> {
         if name.is_empty() {

@@ -25,8 +25,11 @@ const LINE_LEN: usize = 127;
 /// The former value of something that kvmnet changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Saved {
-    /// The interface, or `all`.
+    /// The interface; `all`, or `default` for every interface, those to come included, but for those that are recorded
+    /// themselves.
     pub link: IfName,
+    /// Its number, by which it is found under another name; 0 where it is not known.
+    pub index: u32,
     /// What was changed.
     pub setting: Setting,
     /// The value to put back.
@@ -34,6 +37,33 @@ pub struct Saved {
     /// Whether the machine-wide forwarding switch was on then. While it differs, somebody else has taken
     /// a decision about forwarding, and the value stays.
     pub wide: bool,
+}
+
+/// An interface by its name and its number, which is 0 where there is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// Its name now.
+    pub name: IfName,
+    /// Its number.
+    pub index: u32,
+}
+
+impl Place {
+    /// Whether a value was saved of this interface.
+    pub fn is_of(&self, saved: &Saved) -> bool {
+        match (self.index, saved.index) {
+            (now, then) if now != 0 && now == then => true,
+            // One that was made anew under the name.
+            _ => self.name == saved.link,
+        }
+    }
+}
+
+impl Saved {
+    /// Where it was saved.
+    pub fn place(&self) -> Place {
+        Place { name: self.link, index: self.index }
+    }
 }
 
 /// The record.
@@ -210,6 +240,15 @@ impl Mark {
         }
     }
 
+    /// What a setting of an interface was before this network changed it, by itself or with every other.
+    pub fn former(&self, link: &Place, setting: Setting) -> Option<Saved> {
+        let own = self.saved.iter().find(|saved| saved.setting == setting && link.is_of(saved));
+        let all =
+            || Some(Saved { before: setting.range().0, ..self.saved(&IfName::DEFAULT, setting)?.clone() });
+        let saved = own.cloned().or_else(all)?;
+        Some(Saved { link: link.name, index: link.index, ..saved })
+    }
+
     /// What was saved of one setting of one interface.
     pub fn saved(&self, link: &IfName, setting: Setting) -> Option<&Saved> {
         self.saved.iter().find(|saved| saved.link == *link && saved.setting == setting)
@@ -269,21 +308,26 @@ impl Saved {
     fn parse(word: &str) -> Option<Self> {
         let (link, rest) = word.rsplit_once(':')?;
         let (letter, value) = rest.split_once('=')?;
+        let (value, index) = match value.split_once('@') {
+            Some((value, index)) => (value, index.parse().ok()?),
+            None => (value, 0),
+        };
         let (before, wide) = match value.strip_suffix('+') {
             Some(before) => (before, true),
             None => (value, false),
         };
         let (link, setting) = (IfName::of_kernel(link.as_bytes())?, Setting::of_letter(letter)?);
         let before = before.parse().ok().filter(|before| setting.takes(*before))?;
-        Some(Saved { link, setting, before, wide })
+        Some(Saved { link, index, setting, before, wide })
     }
 }
 
-/// `eth3:f=0`, with a `+` at the end where the machine-wide switch was on.
+/// `eth3:f=0@2`: the value and the interface's number, with a `+` between where the machine-wide switch was on.
 impl fmt::Display for Saved {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let wide = if self.wide { "+" } else { "" };
-        write!(f, "{}:{}={}{wide}", self.link, self.setting.letter(), self.before)
+        write!(f, "{}:{}={}{wide}", self.link, self.setting.letter(), self.before)?;
+        if self.index != 0 { write!(f, "@{}", self.index) } else { Ok(()) }
     }
 }
 
@@ -296,7 +340,7 @@ mod tests {
     fn reads_what_it_wrote() {
         for text in [
             "kvmnet:nat default 0000002a made addr=10.0.100.3/24 eth3:f=0",
-            "kvmnet:routed lab deadbeef made keep held override veth=veth1 addr=10.0.100.3/24 addr=fd00::3/64 eth3:f=0+ all:W=0",
+            "kvmnet:routed lab deadbeef made keep held override veth=veth1 addr=10.0.100.3/24 addr=fd00::3/64 eth3:f=0+@2 all:W=0 default:f=0 br-lan:f=0@17",
             "kvmnet:bridged default 00000000 nic=eth3 own=10.1.1.1/24 mac=02:00:00:00:00:07 br0:g=7 br0:u=0 was=uplink of floor 3",
             "kvmnet:isolated a.b 00000001 made",
             "kvmnet:isolated a.b 00000001 index=7 more",
@@ -330,7 +374,7 @@ mod tests {
         for number in 0..64 {
             let link = IfName::new(&format!("enp{number}s0f1np1")).unwrap();
             for setting in [Setting::Forwarding, Setting::ForceForwarding] {
-                mark.saved.push(Saved { link, setting, before: 0, wide: false });
+                mark.saved.push(Saved { link, index: 7, setting, before: 0, wide: false });
             }
             mark.addresses.push(format!("fd00:{number:x}::3/64").parse().unwrap());
         }

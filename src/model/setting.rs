@@ -110,6 +110,11 @@ impl Setting {
         (Setting::Filter(Filter::Egress), "e"),
     ];
 
+    /// What kvmnet finds of one that it sets everywhere, and what it makes of it.
+    pub fn range(self) -> (u32, u32) {
+        if self == Setting::AcceptRa { (1, 2) } else { (0, 1) }
+    }
+
     /// Its letter in a mark.
     pub fn letter(self) -> &'static str {
         Self::LETTERS.iter().find(|(setting, _)| *setting == self).map_or("?", |(_, letter)| letter)

@@ -62,6 +62,7 @@ impl Glance {
             }
         }
         let mut questions: Vec<Question> = [false, true].map(|v6| Question::WideForwarding { v6 }).into();
+        questions.push(Question::FreshForwarding);
         if leaves_by_routes {
             questions.extend([false, true].map(|v6| Question::Ways { v6 }));
         }

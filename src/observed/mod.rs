@@ -6,6 +6,7 @@
 //! dump of the (few) nftables tables; a dump of ports or routes is made only where the plan can depend on it.
 
 mod down;
+mod everywhere;
 mod fresh;
 mod glance;
 mod networks;
@@ -20,7 +21,7 @@ pub use surroundings::Surroundings;
 
 use crate::model::Facts;
 use crate::model::ruleset::{Family, Found};
-use crate::model::{Address, IfName, Link, Mark, Mode, Network, Owner, Setting, Uplink};
+use crate::model::{Address, IfName, Link, Mark, Mode, Network, Owner, Saved, Setting, Uplink};
 
 /// A network that kvmnet made and that stands, or what is left of one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -102,10 +103,20 @@ impl Observed {
             .flat_map(|way| way.devices.iter().copied())
     }
 
+    /// The interface that a value was saved of, whatever its name is now.
+    pub fn place(&self, saved: &Saved) -> Option<&Link> {
+        let by_number = self.facts.links.iter().find(|link| link.index == saved.index && saved.index != 0);
+        by_number.or_else(|| self.facts.link(&saved.link))
+    }
+
     /// The value of `setting` now; None where the interface is gone or has no such setting.
     pub fn value(&self, link: &IfName, setting: Setting) -> Option<u32> {
         if setting == Setting::WideForwarding6 {
             return Some(u32::from(self.facts.wide6));
+        }
+        if *link == IfName::DEFAULT && setting == Setting::Forwarding {
+            let fresh = || self.facts.link(link).map(|link| link.ipv4.forwarding);
+            return self.facts.fresh4.map(u32::from).or_else(fresh);
         }
         let link = self.facts.link(link)?;
         match setting {

@@ -179,6 +179,7 @@ impl Observed {
         let mut questions = Vec::new();
         let mut bridges = Vec::new();
         let mut has_lost = false;
+        let mut marks: Vec<Mark> = Vec::new();
         for standing in &self.networks {
             let Some(mark) = &standing.mark else { continue };
             let needs_undo = match staying.filter(|network| network.bridge == standing.bridge) {
@@ -188,7 +189,8 @@ impl Observed {
             if !needs_undo {
                 continue;
             }
-            let mut names: Vec<&IfName> = mark.saved.iter().map(|saved| &saved.link).collect();
+            marks.push(mark.clone());
+            let mut names: Vec<&IfName> = Vec::new();
             names.extend(mark.veth.iter().flat_map(|veth| [&veth.outer, &veth.inner]));
             names.extend(&mark.nic);
             names.retain(|name| self.facts.link(name).is_none());
@@ -200,6 +202,10 @@ impl Observed {
             bridges.extend(standing.link.iter().cloned().map(|link| (link, mark.nic)));
         }
         rtnl.ask(&questions, &mut self.facts)?;
+        if marks.iter().flat_map(|mark| &mark.saved).any(|saved| saved.link == IfName::DEFAULT) {
+            self.ask_about_all_links(rtnl)?;
+        }
+        self.ask_about_saved(rtnl, marks.iter())?;
         rtnl.ask(&self.about_saved_filters(), &mut self.facts)?;
         if has_lost {
             // What the record has lost may be of any interface.
@@ -226,6 +232,25 @@ impl Observed {
             _ => None,
         };
         saved.filter_map(question).collect()
+    }
+
+    /// The interfaces that something was saved of, whatever their names are now, and the bridges that they are ports of.
+    pub(super) fn ask_about_saved<'a>(
+        &mut self,
+        rtnl: &mut Rtnl,
+        marks: impl Iterator<Item = &'a Mark>,
+    ) -> io::Result<()> {
+        let is_link = |saved: &&Saved| saved.link != IfName::DEFAULT && saved.link != IfName::ALL;
+        let saved: Vec<&Saved> = marks.flat_map(|mark| &mark.saved).filter(is_link).collect();
+        let mut names: Vec<IfName> = saved.iter().map(|saved| saved.link).collect();
+        names.retain(|name| self.facts.link(name).is_none());
+        names.dedup();
+        rtnl.ask(&names.into_iter().map(Question::Link).collect::<Vec<_>>(), &mut self.facts)?;
+        let masters = saved.iter().filter_map(|saved| self.facts.link(&saved.link)?.master);
+        let mut numbers: Vec<u32> = saved.iter().map(|saved| saved.index).chain(masters).collect();
+        numbers.retain(|index| *index != 0 && self.facts.link_index(*index).is_none());
+        numbers.dedup();
+        rtnl.ask(&numbers.into_iter().map(Question::LinkIndex).collect::<Vec<_>>(), &mut self.facts)
     }
 
     /// What a takeover carries away from `link`.

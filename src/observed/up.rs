@@ -35,14 +35,11 @@ impl Observed {
                 .extend(uplinks.iter().filter(|_| has_uplink(network.mode)).cloned().map(Question::Link));
         }
         questions.extend(network.addresses.iter().map(|net| Question::RouteTo(net.addr())));
-        // A record of forwarding says what the machine-wide switch was: of a bridge that shall not forward, too.
-        let shuts = |v6: bool| !v6 && network.mode != Mode::Bridged;
-        questions.extend(
-            [false, true]
-                .into_iter()
-                .filter(|v6| desired.forwards(*v6) || shuts(*v6))
-                .map(|v6| Question::WideForwarding { v6 }),
-        );
+        // Not only where the network forwards: what was found must be known to be given back.
+        questions.extend([false, true].map(|v6| Question::WideForwarding { v6 }));
+        if desired.forwards(false) && network.uplink == Uplink::DefaultRoute {
+            questions.push(Question::FreshForwarding);
+        }
         let bridges = observed.bridges().into_iter();
         questions.extend(bridges.filter(|question| *question != Question::Link(network.bridge)));
         rtnl.ask(&questions, &mut observed.facts)?;
@@ -50,6 +47,9 @@ impl Observed {
         observed.standing(&network.bridge);
         observed.match_links();
         observed.ask_about_lost_aliases(rtnl)?;
+        observed.ask_about_everywhere(rtnl, desired)?;
+        let own = observed.network(&network.bridge).and_then(|standing| standing.mark.clone());
+        observed.ask_about_saved(rtnl, own.iter())?;
         observed.ask_about_found(rtnl, network)?;
         observed.ask_about_door(rtnl, desired)?;
         observed.ask_about_uplinks(rtnl, network)?;
@@ -95,8 +95,9 @@ impl Observed {
         let mut questions = self.about_filters(desired);
         for v6 in [false, true] {
             let collides = missing.iter().any(|net| net.addr().is_ipv6() == v6);
+            let is_router = if v6 { self.facts.wide6 } else { self.facts.wide4 };
             let carries = network.uplink == Uplink::DefaultRoute
-                && (desired.forwards(v6) || network.mode == Mode::Bridged);
+                && (desired.forwards(v6) && is_router || network.mode == Mode::Bridged);
             if collides || carries || adopts {
                 questions.push(Question::Ways { v6 });
             }

@@ -3,7 +3,7 @@
 use crate::desired::Desired;
 use crate::firewall::{Leak, Opened};
 use crate::model::link::{GROUP, lan_group};
-use crate::model::{IfName, Link, Mark, Network, Setting, Uplink};
+use crate::model::{IfName, Link, Mark, Network, Saved, Setting, Uplink};
 use crate::observed::Observed;
 
 /// The interfaces by which the network's packets of one family leave and answers come in.
@@ -25,29 +25,42 @@ pub fn uplinks(desired: &Desired, observed: &Observed, v6: bool) -> Vec<IfName> 
     names
 }
 
-/// What is to be set, in order, so that packets pass between the door and the uplinks.
+/// What is to be set, in order, so that packets pass between the door and the uplinks, where it is not to be set
+/// everywhere ([`Observed::everywhere`]).
 pub fn wanted(desired: &Desired, observed: &Observed) -> Vec<(IfName, Setting, u32)> {
     let mut wanted = Vec::new();
     let door = desired.door();
+    let everywhere = observed.everywhere(desired);
+    let links = |v6: bool, setting: Setting| {
+        let names = if everywhere.contains(&setting) { Vec::new() } else { ways(desired, observed, v6) };
+        names.into_iter().chain([*door])
+    };
     if desired.forwards(false) {
-        let links = uplinks(desired, observed, false);
-        wanted.extend(links.into_iter().map(|link| (link, Setting::Forwarding, 1)));
-        wanted.push((*door, Setting::Forwarding, 1));
+        wanted.extend(links(false, Setting::Forwarding).map(|link| (link, Setting::Forwarding, 1)));
     }
     if desired.forwards(true) {
-        let links = uplinks(desired, observed, true);
         if has_force_forwarding(desired, observed) {
-            wanted.extend(links.into_iter().map(|link| (link, Setting::ForceForwarding, 1)));
-            wanted.push((*door, Setting::ForceForwarding, 1));
-        } else if let Ok(all) = IfName::new("all") {
-            // A host forgets the routes that routers announced as soon as it forwards, unless accept_ra is 2.
+            let links = links(true, Setting::ForceForwarding);
+            wanted.extend(links.map(|link| (link, Setting::ForceForwarding, 1)));
+        } else {
             let heeds =
                 |link: &IfName| observed.value(link, Setting::AcceptRa).is_some_and(|value| value != 0);
-            wanted.extend(links.into_iter().filter(heeds).map(|link| (link, Setting::AcceptRa, 2)));
-            wanted.push((all, Setting::WideForwarding6, 1));
+            let links = links(true, Setting::AcceptRa).filter(|link| link != door && heeds(link));
+            wanted.extend(links.map(|link| (link, Setting::AcceptRa, 2)));
+            wanted.push((IfName::ALL, Setting::WideForwarding6, 1));
         }
     }
     wanted
+}
+
+/// The uplinks, and the bridges that they are ports of.
+fn ways(desired: &Desired, observed: &Observed, v6: bool) -> Vec<IfName> {
+    let mut names = uplinks(desired, observed, v6);
+    let master = |name: &IfName| observed.facts.link_index(observed.facts.link(name)?.master?);
+    let bridges: Vec<IfName> =
+        names.iter().filter_map(master).filter(|link| link.is_bridge()).map(|link| link.name).collect();
+    names.extend(bridges.into_iter().filter(|bridge| *bridge != desired.network.bridge));
+    names
 }
 
 /// Linux 6.17 and later forward IPv6 for single interfaces.
@@ -57,25 +70,45 @@ fn has_force_forwarding(desired: &Desired, observed: &Observed) -> bool {
 
 /// What forwards for kvmnet alone, as the mark says.
 pub fn leaks(desired: &Desired, observed: &Observed, mark: &Mark) -> Vec<Leak> {
-    let is_uplink = |link: &IfName| link != desired.door() && *link != desired.network.bridge;
-    let opened = mark.saved.iter().filter(|saved| is_uplink(&saved.link) && saved.before == 0);
-    opened
-        .filter_map(|saved| {
-            let (v6, wide) = match saved.setting {
-                Setting::Forwarding => (false, observed.facts.wide4),
-                Setting::ForceForwarding => (true, observed.facts.wide6),
-                Setting::WideForwarding6 => {
-                    return Some(Leak { opened: Opened::All { but: Vec::new() }, v6: true });
-                }
-                _ => return None,
-            };
-            let link = observed.facts.link(&saved.link)?;
-            let bridge = link.mac.filter(|_| link.is_bridge());
-            let opened = Opened::Link { name: link.name, index: link.index, bridge };
-            // Once somebody else switches the whole machine on, what goes where is no longer kvmnet's to say.
-            (!wide).then_some(Leak { opened, v6 })
-        })
-        .collect()
+    let mut leaks: Vec<Leak> =
+        mark.saved.iter().flat_map(|saved| one_leak(desired, observed, mark, saved)).collect();
+    for (v6, setting, wide) in [
+        (false, Setting::Forwarding, observed.facts.wide4),
+        (true, Setting::ForceForwarding, observed.facts.wide6),
+    ] {
+        if mark.saved(&IfName::DEFAULT, setting).is_some() && !wide {
+            let is_before = |saved: &&Saved| saved.setting == setting && saved.before == setting.range().1;
+            let but = mark.saved.iter().filter(is_before).filter(|saved| saved.link != IfName::DEFAULT);
+            leaks.push(Leak { opened: Opened::All { but: but.map(|saved| saved.link).collect() }, v6 });
+        }
+    }
+    if mark.saved(&IfName::ALL, Setting::WideForwarding6).is_some() {
+        leaks.push(Leak { opened: Opened::All { but: Vec::new() }, v6: true });
+    }
+    leaks
+}
+
+/// Of one interface that kvmnet opened by itself.
+fn one_leak(desired: &Desired, observed: &Observed, mark: &Mark, saved: &Saved) -> Vec<Leak> {
+    let door = desired.door();
+    let Some(link) = observed.place(saved).filter(|link| saved.before == 0 && link.index != 0) else {
+        return Vec::new();
+    };
+    if link.name == *door || link.name == desired.network.bridge {
+        return Vec::new();
+    }
+    let bridge = link.mac.filter(|_| link.is_bridge());
+    // Before Linux 6.17, IPv6 has no switch of one interface: of a bridge the guard has to know all the same.
+    let is_wide6 = bridge.is_some() && mark.saved(&IfName::ALL, Setting::WideForwarding6).is_some();
+    // Once somebody else switches the whole machine on, what goes where is no longer kvmnet's to say.
+    let families = match saved.setting {
+        Setting::Forwarding => [(false, !observed.facts.wide4), (true, is_wide6)],
+        Setting::ForceForwarding => [(false, false), (true, !observed.facts.wide6)],
+        _ => return Vec::new(),
+    };
+    let opened = Opened::Link { name: link.name, index: link.index, bridge };
+    let families = families.into_iter().filter(|(_, leaks)| *leaks);
+    families.map(|(v6, _)| Leak { opened: opened.clone(), v6 }).collect()
 }
 
 /// The bridges of others that the named uplinks are ports of.

@@ -1,8 +1,9 @@
 //! Takes a network away: everything that its mark records, in the reverse order of its making.
 
 use super::{Step, Transaction, takeover};
-use crate::model::link::GROUP;
-use crate::model::{IfName, Mac, Mark, Saved, Setting, Veth};
+use crate::model::link::{GROUP, lan_group};
+use crate::model::mark::Place;
+use crate::model::{IfName, Link, Mac, Mark, Saved, Setting, Veth};
 use crate::observed::{Observed, Standing};
 
 /// Takes `standing` away. `others` are the marks of the networks that stay. The NIC is given back first, and alone: what
@@ -15,7 +16,7 @@ fn network(standing: &Standing, others: &[&Mark], observed: &Observed) -> Vec<Tr
         if standing.link.is_some() {
             given_back.extend(takeover::give_back(mark, bridge, observed));
         }
-        steps.extend(settings(mark.saved.iter(), others, observed));
+        steps.extend(settings(mark, others, observed));
         steps.extend(lost_settings(mark, others, observed));
         steps.extend(pair(mark, observed));
         if let Some(link) = &standing.link {
@@ -31,22 +32,25 @@ fn network(standing: &Standing, others: &[&Mark], observed: &Observed) -> Vec<Tr
     ]
 }
 
-/// Puts back what was changed, last change first, unless another network needs it still.
-pub fn settings<'a>(
-    saved: impl DoubleEndedIterator<Item = &'a Saved>,
-    others: &[&Mark],
-    observed: &Observed,
-) -> Vec<Step> {
-    let is_free =
-        |saved: &&Saved| !others.iter().any(|mark| mark.saved(&saved.link, saved.setting).is_some());
-    saved.rev().filter(is_free).filter_map(|saved| setting(saved, observed)).collect()
+/// Puts back what `mark` says was changed, last change first, unless another network needs it still.
+pub fn settings(mark: &Mark, others: &[&Mark], observed: &Observed) -> Vec<Step> {
+    let is_needed =
+        |saved: &&Saved| others.iter().any(|other| other.former(&saved.place(), saved.setting).is_some());
+    let free = mark.saved.iter().rev().filter(|saved| !is_needed(saved));
+    free.flat_map(|saved| match saved.link {
+        IfName::DEFAULT => everywhere(saved, mark, others, observed),
+        _ => setting(saved, mark, observed),
+    })
+    .collect()
 }
 
 /// Where the record is lost in part, no interface but kvmnet's own goes on forwarding for others: kvmnet may have opened
 /// any.
 fn lost_settings(mark: &Mark, others: &[&Mark], observed: &Observed) -> Vec<Step> {
-    let is_known =
-        |link: &IfName, setting| others.iter().chain([&mark]).any(|mark| mark.saved(link, setting).is_some());
+    let is_known = |link: &IfName, setting| {
+        let place = Place { name: *link, index: observed.facts.link(link).map_or(0, |link| link.index) };
+        others.iter().chain([&mark]).any(|mark| mark.former(&place, setting).is_some())
+    };
     let links = observed.facts.links.iter().filter(|link| mark.more && link.group != GROUP);
     let names = links.map(|link| link.name);
     let switches =
@@ -58,15 +62,64 @@ fn lost_settings(mark: &Mark, others: &[&Mark], observed: &Observed) -> Vec<Step
     open.map(|(link, setting, _)| Step::put_back(link, setting, 1, 0)).collect()
 }
 
-fn setting(saved: &Saved, observed: &Observed) -> Option<Step> {
-    let now = observed.value(&saved.link, saved.setting)?;
-    let wide = match saved.setting {
-        Setting::Forwarding => observed.facts.wide4,
-        Setting::ForceForwarding => observed.facts.wide6,
-        _ => saved.wide,
+fn setting(saved: &Saved, mark: &Mark, observed: &Observed) -> Vec<Step> {
+    // It was so before all others were made so, and nothing was changed of it.
+    let stayed = mark.saved(&IfName::DEFAULT, saved.setting).is_some();
+    if stayed && saved.before == saved.setting.range().1 || !is_undone(saved, observed) {
+        return Vec::new();
+    }
+    let link = observed.place(saved).map_or(saved.link, |link| link.name);
+    let own = step(&link, saved.setting, saved.before, observed);
+    own.into_iter().chain(lan_bridge(saved, observed)).collect()
+}
+
+/// Whether nobody has taken another decision about forwarding since.
+fn is_undone(saved: &Saved, observed: &Observed) -> bool {
+    match saved.setting {
+        Setting::Forwarding => observed.facts.wide4 == saved.wide,
+        Setting::ForceForwarding => observed.facts.wide6 == saved.wide,
+        _ => true,
+    }
+}
+
+fn step(link: &IfName, setting: Setting, to: u32, observed: &Observed) -> Option<Step> {
+    let from = observed.value(link, setting).filter(|from| *from != to)?;
+    Some(Step::put_back(*link, setting, from, to))
+}
+
+/// The bridge that has become the NIC's way, and forwards as the NIC did.
+fn lan_bridge(saved: &Saved, observed: &Observed) -> Option<Step> {
+    let nic = observed.place(saved).filter(|_| saved.setting.forwards())?;
+    let bridge = observed.facts.link_index(nic.master?)?;
+    let is_lan = bridge.group == lan_group(&nic.name);
+    step(&bridge.name, saved.setting, saved.before, observed).filter(|_| is_lan)
+}
+
+/// Every interface that was not so before gets back what it had, and those to come will have it.
+fn everywhere(saved: &Saved, mark: &Mark, others: &[&Mark], observed: &Observed) -> Vec<Step> {
+    if !is_undone(saved, observed) {
+        return Vec::new();
+    }
+    let (closed, opened) = saved.setting.range();
+    let is_another = |link: &Link| {
+        let place = Place { name: link.name, index: link.index };
+        let is_recorded = |mark: &&Mark| {
+            mark.saved.iter().any(|other| other.setting == saved.setting && place.is_of(other))
+        };
+        is_recorded(&mark) || others.iter().any(is_recorded)
     };
-    let changed = now != saved.before && wide == saved.wide;
-    changed.then_some(Step::put_back(saved.link, saved.setting, now, saved.before))
+    // The doors of networks are their own business, and a bridge that was made for a NIC is as the NIC was.
+    let is_lan = |link: &Link| {
+        let nic = observed.network(&link.name).and_then(|standing| standing.mark.as_ref()?.nic);
+        nic.is_some_and(|nic| mark.saved(&nic, saved.setting).is_some())
+    };
+    let links = observed.facts.links.iter().filter(|link| link.index != 0 && link.group != GROUP);
+    let links = links.filter(|link| observed.value(&link.name, saved.setting) == Some(opened));
+    let links = links.filter(|link| !is_another(link) && !is_lan(link));
+    let mut steps: Vec<Step> =
+        links.filter_map(|link| step(&link.name, saved.setting, closed, observed)).collect();
+    steps.extend(step(&IfName::DEFAULT, saved.setting, saved.before, observed));
+    steps
 }
 
 /// The pair goes with either of its ends. Others of these names stay.

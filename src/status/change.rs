@@ -2,7 +2,7 @@
 
 use super::{Change, ChangeKind};
 use crate::model::setting::Setting;
-use crate::model::{AddrGen, IfName, Link, Mark, TapMark};
+use crate::model::{AddrGen, IfName, Link, Mark, Saved, TapMark};
 use crate::observed::{Observed, Standing};
 
 /// Everything, in the order in which it was done.
@@ -27,7 +27,11 @@ pub fn of(standing: &Standing, observed: &Observed) -> Vec<Change> {
     );
     if let Some(mark) = &standing.mark {
         changes.extend(addresses(mark, observed, standing));
-        changes.extend(mark.saved.iter().map(|saved| {
+        // An exception from what was set everywhere was not changed.
+        let is_exception = |saved: &&Saved| {
+            mark.saved(&IfName::DEFAULT, saved.setting).is_some() && saved.before == saved.setting.range().1
+        };
+        changes.extend(mark.saved.iter().filter(|saved| !is_exception(saved)).map(|saved| {
             let now = observed.value(&saved.link, saved.setting);
             let interface = (saved.setting != Setting::WideForwarding6).then(|| saved.link.to_string());
             Change {

@@ -55,7 +55,7 @@ impl Lab {
     }
 
     /// Lays a cable from a NIC of the host to the `eth0` of another machine.
-    fn cable(&self, nic: &str, far: &Machine, near_addresses: [&str; 2], far_addresses: [&str; 2]) {
+    pub fn cable(&self, nic: &str, far: &Machine, near_addresses: [&str; 2], far_addresses: [&str; 2]) {
         self.host.sysctl("ipv6/conf/default/accept_dad", "0");
         far.sysctl("ipv6/conf/default/accept_dad", "0");
         // The same in every lab, so that two labs can be compared.

@@ -42,6 +42,8 @@ pub enum Question {
         /// Which of the two.
         v6: bool,
     },
+    /// Whether IPv4 interfaces to come will forward.
+    FreshForwarding,
     /// The route to an address.
     RouteTo(std::net::IpAddr),
     /// The ports of the bridge with this number, until one is found that is a guest's. A dump.
@@ -114,6 +116,7 @@ impl Question {
             Question::Link(name) => link::get(name),
             Question::LinkIndex(index) => link::get_index(*index),
             Question::WideForwarding { v6 } => netconf::get_all(*v6),
+            Question::FreshForwarding => netconf::get_default(),
             Question::RouteTo(address) => route::get(*address),
             Question::Ports(bridge) => link::dump_ports(*bridge),
             Question::Clsact(index) => filter::get_clsact(*index),
@@ -158,7 +161,11 @@ impl Question {
             Question::Nexthops { .. } => matches!(errno, Errno::ENODEV | Errno::EOPNOTSUPP),
             // CONFIG_IP_MULTIPLE_TABLES, of either family.
             Question::Rules { .. } => is_without_family(errno),
-            Question::Bridges | Question::Links | Question::Taps | Question::Own => false,
+            Question::Bridges
+            | Question::Taps
+            | Question::Links
+            | Question::FreshForwarding
+            | Question::Own => false,
         }
     }
 
@@ -170,6 +177,7 @@ impl Question {
                 | Question::Clsact(_)
                 | Question::Filter(..)
                 | Question::WideForwarding { .. }
+                | Question::FreshForwarding
                 | Question::RouteTo(_)
         )
     }
@@ -299,6 +307,7 @@ fn read(facts: &mut Facts, question: &Question, reply: &[u8]) {
             facts.wide4 = netconf::forwarding(reply);
             facts.wide_rp_filter = netconf::rp_filter(reply);
         }
+        Question::FreshForwarding => facts.fresh4 = Some(netconf::forwarding(reply)),
         Question::WideForwarding { v6: true } => facts.wide6 = netconf::forwarding(reply),
         Question::Clsact(index) => facts.filters.push((*index, Setting::Clsact)),
         Question::Filter(index, filter) if filter::is(reply, *filter) => {

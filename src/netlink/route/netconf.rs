@@ -12,11 +12,22 @@ const NETCONFA_RP_FILTER: u16 = 3;
 /// NETCONFA_IFINDEX_ALL, -1.
 const ALL: u32 = u32::MAX;
 
+/// NETCONFA_IFINDEX_DEFAULT, -2.
+const DEFAULT: u32 = u32::MAX - 1;
+
 /// Asks for the switches of a family: `net.ipv4.ip_forward` or `net.ipv6.conf.all.forwarding`.
 pub fn get_all(v6: bool) -> Message {
-    let family = if v6 { libc::AF_INET6 } else { libc::AF_INET };
+    get(if v6 { libc::AF_INET6 } else { libc::AF_INET }, ALL)
+}
+
+/// Asks for what IPv4 interfaces to come will have.
+pub fn get_default() -> Message {
+    get(libc::AF_INET, DEFAULT)
+}
+
+fn get(family: i32, index: u32) -> Message {
     let mut message = Message::new(Rtm::Getnetconf, REQUEST, &[family as u8, 0, 0, 0]);
-    message.put_u32(NETCONFA_IFINDEX, ALL);
+    message.put_u32(NETCONFA_IFINDEX, index);
     message
 }
 

@@ -3,17 +3,13 @@
 use super::*;
 use crate::desired::Desired;
 use crate::model::ruleset::Family;
-use crate::model::{IfName, Link};
 use crate::plan::{Refusal, Step, network_down, sweep, up};
 
 /// Brings the network up as `kvmnet up` does.
 fn hold(world: &mut World, config: &str) -> Vec<Step> {
     let network = World::desired(config, "vif0.0").network;
     let desired = Desired { held: true, ..Desired::without_guest(network) };
-    let tap = world.link(&name("vif0.0")).clone();
-    world.0.facts.links.push(Link { name: IfName::DEFAULT, index: 0, ..tap });
     let steps: Vec<Step> = up(&desired, &world.0).unwrap().steps().cloned().collect();
-    world.0.facts.links.retain(|link| link.name != IfName::DEFAULT);
     steps.iter().for_each(|step| world.play(step));
     steps
 }

@@ -47,6 +47,9 @@ pub struct World(pub Observed);
 impl World {
     pub fn lab() -> Self {
         let mut world = Self(Observed { has_nft: true, ..Observed::default() });
+        // What interfaces to come will be like.
+        world.0.facts.links.push(link(0, "default", None));
+        world.0.facts.fresh4 = Some(false);
         world.0.facts.links.push(Link { up: true, ..link(2, "eth3", None) });
         world.0.facts.links.extend([link(3, "vif0.0", Some("tun")), link(4, "vif1.0", Some("tun"))]);
         world.add_address(&name("eth3"), Address::plain("192.168.1.230/24".parse().unwrap()));
@@ -201,7 +204,9 @@ impl World {
     fn add_link(&mut self, name: &IfName, kind: &str, mac: Mac, group: u32) {
         assert!(self.0.facts.link(name).is_none(), "{name} is made twice");
         let index = self.0.facts.links.iter().map(|link| link.index).max().unwrap() + 1;
-        self.0.facts.links.push(Link { mac: Some(mac), group, ..link(index, name.as_str(), Some(kind)) });
+        let new = self.link(&IfName::DEFAULT).clone();
+        let made = link(index, name.as_str(), Some(kind));
+        self.0.facts.links.push(Link { mac: Some(mac), group, ipv4: new.ipv4, ipv6: new.ipv6, ..made });
     }
 
     pub fn delete_link(&mut self, name: &IfName) {
@@ -227,6 +232,9 @@ impl World {
         if setting == Setting::WideForwarding6 {
             self.0.facts.wide6 = to != 0;
             return;
+        }
+        if *link == IfName::DEFAULT && setting == Setting::Forwarding {
+            self.0.facts.fresh4 = Some(to != 0);
         }
         let link = self.link(link);
         match setting {

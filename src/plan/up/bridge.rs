@@ -117,6 +117,9 @@ impl Up<'_> {
         if self.desired.network.mode == Mode::HostOnly {
             let step = self.want(self.desired.door(), Setting::Forwarding, 0);
             self.make.extend(step);
+            let is_open = self.new_value(Setting::ForceForwarding) == Some(1);
+            let step = is_open.then(|| self.want(self.desired.door(), Setting::ForceForwarding, 0));
+            self.make.extend(step.flatten());
         }
     }
 

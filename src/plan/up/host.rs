@@ -5,16 +5,9 @@ use ipnet::IpNet;
 use super::Up;
 use crate::model::setting::{IPV4, IPV6};
 use crate::model::{Address, Link, Mode, Setting};
-use crate::plan::{Step, Witness, forwarding, takeover};
+use crate::plan::{Step, Witness, takeover};
 
 impl<'a> Up<'a> {
-    pub(super) fn forwarding(&mut self) {
-        for (link, setting, value) in forwarding::wanted(self.desired, self.observed) {
-            let step = self.want(&link, setting, value);
-            self.open.extend(step);
-        }
-    }
-
     /// The host's addresses on the door. Only those that kvmnet gave are taken away again.
     pub(super) fn addresses(&mut self) {
         let door = self.desired.door();

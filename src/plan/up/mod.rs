@@ -1,6 +1,7 @@
 //! A guest comes.
 
 mod bridge;
+mod forwarding;
 mod host;
 mod tables;
 mod tap;
@@ -11,6 +12,7 @@ use ipnet::IpNet;
 
 use super::{Plan, Refusal, Step, Transaction, check, sweep, undo};
 use crate::desired::Desired;
+use crate::model::mark::Place;
 use crate::model::{IfName, Link, Mark, Mode, Saved, Setting, TapMark};
 use crate::observed::{Observed, Standing};
 
@@ -162,8 +164,11 @@ impl<'a> Up<'a> {
 
     /// Saves a value before its first change. What another network changed has its former value there.
     fn remember(&mut self, link: &IfName, setting: Setting, now: Option<u32>, to: u32) {
-        let marks = self.old.into_iter().chain(self.observed.networks.iter().filter_map(|s| s.mark.as_ref()));
-        let known = marks.filter_map(|mark| mark.saved(link, setting)).next().cloned();
+        let place = self.place(link);
+        if self.mark.saved.iter().any(|saved| saved.setting == setting && place.is_of(saved)) {
+            return;
+        }
+        let known = self.former(&place, setting).filter(|saved| saved.before != to);
         let wide = if setting == Setting::Forwarding {
             self.observed.facts.wide4
         } else {
@@ -174,25 +179,28 @@ impl<'a> Up<'a> {
         let before = if lost { now.map(|_| 0) } else { now };
         let fresh = before.filter(|before| *before != to).map(|before| {
             let wide = setting.forwards() && wide;
-            Saved { link: *link, setting, before, wide }
+            Saved { link: *link, index: place.index, setting, before, wide }
         });
         self.mark.saved.extend(known.or(fresh));
+    }
+
+    fn place(&self, link: &IfName) -> Place {
+        Place { name: *link, index: self.observed.facts.link(link).map_or(0, |link| link.index) }
+    }
+
+    /// What a setting was before this network or any other changed it.
+    fn former(&self, place: &Place, setting: Setting) -> Option<Saved> {
+        let mut marks = self.old.into_iter().chain(self.observed.marks());
+        marks.find_map(|mark| mark.former(place, setting))
     }
 
     /// What the former configuration changed and this one does not need.
     fn leftovers(&mut self) {
         let Some(old) = self.old else { return };
-        let is_left = |saved: &&Saved| self.mark.saved(&saved.link, saved.setting).is_none();
         let bridge = &self.desired.network.bridge;
-        let others: Vec<&Mark> = self
-            .observed
-            .networks
-            .iter()
-            .filter(|s| s.bridge != *bridge)
-            .filter_map(|s| s.mark.as_ref())
-            .collect();
-        let left: Vec<&Saved> = old.saved.iter().filter(is_left).collect();
-        self.clean.extend(undo::settings(left.into_iter(), &others, self.observed));
+        let others = self.observed.networks.iter().filter(|s| s.bridge != *bridge);
+        let others: Vec<&Mark> = others.filter_map(|s| s.mark.as_ref()).chain([&self.mark]).collect();
+        self.clean.extend(undo::settings(old, &others, self.observed));
         // A closed bridge forwards nothing anyway.
         let stays_open = self.desired.network.mode == Mode::Bridged;
         if old.made && old.mode.forwards() && stays_open && self.bridge_link().is_some() {
@@ -209,8 +217,11 @@ impl<'a> Up<'a> {
         let last = self.mark.short().unwrap_or_default();
         let mut both = self.mark.clone();
         let left = self.old.iter().flat_map(|old| &old.saved);
-        both.saved
-            .extend(left.filter(|saved| self.mark.saved(&saved.link, saved.setting).is_none()).cloned());
+        let is_kept = |saved: &&Saved| {
+            let mut kept = self.mark.saved.iter();
+            kept.any(|known| known.setting == saved.setting && saved.place().is_of(known))
+        };
+        both.saved.extend(left.filter(|saved| !is_kept(saved)).cloned());
         let first = both.short().unwrap_or_else(|| last.clone());
         // Where the bridge has room for a part only, the table has what is still to be taken away.
         let tables = if both.fits() { self.tables(&self.mark.clone()) } else { self.tables(&both) };

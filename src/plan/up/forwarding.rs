@@ -1,0 +1,72 @@
+//! What the host forwards for the network.
+
+use super::Up;
+use crate::model::link::GROUP;
+use crate::model::mark::Place;
+use crate::model::{IfName, Link, Saved, Setting, TapMark};
+use crate::plan::{Step, forwarding};
+
+impl Up<'_> {
+    pub(super) fn forwarding(&mut self) {
+        for (link, setting, value) in forwarding::wanted(self.desired, self.observed) {
+            let step = self.want(&link, setting, value);
+            self.open.extend(step);
+        }
+        for setting in self.observed.everywhere(self.desired) {
+            self.everywhere(setting);
+        }
+    }
+
+    /// Sets what every interface shall have, those to come included. The record names the exceptions, and bridges, of which
+    /// the guard has to know.
+    fn everywhere(&mut self, setting: Setting) {
+        let (closed, opened) = setting.range();
+        let default = self.observed.value(&IfName::DEFAULT, setting).unwrap_or(closed);
+        if let Some(old) = self.old.filter(|_| self.observed.is_everywhere(self.desired, setting)) {
+            let is_known = |saved: &&Saved| saved.setting == setting;
+            let known = old.saved.iter().filter(is_known);
+            let new = known.filter(|saved| !self.mark.saved.iter().any(|own| own == *saved));
+            let new: Vec<Saved> = new.cloned().collect();
+            self.mark.saved.extend(new);
+            return;
+        }
+        let place = Place { name: IfName::DEFAULT, index: 0 };
+        let before = self.marks_saved(&place, setting).unwrap_or(default);
+        let record = |place: Place, before: u32| Saved {
+            link: place.name,
+            index: place.index,
+            setting,
+            before,
+            wide: false,
+        };
+        self.mark.saved.push(record(place, before));
+        let set = |link: IfName| Step::set(link, setting, closed, opened);
+        self.open.extend((default == closed).then(|| set(IfName::DEFAULT)));
+        let observed = self.observed;
+        let links: Vec<&Link> = observed.facts.links.iter().filter(|link| self.is_somebodys(link)).collect();
+        for link in links {
+            let Some(now) = observed.value(&link.name, setting) else { continue };
+            let place = Place { name: link.name, index: link.index };
+            let before = self.former(&place, setting).map_or(now, |saved| saved.before);
+            if before == opened || before == closed && link.is_bridge() {
+                self.mark.saved.push(record(place, before));
+            }
+            self.open.extend((now == closed).then(|| set(link.name)));
+        }
+    }
+
+    /// What was saved of an interface itself.
+    fn marks_saved(&self, place: &Place, setting: Setting) -> Option<u32> {
+        let mut marks = self.old.into_iter().chain(self.observed.marks());
+        marks.find_map(|mark| mark.saved(&place.name, setting)).map(|saved| saved.before)
+    }
+
+    /// Whether a packet for a guest could come in by it: not loopback, a door of kvmnet's, or a guest's tap.
+    fn is_somebodys(&self, link: &Link) -> bool {
+        let bridge = &self.desired.network.bridge;
+        let is_own = link.name == *bridge || link.name == *self.desired.door() || link.group == GROUP;
+        let is_guest =
+            link.is_tap() && (TapMark::parse(&link.alias).is_some() || Some(link.name) == self.desired.tap);
+        link.index != 0 && !link.loopback && !is_own && !is_guest
+    }
+}
