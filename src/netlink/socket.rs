@@ -132,8 +132,10 @@ impl Socket {
         self.inner.enable_strict_checking(true)
     }
 
-    /// Subscribes to a multicast group (RTNLGRP_*).
+    /// Subscribes to a multicast group (RTNLGRP_*). A socket without an address of its own would not hear what the kernel
+    /// does by itself, such as an IPv6 address coming into use (`do_one_broadcast`).
     pub fn join(&self, group: u32) -> io::Result<()> {
+        self.inner.bind(None, Groups::empty())?;
         self.inner.add_mcast_membership(Groups::new_groups(&[group]))
     }
 
