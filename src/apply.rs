@@ -19,7 +19,7 @@ use crate::netlink::message::Message;
 use crate::netlink::nft::{Change, Nft};
 use crate::netlink::route::{Question, Rtnl, address, filter, link, neighbour, nexthop, route, rule};
 use crate::netlink::{Broken, KernelError};
-use crate::plan::{Plan, Step, Transaction, Witness};
+use crate::plan::{Plan, Step, Transaction, Witness, secret_key};
 use crate::signals;
 
 /// The two ways to the kernel.
@@ -271,6 +271,9 @@ impl Apply<'_> {
     }
 
     fn file(&mut self, step: &Step) -> Result<(), Error> {
+        if let Step::CopySecret { from, to } = step {
+            return copy_secret(from, to).map(|()| self.finish(step)).map_err(Error::system(step.deed()));
+        }
         let Step::Set { link, setting, to, back, .. } = step else { return Ok(()) };
         match fs::write(format!("/proc/sys/{}", setting.key(link)), to.to_string()) {
             Ok(()) => self.finish(step),
@@ -285,6 +288,15 @@ impl Apply<'_> {
             Err(error) => return Err(Error::system(step.deed())(error)),
         }
         Ok(())
+    }
+}
+
+/// An interface without a secret of its own (EIO) uses that of the machine, as others do.
+fn copy_secret(from: &IfName, to: &IfName) -> io::Result<()> {
+    let file = |link: &IfName| format!("/proc/sys/{}", secret_key(link));
+    match fs::read_to_string(file(from)) {
+        Err(error) if error.raw_os_error() == Some(Errno::EIO as i32) => Ok(()),
+        secret => fs::write(file(to), secret?),
     }
 }
 
@@ -303,6 +315,7 @@ fn way(step: &Step) -> Way {
             Way::Nft
         }
         Step::Set { link, setting, .. } if setting.is_file() || *link == IfName::DEFAULT => Way::File,
+        Step::CopySecret { .. } => Way::File,
         Step::AwaitOperational { .. } | Step::AwaitAddresses { .. } => Way::Wait,
         Step::Ask(_) | Step::Confirm(_) | Step::Barrier => Way::Wait,
         _ => Way::Route,
@@ -334,6 +347,8 @@ fn encode(step: &Step, facts: &Facts) -> Result<Option<Message>, IfName> {
         }
         Step::Set { link, setting, to, .. } => return Ok(link::set(link, *setting, *to)),
         Step::SetMac { link, to, .. } => link::set_mac(link, *to),
+        Step::SetToken { link, token } => link::set_token(link, *token),
+        Step::CopySecret { .. } => return Ok(None),
         Step::SetAlias { link, to, .. } => link::set_alias(link, to),
         Step::SetMaster { port, to: Some(bridge), .. } => link::set_master(port, index(bridge)?),
         Step::SetMaster { port, to: None, .. } => link::set_master(port, 0),

@@ -4,7 +4,9 @@
 
 mod lab;
 
-use lab::{Lab, Network, Snapshot, eventually};
+use std::time::Duration;
+
+use lab::{Capture, Frame, Lab, Network, Snapshot, eventually, within};
 
 /// One attribute: how it comes to be on the host, what shows it, and the words with DEV in the interface's place.
 struct Attribute {
@@ -169,6 +171,124 @@ fn the_bridge_takes_over_the_settings_of_the_nic() {
     }
     lab.detach(guest);
     lab.assert_as_before("the NIC has its settings still", &before);
+}
+
+/// What the NIC was told about IPv6 holds for the bridge in its place: of an announcement it makes the address that the NIC
+/// would have made, and no other. Returns the addresses, as `ip` shows them.
+#[track_caller]
+fn made_of_an_announcement(tell: &[(&str, &str)], token: Option<&str>) -> Vec<String> {
+    let lab = Lab::new(Network::BRIDGED);
+    for (key, value) in tell {
+        lab.host.sysctl(&format!("ipv6/conf/eth3/{key}"), value);
+    }
+    if let Some(token) = token {
+        lab.host.ip(&format!("token set {token} dev eth3"));
+    }
+    eventually("the NIC has settled", || lab.host.ip("-6 addr show tentative").is_empty());
+    let before = Snapshot::of(&lab.host);
+    let guest = lab.attach(1);
+    lab.settle();
+    let mut capture = Capture::of_wire(&lab.host);
+    let all_nodes = [0x33, 0x33, 0, 0, 0, 1];
+    let router = guest.link_local("eth0").unwrap().parse().unwrap();
+    let frame = Frame { from: guest.mac("eth0"), to: all_nodes };
+    guest.inject(&frame.router_advertisement(router, "fd00:ad::".parse().unwrap()));
+    let is_it = |frame: &Vec<u8>| frame.starts_with(&all_nodes) && frame.get(54) == Some(&134);
+    eventually("the announcement has come", || capture.frames().iter().any(is_it));
+    let shown = || lab.host.ip("-6 -o addr show to fd00:ad::/64");
+    within(Duration::from_secs(2), || !shown().is_empty());
+    let shown = shown();
+    assert!(shown.lines().all(|line| line.contains(" br0 ")), "{shown}");
+    for what in ["addr flush to fd00:ad::/64", "route flush proto ra", "route flush fd00:ad::/64"] {
+        lab.host.try_run(&format!("ip -6 {what}"));
+    }
+    lab.detach(guest);
+    lab.assert_as_before("the NIC is back", &before);
+    shown.lines().map(str::to_owned).collect()
+}
+
+/// The reproduction of a host that shall not have IPv6 on this NIC.
+#[test]
+fn a_nic_without_ipv6_is_a_bridge_without_ipv6() {
+    assert_eq!(made_of_an_announcement(&[("disable_ipv6", "1")], None), [] as [&str; 0]);
+}
+
+#[test]
+fn an_announced_address_ends_with_the_mac() {
+    let made = made_of_an_announcement(&[], None);
+    assert!(matches!(&made[..], [one] if one.contains("fd00:ad::c0ff:fe00:3/64")), "{made:?}");
+}
+
+#[test]
+fn an_announced_address_ends_with_the_token() {
+    let made = made_of_an_announcement(&[], Some("::5"));
+    assert!(matches!(&made[..], [one] if one.contains("fd00:ad::5/64")), "{made:?}");
+}
+
+#[test]
+fn an_announced_address_is_made_of_the_secret() {
+    for tell in [&[("stable_secret", "2001:db8::1234")], &[("addr_gen_mode", "3")]] {
+        let made = made_of_an_announcement(tell, None);
+        assert!(matches!(&made[..], [one] if one.contains("stable-privacy")), "{tell:?}: {made:?}");
+    }
+}
+
+/// Somebody sets the NIC down while it is the bridge's: the host has its addresses and routes on it again all the same.
+#[test]
+fn a_nic_that_is_down_gets_back_what_it_had() {
+    let lab = Lab::new(Network::BRIDGED);
+    lab.host.ip("route add 10.9.0.0/16 via 192.168.1.25 dev eth3");
+    let before = Snapshot::of(&lab.host);
+    let guest = lab.attach(1);
+    lab.host.ip("link set eth3 down");
+    lab.detach(guest);
+    lab.host.ip("link set eth3 up");
+    eventually("the host reaches the outside", || {
+        ["192.168.1.25", "fd00:1::25"].iter().all(|to| lab.host.pings(to))
+    });
+    lab.assert_as_before("the NIC is back", &before);
+}
+
+/// A NIC that was down before is so afterwards, though somebody set it down once more in between.
+#[test]
+fn a_nic_that_was_down_is_down_again() {
+    let lab = Lab::new(Network::BRIDGED);
+    lab.host.ip("link set eth3 down");
+    lab.host.ip("-6 addr flush dev eth3");
+    let before = Snapshot::of(&lab.host);
+    for sets_down in [false, true] {
+        let guest = lab.attach(1);
+        lab.host.ip("route add 10.9.0.0/16 via 192.168.1.25 dev br0");
+        if sets_down {
+            lab.host.ip("link set eth3 down");
+        }
+        lab.detach(guest);
+        lab.assert_as_before("the NIC is down again", &before);
+    }
+}
+
+/// IPv6 is switched off on the NIC while it is the bridge's: the rest comes back, and there is no IPv6 to give back.
+#[test]
+fn a_nic_that_has_lost_ipv6_gets_back_the_rest() {
+    let lab = Lab::new(Network::BRIDGED);
+    let settled = |lab: &Lab| {
+        (
+            lab.host.ip("-4 -o addr show"),
+            lab.host.ip("-4 route show table all"),
+            lab.host.ip("-6 -o addr show dev eth3"),
+        )
+    };
+    lab.host.ip("route add 10.9.0.0/16 via inet6 fd00:1::25 dev eth3");
+    lab.host.ip("nexthop add id 7 via fd00:1::25 dev eth3");
+    let guest = lab.attach(1);
+    lab.host.sysctl("ipv6/conf/eth3/disable_ipv6", "1");
+    lab.detach(guest);
+    let (addresses, routes, none) = settled(&lab);
+    assert!(addresses.contains("eth3    inet 192.168.1.230/24"), "{addresses}");
+    assert!(routes.contains("default via 192.168.1.25 dev eth3"), "{routes}");
+    assert_eq!(none, "");
+    assert!(lab.host.pings("192.168.1.25"));
+    assert!(!lab.host.ip("link show").contains("br0"));
 }
 
 /// The gateway answers on the NIC and is not heard by the bridge: all is moved back, and the hook says so.

@@ -30,6 +30,7 @@ fn link(index: u32, name: &str, kind: Option<&str>) -> Link {
         group_fwd_mask: None,
         group: 0,
         alias: String::new(),
+        token: None,
         addr_gen: None,
         ipv4: Ipv4Conf::default(),
         ipv6: None,

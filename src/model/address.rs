@@ -10,6 +10,9 @@ use crate::terminal::shell_word;
 /// A lifetime without an end, in seconds (INFINITY_LIFE_TIME).
 pub const FOREVER: u32 = u32::MAX;
 
+/// IFAPROT_KERNEL_LL: the kernel made it when the interface was set up.
+pub const PROTOCOL_LINK_LOCAL: u8 = 3;
+
 /// IFA_F_* (`include/uapi/linux/if_addr.h`).
 pub mod flag {
     /// IPv6: no duplicate address detection.

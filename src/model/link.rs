@@ -1,6 +1,7 @@
 //! A network interface as the kernel shows it.
 
 use std::fmt;
+use std::net::Ipv6Addr;
 
 use super::IfName;
 use super::setting::{IPV4, IPV6};
@@ -56,6 +57,11 @@ impl AddrGen {
     pub const EUI64: AddrGen = AddrGen(0);
     /// None at all.
     pub const NONE: AddrGen = AddrGen(1);
+
+    /// Whether they are made of a secret.
+    pub fn is_secret(self) -> bool {
+        self.0 >= 2
+    }
 }
 
 impl fmt::Display for AddrGen {
@@ -96,7 +102,7 @@ pub struct Ipv4Conf {
 }
 
 /// The IPv6 settings of one interface that kvmnet looks at (`net.ipv6.conf.NAME.*`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ipv6Conf {
     /// Whether router advertisements are heeded; 1 stops when forwarding starts, 2 does not.
     pub accept_ra: u32,
@@ -106,6 +112,12 @@ pub struct Ipv6Conf {
     pub force_forwarding: Option<u32>,
     /// What a takeover copies, in the order of [`IPV6`].
     pub copied: [u32; IPV6.len()],
+}
+
+impl Default for Ipv6Conf {
+    fn default() -> Self {
+        Self { accept_ra: 0, disable_ipv6: 0, force_forwarding: None, copied: [0; IPV6.len()] }
+    }
 }
 
 /// One interface.
@@ -141,6 +153,8 @@ pub struct Link {
     pub group: u32,
     /// IFLA_IFALIAS, empty where there is none.
     pub alias: String,
+    /// How an address ends that IPv6 makes of an announced prefix, where somebody chose it (`ip token`).
+    pub token: Option<Ipv6Addr>,
     /// How IPv6 link-local addresses come about; None where the interface has no IPv6.
     pub addr_gen: Option<AddrGen>,
     /// IPv4 settings.
@@ -168,6 +182,16 @@ impl Link {
             Some("veth") => !self.leads_abroad,
             kind => matches!(kind, Some("dummy" | "ifb")),
         }
+    }
+
+    /// Whether routers' announcements are heeded: a machine that forwards does so only with 2.
+    pub fn heeds_announcements(&self) -> bool {
+        let forwards = |ipv6: &Ipv6Conf| ipv6.copied.first().is_some_and(|forwarding| *forwarding != 0);
+        self.ipv6.as_ref().is_some_and(|ipv6| match ipv6.accept_ra {
+            0 => false,
+            1 => !forwards(ipv6),
+            _ => true,
+        })
     }
 
     /// Whether it is a real tap.

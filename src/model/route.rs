@@ -133,6 +133,11 @@ impl Route {
         self.hops.iter().any(|hop| hop.device == *device)
     }
 
+    /// Whether its interfaces must have IPv6: one of IPv4 may go by a router of IPv6 (RTA_VIA).
+    pub fn needs_ipv6(&self) -> bool {
+        i32::from(self.family) == nix::libc::AF_INET6 || self.rest.iter().any(|(kind, _)| *kind == 18)
+    }
+
     /// Whether it goes by a router.
     pub fn has_router(&self) -> bool {
         self.hops.iter().any(|hop| hop.gateway.is_some())
@@ -167,6 +172,11 @@ pub struct Nexthop {
 }
 
 impl Nexthop {
+    /// Whether its interface must have IPv6.
+    pub fn needs_ipv6(&self) -> bool {
+        i32::from(self.header[0]) == nix::libc::AF_INET6
+    }
+
     /// The same over another interface.
     pub fn over(&self, device: &IfName) -> Self {
         Self { device: *device, ..self.clone() }

@@ -71,21 +71,43 @@ pub const IPV4: [(&str, u16); 21] = [
 ];
 
 /// What a takeover copies of `net.ipv6.conf.NIC`: the name, and its number (DEVCONF_*, `include/uapi/linux/ipv6.h`).
-pub const IPV6: [(&str, u16); 14] = [
+pub const IPV6: [(&str, u16); 36] = [
     ("forwarding", 0),
     ("hop_limit", 1),
     ("accept_ra", 3),
     ("accept_redirects", 4),
     ("autoconf", 5),
+    ("dad_transmits", 6),
     ("use_tempaddr", 10),
     ("temp_valid_lft", 11),
     ("temp_prefered_lft", 12),
+    ("max_addresses", 15),
+    ("force_mld_version", 16),
     ("accept_ra_defrtr", 17),
     ("accept_ra_pinfo", 18),
     ("accept_ra_rtr_pref", 19),
     ("accept_ra_rt_info_max_plen", 21),
     ("proxy_ndp", 22),
+    ("optimistic_dad", 23),
     ("accept_source_route", 24),
+    ("disable_ipv6", 26),
+    ("accept_dad", 27),
+    ("ndisc_notify", 29),
+    ("accept_ra_from_local", 33),
+    ("use_optimistic", 34),
+    ("accept_ra_mtu", 35),
+    ("use_oif_addrs_only", 37),
+    ("accept_ra_min_hop_limit", 38),
+    ("ignore_routes_with_linkdown", 39),
+    ("drop_unicast_in_l2_multicast", 40),
+    ("drop_unsolicited_na", 41),
+    ("keep_addr_on_down", 42),
+    ("seg6_enabled", 44),
+    ("enhanced_dad", 46),
+    ("accept_ra_rt_info_min_plen", 49),
+    ("ra_defrtr_metric", 52),
+    ("accept_untracked_na", 57),
+    ("accept_ra_min_lft", 58),
 ];
 
 impl Setting {
@@ -168,6 +190,15 @@ impl Setting {
     /// Whether kvmnet changes it on interfaces that are no part of a network.
     pub fn is_of_others(self) -> bool {
         self.forwards() || self == Setting::AcceptRa
+    }
+
+    /// Whether 1 means that an interface has no IPv6.
+    pub fn shuts_ipv6(self) -> bool {
+        match self {
+            Setting::DisableIpv6 => true,
+            Setting::Ipv6(place) => IPV6.get(place).is_some_and(|(name, _)| *name == "disable_ipv6"),
+            _ => false,
+        }
     }
 
     /// Whether it decides about forwarding, so that the machine-wide switch has a say in its undo.

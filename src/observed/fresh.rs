@@ -45,6 +45,7 @@ pub(super) fn interface() -> io::Result<Link> {
         group_fwd_mask: None,
         group: 0,
         alias: String::new(),
+        token: None,
         addr_gen: read(6, "addr_gen_mode")?.map(|mode| AddrGen(mode as u8)),
         ipv4: Ipv4Conf {
             forwarding: of_ipv4("forwarding")?,

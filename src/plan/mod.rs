@@ -21,6 +21,6 @@ pub(crate) use check::{bridgeable, collides};
 pub use down::{down, network_down, sweep};
 pub use forwarding::uplinks;
 pub use refusal::Refusal;
-pub use step::{Step, Witness};
+pub use step::{Step, Witness, secret_key};
 pub use transaction::{Plan, Transaction};
 pub use up::{bring_up, up};

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::{Step, Witness, step::add_address};
-use crate::model::address::FOREVER;
+use crate::model::address::{FOREVER, PROTOCOL_LINK_LOCAL};
 use crate::model::route::{
     KEPT, MULTICAST, PROTOCOL_KERNEL, PROTOCOL_RA, PROXY, REACHABLE, ROUTER, STALE, UNICAST,
 };
@@ -32,8 +32,15 @@ pub struct Baggage {
 
 /// Makes `nic` a port of `bridge`, which is up, and moves there what the NIC has.
 ///
-/// With `endless`, IPv4 addresses arrive without an end: their owner does not know of the bridge and renews nothing.
-pub fn take(nic: &Link, bridge: &IfName, endless: bool, observed: &Observed) -> Vec<Step> {
+/// With `endless`, IPv4 addresses arrive without an end: their owner does not know of the bridge and renews nothing. From
+/// `identity` on the bridge makes IPv6 addresses as the NIC did; before its own have come it would make them once more.
+pub fn take(
+    nic: &Link,
+    bridge: &IfName,
+    endless: bool,
+    identity: Vec<Step>,
+    observed: &Observed,
+) -> Vec<Step> {
     let mut baggage = carry(&nic.name, bridge, &[], observed);
     if endless {
         baggage.arrive.iter_mut().for_each(without_end);
@@ -48,6 +55,7 @@ pub fn take(nic: &Link, bridge: &IfName, endless: bool, observed: &Observed) -> 
         steps.push(Step::AwaitOperational { link: *bridge });
     }
     steps.push(Step::Barrier);
+    steps.extend(identity);
     steps.extend(baggage.detect);
     steps.extend(later);
     steps.push(settled(nic, bridge, &steps));
@@ -59,7 +67,7 @@ pub fn take(nic: &Link, bridge: &IfName, endless: bool, observed: &Observed) -> 
 /// carrier they would not come into use, and nothing comes in by it that could be lost.
 fn settled(nic: &Link, link: &IfName, steps: &[Step]) -> Step {
     let is_ipv6 = |step: &Step| matches!(step, Step::AddAddress { address, .. } if address.is_usable6());
-    if nic.carrier && steps.iter().any(is_ipv6) {
+    if nic.up && nic.carrier && steps.iter().any(is_ipv6) {
         Step::AwaitAddresses { link: *link }
     } else {
         Step::Barrier
@@ -107,7 +115,20 @@ pub fn give_back(mark: &Mark, bridge: &IfName, observed: &Observed) -> Vec<Step>
     if port_of.is_some_and(|master| master.name != *bridge) {
         return Vec::new();
     }
-    let Baggage { arrive: mut steps, detect, leave } = carry(bridge, &nic.name, &mark.own, observed);
+    let mut baggage = carry(bridge, &nic.name, &mark.own, observed);
+    let mut steps = Vec::new();
+    // Nothing can lead over a NIC that somebody has set down. One that was down before kvmnet came stays so.
+    if !nic.up && mark.saved(&nic.name, Setting::Up).is_some_and(|saved| saved.before == 0) {
+        baggage.arrive.retain(|step| !needs_up(step));
+    } else if !nic.up {
+        steps.push(Step::set(nic.name, Setting::Up, 0, 1));
+    }
+    if nic.ipv6.is_none_or(|ipv6| ipv6.disable_ipv6 != 0) {
+        baggage.arrive.retain(|step| !needs_ipv6(step));
+        baggage.detect.clear();
+    }
+    let Baggage { arrive, detect, leave } = baggage;
+    steps.extend(arrive);
     steps.push(settled(nic, &nic.name, &steps));
     // In one send. First every route over the bridge: once its port is gone they lead nowhere, and until then packets
     // leave by the NIC as well.
@@ -167,6 +188,28 @@ pub fn carry(from: &IfName, to: &IfName, staying: &[IpNet], observed: &Observed)
 /// known. One that came to be so on a bridge goes back to where it will be looked for again.
 fn stays_unused(address: &Address, link: &IfName, observed: &Observed) -> bool {
     address.is_duplicate() && !observed.facts.link(link).is_some_and(Link::is_bridge)
+}
+
+/// Whether it comes, or comes by itself, with an interface that is set up.
+fn needs_up(step: &Step) -> bool {
+    match step {
+        Step::AddAddress { address, .. } | Step::ClearNodad { address, .. } => {
+            address.protocol == PROTOCOL_LINK_LOCAL
+        }
+        Step::AddRoute(_) | Step::MoveNexthop { .. } => true,
+        _ => false,
+    }
+}
+
+/// Whether an interface without IPv6 would refuse it: there is nothing to give back then.
+fn needs_ipv6(step: &Step) -> bool {
+    match step {
+        Step::AddAddress { address, .. } | Step::ClearNodad { address, .. } => address.net.addr().is_ipv6(),
+        Step::AddRoute(route) => route.needs_ipv6(),
+        Step::MoveNexthop { nexthop, .. } => nexthop.needs_ipv6(),
+        Step::AddNeighbour { neighbour, .. } => neighbour.address.is_ipv6(),
+        _ => false,
+    }
 }
 
 fn is_address(step: &Step) -> bool {

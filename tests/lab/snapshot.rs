@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::Machine;
 
 /// What changes by itself: numbers the kernel counts up or down, and numbers it gives out.
-const VOLATILE: [&str; 25] = [
+const VOLATILE: [&str; 26] = [
     "ifindex",
     "link_index",
     "link_netnsid",
@@ -30,6 +30,8 @@ const VOLATILE: [&str; 25] = [
     "used",
     "age",
     "cacheinfo",
+    // How the kernel came by an address, which nobody else can say.
+    "stable-privacy",
     // What a bridge has learned.
     "fdb_n_learned",
     "mcast_n_groups",

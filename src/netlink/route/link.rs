@@ -1,12 +1,14 @@
 //! Interfaces: RTM_NEWLINK, RTM_SETLINK, RTM_DELLINK, RTM_GETLINK (`net/core/rtnetlink.c`).
 
+use std::net::{IpAddr, Ipv6Addr};
+
 use neli::consts::rtnl::{Ifla, IflaInfo, Rtm};
 use nix::libc;
 
 use crate::model::link::{ETHERNET, Ipv4Conf, Ipv6Conf, Tun};
 use crate::model::setting::{IPV4, IPV6};
 use crate::model::{AddrGen, IfName, Link, Mac, Setting};
-use crate::netlink::message::{Message, find, text, u16_at, u32_at};
+use crate::netlink::message::{Message, find, ip, text, u16_at, u32_at};
 use crate::netlink::socket::{CREATE, DUMP, EXCL, REQUEST};
 
 /// The length of `struct ifinfomsg`.
@@ -21,6 +23,7 @@ const IFLA_TUN_TYPE: u16 = 3;
 const IFLA_TUN_PERSIST: u16 = 6;
 const IFLA_INET_CONF: u16 = 1;
 const IFLA_INET6_CONF: u16 = 2;
+const IFLA_INET6_TOKEN: u16 = 7;
 const IFLA_INET6_ADDR_GEN_MODE: u16 = 8;
 /// IF_OPER_UP.
 const OPER_UP: u8 = 6;
@@ -194,6 +197,17 @@ fn set_group_fwd_mask(name: &IfName, mask: u16) -> Message {
     message
 }
 
+/// Sets how the addresses end that IPv6 makes of announced prefixes.
+pub fn set_token(name: &IfName, token: Ipv6Addr) -> Message {
+    let mut message = change(name);
+    message.nest(Ifla::AfSpec, |families| {
+        families.nest(libc::AF_INET6 as u16, |inet6| {
+            inet6.put(IFLA_INET6_TOKEN, &token.octets());
+        });
+    });
+    message
+}
+
 fn set_addr_gen(message: &mut Message, mode: u8) {
     message.nest(Ifla::AfSpec, |families| {
         families.nest(libc::AF_INET6 as u16, |inet6| {
@@ -246,6 +260,10 @@ pub fn parse(reply: &[u8]) -> Option<Link> {
             .and_then(|port| u16_at(find(port, IFLA_BRPORT_GROUP_FWD_MASK)?, 0)),
         group: number(Ifla::Group).unwrap_or_default(),
         alias: find(attrs, Ifla::Ifalias).map(text).unwrap_or_default(),
+        token: inet6
+            .and_then(|inet6| ip(find(inet6, IFLA_INET6_TOKEN)?))
+            .and_then(|token| if let IpAddr::V6(v6) = token { Some(v6) } else { None })
+            .filter(|token| !token.is_unspecified()),
         addr_gen: inet6
             .and_then(|inet6| find(inet6, IFLA_INET6_ADDR_GEN_MODE)?.first().copied())
             .map(AddrGen),

@@ -2,7 +2,9 @@
 
 mod words;
 
-use std::net::IpAddr;
+pub use words::secret_key;
+
+use std::net::{IpAddr, Ipv6Addr};
 
 use crate::model::address::flag;
 use crate::model::ruleset::{Family, Table};
@@ -59,6 +61,20 @@ pub enum Step {
         to: u32,
         /// Whether it puts back what kvmnet changed. An interface that is gone meanwhile needs nothing put back.
         back: bool,
+    },
+    /// Has an interface make its IPv6 addresses of the same secret as another one.
+    CopySecret {
+        /// The one that has it.
+        from: IfName,
+        /// The one that gets it, and then makes its addresses of it (`addr_gen_mode` 2).
+        to: IfName,
+    },
+    /// Sets how the addresses end that IPv6 makes of announced prefixes.
+    SetToken {
+        /// The interface.
+        link: IfName,
+        /// The lower half of an address.
+        token: Ipv6Addr,
     },
     /// Changes an interface's MAC.
     SetMac {
@@ -204,6 +220,8 @@ impl Step {
             Step::DeleteLink { .. } | Step::DeleteTable { .. } | Step::ReplaceTable(_) => return None,
             Step::AwaitOperational { .. } | Step::AwaitAddresses { .. } | Step::Barrier => return None,
             Step::Ask(_) | Step::Confirm(_) | Step::ClearNodad { .. } => return None,
+            // Of a bridge that goes with them.
+            Step::CopySecret { .. } | Step::SetToken { .. } => return None,
         })
     }
 

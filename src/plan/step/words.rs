@@ -32,6 +32,8 @@ impl Step {
             Step::AddVeth { .. } => "add-veth",
             Step::DeleteLink { .. } => "delete-link",
             Step::Set { .. } => "set",
+            Step::CopySecret { .. } => "copy-secret",
+            Step::SetToken { .. } => "set-token",
             Step::SetMac { .. } => "set-mac",
             Step::SetAlias { .. } => "set-alias",
             Step::SetMaster { .. } => "set-master",
@@ -69,6 +71,8 @@ impl Step {
                 format!("{verb} the {setting} {} {link}", if *to == 0 { "off" } else { "on" })
             }
             Step::Set { link, setting, to, .. } => format!("set {setting} of {link} to {to}"),
+            Step::CopySecret { from, to } => format!("give {to} the secret of {from}'s IPv6 addresses"),
+            Step::SetToken { link, token } => format!("give {link} the token {token}"),
             Step::SetMac { link, to, .. } => format!("give {link} the MAC {to}"),
             Step::SetAlias { link, .. } => format!("write the mark of {link}"),
             Step::SetMaster { port, to: Some(bridge), .. } => format!("make {port} a port of {bridge}"),
@@ -115,6 +119,11 @@ impl fmt::Display for Step {
             }
             Step::DeleteLink { name } => write!(f, "ip link delete {}", word(name)),
             Step::Set { link, setting, to, .. } => write_set(f, link, *setting, *to),
+            Step::CopySecret { from, to } => {
+                let [from, to] = [secret_key(from), format!("{}=", secret_key(to))].map(shell_word);
+                write!(f, "sysctl -q -w {to}\"$(sysctl -n {from})\"")
+            }
+            Step::SetToken { link, token } => write!(f, "ip token set {token} dev {}", word(link)),
             Step::SetMac { link, to, .. } => write!(f, "ip link set {} address {to}", word(link)),
             Step::SetAlias { link, to, .. } => {
                 write!(f, "ip link set {} alias {}", word(link), shell_quoted(to))
@@ -201,6 +210,11 @@ fn write_set(f: &mut fmt::Formatter<'_>, link: &IfName, setting: Setting, value:
         // With slashes, because an interface's name may have dots.
         _ => write!(f, "sysctl -q -w {}", shell_word(format!("{}={value}", setting.key(link)))),
     }
+}
+
+/// The sysctl key of the secret that an interface makes its IPv6 addresses of (RFC 7217).
+pub fn secret_key(link: &IfName) -> String {
+    format!("net/ipv6/conf/{link}/stable_secret")
 }
 
 fn ip_word(family: u8) -> &'static str {

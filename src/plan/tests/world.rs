@@ -33,6 +33,7 @@ pub fn link(index: u32, text: &str, kind: Option<&str>) -> Link {
         group_fwd_mask: None,
         group: 0,
         alias: String::new(),
+        token: None,
         addr_gen: Some(AddrGen::EUI64),
         ipv4: Ipv4Conf::default(),
         ipv6: Some(Ipv6Conf { accept_ra: 1, force_forwarding: Some(0), ..Ipv6Conf::default() }),
@@ -196,6 +197,7 @@ impl World {
             Step::AddNeighbour { .. } | Step::DeleteNeighbour(_) => {}
             Step::MoveNexthop { .. } | Step::AddRule(_) | Step::DeleteRule(_) => {}
             Step::ClearNodad { .. } | Step::AwaitOperational { .. } | Step::Barrier => {}
+            Step::CopySecret { .. } | Step::SetToken { .. } => {}
             Step::AwaitAddresses { .. } | Step::Ask(_) | Step::Confirm(_) => {}
         }
         self.settle();

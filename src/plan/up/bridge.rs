@@ -8,7 +8,7 @@ use crate::plan::{Step, undo};
 impl Up<'_> {
     /// The bridge with its closed or open door.
     pub(super) fn bridge(&mut self) {
-        let Desired { network, closed, addr_gen, .. } = self.desired;
+        let Desired { network, closed, .. } = self.desired;
         let bridge = &network.bridge;
         let door_is_bridge = network.veth.is_none();
         let group = if door_is_bridge { self.desired.group } else { 0 };
@@ -24,12 +24,7 @@ impl Up<'_> {
             Some(_) => {}
         }
         self.hold_mac();
-        let has_ipv6 = self.observed.value(self.desired.new_interface(), Setting::AddrGen).is_some();
-        let fresh = self.bridge_link().is_none();
-        if has_ipv6 && (*addr_gen == AddrGen::NONE || (self.mark.made && !fresh)) {
-            let step = self.want(bridge, Setting::AddrGen, u32::from(addr_gen.0));
-            self.make.extend(step);
-        }
+        self.address_generation(bridge);
         if *closed {
             self.close(bridge);
         } else if self.was_closed() {
@@ -48,6 +43,22 @@ impl Up<'_> {
         let has_port = self.observed.facts.links.iter().any(is_port);
         let mac = bridge.mac.filter(|mac| mac.0 != [0; 6] && !has_port && self.taken_nic().is_none());
         self.make.extend(mac.map(|mac| Step::SetMac { link: bridge.name, from: mac, to: mac }));
+    }
+
+    /// How the bridge gets its link-local address. One that was found keeps its own in bridged mode; there, one of kvmnet's
+    /// makes none until it has what the NIC had.
+    fn address_generation(&mut self, bridge: &IfName) {
+        let Desired { network, addr_gen, .. } = self.desired;
+        let is_fresh = self.bridge_link().is_none();
+        let is_wanted = match network.mode {
+            Mode::Bridged => self.mark.made && (is_fresh || self.taken_nic().is_some()),
+            _ => *addr_gen == AddrGen::NONE || (self.mark.made && !is_fresh),
+        };
+        let has_ipv6 = self.observed.value(self.desired.new_interface(), Setting::AddrGen).is_some();
+        if has_ipv6 && is_wanted {
+            let step = self.want(bridge, Setting::AddrGen, u32::from(addr_gen.0));
+            self.make.extend(step);
+        }
     }
 
     /// A guest must not become the host's router by announcing itself (RFC 4861, router advertisements).

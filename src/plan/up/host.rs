@@ -4,7 +4,7 @@ use ipnet::IpNet;
 
 use super::Up;
 use crate::model::setting::{IPV4, IPV6};
-use crate::model::{Address, Link, Mode, Setting};
+use crate::model::{AddrGen, Address, IfName, Link, Mode, Setting};
 use crate::plan::{Step, Witness, takeover};
 
 impl<'a> Up<'a> {
@@ -60,7 +60,7 @@ impl<'a> Up<'a> {
             self.open = steps;
         }
         self.mark.nic = taken.map(|nic| nic.name).or_else(|| former.filter(|_| stays).cloned());
-        let Some(nic) = taken else { return };
+        let Some(nic) = taken else { return self.identity_again() };
         if self.old.is_none() && self.bridge_link().is_some() {
             self.mark.own = self.observed.addresses(bridge).iter().map(|address| address.net).collect();
         }
@@ -72,7 +72,8 @@ impl<'a> Up<'a> {
         let witness = takeover::witness(&nic.name, self.observed);
         let witness = witness.filter(|_| self.desired.network.confirm && nic.master.is_none() && nic.carrier);
         self.open.extend(witness.map(Step::Ask));
-        let steps = takeover::take(nic, bridge, self.observed.owner.is_some(), self.observed);
+        let identity = if self.mark.made { identity(nic, bridge) } else { Vec::new() };
+        let steps = takeover::take(nic, bridge, self.observed.owner.is_some(), identity, self.observed);
         // A bridge of our own has the NIC's.
         let like = if self.mark.made { &nic.name } else { bridge };
         let kept = self.observed.value(like, Setting::RpFilter).unwrap_or_default();
@@ -80,19 +81,40 @@ impl<'a> Up<'a> {
         self.open.extend(witness.map(|witness| Step::Confirm(Witness { link: *bridge, ..witness })));
     }
 
-    /// A new bridge behaves as the NIC did: source validation, ARP, redirects, router advertisements, …
+    /// A bridge of kvmnet's makes addresses as its NIC does, where a takeover was cut short before that was said.
+    fn identity_again(&mut self) {
+        let bridge = self.desired.network.bridge;
+        let nic = self.mark.nic.filter(|_| self.mark.made).and_then(|nic| self.observed.facts.link(&nic));
+        let now = self.bridge_link().and_then(|bridge| bridge.addr_gen);
+        if let (Some(nic), Some(AddrGen::NONE)) = (nic, now) {
+            self.open.extend(identity(nic, &bridge));
+        }
+    }
+
+    /// A new bridge behaves as the NIC did: source validation, ARP, redirects, router advertisements, … One that was another
+    /// mode's gets what the NIC was told of IPv6.
     pub(super) fn copy_settings(&mut self, nic: &Link) {
         let bridge = self.desired.network.bridge;
-        if self.bridge_link().is_some() {
+        let is_fresh = self.bridge_link().is_none();
+        if !self.mark.made || self.old.is_some_and(|old| old.mode == Mode::Bridged) {
             return;
         }
-        let settings = (0..IPV4.len()).map(Setting::Ipv4).chain((0..IPV6.len()).map(Setting::Ipv6));
-        for setting in settings {
+        let ipv4 = (0..IPV4.len()).map(Setting::Ipv4).filter(|_| is_fresh);
+        // The first is forwarding.
+        let ipv6 = (usize::from(!is_fresh)..IPV6.len()).map(Setting::Ipv6);
+        for setting in ipv4.chain(ipv6) {
+            let now = if is_fresh { self.new_value(setting) } else { self.observed.value(&bridge, setting) };
             let value = self.observed.value(&nic.name, setting);
-            if let Some(value) = value.filter(|_| value != self.new_value(setting)) {
+            // A tap that was attached before is no longer as new interfaces are.
+            let shuts = setting.shuts_ipv6() && value == Some(1);
+            if let Some(value) = value.filter(|_| value != now || shuts) {
                 let step = self.want(&bridge, setting, value);
                 self.make.extend(step);
             }
+        }
+        // The kernel takes it only where announcements are heeded, without which it means nothing.
+        if let Some(token) = nic.token.filter(|_| nic.heeds_announcements()) {
+            self.make.push(Step::SetToken { link: bridge, token });
         }
     }
 
@@ -106,4 +128,16 @@ impl<'a> Up<'a> {
             }
         }
     }
+}
+
+/// How the NIC makes IPv6 addresses, for a bridge that has all that were made so.
+fn identity(nic: &Link, bridge: &IfName) -> Vec<Step> {
+    let Some(mode) = nic.addr_gen.filter(|mode| *mode != AddrGen::NONE) else { return Vec::new() };
+    let mut steps = Vec::new();
+    if mode.is_secret() {
+        steps.push(Step::CopySecret { from: nic.name, to: *bridge });
+    }
+    let (from, to) = (u32::from(AddrGen::NONE.0), u32::from(mode.0));
+    steps.push(Step::set(*bridge, Setting::AddrGen, from, to));
+    steps
 }
