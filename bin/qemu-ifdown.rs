@@ -7,9 +7,12 @@
 use std::ffi::{c_char, c_int};
 
 use kvmnet::hook::{self, Hook};
+use kvmnet::inherited;
 
 // SAFETY: nothing else in the program is called `main`, and this is the signature that C's start-up calls.
 #[unsafe(no_mangle)]
-extern "C" fn main(_argc: c_int, _argv: *const *const c_char) -> c_int {
-    hook::main(Hook::Down).into()
+extern "C" fn main(argc: c_int, argv: *const *const c_char) -> c_int {
+    // SAFETY: C's start-up hands main so many texts, which stay for as long as the program runs.
+    let arguments = unsafe { inherited::arguments(argc, argv) };
+    hook::main(Hook::Down, &arguments).into()
 }

@@ -1,6 +1,6 @@
 //! What the two hooks share: arguments, messages, exit status.
 
-use std::env;
+use std::ffi::OsString;
 
 use crate::error::Error;
 use crate::inherited;
@@ -49,9 +49,9 @@ enum Request {
 }
 
 /// The whole of a hook; gives its exit status.
-pub fn main(hook: Hook) -> u8 {
+pub fn main(hook: Hook, arguments: &[OsString]) -> u8 {
     inherited::put_right();
-    let mut arguments = env::args_os().map(|argument| argument.to_string_lossy().into_owned());
+    let mut arguments = arguments.iter().map(|argument| argument.to_string_lossy().into_owned());
     let program = arguments.next().unwrap_or_default();
     let arguments: Vec<String> = arguments.collect();
     let result = read(hook, &arguments).and_then(|request| match request {

@@ -1,10 +1,26 @@
 //! What a hook inherits from QEMU, put right before anything else happens.
 
+use std::ffi::{CStr, OsStr, OsString, c_char, c_int};
 use std::fs::OpenOptions;
 use std::os::fd::{BorrowedFd, IntoRawFd};
+use std::os::unix::ffi::OsStrExt;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal, signal, sigprocmask};
+
+/// The arguments of C's `main`. The standard library finds them without being told with glibc alone.
+///
+/// # Safety
+///
+/// `argv` must point to `argc` texts, each with its closing NUL.
+pub unsafe fn arguments(argc: c_int, argv: *const *const c_char) -> Vec<OsString> {
+    let argument = |place| {
+        // SAFETY: there are so many, and each is such a text.
+        let text = unsafe { CStr::from_ptr(*argv.add(place)) };
+        OsStr::from_bytes(text.to_bytes()).to_owned()
+    };
+    (0..usize::try_from(argc).unwrap_or_default()).map(argument).collect()
+}
 
 /// Opens what is closed of standard input, output and error, clears the signal mask, in which QEMU has SIGALRM,
 /// SIGUSR1, SIGIO and SIGBUS (`qemu_signal_init`), and ignores SIGPIPE: a reader that went away is no reason to die.

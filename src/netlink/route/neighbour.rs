@@ -12,6 +12,8 @@ use crate::netlink::socket::{CREATE, DUMP, REPLACE, REQUEST};
 
 /// The length of `struct ndmsg`.
 const BODY: usize = 12;
+/// The bridge of a forwarding database; neli has it for glibc only.
+const NDA_MASTER: u16 = 9;
 /// NUD_INCOMPLETE, NUD_FAILED.
 const INCOMPLETE: u16 = 0x01;
 const FAILED: u16 = 0x20;
@@ -100,7 +102,7 @@ pub fn parse(reply: &[u8], index: u32, device: &IfName) -> Option<Neighbour> {
 /// Reads an entry of a forwarding database; None for a port's own address and for what an interface filters.
 pub fn parse_station(reply: &[u8]) -> Option<Station> {
     let attrs = reply.get(BODY..)?;
-    find(attrs, Nda::Master)?;
+    find(attrs, NDA_MASTER)?;
     if u16_at(reply, 8)? & PERMANENT != 0 {
         return None;
     }

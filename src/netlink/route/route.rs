@@ -124,7 +124,7 @@ fn rtnexthop(hop: &Hop, device: u32) -> Vec<u8> {
     bytes
 }
 
-/// RTA_EXPIRES, RTA_PREF; neli has them for glibc only.
+/// RTA_EXPIRES; neli has it for glibc only.
 const RTA_EXPIRES: u16 = 23;
 
 /// Reads a route for a [`Way`].
