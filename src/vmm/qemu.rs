@@ -1,5 +1,7 @@
 //! The MACs of a QEMU's NICs, as its command line says. What was plugged in later it does not.
 
+use std::collections::{HashMap, HashSet};
+
 use super::options::Options;
 use crate::model::{IfName, MAX_LEN, Mac};
 
@@ -8,7 +10,7 @@ use crate::model::{IfName, MAX_LEN, Mac};
 pub const DEFAULT_MAC: Mac = Mac([0x52, 0x54, 0x00, 0x12, 0x34, 0x56]);
 
 /// How an option says which tap it means.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Tap {
     Named(String),
     File(u32),
@@ -22,36 +24,51 @@ struct Nic {
 }
 
 /// The taps of a QEMU, each with the MAC of a NIC on it. `taps` are those that it has open, each with the number of the
-/// file, in that order.
+/// file, in that order. A command line may be as long as its author likes, so nothing is looked for along all of it.
 pub fn macs(arguments: &[String], taps: &[(u32, IfName)]) -> Vec<(IfName, Mac)> {
     let mut line = Line::read(arguments);
     line.give_defaults();
+    let named: HashSet<Tap> = line.backends.iter().flat_map(|(_, taps)| taps).map(Tap::cut).collect();
+    let is_named = |file: u32, name: &IfName| {
+        named.contains(&Tap::File(file)) || named.contains(&Tap::Named(name.to_string()))
+    };
     let mut rest: Vec<IfName> =
-        taps.iter().filter(|(file, name)| !line.names(*file, name)).map(|(_, name)| *name).collect();
+        taps.iter().filter(|(file, name)| !is_named(*file, name)).map(|(_, name)| *name).collect();
     // One with several queues has several files, one behind the other.
     rest.dedup();
     let mut rest = rest.into_iter();
+    let open: HashMap<Tap, IfName> = taps
+        .iter()
+        .flat_map(|(file, name)| [(Tap::File(*file), *name), (Tap::Named(name.to_string()), *name)])
+        .collect();
+    let mut nics: HashMap<&Option<String>, Vec<Mac>> = HashMap::new();
+    for nic in &line.nics {
+        nic.mac.into_iter().for_each(|mac| nics.entry(&nic.netdev).or_default().push(mac));
+    }
     let backends = line.backends.iter().flat_map(|(netdev, taps)| taps.iter().map(move |tap| (netdev, tap)));
     let mut found = Vec::new();
+    let mut told = HashSet::new();
     for (netdev, tap) in backends {
-        let open =
-            |is: &dyn Fn(&(u32, IfName)) -> bool| taps.iter().find(|tap| is(tap)).map(|(_, name)| *name);
         let name = match tap {
-            Tap::Named(name) => open(&|(_, known)| known.as_str() == cut(name)),
-            Tap::File(file) => open(&|(known, _)| known == file),
             Tap::Any => rest.next(),
+            tap => open.get(&tap.cut()).copied(),
         };
-        let Some(name) = name else { continue };
-        let nics = line.nics.iter().filter(|nic| nic.netdev == *netdev);
-        found.extend(nics.filter_map(|nic| Some((name, nic.mac?))));
+        // Two that have the same netdev and tap say the same again.
+        let Some(name) = name.filter(|name| told.insert((netdev, *name))) else { continue };
+        found.extend(nics.get(netdev).into_iter().flatten().map(|mac| (name, *mac)));
     }
     found.dedup();
     found
 }
 
-/// QEMU cuts names to the length that the kernel takes.
-fn cut(name: &str) -> &str {
-    name.get(..MAX_LEN).unwrap_or(name)
+impl Tap {
+    /// QEMU cuts names to the length that the kernel takes.
+    fn cut(&self) -> Self {
+        match self {
+            Tap::Named(name) => Tap::Named(name.get(..MAX_LEN).unwrap_or(name).to_owned()),
+            other => other.clone(),
+        }
+    }
 }
 
 /// What a command line says of networks.
@@ -116,21 +133,13 @@ impl Line {
     /// Gives a MAC to each NIC that has none, as QEMU does: the first of its own that no NIC before has.
     fn give_defaults(&mut self) {
         let Mac([a, b, c, d, e, first]) = DEFAULT_MAC;
-        let mut used: Vec<Mac> = Vec::new();
+        let mut used: HashSet<Mac> = HashSet::new();
+        // What is used once stays so: the search goes on where it ended.
+        let mut free = (first..0xff).map(|last| Mac([a, b, c, d, e, last]));
         for nic in &mut self.nics {
-            let mut free = (first..0xff).map(|last| Mac([a, b, c, d, e, last]));
             nic.mac = nic.mac.or_else(|| free.find(|mac| !used.contains(mac)));
             used.extend(nic.mac);
         }
-    }
-
-    /// Whether an option means this tap and no other.
-    fn names(&self, file: u32, name: &IfName) -> bool {
-        self.backends.iter().flat_map(|(_, taps)| taps).any(|tap| match tap {
-            Tap::Named(known) => cut(known) == name.as_str(),
-            Tap::File(known) => *known == file,
-            Tap::Any => false,
-        })
     }
 }
 
@@ -195,6 +204,20 @@ mod tests {
         check(line, &[(30, "vnet1"), (33, "vnet0")], &[("vnet0", "99")]);
         let line = "qemu -netdev tap,fds=33:34,id=n0 -device virtio-net-pci,mq=on,netdev=n0";
         check(line, &[(33, "vnet0"), (34, "vnet0")], &[("vnet0", "56")]);
+    }
+
+    /// Work that grows with the square of it would take minutes, and the test its time.
+    #[test]
+    fn a_line_of_any_length() {
+        let nic = |number: usize| {
+            format!(" -netdev tap,id=n{number},ifname=t{number} -device e1000,netdev=n{number}")
+        };
+        let all: String = (0..40_000).map(nic).collect();
+        check(&format!("qemu{all}"), &[(9, "t3"), (10, "t900")], &[("t3", "59")]);
+        let open: Vec<(u32, IfName)> =
+            (0..30_000).map(|n| (n, IfName::new(&format!("t{n}")).unwrap())).collect();
+        let line: Vec<String> = format!("qemu{all}").split_whitespace().map(str::to_owned).collect();
+        assert_eq!(macs(&line, &open).len(), 0xff - 0x56);
     }
 
     #[test]
