@@ -3,6 +3,13 @@
 
 mod lab;
 
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, Stdio};
+
+use nix::libc;
+use nix::sys::prctl::set_pdeathsig;
+use nix::sys::signal::Signal;
+
 use lab::bench::{DOWN, NAME, UP};
 use lab::{Bench, Hook, Machine, Network, Ran, Snapshot, Tap};
 
@@ -51,4 +58,53 @@ fn a_user_with_the_capability() {
     assert!(line.complains(1).contains("only root"), "{}", line.stderr);
     with(host, &options, DOWN, &bench.tap).ok();
     bench.assert_off("by the user");
+}
+
+/// How many links of open files an ifdown reads while it has the lock.
+fn links_read(bench: &Bench) -> usize {
+    let words = ["-f", "-o", "/run/lab/trace", "-e", "trace=readlinkat", DOWN, NAME];
+    Hook::new(&bench.lab.host, "/usr/bin/strace", &words).tap(&bench.tap).run().ok();
+    let trace = bench.lab.host.enter(|| std::fs::read_to_string("/run/lab/trace")).unwrap();
+    trace.lines().filter(|line| line.contains("readlinkat(")).count()
+}
+
+/// A program of a user's without any rights, with so many open files.
+fn with_open_files(count: usize) -> Child {
+    let mut command = Command::new("sleep");
+    command.arg("1000").stdin(Stdio::null());
+    let open = move || {
+        let most = count as libc::rlim_t + 100;
+        let limit = libc::rlimit { rlim_cur: most, rlim_max: most };
+        // SAFETY: the pointer is to a value that outlives the call.
+        unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) };
+        for _ in 0..count {
+            // SAFETY: a bare system call, whose result nobody uses.
+            unsafe { libc::dup(0) };
+        }
+        nix::unistd::setuid(65534.into())?;
+        set_pdeathsig(Signal::SIGKILL)?;
+        Ok(())
+    };
+    // SAFETY: between fork and exec only bare system calls are made.
+    unsafe { command.pre_exec(open) };
+    command.spawn().expect("sleep can be started")
+}
+
+/// A user's open files are no work for the hooks of others: of one user's so many are looked at, and no more.
+#[test]
+fn open_files_of_a_user_hold_no_hook_up() {
+    let bench = Bench::new(Network::NAT);
+    bench.hook(UP).ok();
+    let before = links_read(&bench);
+    bench.assert_off("the guest left");
+    bench.hook(UP).ok();
+    let mut crowd: Vec<Child> = (0..10).map(|_| with_open_files(20_000)).collect();
+    let read = links_read(&bench);
+    for child in &mut crowd {
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    // The other programs of the machine come and go, other tests among them.
+    assert!(read < before + 2 * 8192, "{read} links were read, and {before} without the crowd");
+    bench.assert_off("the guest left");
 }
