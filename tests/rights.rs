@@ -7,8 +7,6 @@ use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 
 use nix::libc;
-use nix::sys::prctl::set_pdeathsig;
-use nix::sys::signal::Signal;
 
 use lab::bench::{DOWN, NAME, UP};
 use lab::{Bench, Hook, Machine, Network, Ran, Snapshot, Tap};
@@ -82,7 +80,6 @@ fn with_open_files(count: usize) -> Child {
             unsafe { libc::dup(0) };
         }
         nix::unistd::setuid(65534.into())?;
-        set_pdeathsig(Signal::SIGKILL)?;
         Ok(())
     };
     // SAFETY: between fork and exec only bare system calls are made.
@@ -98,7 +95,7 @@ fn open_files_of_a_user_hold_no_hook_up() {
     let before = links_read(&bench);
     bench.assert_off("the guest left");
     bench.hook(UP).ok();
-    let mut crowd: Vec<Child> = (0..10).map(|_| with_open_files(20_000)).collect();
+    let mut crowd: Vec<Child> = (0..10).map(|_| bench.lab.host.enter(|| with_open_files(20_000))).collect();
     let read = links_read(&bench);
     for child in &mut crowd {
         child.kill().unwrap();

@@ -25,6 +25,9 @@ pub fn is_anothers(tap: &IfName, carrier: bool) -> bool {
     carrier && find_another(tap).unwrap_or_default()
 }
 
+/// How many processes are looked at while all other hooks wait, the newest first.
+const MOST_PROCESSES: usize = 16 * 1024;
+
 fn find_another(tap: &IfName) -> io::Result<bool> {
     let mut walk = Walk::new(Limits::LOCKED);
     let mut starters = ancestors(&std::process::id().to_string())?;
@@ -43,10 +46,10 @@ fn find_another(tap: &IfName) -> io::Result<bool> {
     let is_here = |pid: &str| namespace(pid).is_ok_and(|there| there == here);
     // A child of the holder's, between its fork and its exec, has all of the holder's files.
     let is_ours = |pid: &str| ancestors(pid).is_ok_and(|all| all.contains(&holder));
-    let others = walk::processes().into_iter().map(|pid| pid.to_string());
-    let mut others = others.filter(|pid| !starters.contains(pid));
+    let others = walk::processes().into_iter().take(MOST_PROCESSES).map(|pid| pid.to_string());
+    let mut others = others.filter(|pid| !starters.contains(pid) && is_here(pid));
     // Of other processes what cannot be read has ended meanwhile.
-    Ok(others.any(|pid| walk.holds(&pid, tap).unwrap_or_default() && is_here(&pid) && !is_ours(&pid)))
+    Ok(others.any(|pid| walk.holds(&pid, tap).unwrap_or_default() && !is_ours(&pid)))
 }
 
 /// The parent of a process, its parent, and so on.
