@@ -33,7 +33,7 @@ pub struct Question {
 pub fn answers(question: &Question, wait: Duration) -> io::Result<bool> {
     let socket = match question.target {
         IpAddr::V4(_) => packet_socket(question.link)?,
-        IpAddr::V6(_) => icmpv6_socket()?,
+        IpAddr::V6(_) => icmpv6_socket(question.link)?,
     };
     let end = Instant::now() + wait;
     while Instant::now() < end {
@@ -110,21 +110,34 @@ fn ask_arp(socket: &OwnedFd, question: &Question, source: Ipv4Addr, target: Ipv4
     send(socket, &message, &link_address(question.link))
 }
 
-/// A socket for ICMPv6, whose checksum the kernel makes (RFC 3542); neighbour discovery wants a hop limit of 255.
-fn icmpv6_socket() -> io::Result<OwnedFd> {
+/// A socket for ICMPv6, whose checksum the kernel makes (RFC 3542); neighbour discovery wants a hop limit of 255. It hears
+/// advertisements of neighbours alone, and those of one interface: fe80::1 is a machine on each link.
+fn icmpv6_socket(link: u32) -> io::Result<OwnedFd> {
     let socket = socket(libc::AF_INET6, libc::SOCK_RAW, libc::IPPROTO_ICMPV6)?;
+    // A bit for each type that is not to be heard.
+    let mut filter = [u32::MAX; 8];
+    filter[ADVERTISEMENT / 32] &= !(1 << (ADVERTISEMENT % 32));
+    set_option(&socket, libc::IPPROTO_ICMPV6, ICMP6_FILTER, &filter)?;
+    set_option(&socket, libc::SOL_SOCKET, SO_BINDTOIFINDEX, &(link as libc::c_int))?;
     let hops: libc::c_int = 255;
-    // SAFETY: the pointer is to a number of this length, which outlives the call.
-    let result = unsafe {
-        libc::setsockopt(
-            socket.as_raw_fd(),
-            libc::IPPROTO_IPV6,
-            libc::IPV6_MULTICAST_HOPS,
-            (&raw const hops).cast(),
-            mem::size_of_val(&hops) as libc::socklen_t,
-        )
-    };
-    checked(result as libc::ssize_t).map(|_| socket)
+    set_option(&socket, libc::IPPROTO_IPV6, libc::IPV6_MULTICAST_HOPS, &hops)?;
+    // What came before it was bound.
+    while receive(&socket, Instant::now())?.is_some() {}
+    Ok(socket)
+}
+
+/// The ICMPv6 type of a neighbour advertisement.
+const ADVERTISEMENT: usize = 136;
+const ICMP6_FILTER: libc::c_int = 1;
+/// Linux 5.1; libc has it for some of its targets only.
+const SO_BINDTOIFINDEX: libc::c_int = 62;
+
+fn set_option<T>(socket: &OwnedFd, level: i32, option: i32, value: &T) -> io::Result<()> {
+    let length = mem::size_of::<T>() as libc::socklen_t;
+    // SAFETY: the pointer is to a value of this length, which outlives the call.
+    let result =
+        unsafe { libc::setsockopt(socket.as_raw_fd(), level, option, (&raw const *value).cast(), length) };
+    checked(result as libc::ssize_t).map(|_| ())
 }
 
 fn ask_ndp(socket: &OwnedFd, question: &Question, target: Ipv6Addr) -> io::Result<()> {

@@ -52,6 +52,8 @@ pub struct Route {
     pub rest: Vec<(u16, Vec<u8>)>,
 }
 
+/// RT_TABLE_MAIN, the table that people mean.
+pub const MAIN: u32 = 254;
 /// RTPROT_KERNEL.
 pub const PROTOCOL_KERNEL: u8 = 2;
 /// RTPROT_RA: announced by a router.
@@ -128,6 +130,11 @@ impl fmt::Display for Hop {
 }
 
 impl Route {
+    /// Whether it leads everywhere, and for packets from anywhere.
+    pub fn is_default(&self) -> bool {
+        self.destination.is_none() && self.origin.is_none()
+    }
+
     /// Whether it goes over this interface.
     pub fn is_over(&self, device: &IfName) -> bool {
         self.hops.iter().any(|hop| hop.device == *device)

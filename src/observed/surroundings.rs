@@ -4,11 +4,9 @@ use std::io;
 
 use super::{Observed, owner, station};
 use crate::model::facts::Way;
+use crate::model::route::MAIN;
 use crate::model::{IfName, Link};
 use crate::netlink::route::{Question, Rtnl};
-
-/// RT_TABLE_MAIN, the table that people mean.
-const MAIN: u32 = 254;
 
 /// The machine around a network that is not there yet.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

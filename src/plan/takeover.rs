@@ -10,7 +10,7 @@ use ipnet::IpNet;
 use super::{Step, Witness, step::add_address};
 use crate::model::address::{FOREVER, PROTOCOL_LINK_LOCAL};
 use crate::model::route::{
-    KEPT, MULTICAST, PROTOCOL_KERNEL, PROTOCOL_RA, PROXY, REACHABLE, ROUTER, STALE, UNICAST,
+    KEPT, MAIN, MULTICAST, PROTOCOL_KERNEL, PROTOCOL_RA, PROXY, REACHABLE, ROUTER, STALE, UNICAST,
 };
 use crate::model::{Address, IfName, Link, Mark, Neighbour, Route, Setting};
 use crate::observed::Observed;
@@ -90,22 +90,35 @@ pub fn loosely(bridge: &IfName, kept: u32, observed: &Observed, mut steps: Vec<S
 }
 
 /// Who is to say whether the host is still there: the gateway of a default route, else a neighbour that
-/// answered lately.
+/// answered lately. A gateway may be outside every subnet of the host (onlink, a host route).
 pub fn witness(nic: &IfName, observed: &Observed) -> Option<Witness> {
     let addresses = observed.addresses(nic);
-    let routes =
-        observed.facts.routes.iter().filter(|route| route.destination.is_none() && route.is_over(nic));
-    let gateways =
-        routes.flat_map(|route| &route.hops).filter(|hop| hop.device == *nic).filter_map(|hop| hop.gateway);
+    let mut routes: Vec<&Route> =
+        observed.facts.routes.iter().filter(|route| route.is_default() && route.is_over(nic)).collect();
+    routes.sort_by_key(|route| (route.table != MAIN, route.metric));
+    let hops = |route: &Route| route.hops.clone().into_iter().filter(|hop| hop.device == *nic);
+    let gateways = routes.into_iter().flat_map(|route| {
+        let source = route.source;
+        hops(route).filter_map(move |hop| Some((hop.gateway?, source)))
+    });
+    let nexthops = observed.facts.nexthops.iter().filter(|nexthop| nexthop.device == *nic);
     let neighbours = observed.facts.neighbours.iter();
     let reachable = neighbours.filter(|neighbour| neighbour.device == *nic && neighbour.state == REACHABLE);
-    let source_for = |target: &IpAddr| {
-        let same_link = addresses.iter().find(|address| address.net.contains(target));
-        same_link.map(|address| address.net.addr())
-    };
-    gateways
+    let others = nexthops
+        .filter_map(|nexthop| nexthop.gateway)
         .chain(reachable.map(|neighbour| neighbour.address))
-        .find_map(|target| Some(Witness { link: *nic, source: source_for(&target)?, target }))
+        .map(|target| (target, None));
+    let source_for = |target: &IpAddr| {
+        let mut sources: Vec<&Address> = addresses
+            .iter()
+            .filter(|address| address.net.addr().is_ipv6() == target.is_ipv6() && !address.is_tentative())
+            .collect();
+        sources.sort_by_key(|address| !address.net.contains(target));
+        sources.first().map(|address| address.net.addr())
+    };
+    gateways.chain(others).find_map(|(target, source)| {
+        Some(Witness { link: *nic, source: source.or(source_for(&target))?, target })
+    })
 }
 
 /// Moves back to the NIC what the bridge has, and takes the NIC off. What the bridge had itself stays.

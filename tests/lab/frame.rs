@@ -136,6 +136,12 @@ impl Frame {
         self.icmp6(source, solicited_node(target), icmp)
     }
 
+    /// "I am `source`, and behind `self.from`", said to all nodes without having been asked.
+    pub fn neighbour_advertisement(self, source: Ipv6Addr) -> Vec<u8> {
+        let icmp = [&[136, 0, 0, 0, 0xa0, 0, 0, 0], &source.octets()[..], &[2, 1], &self.from].concat();
+        self.icmp6(source, Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1), icmp)
+    }
+
     /// "I am your router, and `prefix`/64 is your network", said to all nodes (RFC 4861).
     pub fn router_advertisement(self, source: Ipv6Addr, prefix: Ipv6Addr) -> Vec<u8> {
         let head = [134, 0, 0, 0, 64, 0x08, 0x07, 0x08, 0, 0, 0, 0, 0, 0, 0, 0];
