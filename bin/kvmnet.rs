@@ -1,152 +1,80 @@
 //! `kvmnet`: for people who want to look, and to put right. Arguments and printing; all else is in the library.
 
-use std::io::{IsTerminal, Write, stderr, stdin, stdout};
+#[path = "kvmnet/arguments.rs"]
+mod arguments;
+
+use std::io::{self, IsTerminal, Write, stderr, stdin, stdout};
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use arguments::{Arguments, Command, ConfigCommand};
+use clap::Parser;
 use kvmnet::config::Environment;
 use kvmnet::error::Error;
 use kvmnet::log::{self, Level};
-use kvmnet::model::IfName;
 use kvmnet::plan::Step;
 use kvmnet::run::{self, Creation, Done};
 use kvmnet::{config, inherited, init, status, terminal};
-
-/// The networks of QEMU guests: see what is, see what would happen, put right what is wrong.
-#[derive(Parser)]
-#[command(name = "kvmnet", version, max_term_width = 100)]
-#[command(
-    after_help = "Exit status: 0 done; 1 failed, nothing changed; 2 wrong usage or configuration, nothing touched."
-)]
-struct Arguments {
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Subcommand)]
-enum Command {
-    /// Prints what a hook would do now, as the commands that do the same; nothing is done.
-    #[command(
-        after_help = "Examples:\n  kvmnet plan vif0.0\n  KVMNET_MODE=isolated kvmnet plan vif0.0\n  kvmnet plan --down vif0.0\n  sudo kvmnet plan vif0.0 | sudo sh -e"
-    )]
-    Plan {
-        /// What qemu-ifdown would do, not qemu-ifup.
-        #[arg(long)]
-        down: bool,
-        /// As data.
-        #[arg(long)]
-        json: bool,
-        /// The tap; QEMU may still have to make it.
-        tap: IfName,
-    },
-    /// Attaches a tap to its network, as qemu-ifup does, and prints each step.
-    #[command(
-        after_help = "Examples:\n  sudo kvmnet attach vif0.0\n  sudo kvmnet attach --create --user alice tap0\n  sudo KVMNET_NETWORK=lab kvmnet attach --create tap1"
-    )]
-    Attach {
-        /// Makes a persistent tap first, for programs that take a ready one.
-        #[arg(long)]
-        create: bool,
-        /// Who may open the tap that is made: a name or a number.
-        #[arg(long, requires = "create", value_name = "NAME")]
-        user: Option<String>,
-        /// The tap.
-        tap: IfName,
-    },
-    /// Takes a tap off its network, as qemu-ifdown does, and prints each step.
-    #[command(after_help = "Examples:\n  sudo kvmnet detach vif0.0\n  sudo kvmnet detach --delete tap0")]
-    Detach {
-        /// Deletes the tap, too.
-        #[arg(long)]
-        delete: bool,
-        /// The tap.
-        tap: IfName,
-    },
-    /// Shows the networks and who is on them.
-    #[command(
-        after_help = "Examples:\n  kvmnet status\n  kvmnet status lab\n  kvmnet status --json | jq '.networks[].guests[].vm'"
-    )]
-    Status {
-        /// Only this network.
-        network: Option<String>,
-        /// As data.
-        #[arg(long)]
-        json: bool,
-    },
-    /// Brings every living network to what the configuration says; shows the difference first.
-    #[command(
-        after_help = "Examples:\n  sudo kvmnet apply\n  sudo nft flush ruleset && sudo kvmnet apply --yes"
-    )]
-    Apply {
-        /// Does not ask.
-        #[arg(long)]
-        yes: bool,
-    },
-    /// Brings a network up, to stay with guests or without.
-    #[command(after_help = "Example:\n  sudo kvmnet up lab")]
-    Up {
-        /// A network of the configuration; the one at its top level is "default".
-        network: String,
-    },
-    /// Takes a network down.
-    #[command(after_help = "Examples:\n  sudo kvmnet down lab\n  sudo kvmnet down --force default")]
-    Down {
-        /// Also from under its guests.
-        #[arg(long)]
-        force: bool,
-        /// The network.
-        network: String,
-    },
-    /// Takes away what guests left that were killed.
-    #[command(after_help = "Example:\n  sudo kvmnet gc")]
-    Gc,
-    /// Looks for what is wrong with the configuration and the machine, touching nothing.
-    #[command(
-        after_help = "Examples:\n  kvmnet check\n  KVMNET_CONFIG=/tmp/new.conf kvmnet check && sudo cp /tmp/new.conf /etc/kvmnet.conf"
-    )]
-    Check {
-        /// As data.
-        #[arg(long)]
-        json: bool,
-    },
-    /// Shows the configuration that holds, or writes one for this machine.
-    #[command(subcommand)]
-    Config(ConfigCommand),
-}
-
-#[derive(Subcommand)]
-enum ConfigCommand {
-    /// Prints the values that hold, and where each comes from.
-    #[command(after_help = "Examples:\n  kvmnet config show\n  KVMNET_MODE=isolated kvmnet config show lab")]
-    Show {
-        /// Only this network.
-        network: Option<String>,
-        /// As data.
-        #[arg(long)]
-        json: bool,
-    },
-    /// Prints a commented file for this machine, with a free subnet and its uplink.
-    #[command(after_help = "Example:\n  kvmnet config init | sudo tee /etc/kvmnet.conf")]
-    Init,
-}
+use serde::Serialize;
 
 fn main() -> ExitCode {
     inherited::put_right();
-    let arguments = Arguments::parse();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return usage(&error),
+    };
+    let json = arguments.command.wants_json();
     match run(arguments.command) {
         Ok(status) => status,
         Err(error) => {
-            complain(&error.to_string(), error.hint().as_deref());
+            let hint = hint(&error);
+            if json {
+                // The lines below say the same, should this not be read.
+                say(&terminal::document(&Failure { error: &error.to_string(), hint: hint.as_deref() }));
+            }
+            complain(&error.to_string(), hint.as_deref());
             error.exit_status().into()
         }
     }
+}
+
+/// What was asked for, as `--help`, or what is wrong with the arguments.
+fn usage(error: &clap::Error) -> ExitCode {
+    match arguments::complaint(error) {
+        None => error.exit(),
+        Some((problem, hint)) => {
+            complain(&problem, Some(&hint));
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// An error, as data.
+#[derive(Serialize)]
+struct Failure<'a> {
+    error: &'a str,
+    hint: Option<&'a str>,
+}
+
+/// The way out; without the rights it is the same command with them, and its variables behind `sudo`, which drops others.
+fn hint(error: &Error) -> Option<String> {
+    if !matches!(error, Error::NotRoot) {
+        return error.hint();
+    }
+    let text = |part: std::ffi::OsString| part.to_string_lossy().into_owned();
+    let variables = std::env::vars_os().map(|(name, value)| (text(name), text(value)));
+    let ours = variables.filter(|(name, _)| name.starts_with("KVMNET_"));
+    let mut words = vec!["sudo".to_owned()];
+    words.extend(ours.map(|(name, value)| format!("{name}={}", terminal::shell_word(&value))));
+    words.push("kvmnet".to_owned());
+    words.extend(std::env::args_os().skip(1).map(|word| terminal::shell_word(text(word))));
+    Some(words.join(" "))
 }
 
 fn run(command: Command) -> Result<ExitCode, Error> {
     match command {
         Command::Plan { down, json, tap } => {
             let preview = if down { run::preview_down(&tap) } else { run::preview_up(&tap) }?;
-            if json { say(&terminal::json(&preview)) } else { say(&preview.to_string()) }
+            tell(&if json { terminal::document(&preview) } else { preview.to_string() })?;
         }
         Command::Attach { create, user, tap } => {
             let creation = create.then_some(Creation { user });
@@ -161,25 +89,25 @@ fn run(command: Command) -> Result<ExitCode, Error> {
         Command::Gc => return report(run::sweep(&mut print_step)),
         Command::Status { network, json } => {
             let status = status::read(network.as_deref())?;
-            if json { say(&terminal::json(&status)) } else { say(&status.render(has_color())) }
+            tell(&if json { terminal::json(&status) } else { status.render(has_color()) })?;
         }
         Command::Check { json } => return check(json),
         Command::Config(ConfigCommand::Show { network, json }) => {
             let shown = config::show(&Environment::of_process(), network.as_deref())?;
-            if json { say(&terminal::json(&shown)) } else { say(&shown.to_string()) }
+            tell(&if json { terminal::document(&shown) } else { shown.to_string() })?;
         }
-        Command::Config(ConfigCommand::Init) => say(&init::file()?),
+        Command::Config(ConfigCommand::Init) => tell(&init::file()?)?,
     }
     Ok(ExitCode::SUCCESS)
 }
 
 fn check(json: bool) -> Result<ExitCode, Error> {
     let findings = kvmnet::check::check(&Environment::of_process())?;
-    if json {
-        say(&terminal::json(&findings))
-    } else {
-        say(&kvmnet::check::render(&findings, has_color()))
-    }
+    let text = match json {
+        true => terminal::document(&findings),
+        false => kvmnet::check::render(&findings, has_color()),
+    };
+    tell(&text)?;
     let is_wrong = findings.iter().any(kvmnet::check::Finding::is_problem);
     Ok(if is_wrong { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
@@ -191,8 +119,12 @@ fn apply(yes: bool) -> Result<ExitCode, Error> {
     if difference.plan.is_empty() {
         return Ok(if difference.unmet.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
     }
+    if !yes && !stdin().is_terminal() {
+        complain("no terminal to ask on: nothing was changed", Some("kvmnet apply --yes"));
+        return Ok(ExitCode::FAILURE);
+    }
     if !yes && !is_agreed() {
-        complain("nothing was changed", Some("kvmnet apply --yes"));
+        complain("nothing was changed", None);
         return Ok(ExitCode::FAILURE);
     }
     let status = report(run::converge(&difference, &mut |_| {}))?;
@@ -202,9 +134,6 @@ fn apply(yes: bool) -> Result<ExitCode, Error> {
 /// Whether the person at the terminal says yes.
 fn is_agreed() -> bool {
     let mut answer = String::new();
-    if !stdin().is_terminal() {
-        return false;
-    }
     say("Do it? [y/N] ");
     let _ = stdin().read_line(&mut answer);
     matches!(answer.trim(), "y" | "Y" | "yes")
@@ -230,10 +159,24 @@ fn report(done: Result<Done, Error>) -> Result<ExitCode, Error> {
     Ok(if done.left.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Prints. That nobody reads any more, as behind `| head`, is no reason to leave a change half done.
+/// Prints. What cannot be printed is no reason to leave a change half done.
 fn say(text: &str) {
+    let _ = write_out(text);
+}
+
+/// Prints what was asked for. One who reads no further, as `head`, has read enough; a full disk has not.
+fn tell(text: &str) -> Result<(), Error> {
+    match write_out(text) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Error::system("write to the standard output")(error))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn write_out(text: &str) -> io::Result<()> {
     let mut stdout = stdout();
-    let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+    stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush())
 }
 
 fn complain(what: &str, hint: Option<&str>) {

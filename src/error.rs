@@ -147,7 +147,10 @@ impl Error {
             Error::Config(errors) => errors.hint(),
             Error::UnknownNetwork { name, known } => Some(other_network(name, known)),
             Error::NotRoot => {
-                Some("QEMU runs its network scripts with its own rights; start it with sudo".to_owned())
+                Some(
+                    "QEMU runs its network scripts with its own rights: start it with sudo; or `sudo kvmnet attach --create --user NAME TAP`, and -nic tap,ifname=TAP,script=no,downscript=no"
+                        .to_owned(),
+                )
             }
             Error::NoCapability => Some(
                 "give it to the container: docker run --cap-add NET_ADMIN --device /dev/net/tun, or the like".to_owned(),

@@ -7,7 +7,8 @@ mod page;
 mod shell;
 
 pub(crate) use page::{Look, Page, Word, list, plain};
-pub(crate) use shell::{shell_quoted, shell_word};
+pub(crate) use shell::shell_quoted;
+pub use shell::shell_word;
 
 use serde::Serialize;
 
@@ -29,6 +30,21 @@ pub fn lines(text: &str) -> String {
 /// what follows, and none that is not seen.
 fn is_shown(letter: char) -> bool {
     matches!(letter, '"' | '\'' | '\\') || letter.escape_debug().len() == 1
+}
+
+/// The form of what kvmnet says as data. It changes where a program that reads it would have to.
+const VERSION: u32 = 1;
+
+#[derive(Serialize)]
+struct Document<'a, T> {
+    version: u32,
+    #[serde(flatten)]
+    data: &'a T,
+}
+
+/// An object as JSON, with the version of its form.
+pub fn document(data: &impl Serialize) -> String {
+    json(&Document { version: VERSION, data })
 }
 
 /// `value` as JSON with line breaks. JSON itself (RFC 8259, section 7) wants only the control characters below U+0020
