@@ -5,6 +5,8 @@ mod lab;
 
 #[path = "check/configuration.rs"]
 mod configuration;
+#[path = "check/cut_off.rs"]
+mod cut_off;
 #[path = "check/firewall.rs"]
 mod firewall;
 #[path = "check/guests.rs"]

@@ -2,7 +2,7 @@
 
 use super::finding::{Finding, Place};
 use super::seen::Seen;
-use crate::config;
+use crate::config::{self, Shadow, quoted};
 
 /// Two networks with one bridge or overlapping subnets are among these errors.
 pub fn judge(seen: &Seen) -> Vec<Finding> {
@@ -20,5 +20,17 @@ pub fn judge(seen: &Seen) -> Vec<Finding> {
             None => finding,
         }
     });
-    errors.collect()
+    errors.chain(seen.config.shadows().iter().map(shadowed)).collect()
+}
+
+/// The first pattern that fits chooses, so one that stands behind a wider one never does.
+fn shadowed(Shadow { network, patterns, place, by, are_all }: &Shadow<'_>) -> Finding {
+    let words: Vec<String> = patterns.iter().map(|pattern| quoted(pattern)).collect();
+    let text = format!(
+        "taps: network {network} never gets a tap by {}: network {by} has them all before it",
+        words.join(", ")
+    );
+    let finding = if *are_all { Finding::problem("taps", text) } else { Finding::note("taps", text) };
+    let say = format!("write [network.{network}] above [network.{by}], or other patterns");
+    finding.at(Place::from(*place)).say(say)
 }

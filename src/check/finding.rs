@@ -62,13 +62,22 @@ pub enum Place {
 }
 
 /// What to do about it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(untagged)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fix {
     /// A sentence.
     Say(String),
     /// Commands for a shell.
     Run(Vec<String>),
+}
+
+/// A list in either case, so that programs have one form to read.
+impl Serialize for Fix {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Fix::Say(sentence) => [sentence].serialize(serializer),
+            Fix::Run(commands) => commands.serialize(serializer),
+        }
+    }
 }
 
 /// One thing that is wrong, or could go wrong.

@@ -9,8 +9,12 @@ use crate::observed::Standing;
 
 /// Networks, taps and interfaces.
 pub fn judge(seen: &Seen) -> Vec<Finding> {
-    let standing = seen.observed.networks.iter();
-    let mut findings: Vec<Finding> = standing.filter(|one| one.is_dead()).map(network).collect();
+    // One whose guest is on no bridge is that guest's still.
+    let strays = seen.observed.strays();
+    let is_missed =
+        |one: &&Standing| strays.iter().any(|(_, bridge)| bridge.is_none_or(|of| of == one.bridge));
+    let standing = seen.observed.networks.iter().filter(|one| one.is_dead() && !is_missed(one));
+    let mut findings: Vec<Finding> = standing.map(network).collect();
     let links = seen.observed.facts.links.iter();
     findings.extend(links.clone().filter_map(tap));
     findings.extend(links.filter(|link| is_stray(seen, link)).map(stray));
@@ -49,8 +53,11 @@ fn tap(link: &Link) -> Option<Finding> {
     let finding = match link.carrier {
         true => Finding::problem("leftover", "a guest has this tap, and it is on no bridge any more")
             .run([format!("kvmnet attach {name}")]),
-        false => Finding::problem("leftover", "this tap was attached for a guest that is gone")
-            .run([format!("kvmnet detach {name}")]),
+        false => Finding::problem(
+            "leftover",
+            "is on no bridge any more: it waits for a guest, or was attached for a guest that is gone",
+        )
+        .say(format!("kvmnet attach {name} puts it back; kvmnet detach {name} gives it up")),
     };
     Some(finding.at(&link.name))
 }

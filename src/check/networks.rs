@@ -19,6 +19,9 @@ fn network(seen: &Seen, Configured { desired, observed }: &Configured) -> Vec<Fi
     if findings.iter().any(|finding| finding.kind == "uplink") {
         return findings;
     }
+    findings.extend(nowhere(seen, network));
+    findings.extend(nat_source(seen, network));
+    findings.extend(ipv6(seen, desired));
     let nic = (network.mode == Mode::Bridged).then(|| observed.nic(network)).flatten();
     findings.extend(idle(seen, network, nic));
     for v6 in [false, true] {
@@ -78,12 +81,57 @@ pub fn place(seen: &Seen, network: &Network, key: Key) -> Option<Place> {
         return Some(Place::Variable { variable: variable.clone() });
     }
     let place = seen.config.place(&network.name, key);
-    Some(place.map_or_else(|| Place::file(&seen.config.path), Place::from))
+    place.map(Place::from).or_else(|| seen.config.has_file().then(|| Place::file(&seen.config.path)))
 }
 
 fn address_place(seen: &Seen, network: &Network, net: &ipnet::IpNet) -> Option<Place> {
     let place = seen.config.address_place(&network.name, net).map(Place::from);
     place.or_else(|| self::place(seen, network, Key::Address))
+}
+
+/// Uplinks that lead to nobody but the host.
+fn nowhere(seen: &Seen, network: &Network) -> Option<Finding> {
+    let Uplink::Named(names) = &network.uplink else { return None };
+    let is_loopback = |name: &&IfName| seen.observed.facts.link(name).is_some_and(|link| link.loopback);
+    let name = names.iter().filter(|_| network.mode.forwards()).find(is_loopback)?;
+    let text =
+        format!("the uplink {name} of network {} leads nowhere: it is the loopback interface", network.name);
+    let finding = Finding { place: place(seen, network, Key::Uplink), ..Finding::problem("uplink", text) };
+    Some(finding.say("write the NIC that leads outside, or leave `uplink` out; `ip -br link` lists them"))
+}
+
+/// Answers to an address that the host does not have come to nobody, as a rule.
+fn nat_source(seen: &Seen, network: &Network) -> Option<Finding> {
+    let source = network.nat_source.filter(|source| !seen.addresses.contains(source))?;
+    let text = format!(
+        "network {} sends as {source}, which no interface here has: answers come to this host only if that address is routed to it",
+        network.name
+    );
+    let finding =
+        Finding { place: place(seen, network, Key::NatSource), ..Finding::problem("nat-source", text) };
+    Some(
+        finding
+            .say("write one of the uplink's addresses (`ip -br addr` lists them), or leave nat_source out"),
+    )
+}
+
+/// An IPv6 address for an interface that takes none.
+fn ipv6(seen: &Seen, desired: &Desired) -> Option<Finding> {
+    let network = &desired.network;
+    let net = network.addresses.iter().find(|net| net.addr().is_ipv6())?;
+    let finding =
+        |text: String| Finding { place: address_place(seen, network, net), ..Finding::problem("ipv6", text) };
+    let Some(off) = &seen.without_ipv6 else {
+        let text = format!("network {} has the address {net}, and this kernel has no IPv6", network.name);
+        return Some(finding(text).say("leave that address out, or start the kernel with IPv6"));
+    };
+    let door = desired.door();
+    let is_there = seen.observed.facts.link(door).is_some();
+    let name = if is_there { door.as_str() } else { "default" };
+    let key = format!("net/ipv6/conf/{name}/disable_ipv6");
+    let text = format!("network {} has the address {net}, and IPv6 is off for {door} ({key})", network.name);
+    let command = format!("sysctl -w {}", crate::terminal::shell_word(format!("{key}=0")));
+    off.iter().any(|off| off == name).then(|| finding(text).run([command]))
 }
 
 /// Uplinks that are named, or taken, and carry nothing.
@@ -100,6 +148,7 @@ fn idle(seen: &Seen, network: &Network, nic: Option<&Link>) -> Vec<Finding> {
             Finding { place: place(seen, network, Key::Uplink), ..Finding::note("uplink", text) }
         };
         match (link.up, link.carrier) {
+            _ if link.loopback => None,
             (false, _) => Some(finding("is down").run([format!("ip link set {} up", word(name))])),
             (true, false) => {
                 Some(finding("has no carrier").say("plug in its cable, or start what is at its other end"))

@@ -26,10 +26,13 @@ pub fn read(environment: &Environment) -> Result<Seen, Error> {
     let mut rtnl = kernel.rtnl;
     let observed = Observed::survey(nft.as_mut(), &mut rtnl).map_err(ask())?;
     let configured = configured(&config, &observed, nft.as_mut(), &mut rtnl).map_err(ask())?;
+    let addresses = rtnl.all_addresses().map_err(ask())?;
     Ok(Seen {
         root: nix::unistd::geteuid().is_root(),
         // Not by opening it: that waits where it is a FIFO.
         config_hidden: access(config.path.as_str(), AccessFlags::R_OK) == Err(Errno::EACCES),
+        addresses: addresses.into_iter().map(|(_, address)| address.net.addr()).collect(),
+        without_ipv6: without_ipv6(&configured),
         config,
         configured,
         observed,
@@ -85,6 +88,18 @@ fn legacy() -> Vec<&'static str> {
     let uses = |path| fs::read_to_string(path).is_ok_and(|names| names.lines().any(|name| name == "filter"));
     let paths = [("ip", "/proc/net/ip_tables_names"), ("ip6", "/proc/net/ip6_tables_names")];
     paths.into_iter().filter(|(_, path)| uses(*path)).map(|(family, _)| family).collect()
+}
+
+/// The interfaces that the host's addresses are or will be on, and that take no IPv6 address.
+fn without_ipv6(configured: &[Configured]) -> Option<Vec<String>> {
+    let conf = Path::new("/proc/sys/net/ipv6/conf");
+    let doors = configured.iter().map(|one| one.desired.door().to_string());
+    let names = doors.chain(["default".to_owned()]);
+    let is_off = |name: &String| {
+        let value = fs::read_to_string(conf.join(name).join("disable_ipv6"));
+        value.is_ok_and(|value| value.trim() != "0")
+    };
+    conf.exists().then(|| names.filter(is_off).collect())
 }
 
 fn calls_firewall(word: &str) -> bool {

@@ -1,5 +1,7 @@
 //! What was read before anything is judged.
 
+use std::net::IpAddr;
+
 use crate::config::Survey;
 use crate::desired::Desired;
 use crate::holder::Holder;
@@ -83,6 +85,11 @@ pub struct Seen {
     pub configured: Vec<Configured>,
     /// All that stands.
     pub observed: Observed,
+    /// Every address of the host.
+    pub addresses: Vec<IpAddr>,
+    /// The interfaces whose IPv6 is off, of the doors of networks and `default`, which stands for those to come; None where
+    /// the kernel has no IPv6.
+    pub without_ipv6: Option<Vec<String>>,
     /// Whether the tables of nf_tables could be read.
     pub tables: Tables,
     /// The firewall of others.

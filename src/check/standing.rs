@@ -16,7 +16,7 @@ pub fn judge(seen: &Seen) -> Vec<Finding> {
         .networks
         .iter()
         .filter(|standing| !standing.is_dead())
-        .filter_map(|one| network(seen, one))
+        .flat_map(|one| network(seen, one).into_iter().chain(joined(seen, one)))
         .collect()
 }
 
@@ -24,8 +24,8 @@ fn network(seen: &Seen, standing: &Standing) -> Option<Finding> {
     let mark = standing.mark.as_ref()?;
     let on_bridge = |one: &&Configured| one.desired.network.bridge == standing.bridge;
     let configured = seen.configured.iter().find(on_bridge);
-    if let Some(finding) = missing_tables(seen, standing, mark).or_else(|| missing_pair(seen, standing, mark))
-    {
+    let missing = missing_tables(seen, standing, mark, configured);
+    if let Some(finding) = missing.or_else(|| missing_pair(seen, standing, mark)) {
         return Some(finding);
     }
     match configured {
@@ -41,7 +41,12 @@ fn network(seen: &Seen, standing: &Standing) -> Option<Finding> {
 }
 
 /// Without its tables a network's guests are kept from nothing, and NAT is gone.
-fn missing_tables(seen: &Seen, standing: &Standing, mark: &Mark) -> Option<Finding> {
+fn missing_tables(
+    seen: &Seen,
+    standing: &Standing,
+    mark: &Mark,
+    configured: Option<&Configured>,
+) -> Option<Finding> {
     if seen.tables != Tables::Seen {
         return None;
     }
@@ -54,7 +59,11 @@ fn missing_tables(seen: &Seen, standing: &Standing, mark: &Mark) -> Option<Findi
         Mode::Routed => "its guests are kept in by nothing",
         Mode::Bridged => "the copy of its record is gone",
     };
-    let text = format!("the table of network {} on {} is missing: {loss}", mark.network, standing.bridge);
+    let is_other = |step: &Step| !matches!(step, Step::AddTable(_) | Step::SetAlias { .. });
+    let more = configured.and_then(|configured| left(standing, configured, is_other));
+    let more = more.map(|more| format!("; to {more} is left to do, too")).unwrap_or_default();
+    let text =
+        format!("the table of network {} on {} is missing: {loss}{more}", mark.network, standing.bridge);
     Some(Finding::problem("network", text).at(place).run(["kvmnet apply"]))
 }
 
@@ -86,7 +95,19 @@ fn outdated(seen: &Seen, standing: &Standing, configured: &Configured) -> Findin
 }
 
 /// What a hook would do now for a guest that is on already; nothing, where nobody has changed anything.
-fn changed(standing: &Standing, Configured { desired, observed }: &Configured) -> Option<Finding> {
+fn changed(standing: &Standing, configured: &Configured) -> Option<Finding> {
+    let left = left(standing, configured, |_| true)?;
+    let network = &configured.desired.network.name;
+    let text = format!("network {network} was changed by another hand; to {left} is left to do");
+    Some(Finding::problem("network", text).at(&standing.bridge).run(["kvmnet apply"]))
+}
+
+/// The first thing that a hook would do, of those that `is_meant` says, and how many more there are.
+fn left(
+    standing: &Standing,
+    Configured { desired, observed }: &Configured,
+    is_meant: impl Fn(&Step) -> bool,
+) -> Option<String> {
     if standing.is_dead() {
         return None;
     }
@@ -95,18 +116,27 @@ fn changed(standing: &Standing, Configured { desired, observed }: &Configured) -
     observed.networks.retain(|other| !other.is_dead() || other.bridge == standing.bridge);
     // What speaks against it is told elsewhere.
     let plan = plan::up(desired, &observed).ok()?;
-    let mut steps = plan.steps().filter(|step| is_change(step, desired));
-    let first = steps.next()?;
-    let more = match steps.count() {
-        0 => String::new(),
-        more => format!(", and {more} more"),
-    };
+    let mut steps = plan.steps().filter(|step| is_change(step, desired) && is_meant(step));
+    let first = steps.next()?.deed();
+    Some(match steps.count() {
+        0 => first,
+        more => format!("{first}, and {more} more"),
+    })
+}
+
+/// A NIC, a container or another cable that somebody put into a bridge of kvmnet's: guests are on that LAN.
+fn joined(seen: &Seen, standing: &Standing) -> Option<Finding> {
+    let mark = standing.mark.as_ref().filter(|mark| mark.mode != Mode::Bridged)?;
+    let index = standing.link.as_ref()?.index;
+    let is_own = |name| mark.veth.as_ref().is_some_and(|veth| veth.outer == name);
+    let mut ports = seen.observed.facts.links.iter().filter(|link| link.master == Some(index));
+    let port = ports.find(|port| !port.is_tap() && !port.ends_here() && !is_own(port.name))?;
     let text = format!(
-        "network {} was changed by another hand; to {}{more} is left to do",
-        desired.network.name,
-        first.deed()
+        "{} is a port of {}: the guests of network {} are on the LAN behind it",
+        port.name, standing.bridge, mark.network
     );
-    Some(Finding::problem("network", text).at(&standing.bridge).run(["kvmnet apply"]))
+    let command = format!("ip link set {} nomaster", shell_word(port.name));
+    Some(Finding::problem("network", text).at(&standing.bridge).run([command]))
 }
 
 /// Whether a step changes anything of the network. The MTU of a tap may be its owner's will; where it is too large, that

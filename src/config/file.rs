@@ -12,6 +12,7 @@ use super::check::{self, Draft};
 use super::environment::{Environment, Overrides, network_variable};
 use super::error::{ConfigError, ConfigErrors, Place, Problem};
 use super::keys::key_of;
+use super::pattern::Pattern;
 use super::settings::{Setting, Settings, Shape, Written, unknown_key};
 use super::source::Source;
 use super::{syntax, value};
@@ -29,6 +30,21 @@ pub struct File {
     absent: bool,
     /// `default` first, the others as the file has them.
     tables: Vec<Table>,
+}
+
+/// Patterns of taps that never choose their network.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shadow<'a> {
+    /// The network that has them.
+    pub network: &'a str,
+    /// The patterns.
+    pub patterns: Vec<&'a str>,
+    /// Where the first stands.
+    pub place: &'a Place,
+    /// The network that has all taps of the first.
+    pub by: &'a str,
+    /// Whether no pattern of the network chooses it.
+    pub are_all: bool,
 }
 
 /// One network of the file.
@@ -82,6 +98,30 @@ impl File {
         let table = self.tables.iter().find(|table| table.name == name);
         let taps = table.map(|table| table.settings.taps.as_slice()).unwrap_or_default();
         taps.iter().map(|pattern| pattern.value.as_str()).collect()
+    }
+
+    /// The patterns that never choose their network, as an earlier one has all taps that they fit.
+    pub(crate) fn shadows(&self) -> Vec<Shadow<'_>> {
+        let shadows = self.tables.iter().enumerate().filter_map(|(at, table)| {
+            let has_all = |other: &Table, pattern: &Pattern| {
+                other.settings.taps.iter().any(|taps| taps.value.covers(pattern))
+            };
+            let taps = &table.settings.taps;
+            let shadowed = taps.iter().filter_map(|pattern| {
+                let by = self.tables.iter().take(at).find(|other| has_all(other, &pattern.value))?;
+                Some((pattern, by))
+            });
+            let shadowed: Vec<_> = shadowed.collect();
+            let (first, by) = shadowed.first()?;
+            Some(Shadow {
+                network: &table.name,
+                patterns: shadowed.iter().map(|(pattern, _)| pattern.value.as_str()).collect(),
+                place: &first.place,
+                by: &by.name,
+                are_all: shadowed.len() == taps.len(),
+            })
+        });
+        shadows.collect()
     }
 
     /// The name of the network that `tap` belongs to: what the hook's name says, else what the environment

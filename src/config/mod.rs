@@ -29,7 +29,7 @@ mod value;
 pub use environment::Environment;
 pub(crate) use error::nearest;
 pub use error::{ConfigError, ConfigErrors, Place};
-pub use file::{DEFAULT_NETWORK, File};
+pub use file::{DEFAULT_NETWORK, File, Shadow};
 pub use keys::KEYS;
 pub(crate) use show::quoted;
 pub use show::{Shown, show};

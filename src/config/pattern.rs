@@ -51,6 +51,11 @@ impl Pattern {
         &self.text
     }
 
+    /// Whether every name that `other` fits is one that this fits. Says no where it is not plain to see.
+    pub fn covers(&self, other: &Pattern) -> bool {
+        covers(&self.parts, &other.parts)
+    }
+
     /// Whether it fits the whole of `name`. Only the last `*` is ever tried again, so the time is bounded by
     /// the product of the lengths.
     pub fn fits(&self, name: &str) -> bool {
@@ -84,6 +89,21 @@ impl Pattern {
 }
 
 impl Part {
+    /// Whether it takes every character that `other` does; one character for one.
+    fn covers(&self, other: &Part) -> bool {
+        match (self, other) {
+            (_, Part::Any) => false,
+            (Part::One, _) => true,
+            (_, Part::Exactly(c)) => self.fits(*c),
+            (Part::Set(false, _), Part::Set(false, ranges)) => {
+                let all = ranges.iter().flat_map(|(first, last)| *first..=*last);
+                all.take(256).all(|c| self.fits(c))
+                    && ranges.iter().all(|(first, last)| u32::from(*last) - u32::from(*first) < 256)
+            }
+            _ => self == other,
+        }
+    }
+
     fn fits(&self, c: char) -> bool {
         match self {
             Part::Any | Part::One => true,
@@ -92,6 +112,17 @@ impl Part {
                 ranges.iter().any(|(first, last)| (*first..=*last).contains(&c)) != *inverted
             }
         }
+    }
+}
+
+fn covers(parts: &[Part], others: &[Part]) -> bool {
+    match (parts.split_first(), others.split_first()) {
+        (None, None) => true,
+        (Some((Part::Any, after)), _) => {
+            covers(after, others) || others.split_first().is_some_and(|(_, rest)| covers(parts, rest))
+        }
+        (Some((part, after)), Some((other, rest))) => part.covers(other) && covers(after, rest),
+        _ => false,
     }
 }
 

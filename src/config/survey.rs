@@ -7,7 +7,7 @@ use ipnet::IpNet;
 
 use super::environment::Overrides;
 use super::error::{ConfigError, Place};
-use super::file::File;
+use super::file::{File, Shadow};
 use super::{DEFAULT_PATH, Environment, open_with};
 use crate::model::{Key, Network};
 
@@ -52,6 +52,16 @@ impl Survey {
             networks.clear();
         }
         Self { path, networks, errors, file: Some(file) }
+    }
+
+    /// Whether there is a file, and not only what is built in.
+    pub fn has_file(&self) -> bool {
+        self.file.as_ref().is_none_or(|file| file.path().is_some())
+    }
+
+    /// The patterns of taps that never choose their network.
+    pub fn shadows(&self) -> Vec<Shadow<'_>> {
+        self.file.as_ref().map(File::shadows).unwrap_or_default()
     }
 
     /// Where the value of `key` in the network `name` stands in the file; None where it is built in.

@@ -38,7 +38,7 @@ fn it_says_what_it_looked_at() {
     let report = check(&lab);
     assert_eq!(
         report.json,
-        serde_json::json!({ "networks": 2, "guests": 3, "complete": true, "findings": [] })
+        serde_json::json!({ "version": 1, "networks": 2, "guests": 3, "complete": true, "findings": [] })
     );
 }
 
