@@ -175,12 +175,16 @@ pub struct Guest {
     pub persistent: bool,
     /// Whether kvmnet attached it.
     pub attached: bool,
-    /// The MACs that the bridge has seen behind it.
+    /// The MACs that the bridge has seen behind it, eight at most.
     pub macs: Vec<String>,
+    /// How many they are in all.
+    pub mac_count: usize,
     /// The MAC that QEMU's command line gives the NIC on this tap.
     pub mac_given: Option<String>,
-    /// The addresses that the host has met behind these MACs.
+    /// The addresses that the host has met behind these MACs, eight at most.
     pub addresses: Vec<String>,
+    /// How many they are in all.
+    pub address_count: usize,
     /// Taps of the same bridge whose guests have the same MAC.
     pub same_mac_as: Vec<String>,
     /// Bytes that the guest received.

@@ -16,7 +16,11 @@ pub struct Behind<'a> {
     names: HashMap<u32, IfName>,
     macs: HashMap<u32, Vec<Mac>>,
     met: HashMap<(u32, Mac), Vec<IpAddr>>,
+    given: HashMap<(u32, IfName), Mac>,
 }
+
+/// So many of a guest's MACs and addresses are told; a guest may send with as many as it likes.
+const MOST: usize = 8;
 
 impl<'a> Behind<'a> {
     /// Sorts it.
@@ -24,22 +28,28 @@ impl<'a> Behind<'a> {
         let names = glance.observed.facts.links.iter().map(|link| (link.index, link.name)).collect();
         let mut macs: HashMap<u32, Vec<Mac>> = HashMap::new();
         for station in &glance.observed.facts.stations {
-            let known = macs.entry(station.port).or_default();
-            // A bridge with VLANs has one entry for each.
-            if !known.contains(&station.mac) {
-                known.push(station.mac);
-            }
+            macs.entry(station.port).or_default().push(station.mac);
         }
         let mut met: HashMap<(u32, Mac), Vec<IpAddr>> = HashMap::new();
         for one in &glance.met {
             met.entry((one.device, one.mac)).or_default().push(one.address);
         }
-        macs.values_mut().for_each(|macs| macs.sort_unstable());
+        for macs in macs.values_mut() {
+            macs.sort_unstable();
+            // A bridge with VLANs has one entry for each.
+            macs.dedup();
+        }
         for addresses in met.values_mut() {
             addresses.sort_unstable();
             addresses.dedup();
         }
-        Self { glance, holders: by_tap(holders), names, macs, met }
+        let mut given = HashMap::new();
+        for holder in holders {
+            for (tap, mac) in vmm::macs(&holder.arguments, &holder.taps) {
+                given.entry((holder.pid, tap)).or_insert(mac);
+            }
+        }
+        Self { glance, holders: by_tap(holders), names, macs, met, given }
     }
 
     /// The guests on a bridge, whom the host meets on the interface `door`.
@@ -47,7 +57,7 @@ impl<'a> Behind<'a> {
         let taps = self.glance.observed.taps_on(bridge);
         let mut guests: Vec<Guest> = taps.map(|tap| self.guest(tap, door)).collect();
         note_same_macs(&mut guests);
-        guests
+        guests.into_iter().map(shortened).collect()
     }
 
     /// Attached taps that are on no network of kvmnet's.
@@ -56,7 +66,7 @@ impl<'a> Behind<'a> {
         let attached = links.filter(|link| link.is_tap() && TapMark::parse(&link.alias).is_some());
         let bridges = || self.glance.observed.networks.iter().filter_map(|standing| standing.link.as_ref());
         let is_stray = |tap: &&Link| !bridges().any(|bridge| tap.master == Some(bridge.index));
-        attached.filter(is_stray).map(|tap| self.guest(tap, tap.master)).collect()
+        attached.filter(is_stray).map(|tap| shortened(self.guest(tap, tap.master))).collect()
     }
 
     /// Who has a tap open. Without carrier nobody has, and what is elsewhere has another one of the same name.
@@ -88,8 +98,13 @@ impl<'a> Behind<'a> {
             persistent: tap.tun.as_ref().is_some_and(|tun| tun.persistent),
             attached: TapMark::parse(&tap.alias).is_some(),
             macs: macs.iter().map(ToString::to_string).collect(),
-            mac_given: certain.iter().find_map(|holder| mac(holder, &tap.name)).map(|mac| mac.to_string()),
+            mac_count: macs.len(),
+            mac_given: certain
+                .iter()
+                .find_map(|holder| self.given.get(&(holder.pid, tap.name)))
+                .map(|mac| mac.to_string()),
             addresses: met.map(ToString::to_string).collect(),
+            address_count: 0,
             same_mac_as: Vec::new(),
             guest_received_bytes: bytes.sent,
             guest_sent_bytes: bytes.received,
@@ -119,10 +134,15 @@ fn process(holder: &Holder) -> Process {
     Process { pid: holder.pid, program: vmm::program(&holder.arguments), elsewhere: holder.elsewhere }
 }
 
-/// The MAC of the NIC on `tap`, as the command line gives it.
-fn mac(holder: &Holder, tap: &IfName) -> Option<Mac> {
-    let macs = vmm::macs(&holder.arguments, &holder.taps);
-    macs.into_iter().find(|(known, _)| known == tap).map(|(_, mac)| mac)
+/// A guest with a few of its MACs and addresses, that of its NIC before others, and the number of all.
+fn shortened(mut guest: Guest) -> Guest {
+    (guest.mac_count, guest.address_count) = (guest.macs.len(), guest.addresses.len());
+    if guest.macs.len() > MOST {
+        guest.macs.sort_by_key(|mac| Some(mac) != guest.mac_given.as_ref());
+    }
+    guest.macs.truncate(MOST);
+    guest.addresses.truncate(MOST);
+    guest
 }
 
 /// A bridge knows a MAC behind one port at a time, wherever it was seen last; what the command lines say tells of the

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::kit::{look, look_until, texts};
+use crate::kit::{Seen, look, look_until, texts};
 use crate::lab::{Cli, Lab, Network};
 use crate::qemu::Empty;
 
@@ -143,4 +143,26 @@ fn names_that_are_not_nice() {
     let unbroken: String = seen.text.split_whitespace().collect();
     assert!(unbroken.contains(&long), "{}", seen.text);
     [one, two].into_iter().for_each(Empty::stop);
+}
+
+/// A guest that sends with many MACs, as each that is root in its VM can, is told in a few words.
+#[test]
+fn a_guest_with_a_thousand_macs() {
+    let lab = Lab::new(Network::NAT);
+    let one = lab.attach(1);
+    lab.settle();
+    assert!(one.pings("10.0.100.3"), "the bridge has learned its own");
+    for number in 0..2000_u16 {
+        let [high, low] = number.to_be_bytes();
+        let mut frame = [0; 60];
+        frame[..6].copy_from_slice(&[0xff; 6]);
+        frame[6..12].copy_from_slice(&[2, 0, 9, 9, high, low]);
+        frame[12..14].copy_from_slice(&[0x88, 0xb5]);
+        one.inject(&frame);
+    }
+    let count = |seen: &Seen| seen.guest("vif0.0")["mac_count"].as_u64().unwrap();
+    let seen = look_until("the bridge has learned hundreds", &lab, |seen| count(seen) > 500);
+    assert_eq!(texts(&seen.guest("vif0.0")["macs"]).len(), 8);
+    seen.says(&format!("{} MACs", count(&seen)));
+    assert!(seen.data.to_string().len() < 10_000 && seen.text.len() < 4000, "{}", seen.text);
 }

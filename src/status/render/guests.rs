@@ -45,8 +45,16 @@ fn seen(guest: &Guest) -> Vec<Word> {
     match (&guest.macs[..], &guest.mac_given) {
         ([], Some(given)) => plain(&format!("{given} by its command line, not seen yet")).collect(),
         ([], None) => plain("no MAC seen yet").collect(),
-        (macs, _) => list(macs.iter().chain(&guest.addresses)),
+        (macs, _) => {
+            let macs = few(macs, guest.mac_count, "MACs");
+            list(macs.into_iter().chain(few(&guest.addresses, guest.address_count, "addresses")))
+        }
     }
+}
+
+/// A few of something; of more their number.
+fn few(known: &[String], count: usize, what: &str) -> Vec<String> {
+    if count > 4 { vec![format!("{count} {what}")] } else { known.to_vec() }
 }
 
 fn remarks(guest: &Guest) -> Vec<Word> {
