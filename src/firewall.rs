@@ -30,8 +30,8 @@ pub enum Opened {
     Link {
         /// Its name.
         name: IfName,
-        /// Its number.
-        index: u32,
+        /// Its number, where it is known: another interface that gets the name later is not meant.
+        index: Option<u32>,
         /// Of a bridge, its MAC: a frame for another one only passes from port to port.
         bridge: Option<Mac>,
     },
@@ -299,9 +299,9 @@ fn leak(leak: &Leak) -> Vec<Rule> {
         Rule::new([what, elsewhere].concat(), Verdict::Drop)
     };
     match &leak.opened {
-        Opened::Link { name, index, bridge: None } => vec![drop(vec![Match::IifIndex(*name, *index)])],
+        Opened::Link { name, index, bridge: None } => vec![drop(vec![iif(name, *index)])],
         Opened::Link { name, index, bridge: Some(mac) } => {
-            let iif = Match::IifIndex(*name, *index);
+            let iif = iif(name, *index);
             vec![drop(vec![iif.clone(), Match::OifNot(*name)]), drop(vec![iif, Match::ToMac(*mac)])]
         }
         Opened::All { but } => {
@@ -314,4 +314,8 @@ fn leak(leak: &Leak) -> Vec<Rule> {
             rules
         }
     }
+}
+
+fn iif(name: &IfName, index: Option<u32>) -> Match {
+    index.map_or(Match::Iif(*name), |index| Match::IifIndex(*name, index))
 }

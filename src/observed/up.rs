@@ -173,6 +173,11 @@ impl Observed {
     /// The interfaces that carry default routes, where they are the uplinks; in bridged mode, what the NIC has.
     fn ask_about_uplinks(&mut self, rtnl: &mut Rtnl, network: &Network) -> io::Result<()> {
         let mut questions = Vec::new();
+        if let Uplink::Named(uplinks) = &network.uplink {
+            let masters = uplinks.iter().filter_map(|name| self.facts.link(name)?.master);
+            questions
+                .extend(masters.filter(|at| self.facts.link_index(*at).is_none()).map(Question::LinkIndex));
+        }
         for question in
             self.default_devices().filter(|at| self.facts.link_index(*at).is_none()).map(Question::LinkIndex)
         {

@@ -3,7 +3,8 @@
 use crate::desired::Desired;
 use crate::firewall::{Leak, Opened};
 use crate::model::link::{GROUP, lan_group};
-use crate::model::{IfName, Link, Mark, Network, Saved, Setting, Uplink};
+use crate::model::mark::Place;
+use crate::model::{IfName, Link, Mark, Mode, Network, Saved, Setting, Uplink};
 use crate::observed::Observed;
 
 /// The interfaces by which the network's packets of one family leave and answers come in.
@@ -85,7 +86,41 @@ pub fn leaks(desired: &Desired, observed: &Observed, mark: &Mark) -> Vec<Leak> {
     if mark.saved(&IfName::ALL, Setting::WideForwarding6).is_some() {
         leaks.push(Leak { opened: Opened::All { but: Vec::new() }, v6: true });
     }
+    leaks.extend(lan_leaks(desired, observed, mark));
     leaks
+}
+
+/// Of a bridge over a NIC that other networks opened: they do not know of it where they came first.
+fn lan_leaks(desired: &Desired, observed: &Observed, mark: &Mark) -> Vec<Leak> {
+    let Some(nic) = mark.nic.filter(|_| desired.network.mode == Mode::Bridged) else { return Vec::new() };
+    let mac = observed.facts.link(&nic).and_then(|nic| nic.mac);
+    let opened = Opened::Link { name: desired.network.bridge, index: None, bridge: mac };
+    let is_wide6 = |mark: &Mark| mark.saved(&IfName::ALL, Setting::WideForwarding6).is_some();
+    let mut families: Vec<bool> = opened_by_others(&nic, desired, observed)
+        .iter()
+        .map(|setting| *setting == Setting::ForceForwarding)
+        .collect();
+    families.extend(others(desired, observed).any(is_wide6).then_some(true));
+    families.into_iter().map(|v6| Leak { opened: opened.clone(), v6 }).collect()
+}
+
+/// The switches of a NIC that other networks have set, and nobody else.
+pub fn opened_by_others(nic: &IfName, desired: &Desired, observed: &Observed) -> Vec<Setting> {
+    let place = Place { name: *nic, index: observed.facts.link(nic).map_or(0, |link| link.index) };
+    let is_opened = |setting: &Setting| {
+        let former = others(desired, observed).find_map(|mark| mark.former(&place, *setting));
+        former.is_some_and(|saved| saved.before == 0)
+    };
+    let switches =
+        [(Setting::Forwarding, observed.facts.wide4), (Setting::ForceForwarding, observed.facts.wide6)];
+    let switches = switches.into_iter().filter(|(_, wide)| !wide).map(|(setting, _)| setting);
+    switches.filter(is_opened).collect()
+}
+
+/// The marks of other networks, which stay.
+fn others<'a>(desired: &'a Desired, observed: &'a Observed) -> impl Iterator<Item = &'a Mark> {
+    let others = observed.networks.iter().filter(|other| other.bridge != desired.network.bridge);
+    others.filter(|other| !other.is_dead()).filter_map(|other| other.mark.as_ref())
 }
 
 /// Of one interface that kvmnet opened by itself.
@@ -106,7 +141,7 @@ fn one_leak(desired: &Desired, observed: &Observed, mark: &Mark, saved: &Saved) 
         Setting::ForceForwarding => [(false, false), (true, !observed.facts.wide6)],
         _ => return Vec::new(),
     };
-    let opened = Opened::Link { name: link.name, index: link.index, bridge };
+    let opened = Opened::Link { name: link.name, index: Some(link.index), bridge };
     let families = families.into_iter().filter(|(_, leaks)| *leaks);
     families.map(|(v6, _)| Leak { opened: opened.clone(), v6 }).collect()
 }

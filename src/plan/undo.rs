@@ -70,7 +70,7 @@ fn setting(saved: &Saved, mark: &Mark, observed: &Observed) -> Vec<Step> {
     }
     let link = observed.place(saved).map_or(saved.link, |link| link.name);
     let own = step(&link, saved.setting, saved.before, observed);
-    own.into_iter().chain(lan_bridge(saved, observed)).collect()
+    own.into_iter().chain(lan_bridge(saved, mark, observed)).collect()
 }
 
 /// Whether nobody has taken another decision about forwarding since.
@@ -88,10 +88,10 @@ fn step(link: &IfName, setting: Setting, to: u32, observed: &Observed) -> Option
 }
 
 /// The bridge that has become the NIC's way, and forwards as the NIC did.
-fn lan_bridge(saved: &Saved, observed: &Observed) -> Option<Step> {
+fn lan_bridge(saved: &Saved, mark: &Mark, observed: &Observed) -> Option<Step> {
     let nic = observed.place(saved).filter(|_| saved.setting.forwards())?;
     let bridge = observed.facts.link_index(nic.master?)?;
-    let is_lan = bridge.group == lan_group(&nic.name);
+    let is_lan = bridge.group == lan_group(&nic.name) && mark.saved(&bridge.name, saved.setting).is_none();
     step(&bridge.name, saved.setting, saved.before, observed).filter(|_| is_lan)
 }
 

@@ -2,6 +2,7 @@
 
 use super::Up;
 use crate::desired::Desired;
+use crate::model::link::lan_group;
 use crate::model::{AddrGen, Filter, IfName, Link, Mac, Mark, Mode, Setting};
 use crate::plan::{Step, undo};
 
@@ -11,7 +12,11 @@ impl Up<'_> {
         let Desired { network, closed, .. } = self.desired;
         let bridge = &network.bridge;
         let door_is_bridge = network.veth.is_none();
-        let group = if door_is_bridge { self.desired.group } else { 0 };
+        let group = match self.port_nic() {
+            Some(nic) => lan_group(&nic),
+            None if door_is_bridge => self.desired.group,
+            None => 0,
+        };
         match self.bridge_link() {
             None => {
                 let mac = self.taken_nic().and_then(|nic| nic.mac).unwrap_or(self.desired.bridge_mac);

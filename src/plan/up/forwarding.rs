@@ -12,6 +12,12 @@ impl Up<'_> {
             let step = self.want(&link, setting, value);
             self.open.extend(step);
         }
+        let opened =
+            self.port_nic().map(|nic| forwarding::opened_by_others(&nic, self.desired, self.observed));
+        for setting in opened.unwrap_or_default() {
+            let step = self.want(&self.desired.network.bridge, setting, 1);
+            self.open.extend(step);
+        }
         for setting in self.observed.everywhere(self.desired) {
             self.everywhere(setting);
         }

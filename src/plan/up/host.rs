@@ -41,6 +41,14 @@ impl<'a> Up<'a> {
         ((nic.master.is_none() || is_half_taken) && nic.name != network.bridge).then_some(nic)
     }
 
+    /// In bridged mode, the NIC that kvmnet makes or made a port.
+    pub(super) fn port_nic(&self) -> Option<IfName> {
+        if self.desired.network.mode != Mode::Bridged {
+            return None;
+        }
+        self.taken_nic().map(|nic| nic.name).or_else(|| self.old.and_then(|old| old.nic))
+    }
+
     /// The NIC as a port, with what it has on the bridge; a former one goes back.
     pub(super) fn nic(&mut self) {
         let bridge = &self.desired.network.bridge;
@@ -104,7 +112,7 @@ impl<'a> Up<'a> {
         let ipv6 = (usize::from(!is_fresh)..IPV6.len()).map(Setting::Ipv6);
         for setting in ipv4.chain(ipv6) {
             let now = if is_fresh { self.new_value(setting) } else { self.observed.value(&bridge, setting) };
-            let value = self.observed.value(&nic.name, setting);
+            let value = self.value_of_nic(nic, setting);
             // A tap that was attached before is no longer as new interfaces are.
             let shuts = setting.shuts_ipv6() && value == Some(1);
             if let Some(value) = value.filter(|_| value != now || shuts) {
@@ -116,6 +124,15 @@ impl<'a> Up<'a> {
         if let Some(token) = nic.token.filter(|_| nic.heeds_announcements()) {
             self.make.push(Step::SetToken { link: bridge, token });
         }
+    }
+
+    /// What the NIC has, or had before another network made it forward: the LAN is not to be forwarded for that one's sake.
+    fn value_of_nic(&self, nic: &Link, setting: Setting) -> Option<u32> {
+        let former = match setting {
+            Setting::Ipv4(0) => self.former(&self.place(&nic.name), Setting::Forwarding),
+            _ => None,
+        };
+        former.map(|saved| saved.before).or_else(|| self.observed.value(&nic.name, setting))
     }
 
     /// A bridge that is there already gets the NIC's MAC, which the machines of the LAN know.
