@@ -192,3 +192,25 @@ fn nat_reserved_groups_are_dropped() {
 fn bridged_reserved_groups_are_dropped() {
     reserved_groups_are_dropped(Network::BRIDGED);
 }
+
+/// A guest that sends from ever new MACs fills no memory of the host's: the bridge learns so many and no more, and still
+/// carries what is for those that it could not learn.
+#[test]
+fn learned_macs_are_bounded() {
+    for (network, bound) in [(Network::NAT, 4096), (Network::BRIDGED, 16384)] {
+        let lab = Lab::new(network);
+        let one = lab.attach(1);
+        for number in 0..bound + 1000 {
+            let [.., a, b, c] = u32::to_be_bytes(number);
+            let from = [2, 7, 7, a, b, c];
+            one.inject(&Frame { from, to: frame::BROADCAST }.raw(frame::FOREIGN, b"me"));
+        }
+        let two = lab.attach(2);
+        lab.settle();
+        eventually("guest 2 answers guest 1", || {
+            one.pings(&network.guest(2).v4) && two.pings(&network.guest(1).v4)
+        });
+        let learned = lab.host.run("bridge fdb show br br0 dynamic").lines().count();
+        assert!(learned > 1000 && learned <= bound as usize, "{network:?}: {learned} learned");
+    }
+}

@@ -28,6 +28,7 @@ fn link(index: u32, name: &str, kind: Option<&str>) -> Link {
         peer: None,
         master: None,
         group_fwd_mask: None,
+        fdb_max_learned: None,
         group: 0,
         alias: String::new(),
         token: None,

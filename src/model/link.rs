@@ -149,6 +149,8 @@ pub struct Link {
     pub master: Option<u32>,
     /// Which of the reserved groups it forwards as any other, a bit each; None where it is no port of a bridge.
     pub group_fwd_mask: Option<u16>,
+    /// How many machines a bridge learns of; None where it is no bridge, or before Linux 6.8.
+    pub fdb_max_learned: Option<u32>,
     /// IFLA_GROUP.
     pub group: u32,
     /// IFLA_IFALIAS, empty where there is none.

@@ -35,6 +35,8 @@ pub enum Setting {
     DisableIpv6,
     /// Which of the reserved groups a bridge's port forwards as any other, a bit each (IFLA_BRPORT_GROUP_FWD_MASK).
     GroupFwdMask,
+    /// How many machines a bridge learns of by their frames (Linux 6.8); 0 is no bound.
+    FdbMaxLearned,
     /// A place for filters: the qdisc `clsact`. 0 or 1.
     Clsact,
     /// A filter in it. 0 or 1.
@@ -223,6 +225,7 @@ impl fmt::Display for Setting {
             Setting::ForceForwarding => "force_forwarding",
             Setting::DisableIpv6 => "disable_ipv6",
             Setting::GroupFwdMask => "group_fwd_mask",
+            Setting::FdbMaxLearned => "fdb_max_learned",
             Setting::Clsact => "clsact",
             Setting::Filter(filter) => return filter.fmt(f),
             Setting::Ipv4(place) => IPV4.get(*place).map_or("?", |(name, _)| name),

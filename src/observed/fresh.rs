@@ -43,6 +43,7 @@ pub(super) fn interface() -> io::Result<Link> {
         peer: None,
         master: None,
         group_fwd_mask: None,
+        fdb_max_learned: None,
         group: 0,
         alias: String::new(),
         token: None,

@@ -132,6 +132,7 @@ impl Observed {
             Setting::AcceptRa => link.ipv6.map(|ipv6| ipv6.accept_ra),
             Setting::ForceForwarding => link.ipv6.and_then(|ipv6| ipv6.force_forwarding),
             Setting::DisableIpv6 => link.ipv6.map(|ipv6| ipv6.disable_ipv6),
+            Setting::FdbMaxLearned => link.fdb_max_learned,
             Setting::GroupFwdMask => link.group_fwd_mask.map(u32::from),
             Setting::Clsact | Setting::Filter(_) => {
                 Some(u32::from(self.facts.filters.contains(&(link.index, setting))))

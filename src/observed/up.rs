@@ -59,7 +59,9 @@ impl Observed {
             || standing.and_then(|standing| standing.mark.as_ref()).is_some_and(overridden);
         // The one that the tap is on has its carrier from the very guest that leaves.
         let left = observed.tap_on(desired).map(|bridge| bridge.name);
-        let exactly = |bridge: &IfName| matters && *bridge == network.bridge || left == Some(*bridge);
+        let exactly = |bridge: &IfName| {
+            if *bridge == network.bridge { matters } else { left == Some(*bridge) }
+        };
         observed.ask_about_guests(rtnl, desired.new_interface(), exactly)?;
         observed.ask_about_undo(rtnl, Some(network))?;
         Ok(observed)

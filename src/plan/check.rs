@@ -48,9 +48,11 @@ pub fn tap(name: &IfName, observed: &Observed) -> Result<(), Refusal> {
     Err(Refusal::NotATap { name: *name, kind: tap.kind.clone() })
 }
 
-/// The tap is nobody else's port. From one network of kvmnet's to another it may go.
+/// The tap is nobody else's port. From one network of kvmnet's to another it may go, and one that kvmnet attached and
+/// another hand moved comes back.
 fn of_another(tap: &IfName, network: &Network, observed: &Observed) -> Result<(), Refusal> {
-    let Some(master) = observed.facts.link(tap).and_then(|tap| tap.master) else { return Ok(()) };
+    let link = observed.facts.link(tap).filter(|tap| TapMark::parse(&tap.alias).is_none());
+    let Some(master) = link.and_then(|tap| tap.master) else { return Ok(()) };
     let on = observed.facts.link_index(master);
     let is_ours = |on: &Link| {
         on.name == network.bridge

@@ -17,6 +17,7 @@ pub(super) const BODY: usize = 16;
 const SKIP_STATS: u32 = 1 << 3;
 const IFLA_BR_FORWARD_DELAY: u16 = 1;
 const IFLA_BR_STP_STATE: u16 = 5;
+const IFLA_BR_FDB_MAX_LEARNED: u16 = 49;
 const IFLA_BRPORT_GROUP_FWD_MASK: u16 = 31;
 const VETH_INFO_PEER: u16 = 1;
 const IFLA_TUN_TYPE: u16 = 3;
@@ -177,6 +178,7 @@ pub fn set(name: &IfName, setting: Setting, value: u32) -> Option<Message> {
         Setting::AcceptLocal => set_ipv4(&mut message, ACCEPT_LOCAL, value),
         Setting::RouteLocalnet => set_ipv4(&mut message, ROUTE_LOCALNET, value),
         Setting::Ipv4(place) => set_ipv4(&mut message, IPV4.get(place)?.1, value),
+        Setting::FdbMaxLearned => message = set_fdb_max_learned(name, value),
         Setting::GroupFwdMask => message = set_group_fwd_mask(name, value as u16),
         Setting::AcceptRa | Setting::DisableIpv6 | Setting::ForceForwarding => return None,
         Setting::WideForwarding6 | Setting::Ipv6(_) => return None,
@@ -184,6 +186,17 @@ pub fn set(name: &IfName, setting: Setting, value: u32) -> Option<Message> {
         Setting::Clsact | Setting::Filter(_) => return None,
     }
     Some(message)
+}
+
+/// A kernel that does not know it passes over it.
+fn set_fdb_max_learned(name: &IfName, bound: u32) -> Message {
+    let mut message = Message::new(Rtm::Newlink, REQUEST, &body(0, 0, 0));
+    message.put_str(Ifla::Ifname, name.as_bytes()).nest(Ifla::Linkinfo, |info| {
+        info.put_str(IflaInfo::Kind, "bridge").nest(IflaInfo::Data, |data| {
+            data.put_u32(IFLA_BR_FDB_MAX_LEARNED, bound);
+        });
+    });
+    message
 }
 
 /// What belongs to a port of a bridge is only taken by RTM_NEWLINK.
@@ -235,6 +248,7 @@ pub fn parse(reply: &[u8]) -> Option<Link> {
     let number = |kind: Ifla| find(attrs, kind).and_then(|value| u32_at(value, 0));
     let info = find(attrs, Ifla::Linkinfo).unwrap_or_default();
     let kind = find(info, IflaInfo::Kind).map(text);
+    let is_bridge = kind.as_deref() == Some("bridge");
     let families = find(attrs, Ifla::AfSpec).unwrap_or_default();
     let inet6 = find(families, libc::AF_INET6 as u16);
     let tun =
@@ -255,6 +269,9 @@ pub fn parse(reply: &[u8]) -> Option<Link> {
             .map(Mac),
         peer: number(Ifla::Link),
         master: number(Ifla::Master),
+        fdb_max_learned: find(info, IflaInfo::Data)
+            .filter(|_| is_bridge)
+            .and_then(|data| u32_at(find(data, IFLA_BR_FDB_MAX_LEARNED)?, 0)),
         group_fwd_mask: find(info, IflaInfo::SlaveData)
             .filter(|_| find(info, IflaInfo::SlaveKind).is_some_and(|kind| text(kind) == "bridge"))
             .and_then(|port| u16_at(find(port, IFLA_BRPORT_GROUP_FWD_MASK)?, 0)),

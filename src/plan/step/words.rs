@@ -202,6 +202,10 @@ fn write_set(f: &mut fmt::Formatter<'_>, link: &IfName, setting: Setting, value:
         Setting::Mtu => write!(f, "ip link set {name} mtu {value}"),
         Setting::Group => write!(f, "ip link set {name} group {value}"),
         Setting::AddrGen => write!(f, "ip link set {name} addrgenmode {}", AddrGen(value as u8)),
+        // An older `ip` does not know it, and an older kernel passes over it.
+        Setting::FdbMaxLearned => {
+            write!(f, "ip link set {name} type bridge fdb_max_learned {value} 2>/dev/null || :")
+        }
         Setting::GroupFwdMask => write!(f, "ip link set {name} type bridge_slave group_fwd_mask {value:#x}"),
         Setting::Clsact => {
             write!(f, "tc qdisc {} dev {name} clsact", if value == 0 { "del" } else { "add" })

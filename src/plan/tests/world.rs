@@ -31,6 +31,7 @@ pub fn link(index: u32, text: &str, kind: Option<&str>) -> Link {
         peer: None,
         master: None,
         group_fwd_mask: None,
+        fdb_max_learned: (kind == Some("bridge")).then_some(0),
         group: 0,
         alias: String::new(),
         token: None,
@@ -254,6 +255,7 @@ impl World {
             Setting::Ipv4(place) => link.ipv4.copied[place] = to,
             Setting::Ipv6(place) => link.ipv6.as_mut().unwrap().copied[place] = to,
             Setting::DisableIpv6 => link.ipv6.as_mut().unwrap().disable_ipv6 = to,
+            Setting::FdbMaxLearned => link.fdb_max_learned = Some(to),
             Setting::GroupFwdMask => link.group_fwd_mask = Some(to as u16),
             Setting::Clsact | Setting::Filter(_) => {
                 let filter = (link.index, setting);

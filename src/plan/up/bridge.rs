@@ -29,6 +29,7 @@ impl Up<'_> {
             Some(_) => {}
         }
         self.hold_mac();
+        self.bound_learning();
         self.address_generation(bridge);
         if *closed {
             self.close(bridge);
@@ -37,6 +38,19 @@ impl Up<'_> {
         }
         let step = self.want(bridge, Setting::Up, 1);
         self.open.extend(step);
+    }
+
+    /// A guest can send from as many MACs as it likes, and the bridge learns each. Frames for one that it could not learn go
+    /// to every port, as on a hub; so the bound is above what any network has, and a LAN has more.
+    fn bound_learning(&mut self) {
+        let (bridge, network) = (self.bridge_link(), &self.desired.network);
+        let bound = if network.mode == Mode::Bridged { 16384 } else { 4096 };
+        // One without a bound was made by an older `ip`, or is on an older kernel.
+        let has_bound = |bridge: &Link| bridge.fdb_max_learned.is_some_and(|bound| bound != 0);
+        if self.mark.made && bridge.is_none_or(has_bound) {
+            let step = self.want(&network.bridge, Setting::FdbMaxLearned, bound);
+            self.make.extend(step);
+        }
     }
 
     /// A bridge that was found without ports may have no MAC of its own, but its lowest port's, and 00:00:00:00:00:00 when
