@@ -3,7 +3,7 @@
 use super::Up;
 use crate::model::link::GROUP;
 use crate::model::mark::Place;
-use crate::model::{IfName, Link, Saved, Setting, TapMark};
+use crate::model::{IfName, Link, Mark, Saved, Setting, TapMark};
 use crate::plan::{Step, forwarding};
 
 impl Up<'_> {
@@ -73,6 +73,7 @@ impl Up<'_> {
         let is_own = link.name == *bridge || link.name == *self.desired.door() || link.group == GROUP;
         let is_guest =
             link.is_tap() && (TapMark::parse(&link.alias).is_some() || Some(link.name) == self.desired.tap);
-        link.index != 0 && !link.loopback && !is_own && !is_guest
+        let is_closed = Mark::parse(&link.alias).is_some_and(|mark| mark.is_closed());
+        link.index != 0 && !link.loopback && !is_own && !is_guest && !is_closed
     }
 }
