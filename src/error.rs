@@ -12,6 +12,7 @@ use crate::lock;
 use crate::model::IfName;
 use crate::netlink::KernelError;
 use crate::plan::{Refusal, Step};
+use crate::terminal::shell_word;
 
 /// Why a program of kvmnet's failed.
 #[derive(Debug, Error)]
@@ -34,6 +35,16 @@ pub enum Error {
         name: String,
         /// Those that there are.
         known: Vec<String>,
+        /// The configuration file, where there is none.
+        absent: Option<String>,
+    },
+    /// Several networks have this name.
+    #[error("{} networks are called {name}: {}", .bridges.len(), list(.bridges))]
+    SeveralNetworks {
+        /// The name that was asked for.
+        name: String,
+        /// Their bridges.
+        bridges: Vec<IfName>,
     },
     /// Called without the rights.
     #[error("only root can change the network")]
@@ -126,6 +137,10 @@ impl From<Left> for Error {
     }
 }
 
+fn list(bridges: &[IfName]) -> String {
+    bridges.iter().map(IfName::to_string).collect::<Vec<_>>().join(", ")
+}
+
 fn holder(pid: &Option<u32>) -> String {
     match pid {
         Some(pid) => format!("process {pid} holds {}", lock::PATH),
@@ -145,7 +160,14 @@ impl Error {
         match self {
             Error::Usage { program, .. } => Some(format!("{program} TAP, as in: {program} vif0.0")),
             Error::Config(errors) => errors.hint(),
-            Error::UnknownNetwork { name, known } => Some(other_network(name, known)),
+            Error::UnknownNetwork { name, known, absent } => {
+                let hint = other_network(name, known);
+                let absent = absent.as_ref().map(|path| format!(" (there is no file {path})"));
+                Some(hint + &absent.unwrap_or_default())
+            }
+            Error::SeveralNetworks { bridges, .. } => {
+                bridges.first().map(|bridge| format!("say which by its bridge: kvmnet down {}", shell_word(bridge)))
+            }
             Error::NotRoot => {
                 Some(
                     "QEMU runs its network scripts with its own rights: start it with sudo; or `sudo kvmnet attach --create --user NAME TAP`, and -nic tap,ifname=TAP,script=no,downscript=no"
@@ -193,7 +215,8 @@ impl Error {
     /// 2 for what the caller wrote wrongly, 1 for all else.
     pub fn exit_status(&self) -> u8 {
         match self {
-            Error::Usage { .. } | Error::UnknownNetwork { .. } | Error::Config(_) | Error::NoUser(_) => 2,
+            Error::Usage { .. } | Error::UnknownNetwork { .. } | Error::SeveralNetworks { .. } => 2,
+            Error::Config(_) | Error::NoUser(_) => 2,
             _ => 1,
         }
     }

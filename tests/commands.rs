@@ -145,6 +145,23 @@ fn up_and_down_leave_nothing_in_any_mode() {
     }
 }
 
+/// A guest that overrides the mode, on a bridge of its own, makes a second network of the name: which one is asked.
+#[test]
+fn down_asks_which_of_two_networks_of_one_name() {
+    let lab = Lab::new(Network::NAT);
+    let (one, two) = (lab.attach(1), lab.boot(2));
+    let hook = lab.hook("/etc/qemu-ifup", &two);
+    hook.env("KVMNET_MODE", "isolated").env("KVMNET_BRIDGE", "br-iso").run().ok();
+    refused(&lab, 2, &["down", "--force", "default"], "br-iso, br0");
+    kvmnet(&lab, &["down", "--force", "br-iso"]).ok();
+    assert!(!is_there(&lab, "br-iso") && is_there(&lab, "br0"));
+    eventually("the other network is as it was", || one.pings("192.168.1.25"));
+    kvmnet(&lab, &["down", "--force", "default"]).ok();
+    assert!(!is_there(&lab, "br0"));
+    refused(&lab, 2, &["up", "nope"], "no network is called \"nope\"");
+    refused(&lab, 2, &["down", "nope"], "the networks are: default");
+}
+
 #[test]
 fn down_spares_guests_unless_forced() {
     let lab = two_networks(Network::NAT);

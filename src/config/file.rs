@@ -88,6 +88,11 @@ impl File {
         (!self.absent).then_some(&self.path)
     }
 
+    /// Where it is looked for.
+    pub fn would_be_at(&self) -> &str {
+        &self.path
+    }
+
     /// The names of its networks, `default` first.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.tables.iter().map(|table| table.name.as_str())

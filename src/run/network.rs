@@ -12,26 +12,32 @@ use crate::plan::{self, Plan};
 /// Brings the network `name` up. It stays, with guests or without, until [`network_down`].
 pub fn network_up(name: &str, seen: Seen) -> Result<Done, Error> {
     require_rights()?;
-    let environment = Environment::of_process();
-    let network = config::open(&environment)
-        .and_then(|file| file.network(name, &environment))
-        .map_err(Error::Config)?;
-    let desired = Desired { held: true, ..Desired::without_guest(network) };
+    let desired = Desired { held: true, ..Desired::without_guest(configured(name)?) };
     let (plan, left) = Work::begin()?.bring_up(&desired, seen)?;
     let Network { bridge, name, mode, .. } = &desired.network;
     Ok(Done::new(format_args!("{name} ({mode}) is up on {bridge}"), &plan, left))
 }
 
-/// Takes the network `name` down; with `force`, also from under its guests. Needs no configuration for one that
-/// stands.
+/// The network of this name, as file and environment say.
+fn configured(name: &str) -> Result<Network, Error> {
+    let environment = Environment::of_process();
+    let file = config::open(&environment).map_err(Error::Config)?;
+    if !file.names().any(|known| known == name) {
+        let known = file.names().map(str::to_owned).collect();
+        let absent = file.path().is_none().then(|| file.would_be_at().to_owned());
+        return Err(Error::UnknownNetwork { name: name.to_owned(), known, absent });
+    }
+    file.network(name, &environment).map_err(Error::Config)
+}
+
+/// Takes the network `name` down, or that of the bridge `name`; with `force`, also from under its guests. Needs no
+/// configuration for one that stands.
 pub fn network_down(name: &str, force: bool, seen: Seen) -> Result<Done, Error> {
     require_rights()?;
     let mut work = Work::begin()?;
     let observed = work.observe(|Kernel { rtnl, nft }| Observed::of_networks(nft.as_mut(), rtnl))?;
-    let Some(bridge) = bridge_of(name, &observed) else {
-        let environment = Environment::of_process();
-        let file = config::open(&environment).map_err(Error::Config)?;
-        file.network(name, &environment).map_err(Error::Config)?;
+    let Some(bridge) = bridge_of(name, &observed)? else {
+        configured(name)?;
         return Ok(Done::nothing(format!("{name} is not up, nothing to do")));
     };
     let observed =
@@ -41,10 +47,17 @@ pub fn network_down(name: &str, force: bool, seen: Seen) -> Result<Done, Error> 
     Ok(Done::new(format_args!("{name} is down"), &plan, left))
 }
 
-/// The bridge of a network that stands.
-fn bridge_of(name: &str, observed: &Observed) -> Option<IfName> {
-    let is_it = |mark: &crate::model::Mark| mark.network == name;
-    observed.networks.iter().find(|standing| standing.mark.as_ref().is_some_and(is_it)).map(|s| s.bridge)
+/// The bridge of a network that stands. An override with a bridge of its own makes a second one of the same name.
+fn bridge_of(name: &str, observed: &Observed) -> Result<Option<IfName>, Error> {
+    let networks = || observed.networks.iter().filter_map(|one| Some((one.bridge, one.mark.as_ref()?)));
+    let mut bridges: Vec<IfName> =
+        networks().filter(|(_, mark)| mark.network == name).map(|(bridge, _)| bridge).collect();
+    bridges.sort_unstable();
+    match bridges[..] {
+        [] => Ok(networks().map(|(bridge, _)| bridge).find(|bridge| bridge.as_str() == name)),
+        [bridge] => Ok(Some(bridge)),
+        _ => Err(Error::SeveralNetworks { name: name.to_owned(), bridges }),
+    }
 }
 
 /// Takes away every network that nothing keeps: what guests that were killed left.

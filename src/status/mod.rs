@@ -101,7 +101,7 @@ fn only(
             return Err(Error::Config(errors.clone()));
         }
         let known = status.networks.into_iter().map(|network| network.name).collect();
-        return Err(Error::UnknownNetwork { name: name.to_owned(), known });
+        return Err(Error::UnknownNetwork { name: name.to_owned(), known, absent: None });
     }
     status.networks.retain(|network| network.name == name);
     status.strays.clear();
