@@ -6,7 +6,7 @@ usage='usage: sudo ./install.sh               build and install
        sudo ./install.sh --uninstall   put everything back as it was
        sudo ./install.sh --try         install nothing: two guests in each of the five modes, in a network of their own
 
-  PREFIX=/usr/local   where the programs and the manual go: lib/kvmnet, bin/kvmnet, share/man. The udev rule goes to
+  PREFIX=/usr/local   where all goes: lib/kvmnet, bin/kvmnet, share/man, share/doc/kvmnet. The udev rule goes to
                       /etc/udev/rules.d, with PREFIX=/usr to /usr/lib/udev/rules.d
   DESTDIR=            for packagers: copy the files to this folder, as if it were /; needs no root'
 
@@ -26,6 +26,7 @@ configuration=/etc/kvmnet.conf
 set_places() {
     library=$PREFIX/lib/kvmnet
     manual=$PREFIX/share/man
+    documents=$PREFIX/share/doc/kvmnet
     # udev reads two folders, and looks under no other prefix.
     case $PREFIX in /usr) rules=/usr/lib/udev/rules.d ;; *) rules=/etc/udev/rules.d ;; esac
 }
@@ -37,6 +38,7 @@ each_folder() {
     "$1" "$PREFIX/bin"
     "$1" "$manual/man5"
     "$1" "$manual/man8"
+    "$1" "$documents"
     "$1" "$rules"
 }
 
@@ -50,6 +52,9 @@ each_file() {
     "$1" 644 "$checkout/docs/man/qemu-ifup.8" "$manual/man8/qemu-ifup.8"
     "$1" 644 "$checkout/docs/man/qemu-ifdown.8" "$manual/man8/qemu-ifdown.8"
     "$1" 644 "$checkout/docs/man/kvmnet.conf.5" "$manual/man5/kvmnet.conf.5"
+    for document in "$checkout/README.md" "$checkout"/docs/*.md "$checkout/docs/status.schema.json"; do
+        "$1" 644 "$document" "$documents/$(basename "$document")"
+    done
     "$1" 644 "$checkout/share/60-kvmnet.rules" "$rules/60-kvmnet.rules"
 }
 
@@ -184,7 +189,11 @@ reload_udev() {
 
 # --- Folders ------------------------------------------------------------------------------------------------
 
-# make_folder FOLDER: with a note of which folders above it had to be made, to be removed again.
+# What is noted here was to be made before there was a folder to keep the note in.
+pending=/etc/kvmnet.folders.new
+
+# make_folder FOLDER: with a note of which folders above it had to be made, to be removed again. The note comes first: a
+# folder that was made and is not noted would stay for ever.
 make_folder() {
     new=''
     folder=$1
@@ -194,8 +203,17 @@ $new"
         folder=$(dirname "$folder")
     done
     [ -n "$new" ] || return 0
+    if [ -d "$library" ]; then note=$library/folders; else note=$pending; fi
+    printf '%s' "$new" >>"$note"
     mkdir -p "$1"
-    printf '%s' "$new" >>"$library/folders"
+    keep_note
+}
+
+# keep_note: the note of the folders is where the programs are, as soon as that can be.
+keep_note() {
+    [ -e "$pending" ] && [ -d "$library" ] || return 0
+    cat "$pending" >>"$library/folders"
+    rm "$pending"
 }
 
 # find_prefix: where the programs are that are installed, when the hooks' link tells: PREFIX need not be given twice.
@@ -207,9 +225,9 @@ find_prefix() {
 
 # remove_folders: those of the note, the last one first; those that hold something else by now stay.
 remove_folders() {
-    [ -e "$library/folders" ] || return 0
-    folders=$(LC_ALL=C sort -ru "$library/folders")
-    rm "$library/folders"
+    folders=$(cat "$library/folders" "$pending" 2>/dev/null | LC_ALL=C sort -ru)
+    rm -f "$library/folders" "$pending"
+    [ -n "$folders" ] || return 0
     echo "$folders" | while IFS= read -r folder; do
         rmdir "$folder" 2>/dev/null || true
     done
@@ -222,22 +240,65 @@ need_root() {
     [ "$(id -u)" = 0 ] || die "this needs root: sudo ./install.sh${1:+ $1}"
 }
 
+# find_former: where the programs are that were installed under another PREFIX, if any are.
+find_former() {
+    former=''
+    [ -z "$DESTDIR" ] || return 0
+    if is_ours /etc/qemu-ifup; then
+        former=$(dirname "$(dirname "$(dirname "$(readlink /etc/qemu-ifup)")")")
+        [ "$former" != "$PREFIX" ] || former=''
+    fi
+    # One that was left half, because that run was killed.
+    [ -n "$former" ] || [ ! -e "$library/former" ] || former=$(cat "$library/former")
+}
+
+# move_configuration: the copy that tells whether somebody has changed it goes to where the programs are now.
+move_configuration() {
+    copy=$former/lib/kvmnet/kvmnet.conf.installed
+    [ -n "$former" ] || return 0
+    echo "$former" >"$library/former"
+    [ ! -e "$copy" ] || cp -p "$copy" "$library/kvmnet.conf.installed"
+}
+
+# leave_former: takes away what was installed under another PREFIX; the udev rule may be the same file in both.
+leave_former() {
+    [ -n "$former" ] || return 0
+    chosen=$PREFIX chosen_rules=$rules PREFIX=$former
+    set_places
+    each_file take_former
+    rm -f "$library/kvmnet.conf.installed" "$library/former"
+    rm -rf "$documents"
+    remove_folders
+    PREFIX=$chosen
+    set_places
+    rm "$library/former"
+    echo "kvmnet was installed under $former; its files there are gone."
+}
+
+take_former() {
+    [ "$(dirname "$3")" = "$chosen_rules" ] || take "$@"
+}
+
 install_all() {
     [ -n "$DESTDIR" ] || need_root
     each_hook is_free_for_us
+    find_former
     prepare build
     build_hooks
     [ -n "$DESTDIR" ] || each_folder make_folder
     each_file put
     reload_udev
+    move_configuration
     install_configuration
     each_hook link_hook
+    leave_former
     if [ -n "$DESTDIR" ]; then
         echo "kvmnet is in $DESTDIR."
     else
         echo "kvmnet is installed: /etc/qemu-ifup and /etc/qemu-ifdown are its links, $configuration its configuration."
         echo "What it does, and how to look: man kvmnet. A file for this machine: $PREFIX/bin/kvmnet config init"
         echo 'Back to what was: sudo ./install.sh --uninstall'
+        [ -z "$installed" ] || echo "These packages were installed to build it, and stay: ${installed% }"
     fi
 }
 
@@ -245,21 +306,28 @@ uninstall_all() {
     [ -z "$DESTDIR" ] || die 'what is in DESTDIR needs no --uninstall: remove the folder'
     need_root --uninstall
     find_prefix
+    refuse_with_networks
     hooks='' left=''
     each_hook unlink_hook
     [ -z "$left" ] || die 'not everything could be put back, so the programs stay as well'
     uninstall_configuration
+    find_former
+    leave_former
     each_file take
+    rm -rf "$documents"
     reload_udev
     remove_folders
-    warn_of_networks
     echo 'kvmnet is not installed any more.'
 }
 
-# warn_of_networks: what is up now was made by the hooks that are gone, and nobody will take it down by itself.
-warn_of_networks() {
-    up=$(grep -ls '^kvmnet:' /sys/class/net/*/ifalias | xargs -r -n 1 dirname | xargs -r -n 1 basename | tr '\n' ' ')
-    [ -z "$up" ] || echo "Still up, until somebody removes them or the machine is booted: $up" >&2
+# refuse_with_networks: without the programs nobody takes down what is up, with its table and what was set for it.
+refuse_with_networks() {
+    [ -x "$PREFIX/bin/kvmnet" ] || return 0
+    for bridge in $(grep -lsE '^kvmnet:[a-z-]+ ' /sys/class/net/*/ifalias | xargs -r -n 1 dirname | xargs -r -n 1 basename); do
+        # A tap has an alias of kvmnet's, too.
+        [ -d "/sys/class/net/$bridge/bridge" ] || continue
+        die "a network is up on $bridge: first \`kvmnet down $bridge\` (with --force from under its guests)"
+    done
 }
 
 try_modes() {

@@ -119,8 +119,10 @@ rust_tools_work() {
     as_builder cargo fmt --version >/dev/null 2>&1 && as_builder cargo clippy --version >/dev/null 2>&1
 }
 
-# prepare STAGE: sees to it that all is there that the stage needs; installs it where apt-get can.
+# prepare STAGE: sees to it that all is there that the stage needs; installs it where apt-get can. Sets $installed to what
+# that was.
 prepare() {
+    installed=''
     find_builder
     private_qemu=${CARGO_TARGET_DIR:-$checkout/target}/qemu
     PATH=$PATH:$private_qemu/bin
@@ -143,6 +145,7 @@ prepare() {
             fi ;;
     esac
     install_packages "$packages"
+    installed=$packages
     have_rust "$1" || die "cargo in $rust_folder is older than $wanted, or has no fmt and clippy"
 }
 
@@ -201,7 +204,18 @@ find_target() {
 # build_hooks: the static release programs.
 build_hooks() {
     find_target
-    (cd "$checkout" && as_builder cargo build --release --locked --bins --target "$target")
+    echo 'Building the programs, which takes about two minutes the first time'
+    log=$(mktemp)
+    if ! (cd "$checkout" && as_builder cargo build --quiet --release --locked --bins --target "$target") >"$log" 2>&1; then
+        cat "$log" >&2
+        if grep -qE 'failed to (download|fetch|get)|Could not resolve|spurious network|--offline' "$log"; then
+            rm -f "$log"
+            die 'cargo could not fetch the crates that the programs are built of: is crates.io in reach?'
+        fi
+        rm -f "$log"
+        die 'the programs could not be built'
+    fi
+    rm -f "$log"
 }
 
 # build_guest: the image of the tests' guests; sets $guest to its folder and $accel to what runs it.

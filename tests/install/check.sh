@@ -37,7 +37,7 @@ fresh_machine() {
         mkdir -p "$layer/upper" "$layer/work"
         mount -t overlay -o "lowerdir=$folder,upperdir=$layer/upper,workdir=$layer/work" overlay "$folder"
     done
-    rm -rf /etc/qemu-if* /etc/kvmnet.conf* "$library" "$program" "$rule"
+    rm -rf /etc/qemu-if* /etc/kvmnet.* "$library" "$program" "$rule" /usr/local/share/doc/kvmnet
     for page in $pages; do rm -f "$manual/$page"; done
     [ -z "$with_dpkg" ] || mkdir -p /var/lib/dpkg
     [ -d /var/lib/dpkg ] || return 0
@@ -193,6 +193,48 @@ elsewhere() {
     check 'PREFIX: the rule names it' holds "'/usr/local/opt/net/bin/kvmnet' gc" "$rule"
     check 'PREFIX: uninstalls without being told' uninstall_it
     check 'PREFIX: all is as it was' as_before
+}
+
+# elsewhere_before: what was installed under another PREFIX is not left behind.
+elsewhere_before() {
+    fresh_machine
+    own_scripts
+    remember
+    check 'another PREFIX before: installs' answer 0 env PREFIX='/usr/local/opt/x y' "$checkout/install.sh"
+    check 'another PREFIX before: installs' install_it
+    check 'another PREFIX before: says so' holds 'was installed under /usr/local/opt/x y' "$scratch/log"
+    check 'another PREFIX before: nothing is there' [ ! -e /usr/local/opt ]
+    check 'another PREFIX before: the hooks are in place' works
+    check 'another PREFIX before: kvmnet, its pages and its rule are in place' looks
+    check 'another PREFIX before: uninstalls' uninstall_it
+    check 'another PREFIX before: the configuration went, too' fails holds 'so it stays' "$scratch/log"
+    check 'another PREFIX before: all is as it was' as_before
+}
+
+# killed_at_the_folder: between the making of the first folder and its first file.
+killed_at_the_folder() {
+    local then
+    for then in installs uninstalls; do
+        fresh_machine
+        remember
+        printf '%s\n' "$library" >/etc/kvmnet.folders.new
+        mkdir "$library"
+        [ "$then" = uninstalls ] || check 'killed at the folder: installs' install_it
+        check "killed at the folder, then $then: uninstalls" uninstall_it
+        check "killed at the folder, then $then: all is as it was" as_before
+    done
+}
+
+# a_network_is_up: it is to go first, while there is a program that knows how.
+a_network_is_up() {
+    fresh_machine
+    check 'a network is up: installs' install_it
+    check 'a network is up: uninstalling is refused' answer 1 unshare --net --mount sh -c "
+        mount -t sysfs sysfs /sys; ip link add br7 type bridge; ip link set br7 alias 'kvmnet:nat default 0 made'
+        '$checkout/install.sh' --uninstall"
+    check 'a network is up: what to do is told' holds 'kvmnet down br7' "$scratch/log"
+    check 'a network is up: the hooks are in place' works
+    check 'a network is up: uninstalls when it is not' uninstall_it
 }
 
 somebodys_scripts() {
@@ -366,6 +408,9 @@ if command -v dpkg-divert >/dev/null; then
 fi
 bare_machine
 elsewhere
+elsewhere_before
+killed_at_the_folder
+a_network_is_up
 somebodys_scripts
 configuration
 half_installed
