@@ -135,3 +135,71 @@ fn auto_takes_the_nic_with_the_default_route() {
     lab.detach(one);
     lab.assert_as_before("the NIC is back", &before);
 }
+
+/// What "auto" takes on a host that these commands have set up.
+#[track_caller]
+fn auto_takes_eth3(commands: &[&str]) {
+    let lab = Lab::new(Network { uplink: "uplink  = \"auto\"\n", ..Network::BRIDGED });
+    for command in commands {
+        lab.host.run(command);
+    }
+    let before = Snapshot::of(&lab.host);
+    let one = lab.attach(1);
+    assert!(lab.host.ip("link show dev eth3").contains("master br0"), "{commands:?}");
+    let two = lab.attach(2);
+    assert!(one.pings("192.168.1.25"));
+    lab.detach(two);
+    lab.detach(one);
+    lab.assert_as_before("the NIC is back", &before);
+}
+
+#[test]
+fn auto_means_the_main_table() {
+    auto_takes_eth3(&["ip route add default via 10.77.0.2 dev eth4 table 100"]);
+    auto_takes_eth3(&[
+        "ip -6 route add default via fd00:77::2 dev eth4 table 100",
+        "ip route delete default",
+    ]);
+}
+
+#[test]
+fn auto_means_the_lowest_metric_of_what_can_be_bridged() {
+    auto_takes_eth3(&[
+        "ip route delete default",
+        "ip route add default via 10.77.0.2 dev eth4 metric 800",
+        "ip route add default via 192.168.1.25 dev eth3 metric 700",
+        "ip tuntap add tun7 mode tun",
+        "ip link set tun7 up",
+        "ip route add default dev tun7 metric 5",
+    ]);
+    auto_takes_eth3(&[
+        "ip route delete default",
+        "ip -6 route delete default",
+        "ip -6 route add default via fd00:1::25 dev eth3 metric 700",
+        "ip tuntap add tun7 mode tun",
+        "ip link set tun7 up",
+        "ip -6 route add default dev tun7 metric 5",
+    ]);
+}
+
+#[test]
+fn auto_means_another_table_where_the_main_one_has_nothing() {
+    auto_takes_eth3(&[
+        "ip route delete default",
+        "ip -6 route delete default",
+        "ip route add default via 192.168.1.25 dev eth3 table 100",
+    ]);
+}
+
+/// With `nexthop_compat_mode` 0 a route names its nexthop object and nothing else.
+#[test]
+fn auto_knows_nexthop_objects() {
+    auto_takes_eth3(&[
+        "sysctl -q -w net.ipv4.nexthop_compat_mode=0",
+        "ip route delete default",
+        "ip -6 route delete default",
+        "ip nexthop add id 7 via 192.168.1.25 dev eth3",
+        "ip nexthop add id 8 group 7",
+        "ip route add default nhid 8",
+    ]);
+}

@@ -5,6 +5,7 @@ use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use ipnet::IpNet;
 use nix::errno::Errno;
 use nix::unistd::{AccessFlags, access};
 
@@ -24,7 +25,9 @@ pub fn read(environment: &Environment) -> Result<Seen, Error> {
     let ask = || Error::system("ask the kernel");
     let (mut nft, tables, firewall) = firewall(kernel.nft).map_err(ask())?;
     let mut rtnl = kernel.rtnl;
-    let observed = Observed::survey(nft.as_mut(), &mut rtnl).map_err(ask())?;
+    let nets: Vec<IpNet> =
+        config.networks.iter().flat_map(|network| network.addresses.iter().copied()).collect();
+    let observed = Observed::survey(nft.as_mut(), &mut rtnl, &nets).map_err(ask())?;
     let configured = configured(&config, &observed, nft.as_mut(), &mut rtnl).map_err(ask())?;
     let addresses = rtnl.all_addresses().map_err(ask())?;
     Ok(Seen {

@@ -101,8 +101,11 @@ fn way_out(document: &mut Document, uplink: &Link, bridge: Option<IfName>, aroun
     if let Some(remark) = about_bridging(uplink, bridge, around) {
         document.remark("uplink", &remark);
     }
-    let mut others: Vec<&Link> =
-        observed.default_devices().filter_map(|device| observed.facts.link_index(device)).collect();
+    let mut others: Vec<&Link> = observed
+        .default_devices(None)
+        .into_iter()
+        .filter_map(|device| observed.facts.link_index(device))
+        .collect();
     // Not the bridge that took the uplink over.
     others.retain(|other| other.index != uplink.index && uplink.master != Some(other.index));
     others.dedup();

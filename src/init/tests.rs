@@ -54,7 +54,15 @@ fn machine() -> Surroundings {
 
 impl Surroundings {
     fn way(&mut self, to: Option<IpNet>, kind: u8, device: u32) {
-        let way = Way { destination: to, v6: false, table: 254, kind, devices: vec![device] };
+        let way = Way {
+            destination: to,
+            v6: false,
+            table: 254,
+            kind,
+            metric: 0,
+            devices: vec![device],
+            nexthop: None,
+        };
         self.observed.facts.ways.push(way);
     }
 

@@ -24,7 +24,7 @@ pub struct Facts {
     pub filters: Vec<(u32, Setting)>,
     /// Addresses, each with the number of its interface.
     pub addresses: Vec<(u32, Address)>,
-    /// Unicast routes of all tables.
+    /// Unicast routes of all tables, as far as they were asked for.
     pub ways: Vec<Way>,
     /// The routes that single addresses match, those of the table `local` included.
     pub matched: Vec<Way>,
@@ -76,8 +76,25 @@ pub struct Way {
     pub table: u32,
     /// Its type (RTN_*).
     pub kind: u8,
+    /// Lower wins.
+    pub metric: u32,
     /// The interfaces that it goes over.
     pub devices: Vec<u32>,
+    /// The nexthop object that it names.
+    pub nexthop: Option<u32>,
+}
+
+impl Way {
+    /// Whether it leads everywhere.
+    pub fn is_default(&self) -> bool {
+        self.destination.is_none()
+    }
+
+    /// Whether it is a default route, or one of the networks is a part of where it leads, or the other way round.
+    pub fn concerns(&self, nets: &[IpNet]) -> bool {
+        let touches = |to: IpNet| nets.iter().any(|net| to.contains(&net.addr()) || net.contains(&to.addr()));
+        self.destination.is_none_or(touches)
+    }
 }
 
 /// A machine that a bridge knows behind one of its ports: by its frames, or because somebody said so.

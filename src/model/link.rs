@@ -196,6 +196,19 @@ impl Link {
         })
     }
 
+    /// Why it can be a port of no bridge, as far as it says itself.
+    pub fn unbridgeable(&self) -> Option<&'static str> {
+        match self.kind.as_deref() {
+            _ if self.loopback => Some("it is the loopback interface"),
+            _ if self.hardware != ETHERNET => Some("it carries no Ethernet frames"),
+            Some("tun") => Some("it is a tap, the end of a guest or of a VPN"),
+            Some("bridge") => Some("it is a bridge itself; name it in `bridge`"),
+            Some("vrf") => Some("it is a table of routes, and carries nothing itself"),
+            Some("macvlan" | "macvtap" | "ipvlan" | "ipvtap") => Some("it shares another interface's MAC"),
+            _ => None,
+        }
+    }
+
     /// Whether it is a real tap.
     pub fn is_tap(&self) -> bool {
         self.kind.as_deref() == Some("tun") && self.tun.as_ref().is_some_and(|tun| tun.is_tap)

@@ -193,6 +193,16 @@ impl Socket {
         is_batch: bool,
         on_reply: OnReply,
     ) -> Result<Outcome, Broken> {
+        let mut answers = self.send(requests)?;
+        let result = self.collect(&mut answers, is_batch, on_reply);
+        if let Err(error) = result {
+            self.drain();
+            return Err(Broken::Unanswered(error));
+        }
+        Ok(answers.outcome())
+    }
+
+    fn send(&mut self, requests: &mut [Message]) -> Result<Answers, Broken> {
         let first = self.sequence.wrapping_add(1);
         let mut bytes = Vec::with_capacity(requests.iter().map(|request| request.bytes().len()).sum());
         for request in requests.iter_mut() {
@@ -205,29 +215,26 @@ impl Socket {
             let _ = self.set_buffer(libc::SO_SNDBUFFORCE, bytes.len());
         }
         uninterrupted(|| self.inner.send(&bytes[..], Msg::empty())).map_err(Broken::Unsent)?;
-        let mut answers = Answers::new(requests, first);
-        let result = self.collect(&mut answers, is_batch, on_reply);
-        if let Err(error) = result {
-            self.drain();
-            return Err(Broken::Unanswered(error));
-        }
-        Ok(answers.outcome())
+        Ok(Answers::new(requests, first))
     }
 
     fn collect(&mut self, answers: &mut Answers, is_batch: bool, on_reply: OnReply) -> io::Result<()> {
         while !answers.complete() {
-            let received =
-                uninterrupted(|| self.inner.recv(&mut self.buffer[..], Msg::DONTWAIT | Msg::TRUNC));
-            let length = match received {
-                Ok((length, _)) => length,
+            match self.receive(answers, on_reply) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock && is_batch && answers.failed() => {
                     break;
                 }
-                Err(error) => return Err(error),
-            };
-            let too_long = || io::Error::from_raw_os_error(libc::EMSGSIZE);
-            answers.read(self.buffer.get(..length).ok_or_else(too_long)?, on_reply);
+                result => result?,
+            }
         }
+        Ok(())
+    }
+
+    fn receive(&mut self, answers: &mut Answers, on_reply: OnReply) -> io::Result<()> {
+        let (length, _) =
+            uninterrupted(|| self.inner.recv(&mut self.buffer[..], Msg::DONTWAIT | Msg::TRUNC))?;
+        let too_long = || io::Error::from_raw_os_error(libc::EMSGSIZE);
+        answers.read(self.buffer.get(..length).ok_or_else(too_long)?, on_reply);
         Ok(())
     }
 
@@ -241,6 +248,26 @@ impl Socket {
                 _ => {}
             }
         }
+    }
+
+    /// Makes one dump as far as `wants_more` says. The kernel forgets the rest of it with the socket.
+    pub fn dump_while(
+        mut self,
+        mut request: Message,
+        mut wants_more: impl FnMut(&[u8]) -> bool,
+    ) -> Result<(), KernelError> {
+        let system = |error: io::Error| KernelError {
+            errno: error.raw_os_error().unwrap_or(libc::EIO),
+            message: String::new(),
+        };
+        let sent = self.send(std::slice::from_mut(&mut request));
+        let mut answers = sent.map_err(|broken| system(broken.into()))?;
+        let mut goes_on = true;
+        while goes_on && !answers.complete() {
+            self.receive(&mut answers, &mut |_, reply| goes_on = goes_on && wants_more(reply))
+                .map_err(system)?;
+        }
+        answers.outcome().into_iter().flatten().next().map_or(Ok(()), Err)
     }
 
     /// Makes one dump and collects what `parse` makes of its replies. One that a change cuts through is made again.

@@ -63,9 +63,7 @@ impl Glance {
         }
         let mut questions: Vec<Question> = [false, true].map(|v6| Question::WideForwarding { v6 }).into();
         questions.push(Question::FreshForwarding);
-        if leaves_by_routes {
-            questions.extend([false, true].map(|v6| Question::Ways { v6 }));
-        }
-        rtnl.ask(&questions, &mut self.observed.facts)
+        rtnl.ask(&questions, &mut self.observed.facts)?;
+        if leaves_by_routes { self.observed.ask_about_defaults(rtnl, &[false, true]) } else { Ok(()) }
     }
 }

@@ -15,6 +15,7 @@ mod station;
 mod surroundings;
 mod survey;
 mod up;
+mod way_out;
 
 pub use glance::Glance;
 pub use surroundings::Surroundings;
@@ -73,6 +74,8 @@ pub struct Observed {
     pub owner: Option<Owner>,
     /// Whether the NIC that is to be taken over is a Wi-Fi station.
     pub is_station: bool,
+    /// The numbers of those interfaces with a default route that are Wi-Fi stations.
+    pub stations: Vec<u32>,
     /// Whether the kernel has nf_tables.
     pub has_nft: bool,
 }
@@ -88,19 +91,10 @@ impl Observed {
         let taken = || self.network(&network.bridge)?.mark.as_ref()?.nic.as_ref();
         match &network.uplink {
             Uplink::Named(names) => names.first().and_then(|name| self.facts.link(name)),
-            Uplink::DefaultRoute => taken()
-                .and_then(|name| self.facts.link(name))
-                .or_else(|| self.default_devices().find_map(|index| self.facts.link_index(index))),
+            Uplink::DefaultRoute => {
+                taken().and_then(|name| self.facts.link(name)).or_else(|| self.way_out(Some(&network.bridge)))
+            }
         }
-    }
-
-    /// The interfaces that carry a default route.
-    pub fn default_devices(&self) -> impl Iterator<Item = u32> + '_ {
-        self.facts
-            .ways
-            .iter()
-            .filter(|way| way.destination.is_none())
-            .flat_map(|way| way.devices.iter().copied())
     }
 
     /// The interface that a value was saved of, whatever its name is now.

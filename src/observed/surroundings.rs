@@ -3,10 +3,11 @@
 use std::io;
 
 use super::{Observed, owner, station};
-use crate::model::facts::Way;
-use crate::model::route::MAIN;
 use crate::model::{IfName, Link};
 use crate::netlink::route::{Question, Rtnl};
+
+/// Where a network of kvmnet's could be (RFC 1918).
+const PRIVATE: [&str; 3] = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"];
 
 /// The machine around a network that is not there yet.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -24,11 +25,14 @@ impl Surroundings {
         let mut observed = Observed::default();
         let mut questions: Vec<Question> = names.iter().copied().map(Question::Link).collect();
         questions.extend([Question::Bridges, Question::Own]);
-        questions.extend([false, true].map(|v6| Question::Ways { v6 }));
+        let nets = PRIVATE.iter().filter_map(|net| net.parse().ok()).collect();
+        questions.extend([Question::Ways { v6: false, nets }, Question::Ways { v6: true, nets: Vec::new() }]);
         rtnl.ask(&questions, &mut observed.facts)?;
         observed.find_networks();
+        rtnl.resolve_nexthops(&mut observed.facts.ways)?;
         observed.ask_about_devices(rtnl)?;
-        let uplink = observed.way_out();
+        observed.find_stations();
+        let uplink = observed.nic_out();
         if let Some(uplink) = &uplink {
             let mut questions = vec![Question::Addresses(uplink.index)];
             questions.extend(uplink.master.map(Question::LinkIndex));
@@ -53,13 +57,9 @@ impl Observed {
         rtnl.ask(&questions.collect::<Vec<_>>(), &mut self.facts)
     }
 
-    /// The interface with the default route, of the main table if it has one; the NIC behind a bridge of kvmnet's.
-    fn way_out(&self) -> Option<Link> {
-        let mut defaults: Vec<&Way> =
-            self.facts.ways.iter().filter(|way| way.destination.is_none()).collect();
-        defaults.sort_by_key(|way| way.table != MAIN);
-        let device = defaults.iter().find_map(|way| way.devices.first())?;
-        let link = self.facts.link_index(*device)?;
+    /// The NIC with the default route; the one behind a bridge of kvmnet's.
+    fn nic_out(&self) -> Option<Link> {
+        let link = self.way_out(None)?;
         let nic = self.network(&link.name).and_then(|standing| standing.mark.as_ref()?.nic);
         nic.and_then(|nic| self.facts.link(&nic)).or(Some(link)).cloned()
     }

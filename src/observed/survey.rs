@@ -2,6 +2,8 @@
 
 use std::io;
 
+use ipnet::IpNet;
+
 use super::Observed;
 use crate::desired::Desired;
 use crate::model::{Network, TapMark};
@@ -9,12 +11,15 @@ use crate::netlink::nft::Nft;
 use crate::netlink::route::{Question, Rtnl};
 
 impl Observed {
-    /// Reads all interfaces, all routes, what the bridges have learned, and every network of kvmnet's. Without `nft`
+    /// Reads all interfaces, the default routes and those that concern `nets`, what the bridges have learned, and every network of kvmnet's. Without `nft`
     /// only networks are found whose bridge is there.
-    pub fn survey(nft: Option<&mut Nft>, rtnl: &mut Rtnl) -> io::Result<Self> {
+    pub fn survey(nft: Option<&mut Nft>, rtnl: &mut Rtnl, nets: &[IpNet]) -> io::Result<Self> {
         let mut observed = Self::tables(nft, &[])?;
         observed.ask_about_everybody(rtnl)?;
-        rtnl.ask(&[false, true].map(|v6| Question::Ways { v6 }), &mut observed.facts)?;
+        let questions = [false, true].map(|v6| Question::Ways { v6, nets: nets.to_vec() });
+        rtnl.ask(&questions, &mut observed.facts)?;
+        rtnl.resolve_nexthops(&mut observed.facts.ways)?;
+        observed.find_stations();
         Ok(observed)
     }
 
@@ -30,6 +35,7 @@ impl Observed {
         let desired = Desired { tap, ..Desired::without_guest(network) };
         let mut observed = Self::for_up(nft, rtnl, &desired)?;
         observed.facts.ways.clone_from(&self.facts.ways);
+        observed.stations.clone_from(&self.stations);
         self.facts.links.iter().for_each(|link| observed.facts.add_link(link.clone()));
         for standing in &mut observed.networks {
             let known = self.network(&standing.bridge);

@@ -95,16 +95,21 @@ impl Observed {
         let is_missing = |net: &&IpNet| !present.iter().any(|has| has.net == **net);
         let missing: Vec<&IpNet> = network.addresses.iter().filter(is_missing).collect();
         let mut questions = self.about_filters(desired);
+        let mut families = Vec::new();
         for v6 in [false, true] {
-            let collides = missing.iter().any(|net| net.addr().is_ipv6() == v6);
+            let nets: Vec<IpNet> =
+                missing.iter().filter(|net| net.addr().is_ipv6() == v6).map(|net| **net).collect();
             let is_router = if v6 { self.facts.wide6 } else { self.facts.wide4 };
-            let carries = network.uplink == Uplink::DefaultRoute
-                && (desired.forwards(v6) && is_router || network.mode == Mode::Bridged);
-            if collides || carries || adopts {
-                questions.push(Question::Ways { v6 });
+            let carries = network.uplink == Uplink::DefaultRoute && desired.forwards(v6) && is_router;
+            // A dump tells of the default routes as well.
+            if nets.is_empty() {
+                families.extend((carries || adopts).then_some(v6));
+            } else {
+                questions.push(Question::Ways { v6, nets });
             }
         }
         rtnl.ask(&questions, &mut self.facts)?;
+        self.ask_about_defaults(rtnl, &families)?;
         self.ask_about_owners(rtnl, network)
     }
 
@@ -172,20 +177,13 @@ impl Observed {
         rtnl.ask(&questions, &mut self.facts)
     }
 
-    /// The interfaces that carry default routes, where they are the uplinks; in bridged mode, what the NIC has.
+    /// What the named uplinks are ports of; in bridged mode, what the NIC has.
     fn ask_about_uplinks(&mut self, rtnl: &mut Rtnl, network: &Network) -> io::Result<()> {
         let mut questions = Vec::new();
         if let Uplink::Named(uplinks) = &network.uplink {
             let masters = uplinks.iter().filter_map(|name| self.facts.link(name)?.master);
             questions
                 .extend(masters.filter(|at| self.facts.link_index(*at).is_none()).map(Question::LinkIndex));
-        }
-        for question in
-            self.default_devices().filter(|at| self.facts.link_index(*at).is_none()).map(Question::LinkIndex)
-        {
-            if !questions.contains(&question) {
-                questions.push(question);
-            }
         }
         rtnl.ask(&questions, &mut self.facts)?;
         if network.mode != Mode::Bridged {
@@ -194,6 +192,10 @@ impl Observed {
         let taken = self.network(&network.bridge).and_then(|s| s.mark.as_ref()?.nic);
         let unknown: Vec<_> = taken.iter().filter(|nic| self.facts.link(nic).is_none()).cloned().collect();
         rtnl.ask(&unknown.into_iter().map(Question::Link).collect::<Vec<_>>(), &mut self.facts)?;
+        let is_taken = taken.is_some_and(|nic| self.facts.link(&nic).is_some());
+        if network.uplink == Uplink::DefaultRoute && !is_taken {
+            self.ask_about_way_out(rtnl, &network.bridge)?;
+        }
         let Some(nic) = self.nic(network).cloned() else { return Ok(()) };
         match nic.master {
             None if nic.is_bridge() => Ok(()),

@@ -5,7 +5,6 @@ use ipnet::IpNet;
 use super::{Refusal, undo};
 use crate::desired::Desired;
 use crate::model::facts::{Uncarriable, Way};
-use crate::model::link::ETHERNET;
 use crate::model::route::{LOCAL, UNICAST};
 use crate::model::{IfName, Key, Link, Mode, Network, Origin, TapMark, Uplink};
 use crate::observed::{Observed, Standing};
@@ -76,7 +75,7 @@ fn bridge(network: &Network, observed: &Observed) -> Result<(), Refusal> {
         return Ok(());
     }
     let is_taken = mark.is_some_and(|mark| mark.nic.is_some());
-    let has_default = !is_taken && observed.default_devices().any(|device| device == link.index);
+    let has_default = !is_taken && observed.default_devices(None).contains(&link.index);
     if has_default && network.mode != Mode::Bridged {
         return Err(Refusal::BridgeIsWayOut { bridge: link.name, mode: network.mode });
     }
@@ -220,16 +219,8 @@ pub fn bridgeable(nic: &Link, bridge: &IfName, observed: &Observed) -> Result<()
         let master = master.map_or("another interface".to_owned(), |master| master.name.to_string());
         return Err(Refusal::PortOfAnother { name: nic.name, master, kind });
     }
-    let why = match nic.kind.as_deref() {
-        _ if nic.loopback => Some("it is the loopback interface"),
-        _ if observed.is_station => Some("it is a Wi-Fi station, which sends frames with no MAC but its own"),
-        _ if nic.hardware != ETHERNET => Some("it carries no Ethernet frames"),
-        Some("tun") => Some("it is a tap, the end of a guest or of a VPN"),
-        Some("bridge") => Some("it is a bridge itself; name it in `bridge`"),
-        Some("vrf") => Some("it is a table of routes, and carries nothing itself"),
-        Some("macvlan" | "macvtap" | "ipvlan" | "ipvtap") => Some("it shares another interface's MAC"),
-        _ => None,
-    };
+    let station = "it is a Wi-Fi station, which sends frames with no MAC but its own";
+    let why = Some(station).filter(|_| observed.is_station && !nic.loopback).or(nic.unbridgeable());
     if let Some(why) = why {
         return Err(Refusal::Unbridgeable { name: nic.name, why });
     }

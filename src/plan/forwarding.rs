@@ -15,8 +15,8 @@ pub fn uplinks(desired: &Desired, observed: &Observed, v6: bool) -> Vec<IfName> 
     let mut names: Vec<IfName> = match &desired.network.uplink {
         Uplink::Named(names) => names.clone(),
         Uplink::DefaultRoute => {
-            let defaults = observed.facts.ways.iter().filter(|way| way.v6 == v6 && way.destination.is_none());
-            let links = defaults.flat_map(|way| &way.devices).filter_map(|at| observed.facts.link_index(*at));
+            let devices = observed.default_devices(Some(v6)).into_iter();
+            let links = devices.filter_map(|at| observed.facts.link_index(at));
             // A network of kvmnet's is nobody's way out.
             links.filter(|link| link.group != GROUP && !link.loopback).map(|link| link.name).collect()
         }

@@ -107,7 +107,8 @@ fn uplinks(standing: &Standing, door: &IfName, glance: &Glance) -> (Option<Vec<S
     let by = if names.is_empty() { UplinksBy::DefaultRoute } else { UplinksBy::Name };
     if names.is_empty() {
         let facts = &glance.observed.facts;
-        let links = glance.observed.default_devices().filter_map(|index| facts.link_index(index));
+        let links =
+            glance.observed.default_devices(None).into_iter().filter_map(|index| facts.link_index(index));
         // A network of kvmnet's is nobody's way out.
         names.extend(links.filter(|link| link.group != GROUP && !link.loopback).map(|link| link.name));
     }

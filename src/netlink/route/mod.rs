@@ -9,10 +9,12 @@ pub mod nexthop;
 #[allow(clippy::module_inception)]
 pub mod route;
 pub mod rule;
+mod ways;
 mod whole;
 
 use std::io;
 
+use ipnet::IpNet;
 use neli::consts::socket::NlFamily;
 use nix::errno::Errno;
 use nix::poll::PollTimeout;
@@ -60,10 +62,13 @@ pub enum Question {
     Taps,
     /// The addresses of an interface. A dump that the kernel answers from this interface alone.
     Addresses(u32),
-    /// The unicast routes of a family. A dump.
+    /// The unicast routes of a family that lead into one of these networks, or past all of it, and the default ones. A
+    /// dump; what it says of others is forgotten at once.
     Ways {
         /// IPv6 or IPv4.
         v6: bool,
+        /// The networks.
+        nets: Vec<IpNet>,
     },
     /// The host's own IPv4 addresses, as routes of the table `local`. A dump.
     Own,
@@ -125,7 +130,7 @@ impl Question {
             Question::Links => link::dump_lean(),
             Question::Taps => link::dump_kind("tun"),
             Question::Addresses(index) => address::dump(*index),
-            Question::Ways { v6 } => route::dump(*v6, UNICAST),
+            Question::Ways { v6, .. } => route::dump(*v6, UNICAST),
             Question::Own => route::dump(false, LOCAL),
             Question::Routes { v6, device, .. } => route::dump_over(*v6, *device),
             Question::Nexthops { device, .. } => nexthop::dump(*device),
@@ -151,7 +156,7 @@ impl Question {
                 matches!(errno, Errno::ENOENT | Errno::EINVAL | Errno::EOPNOTSUPP | Errno::ENODEV)
             }
             // A kernel without IPv6 knows none of its requests.
-            Question::WideForwarding { v6 } | Question::Ways { v6 } => *v6 && is_without_family(errno),
+            Question::WideForwarding { v6 } | Question::Ways { v6, .. } => *v6 && is_without_family(errno),
             // The interface that a dump is restricted to has gone meanwhile.
             Question::Ports(_) | Question::Addresses(_) => errno == Errno::ENODEV,
             Question::Routes { v6, .. } | Question::Neighbours { v6, .. } | Question::Proxies { v6, .. } => {
@@ -319,7 +324,10 @@ fn read(facts: &mut Facts, question: &Question, reply: &[u8]) {
         Question::Addresses(index) => {
             facts.addresses.extend(address::parse(reply, *index).map(|address| (*index, address)));
         }
-        Question::Ways { .. } | Question::Own => facts.ways.extend(route::parse_way(reply)),
+        Question::Ways { nets, .. } => {
+            facts.ways.extend(route::parse_way(reply).filter(|way| way.concerns(nets)));
+        }
+        Question::Own => facts.ways.extend(route::parse_way(reply)),
         Question::Routes { name, device, .. } => match route::parse(reply, *device, name) {
             Some(Ok(route)) => facts.routes.push(route),
             Some(Err(why)) => facts.uncarriable.push((*name, why)),
@@ -342,7 +350,8 @@ mod tests {
     #[test]
     fn only_what_says_so_is_absence() {
         let name = IfName::new("eth0").unwrap();
-        let (device, of) = (7, |v6| [Question::Ways { v6 }, Question::Routes { v6, device: 7, name }]);
+        let (device, of) =
+            (7, |v6| [Question::Ways { v6, nets: Vec::new() }, Question::Routes { v6, device: 7, name }]);
         let mut all = vec![Question::Link(name), Question::LinkIndex(device), Question::Ports(device)];
         all.extend([
             Question::Bridges,

@@ -11,6 +11,7 @@ const BODY: usize = 8;
 /// RTNH_F_ONLINK.
 const ONLINK: u32 = 4;
 const NHA_ID: u16 = 1;
+const NHA_GROUP: u16 = 2;
 const NHA_OIF: u16 = 5;
 const NHA_GATEWAY: u16 = 6;
 
@@ -19,6 +20,24 @@ pub fn dump(device: u32) -> Message {
     let mut message = Message::new(RTM_GETNEXTHOP, REQUEST | DUMP, &[0; BODY]);
     message.put_u32(NHA_OIF, device);
     message
+}
+
+/// Asks for one nexthop object.
+pub fn get(id: u32) -> Message {
+    let mut message = Message::new(RTM_GETNEXTHOP, REQUEST, &[0; BODY]);
+    message.put_u32(NHA_ID, id);
+    message
+}
+
+/// The interface of a nexthop object; a group has none of its own.
+pub fn device(reply: &[u8]) -> Option<u32> {
+    find(reply.get(BODY..)?, NHA_OIF).and_then(|value| u32_at(value, 0))
+}
+
+/// The numbers of a group's members: the first word of each `struct nexthop_grp`.
+pub fn members(reply: &[u8]) -> Vec<u32> {
+    let group = find(reply.get(BODY..).unwrap_or_default(), NHA_GROUP).unwrap_or_default();
+    group.chunks_exact(8).filter_map(|member| u32_at(member, 0)).collect()
 }
 
 /// Puts a nexthop object over another interface; every route that uses it follows at once.

@@ -32,6 +32,13 @@ pub fn dump(v6: bool, kind: u8) -> Message {
     Message::new(Rtm::Getroute, REQUEST | DUMP, &body(family as u8, 0, kind, 0))
 }
 
+/// The same of one table.
+pub fn dump_table(v6: bool, kind: u8, table: u32) -> Message {
+    let mut message = dump(v6, kind);
+    message.put_u32(Rta::Table, table);
+    message
+}
+
 /// Asks for all routes over one interface.
 pub fn dump_over(v6: bool, device: u32) -> Message {
     let family = if v6 { libc::AF_INET6 } else { libc::AF_INET };
@@ -127,21 +134,28 @@ fn rtnexthop(hop: &Hop, device: u32) -> Vec<u8> {
 /// RTA_EXPIRES; neli has it for glibc only.
 const RTA_EXPIRES: u16 = 23;
 
-/// Reads a route for a [`Way`].
+/// Reads a route for a [`Way`]; None for a default route that is for some sources only.
 pub fn parse_way(reply: &[u8]) -> Option<Way> {
     let attrs = reply.get(BODY..)?;
-    let [family, prefix, ..] = *reply else { return None };
+    let [family, prefix, source_prefix, ..] = *reply else { return None };
     let v6 = i32::from(family) == libc::AF_INET6;
     let address = find(attrs, Rta::Dst).and_then(ip);
-    let mut devices: Vec<u32> =
-        find(attrs, Rta::Oif).and_then(|value| u32_at(value, 0)).into_iter().collect();
+    if address.is_none() && source_prefix != 0 {
+        return None;
+    }
+    let number = |kind: u16| find(attrs, kind).and_then(|value| u32_at(value, 0));
+    let mut devices: Vec<u32> = number(Rta::Oif.into()).into_iter().collect();
     devices.extend(find(attrs, Rta::Multipath).into_iter().flat_map(|hops| Hops(hops).map(|hop| hop.device)));
+    // The kernel has it as 0.0.0.0/0 where it was asked for by an address.
+    let destination = address.and_then(|address| IpNet::new(address, prefix).ok());
     Some(Way {
-        destination: address.and_then(|address| IpNet::new(address, prefix).ok()),
+        destination: destination.filter(|net| net.prefix_len() != 0),
         v6,
         table: table(reply, attrs),
         kind: reply.get(7).copied()?,
+        metric: number(Rta::Priority.into()).unwrap_or_default(),
         devices,
+        nexthop: number(RTA_NH_ID),
     })
 }
 

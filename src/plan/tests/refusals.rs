@@ -165,6 +165,8 @@ fn collisions() {
         v6: false,
         table: 255,
         kind: 2,
+        metric: 0,
+        nexthop: None,
         devices: vec![2],
     });
     check(world, "", "vif0.0", "the address 10.0.100.3 belongs to eth3 already");

@@ -97,12 +97,28 @@ impl World {
         for route in &facts.routes {
             let devices =
                 facts.links.iter().filter(|link| route.is_over(&link.name)).map(|link| link.index).collect();
-            facts.ways.push(Way { destination: route.destination, v6: false, table: 254, kind: 1, devices });
+            facts.ways.push(Way {
+                destination: route.destination,
+                v6: false,
+                table: 254,
+                kind: 1,
+                metric: 0,
+                devices,
+                nexthop: None,
+            });
         }
         for (index, address) in &facts.addresses {
             let destination = Some(address.net.trunc());
             let v6 = address.net.addr().is_ipv6();
-            facts.ways.push(Way { destination, v6, table: 254, kind: 1, devices: vec![*index] });
+            facts.ways.push(Way {
+                destination,
+                v6,
+                table: 254,
+                kind: 1,
+                metric: 0,
+                devices: vec![*index],
+                nexthop: None,
+            });
         }
         let bridges: Vec<IfName> =
             facts.links.iter().filter(|link| link.is_bridge()).map(|link| link.name).collect();
