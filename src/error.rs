@@ -208,6 +208,10 @@ impl Error {
             Error::System { source, .. } if source.raw_os_error() == Some(Errno::EPERM as i32) => {
                 Some(NO_CAPABILITY.to_owned())
             }
+            Error::System { source, .. } if source.kind() == io::ErrorKind::ReadOnlyFilesystem => Some(
+                "where /proc/sys is read-only, as in a container, use mode = \"nat\" or \"host-only\" with IPv4 addresses"
+                    .to_owned(),
+            ),
             Error::System { .. } => None,
         }
     }

@@ -60,8 +60,9 @@ pub fn start_deadline() -> io::Result<()> {
     // program (signal-safety(7)).
     unsafe { sigaction(Signal::SIGALRM, &action) }?;
     let time = |duration: Duration| libc::timeval {
-        tv_sec: duration.as_secs() as libc::time_t,
-        tv_usec: libc::suseconds_t::from(duration.subsec_micros()),
+        // The names of these types are deprecated with musl, which has changed them.
+        tv_sec: duration.as_secs() as _,
+        tv_usec: duration.subsec_micros() as _,
     };
     let timer = libc::itimerval { it_interval: time(TICK), it_value: time(LOCK_WAIT) };
     // SAFETY: the pointer is to a value that outlives the call, and the old timer is not asked for.

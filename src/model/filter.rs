@@ -14,6 +14,9 @@ pub enum Filter {
     Ingress,
     /// On a closed bridge: all that the host sends down.
     Egress,
+    /// On an open door whose settings cannot be written: router advertisements of guests (RFC 4861), and what may hide one,
+    /// options before the message.
+    Announcements,
 }
 
 /// One instruction of classic BPF (`struct sock_filter`): code, where to jump if true and if false, operand.
@@ -38,15 +41,31 @@ const TAP: [Instruction; 8] = [
     PASS,
 ];
 
+/// Of IPv6 (0x86dd), by the next header: hop-by-hop, routing and destination options, and ICMPv6 of type 134.
+const ANNOUNCEMENTS: [Instruction; 11] = [
+    (0x28, 0, 0, 12),
+    (0x15, 0, 8, 0x86dd),
+    (0x30, 0, 0, 20),
+    (0x15, 5, 0, 0),
+    (0x15, 4, 0, 43),
+    (0x15, 3, 0, 60),
+    (0x15, 0, 3, 58),
+    (0x30, 0, 0, 54),
+    (0x15, 0, 1, 134),
+    DROP,
+    PASS,
+];
+
 impl Filter {
     /// All, in the order in which they are put on an interface.
-    pub const ALL: [Filter; 3] = [Filter::Tap, Filter::Ingress, Filter::Egress];
+    pub const ALL: [Filter; 4] = [Filter::Tap, Filter::Ingress, Filter::Egress, Filter::Announcements];
 
     /// What it does with a frame.
     pub fn program(self) -> &'static [Instruction] {
         match self {
             Filter::Tap => &TAP,
             Filter::Ingress | Filter::Egress => &[DROP],
+            Filter::Announcements => &ANNOUNCEMENTS,
         }
     }
 
@@ -76,6 +95,7 @@ impl fmt::Display for Filter {
             Filter::Tap => "filter of what is sent to the tap itself",
             Filter::Ingress => "filter of all that comes in",
             Filter::Egress => "filter of all that goes out",
+            Filter::Announcements => "filter of router advertisements",
         })
     }
 }

@@ -113,7 +113,7 @@ pub const IPV6: [(&str, u16); 36] = [
 ];
 
 impl Setting {
-    const LETTERS: [(Setting, &'static str); 18] = [
+    const LETTERS: [(Setting, &'static str); 19] = [
         (Setting::Up, "u"),
         (Setting::Mtu, "m"),
         (Setting::Group, "g"),
@@ -132,6 +132,7 @@ impl Setting {
         (Setting::Filter(Filter::Tap), "t"),
         (Setting::Filter(Filter::Ingress), "i"),
         (Setting::Filter(Filter::Egress), "e"),
+        (Setting::Filter(Filter::Announcements), "A"),
     ];
 
     /// What kvmnet finds of one that it sets everywhere, and what it makes of it.

@@ -78,6 +78,8 @@ pub struct Observed {
     pub stations: Vec<u32>,
     /// Whether the kernel has nf_tables.
     pub has_nft: bool,
+    /// Whether /proc/sys cannot be written, as in many containers; known only where that matters.
+    pub is_proc_fixed: bool,
 }
 
 impl Observed {

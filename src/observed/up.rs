@@ -3,6 +3,7 @@
 use std::io;
 
 use ipnet::IpNet;
+use nix::sys::statvfs::{FsFlags, statvfs};
 
 use super::{Observed, Standing, fresh, owner, station};
 use crate::desired::Desired;
@@ -44,6 +45,7 @@ impl Observed {
         questions.extend(bridges.filter(|question| *question != Question::Link(network.bridge)));
         rtnl.ask(&questions, &mut observed.facts)?;
         observed.ask_about_master(rtnl, desired)?;
+        observed.is_proc_fixed = observed.hears_announcements(desired) && is_proc_fixed();
         observed.standing(&network.bridge);
         observed.match_links();
         observed.ask_about_lost_aliases(rtnl)?;
@@ -145,7 +147,17 @@ impl Observed {
                 questions.extend(filters.map(|filter| Question::Filter(bridge.index, filter)));
             }
         }
+        if let Some(door) = self.facts.link(desired.door()).filter(|_| self.is_proc_fixed) {
+            questions.push(Question::Filter(door.index, Filter::Announcements));
+        }
         questions
+    }
+
+    /// Whether the door takes router advertisements of guests, or would, once it is made.
+    fn hears_announcements(&self, desired: &Desired) -> bool {
+        let door = self.facts.link(desired.door()).or_else(|| self.facts.link(desired.new_interface()));
+        let accepts = door.and_then(|door| door.ipv6).is_some_and(|ipv6| ipv6.accept_ra != 0);
+        accepts && !matches!(desired.network.mode, Mode::Isolated | Mode::Bridged)
     }
 
     /// Whether the host's addresses are on the door, as the routes of the table `local` say: a get for each
@@ -218,6 +230,11 @@ impl Observed {
             Some(master) => rtnl.ask(&[Question::LinkIndex(master)], &mut self.facts),
         }
     }
+}
+
+/// Whether /proc/sys is mounted read-only.
+fn is_proc_fixed() -> bool {
+    statvfs("/proc/sys").is_ok_and(|about| about.flags().contains(FsFlags::ST_RDONLY))
 }
 
 fn has_uplink(mode: Mode) -> bool {

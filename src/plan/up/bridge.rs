@@ -94,8 +94,14 @@ impl Up<'_> {
         if let (Some(to), Some(_), true) =
             (wanted, new, self.mark.made || self.desired.network.veth.is_some())
         {
-            let step = self.want(door, Setting::AcceptRa, to);
-            self.make.extend(step);
+            // Where /proc/sys cannot be written, a filter does it; it goes with the door.
+            let filter = [(Setting::Clsact, 1), (Setting::Filter(Filter::Announcements), 1)];
+            let setting = [(Setting::AcceptRa, to)];
+            let settings = if self.observed.is_proc_fixed && to == 0 { &filter[..] } else { &setting[..] };
+            for (setting, to) in settings {
+                let step = self.want(door, *setting, *to);
+                self.make.extend(step);
+            }
         }
     }
 
