@@ -108,3 +108,32 @@ fn gc_names_what_it_leaves() {
     Cli::new(&lab.host, &["gc"]).run().ok();
     lab.assert_as_before("both are gone", &before);
 }
+
+/// The NIC that a killed guest's network has is wanted by another one: it is given back first, and taken with all it has.
+#[test]
+fn a_nic_goes_from_an_unused_network_to_the_next() {
+    let killed = Killed::new(Network::BRIDGED, Network::BRIDGED);
+    killed.hook(UP, None).ran.ok();
+    killed.lab.settle_bridge("br-lab");
+    let address = killed.lab.host.ip("-o -4 addr show dev br-lab");
+    assert!(address.contains("192.168.1.230/24"), "{address}");
+    host_is_home(&killed.lab);
+    killed.hook(DOWN, None).ran.ok();
+    killed.lab.assert_as_before("the guest has left", &killed.before);
+}
+
+/// The same for a network that goes out by that NIC.
+#[test]
+fn a_network_goes_out_by_the_nic_of_an_unused_one() {
+    for second in [Network::NAT, Network { uplink: "", ..Network::NAT }, Network::ROUTED] {
+        let lab = Lab::new(Network::BRIDGED);
+        lab.write_config(&format!("{}{}", Network::BRIDGED.config(), second.lab_table()));
+        let before = settled(&lab);
+        lab.attach(1).kill();
+        lab.outside_knows_the_way();
+        let guest = lab.attach_in_lab(1);
+        eventually("the guest reaches the outside", || guest.pings("192.168.1.25"));
+        lab.detach(guest);
+        lab.assert_as_before(second.mode, &before);
+    }
+}

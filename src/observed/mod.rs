@@ -154,6 +154,27 @@ impl Observed {
         }
     }
 
+    /// Assumes that a NIC is given back: the routes over its bridge are over it.
+    pub fn assume_free(&mut self, port: &IfName) {
+        let Some(nic) = self.facts.links.iter_mut().find(|link| link.name == *port) else { return };
+        let (index, Some(bridge)) = (nic.index, nic.master.take()) else { return };
+        let ways = self.facts.ways.iter_mut().chain(&mut self.facts.matched);
+        let devices = ways.flat_map(|way| &mut way.devices);
+        devices.filter(|device| **device == bridge).for_each(|device| *device = index);
+        self.facts.addresses.iter_mut().filter(|(of, _)| *of == bridge).for_each(|(of, _)| *of = index);
+    }
+
+    /// Assumes that an interface is gone, and its routes with it.
+    pub fn assume_gone(&mut self, name: &IfName) {
+        let Some(gone) = self.facts.link(name).map(|link| link.index) else { return };
+        let facts = &mut self.facts;
+        facts.links.retain(|link| link.index != gone);
+        facts.links.iter_mut().filter(|link| link.master == Some(gone)).for_each(|link| link.master = None);
+        facts.ways.retain(|way| way.devices != [gone]);
+        facts.matched.retain(|way| way.devices != [gone]);
+        facts.addresses.retain(|(of, _)| *of != gone);
+    }
+
     /// The taps on a bridge, of those that are among the facts.
     pub fn taps_on(&self, bridge: &IfName) -> impl Iterator<Item = &Link> {
         let index = self.facts.link(bridge).map(|bridge| bridge.index);

@@ -39,6 +39,17 @@ impl Plan {
         }
     }
 
+    /// The clean-ups that it begins with.
+    pub fn sweep(&self) -> Plan {
+        Plan(self.0.iter().take_while(|transaction| transaction.cleans.is_some()).cloned().collect())
+    }
+
+    /// All but the clean-ups of the networks of these bridges.
+    pub fn without(mut self, bridges: &[IfName]) -> Plan {
+        self.0.retain(|transaction| transaction.cleans.is_none_or(|bridge| !bridges.contains(&bridge)));
+        self
+    }
+
     /// All steps, in order.
     pub fn steps(&self) -> impl Iterator<Item = &Step> {
         self.0.iter().flat_map(|transaction| &transaction.steps)

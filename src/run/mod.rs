@@ -115,11 +115,26 @@ impl Work {
         apply(&mut self.kernel, facts, plan, seen)
     }
 
+    /// What a sweep leaves is looked at again: it may have given back the very NIC that is wanted now.
     fn bring_up(&mut self, desired: &Desired, seen: Seen) -> Result<(Plan, Vec<Left>), Error> {
+        let (facts, plan) = self.plan_up(desired)?;
+        let mut done = plan.sweep();
+        if done.is_empty() {
+            let left = self.apply(&facts, &plan, seen)?;
+            return Ok((plan, left));
+        }
+        let mut left = self.apply(&facts, &done, seen)?;
+        let (facts, plan) = self.plan_up(desired)?;
+        let rest = plan.without(&left.iter().map(|left| left.bridge).collect::<Vec<_>>());
+        left.extend(self.apply(&facts, &rest, seen)?);
+        done.extend(rest.0);
+        Ok((done, left))
+    }
+
+    fn plan_up(&mut self, desired: &Desired) -> Result<(Facts, Plan), Error> {
         let observed = self.observe(|Kernel { rtnl, nft }| Observed::for_up(nft.as_mut(), rtnl, desired))?;
         let plan = plan::up(desired, &observed)?;
-        let left = self.apply(&observed.facts, &plan, seen)?;
-        Ok((plan, left))
+        Ok((observed.facts, plan))
     }
 }
 

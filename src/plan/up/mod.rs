@@ -37,14 +37,17 @@ fn left(desired: &Desired, observed: &Observed) -> Option<IfName> {
     (bridge != desired.network.bridge).then_some(bridge)
 }
 
-/// What there is when the networks that nothing keeps are gone: what they opened is shut.
+/// What there is when the networks that nothing keeps are gone: what they opened is shut, and NICs are nobody's ports.
 fn after<'a>(observed: &'a Observed, swept: &[Transaction]) -> Cow<'a, Observed> {
     let mut after = Cow::Borrowed(observed);
     for one in swept.iter().filter(|one| one.cleans.is_some()) {
         let after = after.to_mut();
         for step in &one.steps {
-            if let Step::Set { link, setting, to, .. } = step {
-                after.assume(link, *setting, *to);
+            match step {
+                Step::Set { link, setting, to, .. } => after.assume(link, *setting, *to),
+                Step::SetMaster { port, to: None, .. } => after.assume_free(port),
+                Step::DeleteLink { name } => after.assume_gone(name),
+                _ => {}
             }
         }
         let standing = after.networks.iter_mut().filter(|standing| Some(standing.bridge) == one.cleans);
