@@ -42,11 +42,19 @@ fn summary(findings: &Findings) -> String {
     };
     let looked = match findings.networks {
         Some(networks) => count(networks, "network"),
+        None if findings.iter().any(is_hidden) => {
+            "no network, as the configuration could not be read".to_owned()
+        }
         None => "no network, as the configuration is wrong".to_owned(),
     };
     let blind = if findings.complete { "" } else { ", as far as it can be seen without root" };
     let guests = count(findings.guests, "guest");
     format!("{found}. Looked at {looked}, {guests}, uplinks, firewall, kernel and hooks{blind}.")
+}
+
+/// A configuration that is not wrong, but may not be read.
+fn is_hidden(finding: &Finding) -> bool {
+    finding.kind == "configuration" && !finding.is_problem()
 }
 
 fn count(number: usize, what: &str) -> String {

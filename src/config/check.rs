@@ -111,7 +111,12 @@ impl<'a> InUse<'a> {
             if let Some((other, _, _)) = earlier {
                 let text =
                     format!("\"{name}\" is an interface of this network's {} already", key_name(*other));
-                errors.push(ConfigError::of_key(*key, (*place).clone(), Problem::new(text)));
+                let problem = match (key, self.mode) {
+                    (Key::Uplink, Mode::Bridged) => Problem::new(text)
+                        .hint("write the NIC that is to be in the bridge, or is in it already, or \"auto\""),
+                    _ => Problem::new(text),
+                };
+                errors.push(ConfigError::of_key(*key, (*place).clone(), problem));
             }
         }
     }
@@ -151,7 +156,7 @@ impl<'a> InUse<'a> {
                     Place::Variable(_) => {
                         "set KVMNET_UPLINK to the NIC, or to auto for the one with the default route"
                     }
-                    _ => "write uplink = \"eth0\", or \"auto\" for the NIC with the default route",
+                    _ => "write uplink = \"auto\" for the NIC with the default route, or the name of another",
                 };
                 errors.push(ConfigError::of_key(Key::Mode, place.clone(), problem.hint(hint)));
             }

@@ -14,6 +14,9 @@ use crate::terminal::printable;
 /// The longest text that is worth reading in one line, in characters; a longer one quotes an absurd value.
 const MAX_TEXT: usize = 400;
 
+/// How the problem of a file begins that cannot be opened.
+pub(super) const CANNOT_OPEN: &str = "cannot open it";
+
 /// One thing that is wrong: `/etc/kvmnet.conf:3:1: unknown key "uplnk"`.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{place}: {text}")]
@@ -44,6 +47,11 @@ impl ConfigError {
     /// Where it is wrong.
     pub fn place(&self) -> &Place {
         &self.place
+    }
+
+    /// Whether the file could not be opened: what it says may be right.
+    pub fn is_unreadable(&self) -> bool {
+        matches!(self.place, Place::File(_)) && self.text.starts_with(CANNOT_OPEN)
     }
 
     /// What is wrong, without the place.

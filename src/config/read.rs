@@ -11,7 +11,7 @@ use nix::fcntl::OFlag;
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat};
 use nix::unistd::geteuid;
 
-use super::error::Problem;
+use super::error::{CANNOT_OPEN, Problem};
 use crate::terminal::shell_word;
 
 /// More than a thousand networks need less.
@@ -27,7 +27,7 @@ pub(super) fn read(path: &str) -> Result<Option<Vec<u8>>, Problem> {
     let file = match OpenOptions::new().read(true).custom_flags(flags.bits()).open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::NotFound => return absent(path),
-        Err(error) => return Err(Problem::new(format!("cannot open it: {error}"))),
+        Err(error) => return Err(Problem::new(format!("{CANNOT_OPEN}: {error}"))),
     };
     let stat = fstat(&file).map_err(|errno| Problem::new(format!("cannot examine it: {errno}")))?;
     trusted(path, &stat)?;

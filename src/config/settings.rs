@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::error::{ConfigError, Place, Problem};
-use super::keys::KEYS;
+use super::keys::{KEYS, key_name};
 use super::pattern::Pattern;
 use super::value;
 use crate::model::{IfName, Key, Mode, Origin, Uplink, Veth};
@@ -201,8 +201,16 @@ impl Written<'_> {
             return Some(Setting { value, place: self.place.clone() });
         }
         let problem = self.expected(FLAG);
-        errors.push(self.error(match self.shape {
-            Shape::Text("true" | "false") => problem.hint("leave the quotes out"),
+        let meant = match self.shape {
+            Shape::Text("true" | "yes" | "on" | "1") | Shape::Bare("1") => Some(true),
+            Shape::Text("false" | "no" | "off" | "0") | Shape::Bare("0") => Some(false),
+            _ => None,
+        };
+        errors.push(self.error(match (&self.shape, meant, &self.place) {
+            (Shape::Text("true" | "false"), _, _) => problem.hint("leave the quotes out"),
+            (_, Some(meant), Place::Line { .. }) => {
+                problem.hint(format!("write {} = {meant}", key_name(self.key)))
+            }
             _ => problem,
         }));
         None

@@ -23,6 +23,9 @@ pub(super) fn errors(source: &Source<'_>, complaints: &[toml::de::Error]) -> Vec
         if let Some(bare) = Bare::find(line, start).filter(|bare| bare.is_about(span.start)) {
             return bare.error(source);
         }
+        if let Some(error) = comment(line, start, source).or_else(|| unclosed(line, start, source)) {
+            return error;
+        }
         let found = source.piece(span.clone());
         let problem = Problem::new(match (message, found) {
             ("duplicate key", _) => format!("{found:?} is there twice"),
@@ -32,6 +35,28 @@ pub(super) fn errors(source: &Source<'_>, complaints: &[toml::de::Error]) -> Vec
         ConfigError::new(source.place(span.start), problem)
     });
     errors.collect()
+}
+
+/// A comment in the manner of another language.
+fn comment(line: &str, start: usize, source: &Source<'_>) -> Option<ConfigError> {
+    let text = line.trim_start();
+    let sign = ["//", ";", "--"].into_iter().find(|sign| text.starts_with(sign))?;
+    let problem = Problem::new(format!("a line cannot begin with {sign}"));
+    let place = source.place(start + line.len() - text.len());
+    Some(ConfigError::new(place, problem.hint("a comment begins with #")))
+}
+
+/// A text that begins with a quote, and ends with the line.
+fn unclosed(line: &str, start: usize, source: &Source<'_>) -> Option<ConfigError> {
+    let (before, value) = line.split_once('=')?;
+    let key = key_of(before.trim())?;
+    let text = value.trim();
+    let quote = text.chars().next().filter(|c| matches!(c, '"' | '\''))?;
+    let word = text.strip_prefix(quote).filter(|rest| !rest.contains(quote))?;
+    let at = start + before.len() + 1 + value.len() - value.trim_start().len();
+    let problem = Problem::new("the text has no closing quote");
+    let problem = problem.hint(format!("write {} = {quote}{word}{quote}", before.trim()));
+    Some(ConfigError::of_key(key, source.place(at), problem))
 }
 
 /// A line like `mode = nat` or `mode: "nat"`, the usual mistakes of whoever writes TOML for the first time.

@@ -114,8 +114,10 @@ pub enum NatKind {
 pub enum Configuration {
     /// It is what the file says.
     Same,
-    /// The file says something else, or an environment variable did.
+    /// The file says something else: it was changed since, or (in records of earlier versions) a variable did.
     Differs,
+    /// The environment of a guest made it something else than the file says.
+    Overridden,
     /// The file has no such network.
     Absent,
     /// The file cannot be read, or the network has no record.

@@ -61,8 +61,11 @@ fn gather(glance: &Glance, configured: &Result<Vec<model::Network>, ConfigErrors
     let strays = behind.strays();
     let mut notes = Vec::new();
     if let Err(errors) = configured {
-        notes.extend(errors.iter().next().map(|error| {
-            format!("the configuration has errors, and is not compared (`kvmnet check` lists them): {error}")
+        notes.extend(errors.iter().next().map(|error| match error.is_unreadable() {
+            true => format!("the configuration could not be read, and is not compared: {error}"),
+            false => format!(
+                "the configuration has errors, and is not compared (`kvmnet check` lists them): {error}"
+            ),
         }));
     }
     notes.extend(unseen(glance, networks.iter().flat_map(|network| &network.guests).chain(&strays)));

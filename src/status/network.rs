@@ -155,6 +155,7 @@ fn configuration(mark: Option<&Mark>, file: Option<&[model::Network]>) -> Config
     match file.iter().find(|network| network.name == mark.network) {
         None => Configuration::Absent,
         Some(network) if network.digest() == mark.digest => Configuration::Same,
+        Some(_) if mark.overridden => Configuration::Overridden,
         Some(_) => Configuration::Differs,
     }
 }
@@ -198,7 +199,7 @@ fn problems(network: &Network, standing: &Standing, glance: &Glance) -> Vec<Stri
         }
     }
     if standing.is_dead() {
-        problems.push("nobody is on it; the next hook takes it away".to_owned());
+        problems.push("nobody is on it; `kvmnet gc` or the next hook takes it away".to_owned());
     }
     problems
 }

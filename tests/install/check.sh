@@ -213,15 +213,15 @@ elsewhere_before() {
 
 # killed_at_the_folder: between the making of the first folder and its first file.
 killed_at_the_folder() {
-    local then
-    for then in installs uninstalls; do
+    local after
+    for after in installs uninstalls; do
         fresh_machine
         remember
         printf '%s\n' "$library" >/etc/kvmnet.folders.new
         mkdir "$library"
-        [ "$then" = uninstalls ] || check 'killed at the folder: installs' install_it
-        check "killed at the folder, then $then: uninstalls" uninstall_it
-        check "killed at the folder, then $then: all is as it was" as_before
+        [ "$after" = uninstalls ] || check 'killed at the folder: installs' install_it
+        check "killed at the folder, then $after: uninstalls" uninstall_it
+        check "killed at the folder, then $after: all is as it was" as_before
     done
 }
 

@@ -52,8 +52,8 @@ fn a_configuration_that_changed_since() {
     assert_eq!(seen.network("default")["configuration"], "differs");
     assert_eq!(seen.network("default")["mode"], "nat", "what stands is shown, not what is configured");
     assert_eq!(seen.network("lab")["configuration"], "absent");
-    seen.says("problem not as configured: that was changed since, or overridden");
-    seen.says("problem no longer in the configuration");
+    seen.says("note not as configured: that was changed since");
+    seen.says("note no longer in the configuration");
 }
 
 /// A network that is kept, without guests, is nothing to complain of.
@@ -101,7 +101,7 @@ fn what_is_missing_is_said() {
     assert_eq!(seen.change("10.0.100.3/24"), [None, None]);
     assert_eq!(seen.network("default")["uplinks"], json!(null), "the rules told them");
     drop(one);
-    look(&lab).says("problem nobody is on it; the next hook takes it away");
+    look(&lab).says("problem nobody is on it; `kvmnet gc` or the next hook takes it away");
 }
 
 /// The bridge is deleted: its table still tells what the network was.

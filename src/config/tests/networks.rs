@@ -29,7 +29,7 @@ fn one_word_changes_the_mode() {
 
 #[test]
 fn bridged_names_one_uplink() {
-    let hint = "write uplink = \"eth0\", or \"auto\" for the NIC with the default route";
+    let hint = "write uplink = \"auto\" for the NIC with the default route, or the name of another";
     check(&[
         ("mode='bridged'\nuplink='auto'", &[]),
         ("mode='bridged'\nuplink=['eth3']", &[]),

@@ -110,7 +110,7 @@ fn all_that_is_wrong_is_said() {
     let expected = "/etc/kvmnet.conf:3:1: unknown key \"uplnk\"\nhint: did you mean \"uplink\"?\n\
                     /etc/kvmnet.conf:4:6: keep: expected true or false, found 1";
     assert_eq!(errors.to_string(), expected);
-    assert_eq!(errors.hint(), None);
+    assert_eq!(errors.hint().as_deref(), Some("write keep = true"));
     let unknown = Shown::new(&File::parse(PATH, TWO).unwrap(), &Default::default(), Some("lob"));
     assert_eq!(
         complaints(unknown),

@@ -68,7 +68,10 @@ fn a_value_without_quotes() {
 #[test]
 fn no_toml() {
     check(&[
-        ("mode = \"nat", &["@1:12: not valid TOML: invalid basic string, expected `\"`"]),
+        ("mode = \"nat", &["@1:8: mode: the text has no closing quote | write mode = \"nat\""]),
+        ("bridge = 'br0\n", &["@1:10: bridge: the text has no closing quote | write bridge = 'br0'"]),
+        ("// nat", &["@1:1: a line cannot begin with // | a comment begins with #"]),
+        ("\n  ; nat", &["@2:3: a line cannot begin with ; | a comment begins with #"]),
         ("mode", &["@1:5: not valid TOML: key with no value, expected `=`"]),
         (
             "= 3",

@@ -114,7 +114,8 @@ fn wrong_modes() {
 #[test]
 fn wrong_types() {
     check(&[
-        ("keep = 1", &["@1:8: keep: expected true or false, found 1"]),
+        ("keep = 1", &["@1:8: keep: expected true or false, found 1 | write keep = true"]),
+        ("keep = 'no'", &["@1:8: keep: expected true or false, found \"no\" | write keep = false"]),
         ("keep = 'true'", &["@1:8: keep: expected true or false, found \"true\" | leave the quotes out"]),
         ("keep = 'si'", &["@1:8: keep: expected true or false, found \"si\""]),
         ("keep = [true]", &["@1:8: keep: expected true or false, found a list"]),

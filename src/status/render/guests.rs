@@ -18,6 +18,19 @@ pub(super) fn put_guests(page: &mut Page, guests: &[Guest], indent: usize) {
     }
 }
 
+/// How many: a VM with two NICs is one guest.
+pub(super) fn guest_count(guests: &[Guest]) -> String {
+    let is_same_vm = |one: &Guest, other: &Guest| {
+        one.processes.iter().any(|process| other.processes.iter().any(|known| known.pid == process.pid))
+    };
+    let is_first = |at: usize, guest: &Guest| !guests.iter().take(at).any(|other| is_same_vm(guest, other));
+    let vms = guests.iter().enumerate().filter(|(at, guest)| is_first(*at, guest)).count();
+    match vms == guests.len() {
+        true => vms.to_string(),
+        false => format!("{vms}, on {} taps", guests.len()),
+    }
+}
+
 fn state(guest: &Guest) -> Vec<Word> {
     let mut words: Vec<Word> = guest.vm.iter().map(|name| Word::new(name, Look::Plain).and(',')).collect();
     let (state, look) = match guest.link {

@@ -4,7 +4,7 @@ mod changes;
 mod guests;
 
 use changes::put_changes;
-use guests::put_guests;
+use guests::{guest_count, put_guests};
 
 use super::{Configuration, Forwarding, Nat, NatKind, Network, State, Status, UplinksBy};
 use crate::terminal::{Look, Page, Word, list, plain};
@@ -81,10 +81,13 @@ fn put_network(page: &mut Page, network: &Network) {
         put(page, "keep", plain("it stays when its last guest leaves"));
     }
     put_changes(page, &network.changes);
-    for problem in comparison(network).into_iter().chain(network.problems.iter().map(String::as_str)) {
+    if let Some(note) = comparison(network) {
+        page.paragraph(2, Word::new("note", Look::Warning), HANG, plain(note));
+    }
+    for problem in &network.problems {
         page.paragraph(2, Word::new("problem", Look::Warning), HANG, plain(problem));
     }
-    put(page, "guests", [Word::new(network.guests.len().to_string(), Look::Plain)]);
+    put(page, "guests", plain(&guest_count(&network.guests)));
     put_guests(page, &network.guests, 4);
     if !network.other_ports.is_empty() {
         put(page, "others", list(&network.other_ports));
@@ -149,7 +152,8 @@ fn nat_text(nat: &[Nat]) -> Vec<Word> {
 fn comparison(network: &Network) -> Option<&'static str> {
     match network.configuration {
         Configuration::Same | Configuration::Unknown => None,
-        Configuration::Differs => Some("not as configured: that was changed since, or overridden"),
+        Configuration::Differs => Some("not as configured: that was changed since"),
+        Configuration::Overridden => Some("not as configured: the KVMNET_ variables of a guest made it so"),
         Configuration::Absent => Some("no longer in the configuration"),
     }
 }
