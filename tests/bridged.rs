@@ -6,7 +6,7 @@ mod lab;
 
 use std::time::Duration;
 
-use lab::{Conversation, Lab, Machine, Network, Snapshot, TcpServer, within};
+use lab::{Cli, Conversation, Lab, Machine, Network, Snapshot, TcpServer, within};
 
 /// A host with a default route, a route with a metric, one of another table, one with a source of its own, and more
 /// than one address.
@@ -202,4 +202,38 @@ fn auto_knows_nexthop_objects() {
         "ip nexthop add id 8 group 7",
         "ip route add default nhid 8",
     ]);
+}
+
+/// The uplink may be written by another name of its; all that is done is done to the interface, and is as configured.
+#[test]
+fn an_uplink_is_known_by_its_other_names() {
+    for network in [Network::BRIDGED, Network::NAT] {
+        let lab = Lab::new(Network { uplink: "uplink  = \"lan0\"\n", ..network });
+        lab.host.ip("link property add dev eth3 altname lan0");
+        let before = Snapshot::of(&lab.host);
+        let (one, two) = (lab.attach(1), lab.attach(2));
+        lab.settle();
+        assert!(one.pings("192.168.1.25"), "{}", network.mode);
+        if network.mode == "bridged" {
+            assert!(lab.host.ip("link show dev eth3").contains("master br0"));
+        }
+        let said = Cli::new(&lab.host, &["apply"]).run().ok();
+        assert!(said.contains("as configured"), "{said}");
+        let said = Cli::new(&lab.host, &["check"]).run();
+        assert!(!said.out.contains("lan0"), "{said:?}");
+        lab.detach(two);
+        lab.detach(one);
+        lab.assert_as_before(network.mode, &before);
+    }
+}
+
+/// A bridge cannot have a name that is another one of an interface: that is seen before anything is touched.
+#[test]
+fn a_bridge_has_no_other_name_of_an_interface() {
+    let lab = Lab::new(Network::NAT);
+    lab.host.ip("link property add dev eth4 altname br0");
+    let one = lab.boot(1);
+    let before = Snapshot::of(&lab.host);
+    assert!(lab.ifup(&one).complains(1).contains("br0 is another name of eth4"));
+    lab.assert_as_before("a refusal", &before);
 }

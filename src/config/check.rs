@@ -77,6 +77,7 @@ impl<'a> InUse<'a> {
             veth: settings.veth.map(|veth| veth.value),
             keep: settings.keep.is_some_and(|keep| keep.value),
             confirm: settings.confirm.is_none_or(|confirm| confirm.value),
+            written_uplink: None,
             take_managed: settings.uplink_managed.is_some_and(|managed| managed.value),
             origins: self.draft.settings.origins(),
             overridden: false,

@@ -17,6 +17,7 @@ fn link(index: u32, name: &str, kind: Option<&str>) -> Link {
     Link {
         index,
         name: IfName::new(name).unwrap(),
+        altnames: Vec::new(),
         kind: kind.map(str::to_owned),
         hardware: ETHERNET,
         up: true,

@@ -43,9 +43,10 @@ pub struct Facts {
 }
 
 impl Facts {
-    /// The interface of this name.
+    /// The interface of this name, or with this other name (`ip link property add … altname`).
     pub fn link(&self, name: &IfName) -> Option<&Link> {
-        self.links.iter().find(|link| link.name == *name)
+        let named = self.links.iter().find(|link| link.name == *name);
+        named.or_else(|| self.links.iter().find(|link| link.altnames.contains(name)))
     }
 
     /// The interface of this number.

@@ -127,6 +127,8 @@ pub struct Link {
     pub index: u32,
     /// Its name.
     pub name: IfName,
+    /// Its other names (IFLA_ALT_IFNAME), as far as they are short enough to be written in a configuration.
+    pub altnames: Vec<IfName>,
     /// What made it: "bridge", "tun", "veth", …; None for hardware.
     pub kind: Option<String>,
     /// ARPHRD_*: 1 is Ethernet.

@@ -149,6 +149,8 @@ pub struct Network {
     pub addresses: Vec<IpNet>,
     /// The way out; of no meaning to isolated and host-only.
     pub uplink: Uplink,
+    /// The way out as it is written, where that names interfaces by other names of theirs.
+    pub written_uplink: Option<Uplink>,
     /// nat: SNAT to this address instead of masquerade.
     pub nat_source: Option<IpAddr>,
     /// Set where the host joins through a veth pair, in a mode that can.
@@ -179,9 +181,18 @@ impl Network {
 
     /// A number that differs where anything that guests could notice differs.
     pub fn digest(&self) -> u32 {
-        let Network { mode, bridge, addresses, uplink, nat_source, veth, keep, .. } = self;
+        let Network { mode, bridge, addresses, nat_source, veth, keep, .. } = self;
+        let uplink = self.written_uplink.as_ref().unwrap_or(&self.uplink);
         let text = format!("{mode} {bridge} {addresses:?} {uplink:?} {nat_source:?} {veth:?} {keep}");
         (super::fnv1a(text.as_bytes()) >> 32) as u32
+    }
+
+    /// The same with each uplink under the name that `name_of` gives it.
+    pub fn with_uplinks(&self, name_of: impl Fn(&IfName) -> IfName) -> Self {
+        let Uplink::Named(names) = &self.uplink else { return self.clone() };
+        let uplink = Uplink::Named(names.iter().map(name_of).collect());
+        let written_uplink = self.written_uplink.clone().or(Some(self.uplink.clone()));
+        Self { uplink, written_uplink, ..self.clone() }
     }
 
     /// The interface through which the host takes part: the veth pair's inner end, else the bridge.

@@ -32,6 +32,7 @@ pub(super) fn interface() -> io::Result<Link> {
     Ok(Link {
         index: 0,
         name: IfName::DEFAULT,
+        altnames: Vec::new(),
         kind: None,
         hardware: ETHERNET,
         up: false,

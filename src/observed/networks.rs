@@ -113,7 +113,8 @@ impl Observed {
     /// Finds the bridges of the networks, and the marks.
     pub(crate) fn match_links(&mut self) {
         for standing in &mut self.networks {
-            let there = self.facts.link(&standing.bridge).filter(|link| link.is_bridge());
+            let is_it = |link: &&Link| link.is_bridge() && link.name == standing.bridge;
+            let there = self.facts.link(&standing.bridge).filter(is_it);
             let alias = there.and_then(|link| Mark::parse(&link.alias));
             let copy = standing.tables.iter().find_map(firewall::mark_of);
             (standing.link, standing.mark) = match (there, alias, copy) {

@@ -67,6 +67,9 @@ fn of_another(tap: &IfName, network: &Network, observed: &Observed) -> Result<()
 /// A bridge that was there before suits the mode.
 fn bridge(network: &Network, observed: &Observed) -> Result<(), Refusal> {
     let Some(link) = observed.facts.link(&network.bridge) else { return Ok(()) };
+    if link.name != network.bridge {
+        return Err(Refusal::OtherName { name: network.bridge, link: link.name });
+    }
     if !link.is_bridge() {
         return Err(Refusal::NotABridge { name: link.name, kind: link.kind.clone() });
     }

@@ -39,6 +39,14 @@ pub enum Refusal {
         /// What it is.
         kind: Option<String>,
     },
+    /// The bridge's name is another name of an interface.
+    #[error("{name} is another name of {link}")]
+    OtherName {
+        /// The name.
+        name: IfName,
+        /// The interface.
+        link: IfName,
+    },
     /// An interface that kvmnet would make is there already, and not kvmnet's.
     #[error("{0} exists already and is not kvmnet's")]
     NameTaken(IfName),
@@ -248,7 +256,7 @@ impl Refusal {
             Refusal::TapOfAnother { tap, .. } => {
                 format!("to take it off there: ip link set {} nomaster", shell_word(tap))
             }
-            Refusal::NotABridge { .. } => "set `bridge` to another name".to_owned(),
+            Refusal::NotABridge { .. } | Refusal::OtherName { .. } => "set `bridge` to another name".to_owned(),
             Refusal::NameTaken(name) => format!("set `veth` to another name, or: ip link delete {}", shell_word(name)),
             Refusal::BridgeHasAddress { .. } | Refusal::BridgeInUse { .. } => NEW_BRIDGE.to_owned(),
             Refusal::BridgeOfAnother { addresses, shares: true, .. } => {

@@ -19,6 +19,7 @@ fn nothing_is_the_default() {
         veth: None,
         keep: false,
         confirm: true,
+        written_uplink: None,
         take_managed: false,
         origins: Vec::new(),
         overridden: false,
@@ -52,6 +53,7 @@ keep    = true
         veth: Some(Veth { outer: name("veth1.0"), inner: name("veth1.1") }),
         keep: true,
         confirm: true,
+        written_uplink: None,
         take_managed: false,
         origins: vec![
             (Key::Mode, line(2)),

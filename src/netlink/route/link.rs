@@ -8,7 +8,7 @@ use nix::libc;
 use crate::model::link::{ETHERNET, Ipv4Conf, Ipv6Conf, Tun};
 use crate::model::setting::{IPV4, IPV6};
 use crate::model::{AddrGen, IfName, Link, Mac, Setting};
-use crate::netlink::message::{Message, find, ip, text, u16_at, u32_at};
+use crate::netlink::message::{Message, attributes, find, ip, text, u16_at, u32_at};
 use crate::netlink::socket::{CREATE, DUMP, EXCL, REQUEST};
 
 /// The length of `struct ifinfomsg`.
@@ -24,6 +24,8 @@ const IFLA_TUN_TYPE: u16 = 3;
 const IFLA_TUN_PERSIST: u16 = 6;
 const IFLA_INET_CONF: u16 = 1;
 const IFLA_INET6_CONF: u16 = 2;
+const IFLA_PROP_LIST: u16 = 52;
+const IFLA_ALT_IFNAME: u16 = 53;
 const IFLA_INET6_TOKEN: u16 = 7;
 const IFLA_INET6_ADDR_GEN_MODE: u16 = 8;
 /// IF_OPER_UP.
@@ -256,6 +258,10 @@ pub fn parse(reply: &[u8]) -> Option<Link> {
     Some(Link {
         index,
         name: IfName::of_kernel(find(attrs, Ifla::Ifname)?)?,
+        altnames: attributes(find(attrs, IFLA_PROP_LIST).unwrap_or_default())
+            .filter(|(kind, _)| *kind == IFLA_ALT_IFNAME)
+            .filter_map(|(_, name)| IfName::of_kernel(name))
+            .collect(),
         kind,
         hardware,
         up: flags & libc::IFF_UP as u32 != 0,

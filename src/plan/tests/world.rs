@@ -20,6 +20,7 @@ pub fn link(index: u32, text: &str, kind: Option<&str>) -> Link {
     Link {
         index,
         name: name(text),
+        altnames: Vec::new(),
         kind: kind.map(str::to_owned),
         hardware: ETHERNET,
         up: false,

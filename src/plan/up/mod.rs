@@ -61,8 +61,15 @@ pub fn bring_up(desired: &Desired, observed: &Observed) -> Result<[Transaction; 
     converge(desired, observed).map(|(transactions, _)| transactions)
 }
 
+/// The same with uplinks by the names that rules and records know: one may be written by another name of its.
+fn by_own_names(desired: &Desired, observed: &Observed) -> Desired {
+    let own_name = |name: &IfName| observed.facts.link(name).map_or(*name, |link| link.name);
+    Desired { network: desired.network.with_uplinks(own_name), ..desired.clone() }
+}
+
 /// The same, with the record that will be there.
 fn converge(desired: &Desired, observed: &Observed) -> Result<([Transaction; 2], Mark), Refusal> {
+    let desired = &by_own_names(desired, observed);
     check::check(desired, observed)?;
     let mut up = Up::new(desired, observed);
     up.bridge();
