@@ -229,7 +229,7 @@ impl Apply<'_> {
 
     /// One transaction. What was to be deleted and is gone already is left out on another try.
     fn nft(&mut self, steps: &[Step]) -> Result<(), Error> {
-        let mut rest: Vec<Step> = steps.to_vec();
+        let mut rest: Vec<Step> = steps.iter().filter_map(|step| self.with_handles(step)).collect();
         let mut again = false;
         while let Some(first) = rest.first().cloned() {
             let changes: Vec<Change> = rest.iter().filter_map(change).collect();
@@ -254,6 +254,17 @@ impl Apply<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Rules that this run has added have numbers that only the kernel knows; None where nothing is to be deleted.
+    fn with_handles(&mut self, step: &Step) -> Option<Step> {
+        let Step::DeletePassages { passages, handles } = step else { return Some(step.clone()) };
+        let mut handles = handles.clone();
+        if handles.is_empty() {
+            let found = self.kernel.nft.as_mut()?.passages(passages.protocol, &passages.chain).ok()?;
+            handles.extend(found.iter().filter(|one| one.bridge == passages.bridge).map(|one| one.handle));
+        }
+        (!handles.is_empty()).then(|| Step::DeletePassages { passages: passages.clone(), handles })
     }
 
     /// Whether to send the same once more. Where an answer is lost, the kernel acted, and what is there by now
@@ -314,6 +325,7 @@ fn way(step: &Step) -> Way {
         Step::AddTable(_) | Step::ReplaceTable(_) | Step::RemoveTable(_) | Step::DeleteTable { .. } => {
             Way::Nft
         }
+        Step::AddPassages(_) | Step::DeletePassages { .. } => Way::Nft,
         Step::Set { link, setting, .. } if setting.is_file() || *link == IfName::DEFAULT => Way::File,
         Step::CopySecret { .. } => Way::File,
         Step::AwaitOperational { .. } | Step::AwaitAddresses { .. } => Way::Wait,
@@ -328,6 +340,8 @@ fn change(step: &Step) -> Option<Change<'_>> {
         Step::ReplaceTable(table) => Some(Change::Replace(table)),
         Step::RemoveTable(table) => Some(Change::Delete(table.family, &table.name)),
         Step::DeleteTable { family, name } => Some(Change::Delete(*family, name)),
+        Step::AddPassages(passages) => Some(Change::Insert(passages)),
+        Step::DeletePassages { passages, handles } => Some(Change::Remove(passages, handles)),
         _ => None,
     }
 }
@@ -365,6 +379,7 @@ fn encode(step: &Step, facts: &Facts) -> Result<Option<Message>, IfName> {
         Step::AddTable(_) | Step::ReplaceTable(_) | Step::RemoveTable(_) | Step::DeleteTable { .. } => {
             return Ok(None);
         }
+        Step::AddPassages(_) | Step::DeletePassages { .. } => return Ok(None),
         Step::AwaitOperational { .. } | Step::AwaitAddresses { .. } => return Ok(None),
         Step::Ask(_) | Step::Confirm(_) | Step::Barrier => return Ok(None),
     }))
@@ -395,6 +410,8 @@ fn forgives(step: &Step, errno: i32) -> bool {
         Step::DeleteRule(_) => errno == Errno::ENOENT,
         Step::DeleteNeighbour(_) => matches!(errno, Errno::ENOENT | Errno::ENODEV),
         Step::RemoveTable(_) | Step::DeleteTable { .. } => errno == Errno::ENOENT,
+        // Whoever's chain it is has taken it away.
+        Step::AddPassages(_) | Step::DeletePassages { .. } => errno == Errno::ENOENT,
         Step::AddAddress { .. } | Step::AddRoute(_) | Step::AddRule(_) => errno == Errno::EEXIST,
         Step::SetMaster { to: None, .. } => errno == Errno::ENODEV,
         Step::SetAlias { to, .. } => errno == Errno::ENODEV && !to.starts_with(crate::model::mark::PREFIX),

@@ -92,6 +92,18 @@ pub fn chain_names(desired: &Desired) -> Vec<(Family, &'static str)> {
     names
 }
 
+/// What a chain that drops everything else has to let through: frames from port to port, which br_netfilter shows there,
+/// and what the network's own table, which decides, lets out and in.
+pub fn passages(desired: &Desired, v6: bool) -> Vec<Rule> {
+    let (bridge, door) = (desired.network.bridge, *desired.door());
+    let mut rules = vec![within(&bridge)];
+    if desired.forwards(v6) {
+        rules.push(Rule::new([Match::Iif(door)], Verdict::Accept));
+        rules.push(Rule::new([Match::Oif(door)], Verdict::Accept));
+    }
+    rules
+}
+
 /// The mark in a table's note, which may be in short.
 pub fn mark_in(note: &str) -> Option<Mark> {
     let (mark, _) = note.rsplit_once(" #")?;

@@ -46,6 +46,9 @@ fn forwarded(seen: &Seen, chain: &ForeignChain, configured: &Configured) -> Opti
     if ![false, true].iter().any(|v6| chain.protocol.sees(*v6) && desired.forwards(*v6)) {
         return None;
     }
+    if seen.observed.gates.iter().any(|gate| gate.is(chain)) {
+        return gated(seen, chain, configured);
+    }
     let door = network.door();
     let name = &network.name;
     let ruled = rules_drop(seen, chain, configured);
@@ -74,6 +77,23 @@ fn forwarded(seen: &Seen, chain: &ForeignChain, configured: &Configured) -> Opti
     };
     let finding = Finding::problem("firewall", text).at(chain);
     Some(finding.run(openings(seen, chain, network, out, back)))
+}
+
+/// A chain that kvmnet opens by itself, for as long as the network is up.
+fn gated(seen: &Seen, chain: &ForeignChain, configured: &Configured) -> Option<Finding> {
+    let Network { name, bridge, .. } = &configured.desired.network;
+    let is_up = seen.observed.network(bridge).is_some_and(|standing| standing.mark.is_some());
+    if !is_up {
+        let text = format!(
+            "its policy is drop: kvmnet has rules there for the guests of network {name} while it is up"
+        );
+        return Some(Finding::note("firewall", text).at(chain));
+    }
+    let is_open = plan::opens_gates(&configured.desired, &seen.observed).is_empty();
+    let text = format!(
+        "its policy drops what the guests of network {name} send out, and what comes back: kvmnet's rules are not there"
+    );
+    (!is_open).then(|| Finding::problem("firewall", text).at(chain).run(["kvmnet apply"]))
 }
 
 /// Whether rules drop for certain what guests send out, and what comes back, of either family.

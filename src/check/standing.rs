@@ -143,6 +143,8 @@ fn joined(seen: &Seen, standing: &Standing) -> Option<Finding> {
 /// is told elsewhere.
 fn is_change(step: &Step, desired: &Desired) -> bool {
     match step {
+        // Told with the chain that they are missing in.
+        Step::AddPassages(_) | Step::DeletePassages { .. } => false,
         Step::Barrier | Step::Ask(_) | Step::Confirm(_) | Step::AwaitOperational { .. } => false,
         Step::Set { link, setting: Setting::Mtu, .. } => Some(*link) != desired.tap,
         _ => true,

@@ -5,6 +5,7 @@ mod carried;
 pub mod facts;
 mod filter;
 pub mod foreign;
+pub mod gate;
 mod ifname;
 pub mod link;
 pub mod mark;

@@ -204,6 +204,18 @@ impl fmt::Display for Family {
     }
 }
 
+impl Match {
+    /// The interface that it names.
+    pub fn name(&self) -> Option<&IfName> {
+        match self {
+            Match::Iif(name) | Match::IifIndex(name, _) | Match::Oif(name) | Match::OifNot(name) => {
+                Some(name)
+            }
+            _ => None,
+        }
+    }
+}
+
 impl fmt::Display for Match {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -282,25 +294,22 @@ impl Chain {
             _ => None,
         };
         let matches = self.rules.iter().flat_map(|rule| &rule.matches);
-        device.into_iter().chain(matches.filter_map(|condition| match condition {
-            Match::Iif(name) | Match::IifIndex(name, _) | Match::Oif(name) | Match::OifNot(name) => {
-                Some(name)
-            }
-            _ => None,
-        }))
+        device.into_iter().chain(matches.filter_map(Match::name))
     }
 }
 
 /// The longest comment in bytes that `nft` takes (NFTNL_UDATA_COMMENT_MAXLEN).
 pub const COMMENT_MAX: usize = 127;
 
+/// Whether `nft` takes the name in its quotes: it has no way to hold a quote, and a star at its end means more.
+pub fn is_text(name: &IfName) -> bool {
+    let name = name.as_bytes();
+    std::str::from_utf8(name).is_ok() && !name.contains(&b'"') && !name.ends_with(b"*")
+}
+
 impl Table {
-    /// Whether `nft` can be told of it: a text in its quotes has no way to hold a quote, and a star at its end means more.
+    /// Whether `nft` can be told of it.
     pub fn is_sayable(&self) -> bool {
-        let is_text = |name: &IfName| {
-            let name = name.as_bytes();
-            std::str::from_utf8(name).is_ok() && !name.contains(&b'"') && !name.ends_with(b"*")
-        };
         is_identifier(&self.name) && self.chains.iter().flat_map(Chain::names).all(is_text)
     }
 

@@ -21,6 +21,7 @@ pub use glance::Glance;
 pub use surroundings::Surroundings;
 
 use crate::model::Facts;
+use crate::model::gate::Gate;
 use crate::model::ruleset::{Family, Found};
 use crate::model::{Address, IfName, Link, Mark, Mode, Network, Owner, Saved, Setting, Uplink};
 
@@ -76,6 +77,8 @@ pub struct Observed {
     pub is_station: bool,
     /// The numbers of those interfaces with a default route that are Wi-Fi stations.
     pub stations: Vec<u32>,
+    /// The forward chains of iptables, where there are any.
+    pub gates: Vec<Gate>,
     /// Whether the kernel has nf_tables.
     pub has_nft: bool,
     /// Whether /proc/sys cannot be written, as in many containers; known only where that matters.

@@ -22,11 +22,12 @@ impl Observed {
     pub(super) fn tables(nft: Option<&mut Nft>, wanted: &[(Family, &str, &str)]) -> io::Result<Self> {
         let Some(nft) = nft else { return Ok(Self::default()) };
         let mut observed = Self { has_nft: true, ..Self::default() };
-        let tables = match nft.tables(wanted) {
+        let (tables, gates) = match nft.tables(wanted) {
             // nfnetlink is there, nf_tables is not (`nfnetlink_rcv_msg`).
             Err(error) if error.raw_os_error() == Some(nix::libc::EINVAL) => return Ok(Self::default()),
             tables => tables?,
         };
+        observed.gates = nft.gates(&gates)?;
         for mut found in tables {
             if firewall::mark_in(&found.note).is_some_and(|mark| mark.more) {
                 found.record = nft.comments(found.family, &found.name, firewall::RECORD)?;

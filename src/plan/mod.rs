@@ -7,6 +7,7 @@
 mod check;
 mod down;
 mod forwarding;
+mod gates;
 mod refusal;
 mod step;
 mod takeover;
@@ -20,6 +21,7 @@ pub use check::network as refusals;
 pub(crate) use check::{bridgeable, collides};
 pub use down::{down, network_down, sweep};
 pub use forwarding::uplinks;
+pub use gates::open as opens_gates;
 pub use refusal::Refusal;
 pub use step::{Step, Witness, secret_key};
 pub use transaction::{Plan, Transaction};

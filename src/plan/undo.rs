@@ -1,6 +1,6 @@
 //! Takes a network away: everything that its mark records, in the reverse order of its making.
 
-use super::{Step, Transaction, takeover};
+use super::{Step, Transaction, gates, takeover};
 use crate::model::link::{GROUP, lan_group};
 use crate::model::mark::Place;
 use crate::model::{IfName, Link, Mac, Mark, Saved, Setting, Veth};
@@ -23,6 +23,7 @@ fn network(standing: &Standing, others: &[&Mark], observed: &Observed) -> Vec<Tr
             steps.extend(self::bridge(mark, bridge, &link.alias, observed));
         }
     }
+    steps.extend(gates::close(bridge, observed));
     let tables = standing.tables.iter();
     steps.extend(tables.map(|table| Step::DeleteTable { family: table.family, name: table.name.clone() }));
     let cleans = Some(*bridge);

@@ -105,7 +105,12 @@ fn open() -> Result<(Kernel, bool), Error> {
 fn is_about_tables(step: &Step) -> bool {
     matches!(
         step,
-        Step::AddTable(_) | Step::ReplaceTable(_) | Step::RemoveTable(_) | Step::DeleteTable { .. }
+        Step::AddTable(_)
+            | Step::ReplaceTable(_)
+            | Step::RemoveTable(_)
+            | Step::DeleteTable { .. }
+            | Step::AddPassages(_)
+            | Step::DeletePassages { .. }
     )
 }
 

@@ -4,7 +4,7 @@ use std::io;
 
 use nix::libc;
 
-use crate::lab::{Guest, Lab, Network, eventually};
+use crate::lab::{Cli, Guest, Lab, Network, eventually};
 use crate::report::{all_right, check, put_right};
 
 const OUTSIDE: [&str; 2] = ["192.168.1.25", "fd00:1::25"];
@@ -103,19 +103,20 @@ fn dockers_chains() {
     lab.host.run("nft add rule ip filter FORWARD counter jump DOCKER-USER");
     lab.host.run("nft add rule ip filter FORWARD iifname docker0 accept");
     let report = check(&lab);
-    let found = report.alone("problem", "firewall", &["FORWARD", "nft insert rule ip filter DOCKER-USER"]);
+    let found = report.alone("problem", "firewall", &["FORWARD", "kvmnet apply"]);
     reaches_only(&one, [false, true], "Docker drops IPv4");
-    put_right(&lab, found);
+    assert_eq!(found["fix"], serde_json::json!(["kvmnet apply"]));
+    Cli::new(&lab.host, &["apply", "--yes"]).run().ok();
     reaches_all(&one, "it was put right");
     assert_eq!(check(&lab).status, 0);
 }
 
 #[test]
-fn ufw_is_told_in_its_own_words() {
+fn what_kvmnet_opens_by_itself_is_a_note() {
     let lab = Lab::new(Network::NAT);
     closed_by(&lab, "ip", "filter", "FORWARD");
     lab.host.run("nft add chain ip filter ufw-user-forward");
-    check(&lab).alone("problem", "firewall", &["ufw route allow in on br0", "ufw route allow out on br0"]);
+    check(&lab).alone("note", "firewall", &["FORWARD", "kvmnet has rules there", "network default"]);
 }
 
 /// Nothing is forwarded for these, so nothing of theirs is dropped.

@@ -8,6 +8,7 @@ pub const GETTABLE: u16 = SUBSYSTEM | 1;
 pub const DELTABLE: u16 = SUBSYSTEM | 2;
 pub const NEWCHAIN: u16 = SUBSYSTEM | 3;
 pub const GETCHAIN: u16 = SUBSYSTEM | 4;
+pub const DELRULE: u16 = SUBSYSTEM | 8;
 pub const NEWRULE: u16 = SUBSYSTEM | 6;
 pub const GETRULE: u16 = SUBSYSTEM | 7;
 
@@ -39,6 +40,7 @@ pub const NFTA_HOOK_DEVS: u16 = 4;
 
 pub const NFTA_RULE_TABLE: u16 = 1;
 pub const NFTA_RULE_CHAIN: u16 = 2;
+pub const NFTA_RULE_HANDLE: u16 = 3;
 pub const NFTA_RULE_EXPRESSIONS: u16 = 4;
 pub const NFTA_RULE_USERDATA: u16 = 7;
 

@@ -4,6 +4,7 @@ mod attr;
 mod chain;
 mod exit;
 mod expr;
+mod gate;
 mod table;
 
 use std::io;
@@ -16,6 +17,7 @@ use nix::errno::Errno;
 use super::message::Message;
 use super::socket::{Broken, KernelError, Socket, of_one_moment};
 use crate::model::foreign::{ForeignChain, ForeignRule, Protocol};
+use crate::model::gate::{FORWARD, Gate, Passage, Passages, USERS};
 use crate::model::ruleset::{Family, Found, FoundChain, Table};
 
 /// A change of the ruleset.
@@ -27,10 +29,16 @@ pub enum Change<'a> {
     Replace(&'a Table),
     /// Deletes a table.
     Delete(Family, &'a str),
+    /// Adds rules to a chain of others.
+    Insert(&'a Passages),
+    /// Deletes rules, by their numbers, from a chain of others.
+    Remove(&'a Passages, &'a [u64]),
 }
 
 /// A chain, with the family and the name of its table.
 type OfTable<'a> = (Family, &'a str, FoundChain);
+
+type TablesAndChains<'a> = (Vec<Found>, Vec<OfTable<'a>>, Vec<Protocol>);
 
 /// An nf_tables socket.
 pub struct Nft(Socket);
@@ -44,10 +52,11 @@ impl Nft {
     /// Finds all tables of kvmnet's, and reads the chains that `wanted` says, in one send.
     ///
     /// A machine has few tables, whatever the number of its guests, so this dump is as cheap as a get.
-    pub fn tables(&mut self, wanted: &[(Family, &str, &str)]) -> io::Result<Vec<Found>> {
+    /// Tells as well in which families iptables has its table.
+    pub fn tables(&mut self, wanted: &[(Family, &str, &str)]) -> io::Result<(Vec<Found>, Vec<Protocol>)> {
         let mut messages = vec![table::dump()];
         messages.extend(wanted.iter().map(|(family, table, chain)| table::get_chain(*family, table, chain)));
-        let (mut tables, chains) = of_one_moment(|| self.tables_and_chains(&mut messages, wanted))?;
+        let (mut tables, chains, gates) = of_one_moment(|| self.tables_and_chains(&mut messages, wanted))?;
         for (family, table, chain) in chains {
             let mut matching =
                 tables.iter_mut().filter(|found| found.family == family && found.name == table);
@@ -55,7 +64,39 @@ impl Nft {
                 found.chains.push(chain);
             }
         }
-        Ok(tables)
+        Ok((tables, gates))
+    }
+
+    /// The forward chains of iptables, with kvmnet's rules there.
+    pub fn gates(&mut self, protocols: &[Protocol]) -> io::Result<Vec<Gate>> {
+        let mut gates = Vec::new();
+        for protocol in protocols {
+            let mut drops = None;
+            let mut chain = FORWARD;
+            let mut messages = [FORWARD, USERS].map(|chain| gate::get_chain(*protocol, chain));
+            let outcome = self.0.exchange(&mut messages, &mut |number, reply| match number {
+                0 => drops = chain::parse(reply).map(|chain| chain.drops),
+                _ => chain = USERS,
+            })?;
+            if let Some(error) =
+                outcome.into_iter().flatten().find(|error| error.errno != Errno::ENOENT as i32)
+            {
+                return Err(error.into());
+            }
+            let Some(drops) = drops else { continue };
+            let mut gate =
+                Gate { protocol: *protocol, drops, chain, rules: self.passages(*protocol, FORWARD)? };
+            if chain == USERS {
+                gate.rules.extend(self.passages(*protocol, USERS)?);
+            }
+            gates.push(gate);
+        }
+        Ok(gates)
+    }
+
+    /// kvmnet's rules in a chain of iptables. A dump of its rules.
+    pub fn passages(&mut self, protocol: Protocol, chain: &str) -> io::Result<Vec<Passage>> {
+        self.0.dump(gate::dump_chain(protocol, chain), gate::parse)
     }
 
     /// None where a change came between two parts of the dump.
@@ -63,14 +104,17 @@ impl Nft {
         &mut self,
         messages: &mut [Message],
         wanted: &[(Family, &'a str, &'a str)],
-    ) -> io::Result<Option<(Vec<Found>, Vec<OfTable<'a>>)>> {
+    ) -> io::Result<Option<TablesAndChains<'a>>> {
         let mut tables: Vec<Found> = Vec::new();
-        let mut chains = Vec::new();
+        let (mut chains, mut gates) = (Vec::new(), Vec::new());
         let outcome = self.0.exchange(messages, &mut |number, reply| match number
             .checked_sub(1)
             .and_then(|chain| wanted.get(chain))
         {
-            None => tables.extend(table::parse(reply)),
+            None => {
+                tables.extend(table::parse(reply));
+                gates.extend(gate::parse_table(reply));
+            }
             Some((family, table, _)) => {
                 chains.extend(table::parse_chain(reply).map(|chain| (*family, *table, chain)));
             }
@@ -83,7 +127,7 @@ impl Nft {
                 _ => return Err(error.into()),
             }
         }
-        Ok(Some((tables, chains)))
+        Ok(Some((tables, chains, gates)))
     }
 
     /// The comments of a chain's rules, in one text. A dump of these rules.
@@ -119,6 +163,10 @@ impl Nft {
                     table::put(&mut messages, table);
                 }
                 Change::Delete(family, name) => messages.push(table::delete(*family, name)),
+                Change::Insert(passages) => gate::insert(&mut messages, passages),
+                Change::Remove(Passages { protocol, chain, .. }, handles) => {
+                    messages.extend(handles.iter().map(|handle| gate::delete(*protocol, chain, *handle)));
+                }
             }
             owners.extend(std::iter::repeat_n(number, messages.len() - before));
         }

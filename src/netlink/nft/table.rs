@@ -192,7 +192,7 @@ pub fn parse(reply: &[u8]) -> Option<Found> {
 }
 
 /// Userdata is type, length, value in turn, a byte each for the first two (libnftnl, `udata.c`).
-fn userdata(note: &str) -> Vec<u8> {
+pub(super) fn userdata(note: &str) -> Vec<u8> {
     let kind = if note.len() <= COMMENT_MAX { COMMENT } else { LONG_NOTE };
     let mut bytes = vec![kind, (note.len() + 1) as u8];
     bytes.extend_from_slice(note.as_bytes());

@@ -7,6 +7,7 @@ pub use words::secret_key;
 use std::net::{IpAddr, Ipv6Addr};
 
 use crate::model::address::flag;
+use crate::model::gate::Passages;
 use crate::model::ruleset::{Family, Table};
 use crate::model::{Address, IfName, Mac, Neighbour, Nexthop, PolicyRule, Route, Setting};
 
@@ -169,6 +170,15 @@ pub enum Step {
     ReplaceTable(Table),
     /// Deletes a table that is known well enough to be written again.
     RemoveTable(Table),
+    /// Adds rules to a chain of iptables.
+    AddPassages(Passages),
+    /// Deletes them.
+    DeletePassages {
+        /// Where, and what they accept.
+        passages: Passages,
+        /// Their numbers, where they are known.
+        handles: Vec<u64>,
+    },
     /// Deletes a table.
     DeleteTable {
         /// Its family.
@@ -217,6 +227,8 @@ impl Step {
             Step::DeleteNeighbour(neighbour) => Step::AddNeighbour { neighbour, before: None },
             Step::AddTable(table) => Step::DeleteTable { family: table.family, name: table.name },
             Step::RemoveTable(table) => Step::AddTable(table),
+            Step::AddPassages(passages) => Step::DeletePassages { passages, handles: Vec::new() },
+            Step::DeletePassages { passages, .. } => Step::AddPassages(passages),
             Step::DeleteLink { .. } | Step::DeleteTable { .. } | Step::ReplaceTable(_) => return None,
             Step::AwaitOperational { .. } | Step::AwaitAddresses { .. } | Step::Barrier => return None,
             Step::Ask(_) | Step::Confirm(_) | Step::ClearNodad { .. } => return None,

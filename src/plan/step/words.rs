@@ -3,7 +3,8 @@
 use std::fmt;
 
 use super::{Step, Witness};
-use crate::model::ruleset::{Table, is_identifier};
+use crate::model::gate::{Passages, TABLE, comment};
+use crate::model::ruleset::{Match, Table, is_identifier, is_text};
 use crate::model::{AddrGen, Address, IfName, Setting};
 use crate::terminal::{printable, shell_quoted, shell_word};
 
@@ -21,6 +22,12 @@ impl Step {
         match self {
             Step::AddTable(table) | Step::ReplaceTable(table) => table.is_sayable(),
             Step::RemoveTable(Table { name, .. }) | Step::DeleteTable { name, .. } => is_identifier(name),
+            Step::AddPassages(passages) => {
+                let doors = passages.rules.iter().flat_map(|rule| &rule.matches);
+                doors.filter_map(Match::name).all(is_text)
+            }
+            // The numbers of rules that are still to be made are not known.
+            Step::DeletePassages { handles, .. } => !handles.is_empty(),
             _ => true,
         }
     }
@@ -54,6 +61,8 @@ impl Step {
             Step::AddTable(_) => "add-table",
             Step::ReplaceTable(_) => "replace-table",
             Step::RemoveTable(_) | Step::DeleteTable { .. } => "delete-table",
+            Step::AddPassages(_) => "add-rule",
+            Step::DeletePassages { .. } => "delete-rule",
             Step::Barrier => "barrier",
         }
     }
@@ -98,6 +107,12 @@ impl Step {
             }
             Step::RemoveTable(Table { family, name, .. }) | Step::DeleteTable { family, name } => {
                 format!("delete the nftables table {family} {name}")
+            }
+            Step::AddPassages(Passages { protocol, chain, bridge, .. }) => {
+                format!("let packets of {bridge} through the nftables chain {protocol} {TABLE} {chain}")
+            }
+            Step::DeletePassages { passages: Passages { protocol, chain, bridge, .. }, .. } => {
+                format!("take the rules for {bridge} out of the nftables chain {protocol} {TABLE} {chain}")
             }
             Step::Barrier => "go on".to_owned(),
         }
@@ -167,6 +182,28 @@ impl fmt::Display for Step {
             }
             Step::RemoveTable(Table { family, name, .. }) | Step::DeleteTable { family, name } => {
                 write!(f, "nft delete table {family} {}", shell_word(name))
+            }
+            Step::AddPassages(Passages { protocol, chain, bridge, rules }) => {
+                let comment = comment(bridge);
+                let inserts = rules.iter().rev().map(|rule| {
+                    format!("insert rule {protocol} {TABLE} {chain} {rule} comment \"{comment}\"")
+                });
+                write!(f, "nft {}", shell_quoted(inserts.collect::<Vec<_>>().join("; ")))
+            }
+            Step::DeletePassages { passages: Passages { protocol, chain, bridge, .. }, handles } => {
+                let deletes = handles
+                    .iter()
+                    .map(|handle| format!("delete rule {protocol} {TABLE} {chain} handle {handle}"));
+                match deletes.collect::<Vec<_>>() {
+                    none if none.is_empty() => {
+                        let comment = comment(bridge);
+                        write!(
+                            f,
+                            "# nft delete rule {protocol} {TABLE} {chain}, those with the comment {comment}"
+                        )
+                    }
+                    deletes => write!(f, "nft {}", shell_quoted(deletes.join("; "))),
+                }
             }
             Step::Barrier => f.write_str("# done so far"),
         }

@@ -212,6 +212,7 @@ impl World {
             }
             Step::RemoveTable(table) => self.delete_table(table.family, &table.name),
             Step::DeleteTable { family, name } => self.delete_table(*family, name),
+            Step::AddPassages(_) | Step::DeletePassages { .. } => {}
             Step::AddNeighbour { .. } | Step::DeleteNeighbour(_) => {}
             Step::MoveNexthop { .. } | Step::AddRule(_) | Step::DeleteRule(_) => {}
             Step::ClearNodad { .. } | Step::AwaitOperational { .. } | Step::Barrier => {}

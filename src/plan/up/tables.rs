@@ -5,7 +5,7 @@ use crate::firewall::{self, Ground};
 use crate::model::ruleset::Found;
 use crate::model::ruleset::{Chain, Family, Rule, Table, Verdict};
 use crate::model::{Mac, Mark};
-use crate::plan::{Step, forwarding};
+use crate::plan::{Step, forwarding, gates};
 
 impl Up<'_> {
     /// The tables that are missing, differ, or are no longer wanted.
@@ -36,7 +36,8 @@ impl Up<'_> {
                 Some(_) => Some(Step::ReplaceTable(table)),
             }
         });
-        write.chain(doors.into_iter().map(open)).collect()
+        let gates = gates::open(self.desired, self.observed);
+        write.chain(doors.into_iter().map(open)).chain(gates).collect()
     }
 
     /// The MAC that a bridge of kvmnet's own will have; that of one that was found can change with its ports.

@@ -1,0 +1,69 @@
+//! The forward chain of iptables, whose policy of drop no table of kvmnet's can overrule: it has a few rules of its own
+//! there, which a comment tells from those of others.
+
+use super::IfName;
+use super::foreign::{ForeignChain, Protocol};
+use super::ruleset::Rule;
+
+/// The table that iptables has.
+pub const TABLE: &str = "filter";
+/// Its chain for packets that pass through.
+pub const FORWARD: &str = "FORWARD";
+/// Where Docker, which writes its other chains anew, leaves room for others.
+pub const USERS: &str = "DOCKER-USER";
+
+/// The forward chain of `ip filter` or `ip6 filter`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gate {
+    /// The family of the table.
+    pub protocol: Protocol,
+    /// Whether packets that no rule decides are dropped.
+    pub drops: bool,
+    /// Where rules of others belong.
+    pub chain: &'static str,
+    /// kvmnet's rules there.
+    pub rules: Vec<Passage>,
+}
+
+impl Gate {
+    /// Whether this is the chain, and one that asks for rules.
+    pub fn is(&self, chain: &ForeignChain) -> bool {
+        self.drops && chain.protocol == self.protocol && chain.table == TABLE && chain.name == FORWARD
+    }
+}
+
+/// A rule of kvmnet's in a chain of others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Passage {
+    /// The chain that it is in.
+    pub chain: String,
+    /// Its number there.
+    pub handle: u64,
+    /// The bridge of its network, as its comment says.
+    pub bridge: IfName,
+    /// What it accepts.
+    pub rule: Rule,
+}
+
+/// Rules in a chain of others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Passages {
+    /// The family of the table.
+    pub protocol: Protocol,
+    /// The chain.
+    pub chain: String,
+    /// The bridge of the network that they are for.
+    pub bridge: IfName,
+    /// What they accept.
+    pub rules: Vec<Rule>,
+}
+
+/// The comment of a network's rules.
+pub fn comment(bridge: &IfName) -> String {
+    format!("{}{bridge}", super::mark::PREFIX)
+}
+
+/// The bridge that a comment names.
+pub fn bridge_in(comment: &str) -> Option<IfName> {
+    IfName::new(comment.strip_prefix(super::mark::PREFIX)?).ok()
+}
