@@ -27,13 +27,18 @@ impl Lock {
     /// Takes the lock, or fails with the name of the process that holds it once [`signals::LOCK_WAIT`] of the run is
     /// over: QEMU stands still meanwhile.
     ///
-    /// Whoever may open a file may lock it. One that was made by hand and is open to others gives way to a new one.
+    /// Whoever may open a file may lock it. One that was made by hand and is open to others gives way to a new one, unless
+    /// it is root who holds its lock.
     pub fn take(hold: &Hold) -> Result<Self, Error> {
         for _ in 0..TRIES {
-            if let Some(file) = open(PATH).map_err(failed(PATH))? {
-                return lock(file, PATH, hold).map(|lock| Self(ManuallyDrop::new(lock)));
+            let file = open(PATH).map_err(failed(PATH))?;
+            let lock = match file {
+                Some(file) if is_private(&file.metadata().map_err(failed(PATH))?) => Some(lock(file, hold)?),
+                file => replace(file, hold)?,
+            };
+            if let Some(lock) = lock {
+                return Ok(Self(ManuallyDrop::new(lock)));
             }
-            replace(hold)?;
         }
         Err(failed(PATH)(io::Error::other("it is open to others, again and again")))
     }
@@ -47,32 +52,45 @@ fn failed(path: &str) -> impl FnOnce(io::Error) -> Error {
     }
 }
 
-/// Opens a file that nobody but root may open, and makes it where there is none. None: it is no such file.
+/// Opens a file, and makes it where there is none. None: it is a link or a socket.
 fn open(path: &str) -> io::Result<Option<File>> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false).mode(0o600);
     // A link is not followed, and a FIFO not waited for.
-    let file = match options.custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK).open(path) {
-        Err(error) if matches!(error.raw_os_error(), Some(libc::ELOOP | libc::ENXIO)) => return Ok(None),
-        file => file?,
-    };
-    let about = file.metadata()?;
-    Ok(is_private(&about).then_some(file))
+    match options.custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK).open(path) {
+        Err(error) if matches!(error.raw_os_error(), Some(libc::ELOOP | libc::ENXIO)) => Ok(None),
+        file => file.map(Some),
+    }
 }
 
-/// A group may be let in by whoever made the file: a user with CAP_NET_ADMIN is not root.
+/// Whether nobody but root may open a file. A group may be let in by whoever made it: a user with CAP_NET_ADMIN is not
+/// root.
 fn is_private(about: &Metadata) -> bool {
     let is_owned = about.uid() == 0 || about.uid() == nix::unistd::geteuid().as_raw();
     about.is_file() && is_owned && about.mode() & 0o007 == 0
 }
 
-/// Locks an open file.
-fn lock(mut file: File, path: &str, hold: &Hold) -> Result<Flock<File>, Error> {
+/// Whether an open file has this name still.
+fn is_named(file: &File, path: &str) -> io::Result<bool> {
+    let (named, held) = (fs::symlink_metadata(path), file.metadata()?);
+    Ok(named.is_ok_and(|named| (named.dev(), named.ino()) == (held.dev(), held.ino())))
+}
+
+/// Locks a file, if that needs no wait.
+fn try_lock(file: File) -> Result<Result<Flock<File>, File>, Error> {
     match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-        Ok(lock) => return Ok(lock),
-        Err((back, Errno::EWOULDBLOCK)) => file = back,
-        Err((_, errno)) => return Err(failed(path)(errno.into())),
+        Ok(lock) => Ok(Ok(lock)),
+        Err((back, Errno::EWOULDBLOCK)) => Ok(Err(back)),
+        Err((_, errno)) => Err(failed(PATH)(errno.into())),
     }
+}
+
+/// Locks a file, and waits for it.
+fn lock(file: File, hold: &Hold) -> Result<Flock<File>, Error> {
+    let mut file = match try_lock(file)? {
+        Ok(lock) => return Ok(lock),
+        Err(back) => back,
+    };
     loop {
         match hold.lift(|| Flock::lock(file, FlockArg::LockExclusive)) {
             Ok(lock) => return Ok(lock),
@@ -81,29 +99,45 @@ fn lock(mut file: File, path: &str, hold: &Hold) -> Result<Flock<File>, Error> {
                 let seconds = signals::LOCK_WAIT.as_secs() as u32;
                 return Err(Error::Locked { pid: holder(&back), seconds });
             }
-            Err((_, errno)) => return Err(failed(path)(errno.into())),
+            Err((_, errno)) => return Err(failed(PATH)(errno.into())),
         }
     }
 }
 
-/// Puts a file of root's alone in the place of one that is open to others.
+/// Puts a file of root's alone in the place of one that is open to others, or takes its lock where root has it. None: what
+/// is in its place now is to be looked at.
 ///
-/// One process at a time, by a lock on the new file: whoever has it and finds that it has that name still, and the old
-/// one still open to others, may rename it. It holds the lock of the new name from its first moment on.
-fn replace(hold: &Hold) -> Result<(), Error> {
-    let Some(new) = open(NEW).map_err(failed(NEW))? else {
+/// One process at a time, by a lock on the new file: whoever has it, and finds that it has that name still and the old one
+/// is not good yet, may rename it.
+fn replace(old: Option<File>, hold: &Hold) -> Result<Option<Flock<File>>, Error> {
+    let new = open(NEW).map_err(failed(NEW))?;
+    let Some(new) = new.filter(|new| new.metadata().is_ok_and(|about| is_private(&about))) else {
         return Err(failed(NEW)(io::Error::other("it is not a file of root's alone; delete it")));
     };
-    let new = lock(new, NEW, hold)?;
-    let is_named = |path: &str| -> io::Result<bool> {
-        let (named, held) = (fs::symlink_metadata(path), new.metadata()?);
-        Ok(named.is_ok_and(|named| (named.dev(), named.ino()) == (held.dev(), held.ino())))
-    };
-    if !is_named(NEW).map_err(failed(NEW))? {
-        return Ok(());
+    let new = lock(new, hold)?;
+    if !is_named(&new, NEW).map_err(failed(NEW))? {
+        return Ok(None);
     }
+    // Nobody gets the old one before the new one is there.
+    let _old = match old.map(try_lock).transpose()? {
+        Some(Err(old)) if holder(&old).is_some_and(is_roots) => {
+            fs::remove_file(NEW).map_err(failed(NEW))?;
+            drop(new);
+            let lock = lock(old, hold)?;
+            return Ok(is_named(&lock, PATH).map_err(failed(PATH))?.then_some(lock));
+        }
+        other => other,
+    };
     let is_good = fs::symlink_metadata(PATH).is_ok_and(|about| is_private(&about));
-    if is_good { fs::remove_file(NEW) } else { fs::rename(NEW, PATH) }.map_err(failed(PATH))
+    if is_good { fs::remove_file(NEW) } else { fs::rename(NEW, PATH) }.map_err(failed(PATH))?;
+    Ok(None)
+}
+
+/// Whether a process is root's, and not a user's that only runs as root (proc_pid_status(5)).
+fn is_roots(pid: u32) -> bool {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let users = status.lines().find_map(|line| line.strip_prefix("Uid:"));
+    users.is_some_and(|users| users.split_whitespace().all(|user| user == "0"))
 }
 
 /// Who holds the lock, from /proc/locks (proc(5)): `1: FLOCK ADVISORY WRITE PID MAJOR:MINOR:INODE 0 EOF`.
