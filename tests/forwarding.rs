@@ -367,3 +367,37 @@ fn a_former_uplink_is_not_forgotten() {
     lab.detach(two);
     lab.assert_as_before("all is given back again", &before);
 }
+
+/// A routed network without a subnet: the host has an address alone, and each guest one that is routed to it.
+#[test]
+fn routed_guests_with_single_addresses() {
+    let network = Network { mode: "routed", uplink: "", keys: "", gate: "br0" };
+    for uplink in ["", "uplink  = \"eth3\"\n"] {
+        let lab = Lab::new(network);
+        let before = Snapshot::of(&lab.host);
+        let keys = "mode = \"routed\"\naddress = [\"10.0.100.3/32\", \"fd00:100::3/128\"]\n";
+        lab.write_config(&format!("{keys}{uplink}"));
+        let one = lab.attach(1);
+        lab.settle();
+        ip_all(&lab, &["route add 203.0.113.7 dev br0", "-6 route add fd00:113::7 dev br0"]);
+        for arguments in [
+            "addr flush dev eth0 scope global",
+            "addr add 203.0.113.7/32 dev eth0",
+            "-6 addr add fd00:113::7/128 dev eth0 nodad",
+            "route add 10.0.100.3 dev eth0",
+            "route add default via 10.0.100.3",
+            "-6 route add fd00:100::3 dev eth0",
+            "-6 route replace default via fd00:100::3",
+        ] {
+            one.ip(arguments);
+        }
+        lab.outside.ip("route add 203.0.113.7 via 192.168.1.230");
+        lab.outside.ip("-6 route add fd00:113::7 via fd00:1::230");
+        assert!(reaches(&one, ["192.168.1.25", "fd00:1::25"]), "uplink {uplink:?}: out");
+        assert!(reaches(&lab.outside, ["203.0.113.7", "fd00:113::7"]), "uplink {uplink:?}: in");
+        assert!(reaches(&lab.host, ["203.0.113.7", "fd00:113::7"]), "uplink {uplink:?}: from the host");
+        assert_no_router(&lab, "single addresses");
+        lab.detach(one);
+        lab.assert_as_before("single addresses", &before);
+    }
+}

@@ -8,6 +8,7 @@ use ipnet::IpNet;
 use super::error::{ConfigError, ConfigErrors, Place, Problem};
 use super::keys::{KEYS, key_name};
 use super::settings::{Setting, Settings};
+use super::value;
 use crate::model::{IfName, Key, Mode, Network, Uplink};
 
 /// A network that is yet to be checked.
@@ -133,6 +134,9 @@ impl<'a> InUse<'a> {
 
     fn check_addresses(&self, errors: &mut Vec<ConfigError>) {
         for (index, Setting { value: net, place }) in self.settings.address.iter().enumerate() {
+            if let (false, Err(problem)) = (self.mode == Mode::Routed, value::has_room(net)) {
+                errors.push(ConfigError::of_key(Key::Address, place.clone(), problem));
+            }
             let earlier = self.settings.address.iter().take(index).find(|other| overlap(&other.value, net));
             if let Some(other) = earlier {
                 let text = match other.value == *net {

@@ -95,10 +95,6 @@ pub fn address(text: &str) -> Result<IpNet, Problem> {
     if net.prefix_len() == 0 {
         return Err(Problem::new(format!("the subnet of {text:?} is the whole Internet")));
     }
-    if net.prefix_len() == net.max_prefix_len() {
-        let problem = Problem::new(format!("{text:?} leaves no room for a guest"));
-        return Err(problem.hint(format!("did you mean \"{}/{}\"?", net.addr(), usual_prefix(net.addr()))));
-    }
     if net.prefix_len() <= guests && net.addr() == net.network() {
         let problem = Problem::new(format!("{text:?} is the address of the subnet itself"));
         return Err(problem.hint("write an address of the host in it"));
@@ -108,6 +104,16 @@ pub fn address(text: &str) -> Result<IpNet, Problem> {
         return Err(problem.hint("write an address of the host in it"));
     }
     Ok(net)
+}
+
+/// An address alone is a gateway for guests that have single addresses, each with a route to the bridge; only what is routed
+/// has those.
+pub fn has_room(net: &IpNet) -> Result<(), Problem> {
+    if net.prefix_len() < net.max_prefix_len() {
+        return Ok(());
+    }
+    let problem = Problem::new(format!("\"{net}\" leaves no room for a guest"));
+    Err(problem.hint(format!("did you mean \"{}/{}\"?", net.addr(), usual_prefix(net.addr()))))
 }
 
 fn with_prefix(text: &str) -> Result<IpNet, Problem> {
