@@ -3,6 +3,8 @@
 use std::fmt;
 use std::net::Ipv6Addr;
 
+use ipnet::{IpNet, Ipv6Net};
+
 use super::IfName;
 use super::setting::{IPV4, IPV6};
 
@@ -32,6 +34,14 @@ impl Mac {
     /// Whether it means several machines (IEEE 802, the group bit).
     pub fn is_group(self) -> bool {
         self.0[0] & 1 != 0
+    }
+
+    /// The link-local address that IPv6 makes of it (RFC 4291, modified EUI-64).
+    pub fn link_local(self) -> IpNet {
+        let [a, b, c, d, e, f] = self.0.map(u16::from);
+        let end = [(a ^ 2) << 8 | b, c << 8 | 0xff, 0xfe00 | d, e << 8 | f];
+        let address = Ipv6Addr::new(0xfe80, 0, 0, 0, end[0], end[1], end[2], end[3]);
+        Ipv6Net::new(address, 64).unwrap_or_else(|_| address.into()).into()
     }
 
     /// Reads `02:00:00:00:00:07`.

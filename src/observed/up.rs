@@ -213,7 +213,9 @@ impl Observed {
             None if nic.is_bridge() => Ok(()),
             None => {
                 self.ask_about_baggage(rtnl, &nic)?;
-                self.ask_about_neighbours(rtnl, &network.bridge)?;
+                if let Some(bridge) = self.facts.link(&network.bridge).cloned() {
+                    self.ask_about_baggage(rtnl, &bridge)?;
+                }
                 self.owner = owner::of(&nic, &self.facts.addresses_of(nic.index));
                 self.is_station = station::is_station(&nic);
                 Ok(())

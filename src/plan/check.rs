@@ -5,7 +5,7 @@ use ipnet::IpNet;
 use super::{Refusal, undo};
 use crate::desired::Desired;
 use crate::model::facts::{Uncarriable, Way};
-use crate::model::route::{LOCAL, UNICAST};
+use crate::model::route::{LOCAL, PROTOCOL_KERNEL, UNICAST};
 use crate::model::{IfName, Key, Link, Mode, Network, Origin, TapMark, Uplink};
 use crate::observed::{Observed, Standing};
 
@@ -117,12 +117,31 @@ fn serves(network: &Network, bridge: &Link, observed: &Observed) -> Result<(), R
     }
     let address = own_addresses(bridge, observed).first().copied();
     let port = ports(bridge, observed).find(|port| !port.ends_here());
-    let has = match (&address, port) {
-        (Some(address), _) => address.to_string(),
-        (None, Some(port)) => format!("the port {}", port.name),
-        (None, None) => return Ok(()),
+    let has = match (&address, port, baggage(&bridge.name, observed)) {
+        (Some(address), ..) => address.to_string(),
+        (None, Some(port), _) => format!("the port {}", port.name),
+        (None, None, Some(what)) => what.to_owned(),
+        (None, None, None) => return Ok(()),
     };
     Err(Refusal::BridgeServes { bridge: bridge.name, has, address, nic: nic.name })
+}
+
+/// What a bridge has itself that nobody could tell from the NIC's when that is given back.
+fn baggage(bridge: &IfName, observed: &Observed) -> Option<&'static str> {
+    let facts = &observed.facts;
+    let things = [
+        ("a policy rule", facts.rules.iter().any(|rule| rule.names(bridge))),
+        ("a nexthop object", facts.nexthops.iter().any(|nexthop| nexthop.device == *bridge)),
+        (
+            "a neighbour that somebody set",
+            facts.neighbours.iter().any(|neighbour| neighbour.device == *bridge && neighbour.is_set()),
+        ),
+        (
+            "a route",
+            facts.routes.iter().any(|route| route.is_over(bridge) && route.protocol != PROTOCOL_KERNEL),
+        ),
+    ];
+    things.into_iter().find(|(_, is_there)| *is_there).map(|(what, _)| what)
 }
 
 /// The addresses that somebody else gave a bridge.

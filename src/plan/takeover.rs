@@ -12,7 +12,7 @@ use crate::model::address::{FOREVER, PROTOCOL_LINK_LOCAL};
 use crate::model::route::{
     KEPT, MAIN, MULTICAST, PROTOCOL_KERNEL, PROTOCOL_RA, PROXY, REACHABLE, ROUTER, STALE, UNICAST,
 };
-use crate::model::{Address, IfName, Link, Mark, Neighbour, Route, Setting};
+use crate::model::{Address, IfName, Link, Mac, Mark, Neighbour, Route, Setting};
 use crate::observed::Observed;
 
 /// NUD_REACHABLE, NUD_STALE, NUD_DELAY, NUD_PROBE: a neighbour that answered.
@@ -128,7 +128,9 @@ pub fn give_back(mark: &Mark, bridge: &IfName, observed: &Observed) -> Vec<Step>
     if port_of.is_some_and(|master| master.name != *bridge) {
         return Vec::new();
     }
-    let mut baggage = carry(bridge, &nic.name, &mark.own, observed);
+    // A bridge that was down makes an address of its own MAC as soon as it is up.
+    let own: Vec<IpNet> = mark.own.iter().copied().chain(mark.mac.map(Mac::link_local)).collect();
+    let mut baggage = carry(bridge, &nic.name, &own, observed);
     let mut steps = Vec::new();
     // Nothing can lead over a NIC that somebody has set down. One that was down before kvmnet came stays so.
     if !nic.up && mark.saved(&nic.name, Setting::Up).is_some_and(|saved| saved.before == 0) {
