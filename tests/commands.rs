@@ -162,6 +162,27 @@ fn down_asks_which_of_two_networks_of_one_name() {
     refused(&lab, 2, &["down", "nope"], "the networks are: default");
 }
 
+/// Who asks for data gets data, also where something is wrong; and the lines for people all the same.
+#[test]
+fn errors_are_data_too() {
+    let lab = Lab::new(Network::NAT);
+    for arguments in [["status", "--json", "nope"], ["config", "show", "--json"], ["plan", "--json", "eth3"]]
+    {
+        lab.write_config(if arguments[0] == "config" { "mode = 1\n" } else { "" });
+        let said = kvmnet(&lab, &arguments);
+        let data: serde_json::Value = serde_json::from_str(&said.out).unwrap();
+        assert_eq!(data["version"], 1);
+        assert!(said.status > 0 && said.err.contains(data["error"].as_str().unwrap()), "{said:?}");
+        assert!(data["hint"].as_str().is_some_and(|hint| said.err.contains(hint)), "{said:?}");
+    }
+    lab.write_config("");
+    for arguments in [&["plan", "--json", "vif0.0"][..], &["check", "--json"], &["config", "show", "--json"]]
+    {
+        let said = kvmnet(&lab, arguments).ok();
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&said).unwrap()["version"], 1);
+    }
+}
+
 #[test]
 fn down_spares_guests_unless_forced() {
     let lab = two_networks(Network::NAT);

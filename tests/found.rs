@@ -3,7 +3,7 @@
 
 mod lab;
 
-use lab::{Guest, Lab, Network, Place, Snapshot, eventually};
+use lab::{Cli, Guest, Lab, Network, Place, Snapshot, eventually};
 
 /// A bridge as libvirt has it: with an address of its own, NAT, and a guest on a tap.
 fn with_virbr0(network: Network) -> (Lab, Guest) {
@@ -101,6 +101,39 @@ fn a_bridge_that_is_a_lan_stays_one_when_the_file_is_edited() {
         refused(&lab, &two, &["br0", "eth4", network.mode]);
     }
     drop(one);
+}
+
+/// The kernel takes names that a person would not write, and an interface of such a name is there all the same.
+#[test]
+fn an_interface_of_any_name_keeps_its_network() {
+    let lab = Lab::new(Network::HOST_ONLY);
+    let one = lab.attach(1);
+    lab.settle();
+    let shell = |script: &str| {
+        let status =
+            lab.host.enter(|| std::process::Command::new("sh").args(["-ec", script]).status().unwrap());
+        assert!(status.success(), "{script}");
+    };
+    for name in ["$(printf 'a\\001\\033[2J')", "$(printf '\\377\\376')"] {
+        shell(&format!(
+            "ip link add \"{name}\" type veth peer name far; ip link set \"{name}\" master br0 up; ip link set far up"
+        ));
+        let one = lab.boot(2);
+        lab.ifup(&one).ok();
+        one.kill();
+        lab.host.run("ip link del far");
+    }
+    shell(
+        "n=$(printf 'a\\001'); ip link add \"$n\" type veth peer name far; ip link set \"$n\" master br0 up; ip link set far up",
+    );
+    one.kill();
+    let said = Cli::new(&lab.host, &["gc"]).run().ok();
+    assert!(said.contains("nothing to do"), "somebody is a port of it: {said}");
+    let said = Cli::new(&lab.host, &["status"]).run().ok();
+    assert!(said.contains("a\\u{1}") && !said.contains('\u{1}'), "{said:?}");
+    lab.host.run("ip link del far");
+    Cli::new(&lab.host, &["gc"]).run().ok();
+    assert!(!lab.host.try_run("ip link show dev br0").status.success());
 }
 
 /// A NIC is not put among the guests of another program, address or not.

@@ -97,7 +97,8 @@ impl Difference {
             match former.or_else(|| find(chosen).filter(|_| bridge.is_none())) {
                 Some(network) => wanted.push(agreed(Desired::new(tap, network.clone()))),
                 None => self.unmet.push(format!(
-                    "{tap} is on no bridge, and that of its network is in the configuration no longer: kvmnet attach {tap}"
+                    "{tap} is on no bridge, and that of its network is in the configuration no longer: kvmnet attach {}",
+                    shell_word(tap)
                 )),
             }
         }

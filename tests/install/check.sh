@@ -355,6 +355,8 @@ staging() {
     check 'staging: kvmnet' [ -x "$scratch/stage/usr/bin/kvmnet" ]
     check 'staging: a page' [ -f "$scratch/stage/usr/share/man/man5/kvmnet.conf.5" ]
     check 'staging: the rule' holds "'/usr/bin/kvmnet' gc" "$scratch/stage/usr/lib/udev/rules.d/60-kvmnet.rules"
+    check 'staging: the documents' [ -f "$scratch/stage/usr/share/doc/kvmnet/status.md" ]
+    rm -r "$scratch/stage/usr/share/doc"
     check 'staging: nothing else' [ "$(find "$scratch/stage" ! -type d | wc -l)" = 11 ]
     check 'staging: nothing to uninstall' answer 1 env DESTDIR="$scratch/stage" "$checkout/install.sh" --uninstall
 }
