@@ -78,7 +78,7 @@ fn run(command: Command) -> Result<ExitCode, Error> {
         }
         Command::Attach { create, user, tap } => {
             let creation = create.then_some(Creation { user });
-            return report(run::attach(&tap, creation.as_ref(), &mut print_step));
+            return report(run::attach(&tap, creation.as_ref(), &mut print_line, &mut print_step));
         }
         Command::Detach { delete, tap } => return report(run::detach(&tap, delete, &mut print_step)),
         Command::Apply { yes } => return apply(yes),
@@ -137,6 +137,10 @@ fn is_agreed() -> bool {
     say("Do it? [y/N] ");
     let _ = stdin().read_line(&mut answer);
     matches!(answer.trim(), "y" | "Y" | "yes")
+}
+
+fn print_line(command: &str) {
+    say(&format!("{command}\n"));
 }
 
 fn print_step(step: &Step) {

@@ -85,6 +85,14 @@ pub enum Error {
         /// The system's words.
         source: io::Error,
     },
+    /// A tap that was to be made is there, and another user's.
+    #[error("{tap} is there already{}", .owner.map_or(String::new(), |owner| format!(", user {owner}'s")))]
+    TapOwned {
+        /// The tap.
+        tap: IfName,
+        /// The user who may open it.
+        owner: Option<u32>,
+    },
     /// No such user.
     #[error("no user {0:?} in /etc/passwd")]
     NoUser(String),
@@ -195,6 +203,10 @@ impl Error {
                 Some("is there no /dev/net/tun? `modprobe tun`".to_owned())
             }
             Error::Tap { .. } => None,
+            Error::TapOwned { tap, .. } => Some(format!(
+                "without --user it is attached as it is; `ip tuntap del {} mode tap` deletes it",
+                shell_word(tap)
+            )),
             Error::NoUser(_) => Some("give the user's number, as `id -u NAME` prints it".to_owned()),
             Error::TapInUse(_) => Some("stop the guest first; without --delete, it only loses its network".to_owned()),
             Error::ChangedMeanwhile => Some("look again: kvmnet apply".to_owned()),

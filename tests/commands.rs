@@ -86,6 +86,24 @@ fn attach_makes_a_tap_for_a_user_and_detach_deletes_it() {
     assert!(kvmnet(&lab, &["detach", "--delete", "vif0.0"]).ok().contains("nothing to do"));
 }
 
+/// A tap that is there keeps its owner, and outlives an attach that fails; the making of one is a step like others.
+#[test]
+fn attach_takes_no_tap_away() {
+    let lab = Lab::new(Network::NAT);
+    let said = kvmnet(&lab, &["attach", "--create", "--user", "nobody", "fc0"]).ok();
+    assert!(said.starts_with("ip tuntap add fc0 mode tap user nobody\n"), "{said}");
+    kvmnet(&lab, &["detach", "--delete", "fc0"]).ok();
+    lab.host.ip("tuntap add fc0 mode tap user 1234");
+    refused(&lab, 1, &["attach", "--create", "--user", "nobody", "fc0"], "user 1234's");
+    lab.write_config("mode = \"bridged\"\nuplink = \"eth9\"\n");
+    refused(&lab, 1, &["attach", "--create", "fc0"], "eth9");
+    assert!(is_there(&lab, "fc0"), "it was there before");
+    lab.write_config(&Network::NAT.config());
+    let said = kvmnet(&lab, &["attach", "--create", "--user", "1234", "fc0"]).ok();
+    assert!(!said.contains("tuntap"), "{said}");
+    assert!(lab.host.ip("-d link show dev fc0").contains("user 1234"));
+}
+
 #[test]
 fn attach_leaves_no_tap_where_it_fails() {
     let lab = Lab::new(Network { uplink: "uplink  = \"eth9\"\n", ..Network::NAT });

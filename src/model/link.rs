@@ -92,6 +92,8 @@ pub struct Tun {
     pub is_tap: bool,
     /// A persistent tap outlives the process that opened it.
     pub persistent: bool,
+    /// The number of the user who may open it without rights over the network.
+    pub owner: Option<u32>,
 }
 
 /// The IPv4 settings of one interface that kvmnet looks at (`net.ipv4.conf.NAME.*`).

@@ -13,7 +13,7 @@ impl Observed {
     /// Adds the tap that QEMU will make, where it is not there yet.
     pub fn expect_tap(&mut self, name: &IfName) -> io::Result<()> {
         if self.facts.link(name).is_none() {
-            let tun = Some(Tun { is_tap: true, persistent: false });
+            let tun = Some(Tun { is_tap: true, persistent: false, owner: None });
             self.facts.links.push(Link { name: *name, kind: Some("tun".to_owned()), tun, ..interface()? });
         }
         Ok(())

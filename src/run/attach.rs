@@ -3,9 +3,12 @@
 use super::{Done, Seen, Work, require_rights, up};
 use crate::apply::Kernel;
 use crate::error::Error;
-use crate::model::IfName;
+use crate::model::link::Tun;
+use crate::model::{Facts, IfName};
+use crate::netlink::route::Question;
 use crate::observed::Observed;
 use crate::plan::{self, Step};
+use crate::terminal::shell_word;
 use crate::tun::{self, Tap};
 
 /// A persistent tap is to be made first.
@@ -15,18 +18,47 @@ pub struct Creation {
     pub user: Option<String>,
 }
 
-/// Attaches `tap` to its network as `qemu-ifup` does. One that was made for it goes again where that fails.
-pub fn attach(tap: &IfName, creation: Option<&Creation>, seen: Seen) -> Result<Done, Error> {
+/// Attaches `tap` to its network as `qemu-ifup` does. One that was made for it, of which `told` is told the command, goes
+/// again where that fails; one that was there stays whose it is.
+pub fn attach(
+    tap: &IfName,
+    creation: Option<&Creation>,
+    told: &mut dyn FnMut(&str),
+    seen: Seen,
+) -> Result<Done, Error> {
     require_rights()?;
     let Some(creation) = creation else { return up(tap, None, seen) };
     let user = creation.user.as_deref().map(find_user).transpose()?;
+    match former(tap)? {
+        Some(Tun { owner, .. }) if user.is_some() && owner != user => {
+            return Err(Error::TapOwned { tap: *tap, owner });
+        }
+        Some(_) => return up(tap, None, seen),
+        None => {}
+    }
     let made = Tap::make(tap, user).map_err(|source| Error::Tap { tap: *tap, source })?;
-    let done = up(tap, None, seen);
+    let user = creation.user.as_ref().map(|user| format!(" user {}", shell_word(user)));
+    let command = format!("ip tuntap add {} mode tap{}", shell_word(tap), user.unwrap_or_default());
+    // Not before something else is done: where that is refused, nothing is.
+    let mut untold = Some(command);
+    let done = up(tap, None, &mut |step| {
+        untold.take().iter().for_each(|command| told(command));
+        seen(step);
+    });
     if done.is_err() {
         // The error that counts is the one above.
         let _ = made.unmake();
     }
     done
+}
+
+/// A persistent tap that is there already, and that no process has open.
+fn former(tap: &IfName) -> Result<Option<Tun>, Error> {
+    let mut facts = Facts::default();
+    let asked = Kernel::open()?.rtnl.ask(&[Question::Link(*tap)], &mut facts);
+    asked.map_err(Error::system("ask the kernel"))?;
+    let link = facts.link(tap).filter(|link| link.is_tap() && !link.carrier);
+    Ok(link.and_then(|link| link.tun.clone()).filter(|tun| tun.persistent))
 }
 
 fn find_user(name: &str) -> Result<u32, Error> {

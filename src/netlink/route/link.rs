@@ -20,6 +20,7 @@ const IFLA_BR_STP_STATE: u16 = 5;
 const IFLA_BR_FDB_MAX_LEARNED: u16 = 49;
 const IFLA_BRPORT_GROUP_FWD_MASK: u16 = 31;
 const VETH_INFO_PEER: u16 = 1;
+const IFLA_TUN_OWNER: u16 = 1;
 const IFLA_TUN_TYPE: u16 = 3;
 const IFLA_TUN_PERSIST: u16 = 6;
 const IFLA_INET_CONF: u16 = 1;
@@ -300,7 +301,8 @@ pub fn parse(reply: &[u8]) -> Option<Link> {
 fn parse_tun(data: &[u8]) -> Tun {
     let flag = |kind: u16, wanted: u8| find(data, kind).is_some_and(|value| value == [wanted]);
     // IFF_TAP is 2, IFF_TUN is 1 (`include/uapi/linux/if_tun.h`).
-    Tun { is_tap: flag(IFLA_TUN_TYPE, 2), persistent: flag(IFLA_TUN_PERSIST, 1) }
+    let owner = find(data, IFLA_TUN_OWNER).and_then(|value| u32_at(value, 0));
+    Tun { is_tap: flag(IFLA_TUN_TYPE, 2), persistent: flag(IFLA_TUN_PERSIST, 1), owner }
 }
 
 fn parse_ipv4(inet: &[u8]) -> Ipv4Conf {

@@ -40,7 +40,7 @@ pub fn link(index: u32, text: &str, kind: Option<&str>) -> Link {
         ipv4: Ipv4Conf::default(),
         ipv6: Some(Ipv6Conf { accept_ra: 1, force_forwarding: Some(0), ..Ipv6Conf::default() }),
         leads_abroad: false,
-        tun: (kind == Some("tun")).then_some(Tun { is_tap: true, persistent: false }),
+        tun: (kind == Some("tun")).then_some(Tun { is_tap: true, persistent: false, owner: None }),
     }
 }
 
