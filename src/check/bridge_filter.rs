@@ -38,8 +38,16 @@ fn place(v6: bool) -> Place {
 /// The first chain that drops such frames.
 fn eaten(seen: &Seen, v6: bool) -> Option<Finding> {
     let bridges: Vec<&IfName> = seen.configured.iter().map(|one| &one.desired.network.bridge).collect();
+    // What kvmnet opens by itself when a network comes up.
+    let will_open = |chain: &ForeignChain, bridge: &IfName| {
+        let is_up = seen.observed.network(bridge).is_some_and(|standing| standing.mark.is_some());
+        !is_up && seen.observed.gates.iter().any(|gate| gate.is(chain))
+    };
     let (chain, bridges) = seen.firewall.deciding().filter(|chain| is_met(chain, v6)).find_map(|chain| {
         let is_dropped = |bridge: &&&IfName| {
+            if will_open(chain, bridge) {
+                return false;
+            }
             let names = vec![bridge.to_string()];
             let packet = Packet { iif: names.clone(), oif: names, answers: false, v6, by_name: false };
             let by_policy = chain.drops && !seen.firewall.lets_through(chain, bridge).0;

@@ -46,8 +46,12 @@ fn forwarded(seen: &Seen, chain: &ForeignChain, configured: &Configured) -> Opti
     if ![false, true].iter().any(|v6| chain.protocol.sees(*v6) && desired.forwards(*v6)) {
         return None;
     }
-    if seen.observed.gates.iter().any(|gate| gate.is(chain)) {
-        return gated(seen, chain, configured);
+    if will_open(seen, chain, network) {
+        let text = format!(
+            "its policy is drop: kvmnet has rules there for the guests of network {} while it is up",
+            network.name
+        );
+        return Some(Finding::note("firewall", text).at(chain));
     }
     let door = network.door();
     let name = &network.name;
@@ -79,21 +83,10 @@ fn forwarded(seen: &Seen, chain: &ForeignChain, configured: &Configured) -> Opti
     Some(finding.run(openings(seen, chain, network, out, back)))
 }
 
-/// A chain that kvmnet opens by itself, for as long as the network is up.
-fn gated(seen: &Seen, chain: &ForeignChain, configured: &Configured) -> Option<Finding> {
-    let Network { name, bridge, .. } = &configured.desired.network;
-    let is_up = seen.observed.network(bridge).is_some_and(|standing| standing.mark.is_some());
-    if !is_up {
-        let text = format!(
-            "its policy is drop: kvmnet has rules there for the guests of network {name} while it is up"
-        );
-        return Some(Finding::note("firewall", text).at(chain));
-    }
-    let is_open = plan::opens_gates(&configured.desired, &seen.observed).is_empty();
-    let text = format!(
-        "its policy drops what the guests of network {name} send out, and what comes back: kvmnet's rules are not there"
-    );
-    (!is_open).then(|| Finding::problem("firewall", text).at(chain).run(["kvmnet apply"]))
+/// Whether kvmnet opens the chain by itself when the network comes up.
+fn will_open(seen: &Seen, chain: &ForeignChain, network: &Network) -> bool {
+    let is_up = seen.observed.network(&network.bridge).is_some_and(|standing| standing.mark.is_some());
+    !is_up && seen.observed.gates.iter().any(|gate| gate.is(chain) && !gate.is_managed)
 }
 
 /// Whether rules drop for certain what guests send out, and what comes back, of either family.

@@ -11,6 +11,8 @@ pub const TABLE: &str = "filter";
 pub const FORWARD: &str = "FORWARD";
 /// Where Docker, which writes its other chains anew, leaves room for others.
 pub const USERS: &str = "DOCKER-USER";
+/// Where ufw has what its owner lets through.
+pub const UFW: [&str; 2] = ["ufw-user-forward", "ufw6-user-forward"];
 
 /// The forward chain of `ip filter` or `ip6 filter`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +21,8 @@ pub struct Gate {
     pub protocol: Protocol,
     /// Whether packets that no rule decides are dropped.
     pub drops: bool,
+    /// Whether a program has its own way to let through what is forwarded, which is its owner's to use: ufw.
+    pub is_managed: bool,
     /// Where rules of others belong.
     pub chain: &'static str,
     /// kvmnet's rules there.

@@ -5,7 +5,7 @@ use crate::desired::Desired;
 use crate::firewall;
 use crate::model::IfName;
 use crate::model::foreign::Protocol;
-use crate::model::gate::{Gate, Passage, Passages};
+use crate::model::gate::{FORWARD, Gate, Passage, Passages};
 use crate::model::ruleset::Rule;
 use crate::observed::Observed;
 
@@ -14,7 +14,11 @@ pub fn open(desired: &Desired, observed: &Observed) -> Vec<Step> {
     let bridge = desired.network.bridge;
     let mut steps = Vec::new();
     for gate in observed.gates.iter().filter(|gate| gate.drops) {
-        let wanted = firewall::passages(desired, gate.protocol == Protocol::Ip6);
+        let mut wanted = firewall::passages(desired, gate.protocol == Protocol::Ip6);
+        // What a program's owner has to say yes to stays theirs to say.
+        if gate.is_managed && gate.chain == FORWARD {
+            wanted.truncate(1);
+        }
         let found: Vec<&Rule> = own(gate, &bridge).map(|passage| &passage.rule).collect();
         let is_whole = found.len() == wanted.len() && wanted.iter().all(|rule| found.contains(&rule));
         if !is_whole {

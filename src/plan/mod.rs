@@ -21,7 +21,6 @@ pub use check::network as refusals;
 pub(crate) use check::{bridgeable, collides};
 pub use down::{down, network_down, sweep};
 pub use forwarding::uplinks;
-pub use gates::open as opens_gates;
 pub use refusal::Refusal;
 pub use step::{Step, Witness, secret_key};
 pub use transaction::{Plan, Transaction};

@@ -17,7 +17,7 @@ use nix::errno::Errno;
 use super::message::Message;
 use super::socket::{Broken, KernelError, Socket, of_one_moment};
 use crate::model::foreign::{ForeignChain, ForeignRule, Protocol};
-use crate::model::gate::{FORWARD, Gate, Passage, Passages, USERS};
+use crate::model::gate::{FORWARD, Gate, Passage, Passages, UFW, USERS};
 use crate::model::ruleset::{Family, Found, FoundChain, Table};
 
 /// A change of the ruleset.
@@ -73,10 +73,13 @@ impl Nft {
         for protocol in protocols {
             let mut drops = None;
             let mut chain = FORWARD;
-            let mut messages = [FORWARD, USERS].map(|chain| gate::get_chain(*protocol, chain));
+            let mut is_managed = false;
+            let [ufw, ufw6] = UFW;
+            let mut messages = [FORWARD, USERS, ufw, ufw6].map(|chain| gate::get_chain(*protocol, chain));
             let outcome = self.0.exchange(&mut messages, &mut |number, reply| match number {
                 0 => drops = chain::parse(reply).map(|chain| chain.drops),
-                _ => chain = USERS,
+                1 => chain = USERS,
+                _ => is_managed = true,
             })?;
             if let Some(error) =
                 outcome.into_iter().flatten().find(|error| error.errno != Errno::ENOENT as i32)
@@ -84,8 +87,13 @@ impl Nft {
                 return Err(error.into());
             }
             let Some(drops) = drops else { continue };
-            let mut gate =
-                Gate { protocol: *protocol, drops, chain, rules: self.passages(*protocol, FORWARD)? };
+            let mut gate = Gate {
+                protocol: *protocol,
+                drops,
+                is_managed,
+                chain,
+                rules: self.passages(*protocol, FORWARD)?,
+            };
             if chain == USERS {
                 gate.rules.extend(self.passages(*protocol, USERS)?);
             }
