@@ -214,3 +214,27 @@ fn learned_macs_are_bounded() {
         assert!(learned > 1000 && learned <= bound as usize, "{network:?}: {learned} learned");
     }
 }
+
+/// A guest that says it is a router does not become the host's, also on a bridge that was there before.
+#[test]
+fn no_guest_is_the_hosts_router() {
+    let own: Ipv6Addr = "fe80::5054:ff:fe12:3456".parse().unwrap();
+    let frame = Frame { from: ATTACKER, to: [0x33, 0x33, 0, 0, 0, 1] };
+    let attack = frame.router_advertisement(own, "2001:db8:bad::".parse().unwrap());
+    for network in [Network::HOST_ONLY, Network::HOST_ONLY_VETH, Network::ROUTED, Network::NAT] {
+        for found in [false, true] {
+            let lab = Lab::new(network);
+            if found {
+                lab.host.ip("link add br0 type bridge");
+            }
+            let (one, _two) = (lab.attach(1), lab.attach(2));
+            eventually("the host is on the network, and no address is tentative", || {
+                one.pings("fd00:100::3") && lab.host.ip("-6 addr show tentative").is_empty()
+            });
+            let before = Watch::state(&lab.host);
+            one.inject(&attack);
+            eventually("guest 2 answers guest 1", || one.pings(&network.guest(2).v4));
+            assert_eq!(Watch::state(&lab.host), before, "{network:?}, found: {found}");
+        }
+    }
+}

@@ -240,3 +240,25 @@ fn a_table_that_does_nothing_is_put_right() {
         is_put_right(Network::NAT, "inet kvmnet-br0", commands);
     }
 }
+
+/// What a host-only network sends is forwarded nowhere, also without its table: IPv4, whatever the machine does for others,
+/// and IPv6 where the machine forwards none.
+#[test]
+fn host_only_is_not_forwarded_without_its_table() {
+    for network in [Network::HOST_ONLY, Network::HOST_ONLY_VETH] {
+        for forwards in [false, true] {
+            let world = World::new(network, forwards);
+            let mut outside = Listener::on(&world.lab.outside);
+            world.lab.host.run("nft flush ruleset");
+            world.one.send("192.168.1.25", "four");
+            world.one.send("fd00:1::25", "six");
+            eventually("guest 2 answers guest 1", || world.one.pings("10.0.100.2"));
+            eventually("the host answers", || {
+                world.one.pings("10.0.100.3") && world.one.pings("fd00:100::3")
+            });
+            within(Duration::from_millis(500), || outside.has_heard("four"));
+            assert!(!outside.has_heard("four"), "{network:?}, a router: {forwards}");
+            assert!(forwards || !outside.has_heard("six"), "{network:?}");
+        }
+    }
+}

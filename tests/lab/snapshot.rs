@@ -49,7 +49,7 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// The state of a machine, taps left out: they belong to QEMU.
+    /// The state of a machine. Taps are left out, for they belong to QEMU; but not that one has an address or a route.
     pub fn of(machine: &Machine) -> Self {
         let taps = taps(machine);
         let mut lines = BTreeSet::new();
@@ -136,10 +136,10 @@ fn add_objects(lines: &mut BTreeSet<String>, what: &str, json: &str, taps: &[Str
             .iter()
             .any(|key| object[key].as_str().is_some_and(|name| taps.iter().any(|tap| tap == name)))
     };
-    for mut object in
-        parse(json).into_iter().filter(|object| object.get("ifname").is_none() || !about_tap(object))
-    {
-        if about_tap(&object) {
+    // That a tap has an address, or a route, is the host's business.
+    let is_hosts = matches!(what, "address" | "route" | "route6");
+    for mut object in parse(json) {
+        if about_tap(&object) && !is_hosts {
             continue;
         }
         forget_volatile(&mut object);

@@ -91,9 +91,10 @@ impl Up<'_> {
             Mode::Bridged => new.filter(|_| now == Some(0)),
             _ => Some(0),
         };
-        if let (Some(to), Some(_), true) =
-            (wanted, new, self.mark.made || self.desired.network.veth.is_some())
-        {
+        let is_own = self.mark.made || self.desired.network.veth.is_some();
+        // On a LAN's bridge that was found, its owner has decided.
+        let decides = is_own || (self.desired.network.mode != Mode::Bridged && !self.observed.is_proc_fixed);
+        if let (Some(to), Some(_), true) = (wanted, new, decides) {
             // Where /proc/sys cannot be written, a filter does it; it goes with the door.
             let filter = [(Setting::Clsact, 1), (Setting::Filter(Filter::Announcements), 1)];
             let setting = [(Setting::AcceptRa, to)];
