@@ -34,11 +34,15 @@ impl Hook {
         };
         format!(
             "Usage: {name} TAP\n\n{what}\n\
-             QEMU runs it: qemu-system-x86_64 … -nic tap,ifname=vif0.0,script=/etc/qemu-ifup,downscript=/etc/qemu-ifdown\n\n\
-             The network is set in /etc/kvmnet.conf, and for one VM by KVMNET_ variables (KVMNET_MODE=isolated).\n\
-             A link {name}-NAME serves the network NAME.\n\n\
-             Some switches and most clouds allow one MAC on a port; there use mode = \"routed\" or \"nat\", not \"bridged\".\n\n\
-             Exit status: 0 done; 1 failed, nothing changed; 2 wrong usage or configuration, nothing touched.\n"
+             QEMU runs it, as in:\n  \
+               qemu-system-x86_64 … -nic tap,ifname=vif0.0,\\\n    \
+               script=/etc/qemu-ifup,downscript=/etc/qemu-ifdown\n\n\
+             The network is set in /etc/kvmnet.conf, and for one VM by KVMNET_ variables\n\
+             (KVMNET_MODE=isolated). A link {name}-NAME serves the network NAME.\n\n\
+             Some switches and most clouds allow one MAC on a port; there use\n\
+             mode = \"routed\" or \"nat\", not \"bridged\".\n\n\
+             Exit status: 0 done; 1 failed, nothing changed;\n             \
+             2 wrong usage or configuration, nothing touched.\n"
         )
     }
 }

@@ -41,6 +41,7 @@ fn one_guest_with_two_taps() {
         assert_eq!(seen.guest(tap)["vm"], "router");
         assert_eq!(seen.guest(tap)["processes"].as_array().unwrap().len(), 1);
     }
+    seen.says("guests 1, on 2 taps");
     one.stop();
 }
 
