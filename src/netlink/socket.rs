@@ -36,7 +36,7 @@ const NLMSGERR_ATTR_MSG: u16 = 1;
 /// The largest reply: a part of a dump, as large as the kernel makes them (`netlink_dump`).
 const BUFFER: usize = 32 * 1024;
 /// How often a dump is made until no change comes between two of its parts.
-const TRIES: usize = 16;
+const TRIES: usize = 64;
 /// More than a refusal takes of the receive buffer: the request, the kernel's sentence, the buffer's own head.
 const REFUSAL: usize = 4 * 1024;
 
