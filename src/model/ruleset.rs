@@ -277,7 +277,7 @@ impl Chain {
     fn head(&self) -> String {
         let hook = match &self.hook {
             Hook::Forward => "type filter hook forward priority filter".to_owned(),
-            Hook::Prerouting => "type filter hook prerouting priority raw".to_owned(),
+            Hook::Prerouting => "type filter hook prerouting priority -450".to_owned(),
             Hook::Leaving => "type filter hook postrouting priority 300".to_owned(),
             Hook::Postrouting => "type nat hook postrouting priority srcnat".to_owned(),
             Hook::Ingress(device) => format!("type filter hook ingress device \"{device}\" priority filter"),

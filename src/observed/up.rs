@@ -53,6 +53,7 @@ impl Observed {
         let own = observed.network(&network.bridge).and_then(|standing| standing.mark.clone());
         observed.ask_about_saved(rtnl, own.iter())?;
         observed.ask_about_found(rtnl, network)?;
+        observed.ask_about_persistent_tap(rtnl, desired)?;
         observed.ask_about_door(rtnl, desired)?;
         observed.ask_about_uplinks(rtnl, network)?;
         let overridden = |mark: &Mark| mark.overridden && mark.digest != network.digest();
@@ -67,6 +68,17 @@ impl Observed {
         observed.ask_about_guests(rtnl, desired.new_interface(), exactly)?;
         observed.ask_about_undo(rtnl, Some(network))?;
         Ok(observed)
+    }
+
+    /// The addresses of a tap that somebody made and that is yet to be attached: QEMU's own has none.
+    fn ask_about_persistent_tap(&mut self, rtnl: &mut Rtnl, desired: &Desired) -> io::Result<()> {
+        let tap = desired.tap.and_then(|tap| self.facts.link(&tap));
+        let is_new = |tap: &&Link| {
+            tap.tun.as_ref().is_some_and(|tun| tun.persistent) && TapMark::parse(&tap.alias).is_none()
+        };
+        let questions: Vec<Question> =
+            tap.filter(is_new).map(|tap| Question::Addresses(tap.index)).into_iter().collect();
+        rtnl.ask(&questions, &mut self.facts)
     }
 
     /// What a bridge has that was there before kvmnet: whose it is.

@@ -17,6 +17,7 @@ pub fn check(desired: &Desired, observed: &Observed) -> Result<(), Refusal> {
         return Err(Refusal::NoNft(network.mode));
     }
     desired.tap.map_or(Ok(()), |name| of_another(&name, network, observed))?;
+    desired.tap.map_or(Ok(()), |name| unused_by_the_host(&name, observed))?;
     bridge(network, observed)?;
     overrides(desired, observed)?;
     uplinks(network, observed)?;
@@ -45,6 +46,16 @@ pub fn tap(name: &IfName, observed: &Observed) -> Result<(), Refusal> {
         return Ok(());
     }
     Err(Refusal::NotATap { name: *name, kind: tap.kind.clone() })
+}
+
+/// The host has no address on the tap: one that is a port has no use for it, and would lose it.
+fn unused_by_the_host(tap: &IfName, observed: &Observed) -> Result<(), Refusal> {
+    let link = observed.facts.link(tap).filter(|tap| TapMark::parse(&tap.alias).is_none());
+    let addresses = link.map(|link| observed.facts.addresses_of(link.index)).unwrap_or_default();
+    match addresses.iter().find(|address| !is_link_local(&address.net)) {
+        Some(address) => Err(Refusal::TapHasAddress { tap: *tap, address: address.net }),
+        None => Ok(()),
+    }
 }
 
 /// The tap is nobody else's port. From one network of kvmnet's to another it may go, and one that kvmnet attached and

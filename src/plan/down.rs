@@ -49,15 +49,22 @@ pub fn network_down(bridge: &IfName, force: bool, observed: &Observed) -> Result
 /// Down and off the bridge; the tap gets back what it had.
 fn take_off(tap: &Link, observed: &Observed) -> Vec<Step> {
     let name = &tap.name;
+    let mark = TapMark::parse(&tap.alias);
+    let bridge = tap.master.and_then(|master| observed.facts.link_index(master)).map(|bridge| bridge.name);
+    let is_ours = |bridge| observed.network(bridge).is_some_and(|network| network.mark_of_bridge().is_some());
+    if mark.is_none() && bridge.as_ref().is_some_and(|bridge| !is_ours(bridge)) {
+        // Somebody else's port.
+        return Vec::new();
+    }
     let mut steps = Vec::new();
     // Down first: a tap that is up and on no bridge is an interface of the host's like any other.
     if tap.up {
         steps.push(Step::put_back(*name, Setting::Up, 1, 0));
     }
-    if let Some(bridge) = tap.master.and_then(|master| observed.facts.link_index(master)) {
-        steps.push(Step::SetMaster { port: *name, from: Some(bridge.name), to: None });
+    if let Some(bridge) = bridge {
+        steps.push(Step::SetMaster { port: *name, from: Some(bridge), to: None });
     }
-    let Some(mark) = TapMark::parse(&tap.alias) else { return steps };
+    let Some(mark) = mark else { return steps };
     let mut set = |setting, from: Option<u32>, to| match from {
         Some(from) if from != to => steps.push(Step::put_back(*name, setting, from, to)),
         _ => {}

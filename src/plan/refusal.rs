@@ -23,6 +23,14 @@ pub enum Refusal {
         /// What it is.
         kind: Option<String>,
     },
+    /// The host uses the tap itself.
+    #[error("{tap} has the address {address}, so the host uses it for something else")]
+    TapHasAddress {
+        /// The tap.
+        tap: IfName,
+        /// Its address.
+        address: IpNet,
+    },
     /// The tap is a port of a bridge of somebody else's.
     #[error("{tap} is a port of {on}, which is not the bridge of a network of kvmnet's")]
     TapOfAnother {
@@ -253,6 +261,9 @@ impl Refusal {
                 format!("QEMU makes the tap itself; by hand: kvmnet attach --create {}", shell_word(name))
             }
             Refusal::NotATap { .. } => "give the name of a QEMU tap, as in -nic tap,ifname=vif0.0".to_owned(),
+            Refusal::TapHasAddress { tap, .. } => {
+                format!("a guest's tap has none: ip addr flush dev {}, or another tap", shell_word(tap))
+            }
             Refusal::TapOfAnother { tap, .. } => {
                 format!("to take it off there: ip link set {} nomaster", shell_word(tap))
             }

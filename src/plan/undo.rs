@@ -38,11 +38,15 @@ pub fn settings(mark: &Mark, others: &[&Mark], observed: &Observed) -> Vec<Step>
     let is_needed =
         |saved: &&Saved| others.iter().any(|other| other.former(&saved.place(), saved.setting).is_some());
     let free = mark.saved.iter().rev().filter(|saved| !is_needed(saved));
-    free.flat_map(|saved| match saved.link {
+    let steps = free.flat_map(|saved| match saved.link {
         IfName::DEFAULT => everywhere(saved, mark, others, observed),
         _ => setting(saved, mark, observed),
-    })
-    .collect()
+    });
+    // IPv6 comes back last: it makes its address in the way that is set by then.
+    let (last, mut steps): (Vec<Step>, Vec<Step>) =
+        steps.partition(|step| matches!(step, Step::Set { setting: Setting::DisableIpv6, .. }));
+    steps.extend(last);
+    steps
 }
 
 /// Where the record is lost in part, no interface but kvmnet's own goes on forwarding for others: kvmnet may have opened

@@ -10,8 +10,8 @@ use crate::model::ruleset::{
 use crate::netlink::message::{Message, attributes, be32, find, text};
 use crate::netlink::socket::{CREATE, DUMP, EXCL, REQUEST};
 
-/// NF_IP_PRI_RAW, -300.
-const RAW: u32 = -300i32 as u32;
+/// Before fragments are put together (NF_IP_PRI_CONNTRACK_DEFRAG, -400), which takes memory that all share.
+const EARLY: u32 = -450i32 as u32;
 /// NLM_F_APPEND: a rule goes to the end of its chain.
 const APPEND: u16 = 0x800;
 /// NFT_TABLE_F_DORMANT.
@@ -71,7 +71,7 @@ pub fn put(messages: &mut Vec<Message>, table: &Table) {
 fn place(hook: &Hook) -> Option<(u32, u32, &'static str)> {
     Some(match hook {
         Hook::Nowhere => return None,
-        Hook::Prerouting => (0, RAW, "filter"),
+        Hook::Prerouting => (0, EARLY, "filter"),
         Hook::Forward => (2, 0, "filter"),
         Hook::Leaving => (4, 300, "filter"),
         Hook::Postrouting => (4, 100, "nat"),
