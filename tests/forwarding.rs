@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use lab::{Frame, Lab, Listener, Machine, Network, Snapshot, eventually, inject, within};
 
-const BY_ROUTES: Network = Network { uplink: "", ..Network::NAT };
-const ROUTED_BY_ROUTES: Network = Network { uplink: "", ..Network::ROUTED };
+const BY_ROUTES: Network = Network::NAT_BY_ROUTES;
+const ROUTED_BY_ROUTES: Network = Network::ROUTED_BY_ROUTES;
 
 /// Whether a machine gets a datagram by way of the host, in IPv4 and in IPv6, that comes in by this NIC of the host.
 fn gets(to: &Machine, addresses: [&str; 2], from: &Machine, nic: &str, lab: &Lab) -> [bool; 2] {

@@ -17,7 +17,7 @@ use lab::{
 const ATTACKER: [u8; 6] = [0x52, 0x54, 0, 0x12, 0x34, 0x56];
 /// A guest, and the outside, in both versions.
 const PAIRS: [[&str; 2]; 2] = [["10.0.100.1", "192.168.1.25"], ["fd00:100::1", "fd00:1::25"]];
-const BY_ROUTES: Network = Network { uplink: "", ..Network::NAT };
+const BY_ROUTES: Network = Network::NAT_BY_ROUTES;
 
 fn ip(text: &str) -> IpAddr {
     text.parse().unwrap()

@@ -103,6 +103,8 @@ pasted! {
     nat: NAT,
     nat_source: NAT_SOURCE,
     nat_veth: NAT_VETH,
+    nat_by_routes: NAT_BY_ROUTES,
+    routed_by_routes: ROUTED_BY_ROUTES,
     bridged: BRIDGED,
 }
 

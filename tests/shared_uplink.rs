@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use lab::{Capture, Frame, Guest, Lab, Listener, Machine, Network, Place, Snapshot, inject, within};
 
-const BY_ROUTES: Network = Network { uplink: "", ..Network::NAT };
+const BY_ROUTES: Network = Network::NAT_BY_ROUTES;
 const OUTSIDE: [&str; 2] = ["192.168.1.25", "fd00:1::25"];
 
 /// A network of this kind on br0, and a bridged one on `br-lan`, whose taps are named `lab…`.

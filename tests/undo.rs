@@ -61,6 +61,8 @@ leaves_nothing_behind! {
     nat: Network::NAT,
     nat_source: Network::NAT_SOURCE,
     nat_veth: Network::NAT_VETH,
+    nat_by_routes: Network::NAT_BY_ROUTES,
+    routed_by_routes: Network::ROUTED_BY_ROUTES,
     bridged: Network::BRIDGED,
 }
 

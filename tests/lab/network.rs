@@ -28,6 +28,8 @@ impl Network {
         Self { mode: "nat", uplink: UPLINK, keys: "nat_source = \"192.168.1.230\"\n", gate: "br0" };
     pub const NAT_VETH: Self =
         Self { mode: "nat", uplink: UPLINK, keys: "veth = \"veth1\"\n", gate: "veth1.1" };
+    pub const NAT_BY_ROUTES: Self = Self { mode: "nat", uplink: "", keys: "", gate: "br0" };
+    pub const ROUTED_BY_ROUTES: Self = Self { mode: "routed", uplink: "", keys: "", gate: "br0" };
     pub const BRIDGED: Self = Self { mode: "bridged", uplink: UPLINK, keys: "", gate: "br0" };
 
     /// The text of `/etc/kvmnet.conf`: the same for every mode but for the mode's word and this form's own keys.

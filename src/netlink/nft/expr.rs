@@ -170,7 +170,7 @@ fn reverse_path(list: &mut Message) {
     expression(list, "fib", |data| {
         data.put_be32(1u16, REGISTER_1).put_be32(2u16, FIB_OIF).put_be32(3u16, SOURCE_BY_IIF_EXISTS);
     });
-    compare(list, EQUAL, &[1]);
+    compare(list, EQUAL, &1u32.to_ne_bytes());
 }
 
 /// NFTA_IMMEDIATE_DREG, NFTA_IMMEDIATE_DATA.
