@@ -33,7 +33,7 @@ impl Observed {
         devices
     }
 
-    /// The best of them that can be a port of a bridge, or is the very bridge; else the best.
+    /// The best of them that can be a port of a bridge, or is a bridge, which is the LAN's; else the best.
     pub fn way_out(&self, bridge: Option<&IfName>) -> Option<&Link> {
         let devices = self.default_devices(None);
         let links = || devices.iter().filter_map(|device| self.facts.link_index(*device));
@@ -42,7 +42,7 @@ impl Observed {
 
     fn is_way_out(&self, link: &Link, bridge: Option<&IfName>) -> bool {
         let can_be = link.unbridgeable().is_none() && !self.stations.contains(&link.index);
-        can_be || bridge == Some(&link.name)
+        can_be || link.is_bridge() || bridge == Some(&link.name)
     }
 
     /// The default routes of these families, and the interfaces that they go over. Costs the same however many routes there
