@@ -7,6 +7,8 @@
 //! whose guests must not be reached from elsewhere carries the link group [`GROUP`]. And where br_netfilter
 //! is on, frames between two guests of one bridge pass here too, with the bridge as both interfaces.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
 use ipnet::IpNet;
 
 use crate::desired::Desired;
@@ -61,11 +63,13 @@ pub fn tables(desired: &Desired, ground: &Ground, mark: &Mark) -> Vec<Table> {
     let forward = |rules| forward(rules, &ground.leaks);
     let chains = match network.mode {
         Mode::Isolated => Vec::new(),
-        Mode::HostOnly => vec![forward(host_only(network.door()))],
-        Mode::Routed => vec![forward(routed(network, ground))],
+        Mode::HostOnly => vec![input(network.door()), forward(host_only(network.door()))],
+        Mode::Routed => vec![input(network.door()), forward(routed(network, ground))],
         Mode::Nat => {
             let [out, translate] = by_source(network);
-            vec![out, translate, forward(nat(network, ground)), source_nat(network, ground), leaving(network)]
+            let forward = forward(nat(network, ground));
+            let input = input(network.door());
+            vec![out, translate, input, forward, source_nat(network, ground), leaving(network)]
         }
         Mode::Bridged => vec![forward(Vec::new())],
     };
@@ -82,8 +86,9 @@ pub fn tables(desired: &Desired, ground: &Ground, mark: &Mark) -> Vec<Table> {
 pub fn chain_names(desired: &Desired) -> Vec<(Family, &'static str)> {
     let chains = match desired.network.mode {
         Mode::Isolated => &[PREROUTING][..],
-        Mode::HostOnly | Mode::Routed | Mode::Bridged => &[PREROUTING, FORWARD],
-        Mode::Nat => &[PREROUTING, OUT, TRANSLATE, FORWARD, POSTROUTING, LEAVING],
+        Mode::Bridged => &[PREROUTING, FORWARD],
+        Mode::HostOnly | Mode::Routed => &[PREROUTING, INPUT, FORWARD],
+        Mode::Nat => &[PREROUTING, OUT, TRANSLATE, INPUT, FORWARD, POSTROUTING, LEAVING],
     };
     let mut names: Vec<_> = chains.iter().map(|chain| (Family::Inet, *chain)).collect();
     if desired.closed {
@@ -119,6 +124,7 @@ pub fn mark_of(found: &Found) -> Option<Mark> {
 /// The chain with the whole of a mark that the note has no room for.
 pub const RECORD: &str = "record";
 
+const INPUT: &str = "input";
 const FORWARD: &str = "forward";
 const OUT: &str = "out";
 const TRANSLATE: &str = "translate";
@@ -144,6 +150,18 @@ fn sign(tables: &mut [Table], mark: &Mark) {
 fn forward(mut rules: Vec<Rule>, leaks: &[Leak]) -> Chain {
     rules.extend(leaks.iter().flat_map(leak));
     Chain { name: FORWARD, hook: Hook::Forward, drops: false, rules }
+}
+
+/// A guest speaks to the host as itself: what the host answers to a source that is elsewhere would go there, with the guest's
+/// own words in it (an echo, an error), past all that keeps the guest in.
+fn input(door: &IfName) -> Chain {
+    let unspecified = [IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED)];
+    let mut rules: Vec<Rule> = unspecified
+        .map(|source| Rule::new([Match::Iif(*door), Match::Source(source.into())], Verdict::Accept))
+        .into();
+    rules.push(Rule::new([Match::Iif(*door), Match::ReversePath], Verdict::Accept));
+    rules.push(Rule::new([Match::Iif(*door)], Verdict::Drop));
+    Chain { name: INPUT, hook: Hook::Input, drops: false, rules }
 }
 
 /// What br_netfilter shows of frames inside the bridge is no packet of the host's: it makes no connection that the
@@ -187,7 +205,8 @@ fn host_only(door: &IfName) -> Vec<Rule> {
 /// In and out between the network and its uplinks or other routed networks; a nat network refuses for itself.
 fn routed(network: &Network, ground: &Ground) -> Vec<Rule> {
     let door = network.door();
-    let mut rules = vec![within(door)];
+    let forged = Rule::new([Match::Iif(*door), Match::NoReversePath], Verdict::Drop);
+    let mut rules = vec![within(door), forged];
     let Some(ways) = ways(network, ground) else { return rules };
     let ways = [vec![Way::Group(GROUP)], ways].concat();
     rules.extend(ways.iter().map(|way| Rule::new([Match::Iif(*door), way.out()], Verdict::Accept)));
@@ -240,7 +259,7 @@ fn by_source(network: &Network) -> [Chain; 2] {
         Chain { name, hook: Hook::Nowhere, drops: false, rules }
     };
     let translate = |subnet: IpNet| {
-        let is_family = |source: &std::net::IpAddr| source.is_ipv4() == subnet.addr().is_ipv4();
+        let is_family = |source: &IpAddr| source.is_ipv4() == subnet.addr().is_ipv4();
         network.nat_source.filter(is_family).map_or(Verdict::Masquerade, Verdict::Snat)
     };
     [chain(OUT, &|_| Verdict::Accept), chain(TRANSLATE, &translate)]

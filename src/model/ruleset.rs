@@ -19,6 +19,8 @@ pub enum Family {
 /// Where a chain is called from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Hook {
+    /// Packets for the host itself.
+    Input,
     /// Packets that pass through the host.
     Forward,
     /// Packets that come in, before connections are tracked.
@@ -74,6 +76,8 @@ pub enum Match {
     Translated,
     /// Came in by an interface that a packet to its source would go out by.
     ReversePath,
+    /// It does not.
+    NoReversePath,
 }
 
 /// What happens to a packet that meets every condition.
@@ -237,6 +241,7 @@ impl fmt::Display for Match {
             Match::Established => f.write_str("ct state established,related"),
             Match::Translated => f.write_str("ct status snat"),
             Match::ReversePath => f.write_str("fib saddr . iif oif exists"),
+            Match::NoReversePath => f.write_str("fib saddr . iif oif missing"),
         }
     }
 }
@@ -276,6 +281,7 @@ impl Chain {
     /// Where it is called from, and what happens to the rest.
     fn head(&self) -> String {
         let hook = match &self.hook {
+            Hook::Input => "type filter hook input priority filter".to_owned(),
             Hook::Forward => "type filter hook forward priority filter".to_owned(),
             Hook::Prerouting => "type filter hook prerouting priority -450".to_owned(),
             Hook::Leaving => "type filter hook postrouting priority 300".to_owned(),

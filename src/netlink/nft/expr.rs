@@ -62,7 +62,8 @@ fn put_match(list: &mut Message, condition: &Match) {
         Match::ToMacNot(mac) => to_mac(list, *mac, NOT_EQUAL),
         Match::Established => ct_has(list, CT_STATE, ESTABLISHED_RELATED),
         Match::Translated => ct_has(list, CT_STATUS, SOURCE_NAT),
-        Match::ReversePath => reverse_path(list),
+        Match::ReversePath => reverse_path(list, true),
+        Match::NoReversePath => reverse_path(list, false),
     }
 }
 
@@ -166,11 +167,11 @@ fn ct_has(list: &mut Message, key: u32, bits: u32) {
 }
 
 /// `fib saddr . iif oif exists`: NFTA_FIB_DREG, RESULT, FLAGS.
-fn reverse_path(list: &mut Message) {
+fn reverse_path(list: &mut Message, exists: bool) {
     expression(list, "fib", |data| {
         data.put_be32(1u16, REGISTER_1).put_be32(2u16, FIB_OIF).put_be32(3u16, SOURCE_BY_IIF_EXISTS);
     });
-    compare(list, EQUAL, &1u32.to_ne_bytes());
+    compare(list, EQUAL, &u32::from(exists).to_ne_bytes());
 }
 
 /// NFTA_IMMEDIATE_DREG, NFTA_IMMEDIATE_DATA.

@@ -66,12 +66,13 @@ pub fn put(messages: &mut Vec<Message>, table: &Table) {
     }
 }
 
-/// The number of a hook (NF_INET_PRE_ROUTING, NF_INET_FORWARD, NF_INET_POST_ROUTING, NF_NETDEV_INGRESS, NF_NETDEV_EGRESS),
+/// The number of a hook (NF_INET_PRE_ROUTING, NF_INET_LOCAL_IN, NF_INET_FORWARD, NF_INET_POST_ROUTING, NF_NETDEV_INGRESS, NF_NETDEV_EGRESS),
 /// the priority as `nft` names it, and the type of the chain.
 fn place(hook: &Hook) -> Option<(u32, u32, &'static str)> {
     Some(match hook {
         Hook::Nowhere => return None,
         Hook::Prerouting => (0, EARLY, "filter"),
+        Hook::Input => (1, 0, "filter"),
         Hook::Forward => (2, 0, "filter"),
         Hook::Leaving => (4, 300, "filter"),
         Hook::Postrouting => (4, 100, "nat"),
@@ -157,7 +158,7 @@ fn parse_hook(family: u8, hook: &[u8], kind: &str) -> Option<Hook> {
             IfName::new(&text(find(hook, NFTA_HOOK_DEV)?)).ok().filter(|_| all.is_none_or(|all| all == 1))?;
         vec![Hook::Ingress(device), Hook::Egress(device)]
     } else {
-        vec![Hook::Prerouting, Hook::Forward, Hook::Leaving, Hook::Postrouting]
+        vec![Hook::Prerouting, Hook::Input, Hook::Forward, Hook::Leaving, Hook::Postrouting]
     };
     let here = (number(NFTA_HOOK_HOOKNUM)?, number(NFTA_HOOK_PRIORITY)?, kind);
     known.into_iter().find(|hook| place(hook) == Some(here))
