@@ -381,3 +381,75 @@ fn guests_leave_by_the_uplink_only() {
         "the attempt works where eth4 is an uplink, too"
     );
 }
+
+/// By whose answers the outside hears of a guest that asks the host in the outside's name, in IPv4 and IPv6.
+fn reflected(network: Network, prepare: &[&str]) -> Vec<String> {
+    let lab = Lab::new(network);
+    let one = lab.attach(1);
+    lab.settle();
+    prepare.iter().for_each(|command| drop(lab.host.run(command)));
+    let mut capture = Capture::of_wire(&lab.outside);
+    let to = Frame { from: ATTACKER, to: lab.host.mac(network.gate) };
+    let outside: (Ipv4Addr, Ipv6Addr) = ("192.168.1.25".parse().unwrap(), "fd00:1::25".parse().unwrap());
+    one.inject(&to.echo4(outside.0, "10.0.100.3".parse().unwrap()));
+    one.inject(&to.echo6(outside.1, "fd00:100::3".parse().unwrap()));
+    one.inject(&to.udp4(outside.0, "192.168.1.230".parse().unwrap(), "to a closed port"));
+    eventually("the guest is answered itself, after all that", || {
+        one.pings("10.0.100.3") && one.pings("fd00:100::3")
+    });
+    // The host's own packets come last.
+    eventually("the host reaches the outside", || {
+        lab.host.pings("192.168.1.25") && lab.host.pings("fd00:1::25")
+    });
+    let hosts = ["10.0.100.3", "fd00:100::3"];
+    let towards = |capture: &mut Capture, target: &str| capture.sources_towards(target);
+    let mut sources = [towards(&mut capture, "192.168.1.25"), towards(&mut capture, "fd00:1::25")].concat();
+    sources.retain(|source| hosts.contains(&source.as_str()));
+    sources
+}
+
+/// What a host-only guest may not send itself, the host does not send for it: no echo and no error with its words goes to
+/// whom it names as the sender.
+#[test]
+fn the_host_reflects_nothing() {
+    for network in
+        [Network::HOST_ONLY, Network::HOST_ONLY_VETH, Network::ROUTED, Network::NAT, Network::NAT_VETH]
+    {
+        assert_eq!(reflected(network, &[]), [] as [String; 0], "{network:?}");
+    }
+    let all = ["10.0.100.3", "fd00:100::3"];
+    assert_eq!(
+        reflected(Network::HOST_ONLY, &["nft flush ruleset"]),
+        all,
+        "the attack works without the rule"
+    );
+}
+
+/// Whether the outside hears a routed guest that speaks in the name of another, or of the host itself.
+fn hears_forged(prepare: &[&str]) -> bool {
+    let lab = Lab::new(Network::ROUTED);
+    let one = lab.attach(1);
+    lab.settle();
+    lab.outside_knows_the_way();
+    prepare.iter().for_each(|command| drop(lab.host.run(command)));
+    let mut service = Listener::on(&lab.outside);
+    let to = Frame { from: ATTACKER, to: lab.host.mac("br0") };
+    for source in ["fd00:1::230", "fd00:1::26", "2001:db8::8"] {
+        one.inject(&to.udp6(source.parse().unwrap(), "fd00:1::25".parse().unwrap(), "forged"));
+    }
+    for source in ["10.0.200.1", "8.8.8.8"] {
+        one.inject(&to.udp4(source.parse().unwrap(), "192.168.1.25".parse().unwrap(), "forged"));
+    }
+    one.send("192.168.1.25", "honest");
+    one.send("fd00:1::25", "honest, too");
+    eventually("an honest datagram arrives", || {
+        service.has_heard("honest") && service.has_heard("honest, too")
+    });
+    service.has_heard("forged")
+}
+
+#[test]
+fn a_routed_guest_speaks_as_itself() {
+    assert!(!hears_forged(&[]));
+    assert!(hears_forged(&["nft flush ruleset"]), "the attack works without the rule");
+}
