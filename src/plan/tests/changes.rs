@@ -29,20 +29,20 @@ fn the_next_guest_touches_its_tap_only() {
 /// Up and down, with a second guest coming and going in any order, leave the host as it was.
 #[test]
 fn the_last_guest_leaves_no_trace() {
-    for mode in MODES {
-        for veth in ["", "veth = \"veth1\"\n"] {
-            for order in [["vif0.0", "vif1.0"], ["vif1.0", "vif0.0"]] {
-                let config = config(mode) + veth;
-                let mut world = World::lab();
-                world.0.facts.links.iter_mut().filter(|link| link.is_tap()).for_each(|tap| {
-                    tap.tun.as_mut().unwrap().persistent = true;
-                });
-                let before = world.snapshot();
-                world.up(&config, "vif0.0");
-                world.up(&config, "vif1.0");
-                order.iter().for_each(|tap| drop(world.down(tap)));
-                assert_eq!(world.snapshot(), before, "{config} {order:?}");
-            }
+    let forms = ["", "veth = \"veth1\"\n"];
+    let named = MODES.iter().flat_map(|mode| forms.map(|veth| config(mode) + veth));
+    // Without an uplink every interface forwards meanwhile.
+    for config in named.chain(["nat", "routed"].map(|mode| format!("mode = \"{mode}\"\n"))) {
+        for order in [["vif0.0", "vif1.0"], ["vif1.0", "vif0.0"]] {
+            let mut world = World::lab();
+            world.0.facts.links.iter_mut().filter(|link| link.is_tap()).for_each(|tap| {
+                tap.tun.as_mut().unwrap().persistent = true;
+            });
+            let before = world.snapshot();
+            world.up(&config, "vif0.0");
+            world.up(&config, "vif1.0");
+            order.iter().for_each(|tap| drop(world.down(tap)));
+            assert_eq!(world.snapshot(), before, "{config} {order:?}");
         }
     }
 }

@@ -2,6 +2,7 @@
 //! stopped on the tap, before that is up.
 
 use super::Up;
+use crate::model::mark::Place;
 use crate::model::{AddrGen, Filter, Link, Mac, Setting, TapMark};
 use crate::plan::{Refusal, Step};
 
@@ -22,9 +23,10 @@ impl Up<'_> {
         for (setting, to) in self.guard(tap) {
             let from = self.observed.value(&name, setting).unwrap_or_default();
             if from != to {
-                // The MTU of a guest that is on may be its owner's will.
+                // The MTU of a guest that is on may be its owner's will; and what a network set everywhere, it takes back.
                 if setting != Setting::Mtu || is_new {
-                    mark.save(setting, from);
+                    let place = Place { name, index: tap.index };
+                    mark.save(setting, self.former(&place, setting).map_or(from, |saved| saved.before));
                 }
                 steps.push(Step::set(name, setting, from, to));
             }
