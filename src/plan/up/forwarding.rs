@@ -57,7 +57,8 @@ impl Up<'_> {
             if before == opened || before == closed && link.is_bridge() {
                 self.mark.saved.push(record(place, before));
             }
-            self.open.extend((now == closed).then(|| set(link.name)));
+            // One that is gone meanwhile needs nothing, as with what is put back.
+            self.open.extend((now == closed).then(|| Step::put_back(link.name, setting, closed, opened)));
         }
     }
 
