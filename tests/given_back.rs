@@ -79,12 +79,15 @@ fn a_found_bridge_gets_back_all(network: Network) {
         lab.host.ip("link add br0 type bridge");
         lab.host.ip("link set br0 addrgenmode none");
         // It has had a port and a carrier, which leave a queue and a route behind.
-        lab.host.ip("link add spare type veth peer name spare1");
-        lab.host.ip("link set spare master br0 up");
-        lab.host.ip("link set spare1 up");
-        lab.host.ip("link set br0 up");
-        lab.settle();
-        lab.host.ip("link del spare");
+        let carry = || {
+            lab.host.ip("link add spare type veth peer name spare1");
+            lab.host.ip("link set spare master br0 up");
+            lab.host.ip("link set spare1 up");
+            lab.host.ip("link set br0 up");
+            lab.settle();
+            lab.host.ip("link del spare");
+        };
+        carry();
         if port {
             lab.host.ip("link add port0 address 02:00:00:00:99:01 type veth peer name port1");
             lab.host.ip("link set port0 addrgenmode none");
@@ -100,6 +103,10 @@ fn a_found_bridge_gets_back_all(network: Network) {
         eventually("the guests are on the bridge", || one.pings(&network.guest(2).v4));
         lab.detach(one);
         lab.detach(two);
+        if up && !port {
+            // Where IPv6 comes back without a carrier, its route to ff00::/8 comes with the next one.
+            carry();
+        }
         lab.assert_as_before(&format!("{network:?}, up: {up}, port: {port}, router: {router}"), &before);
         let conf = |key: &str| lab.host.read_sysctl(&format!("ipv4/conf/br0/{key}"));
         assert_eq!(conf("forwarding").as_deref(), Some(if router { "1" } else { "0" }));
