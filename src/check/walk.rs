@@ -66,7 +66,7 @@ struct Walk<'a> {
 /// NFT_JUMP_STACK_SIZE.
 const DEPTH: usize = 16;
 
-impl<'a> Walk<'a> {
+impl Walk<'_> {
     fn chain(&mut self, name: &str, depth: usize) -> End {
         let Some((name, rules)) = self.chains.get_key_value(name) else { return End::Undecided };
         let (name, rules) = (*name, rules.clone());
