@@ -233,7 +233,7 @@ fn fragments_inside_a_bridge_wait_in_no_memory_of_the_host() {
 
 /// The first part of a datagram from guest 1 to guest 2, of which no other comes.
 fn first_fragment(from: [u8; 6], to: [u8; 6], number: u16) -> Vec<u8> {
-    let mut header = vec![0x45, 0, 0, 0, 0, 0, 0x20, 0, 64, 17, 0, 0, 10, 0, 100, 1, 10, 0, 100, 2];
+    let mut header = [0x45, 0, 0, 0, 0, 0, 0x20, 0, 64, 17, 0, 0, 10, 0, 100, 1, 10, 0, 100, 2];
     header[2..4].copy_from_slice(&(20u16 + 64).to_be_bytes());
     header[4..6].copy_from_slice(&number.to_be_bytes());
     let words = header.chunks(2).map(|pair| u32::from(u16::from_be_bytes([pair[0], pair[1]])));
