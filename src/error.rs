@@ -264,7 +264,7 @@ fn kernel_hint(step: &Step, errno: Errno) -> Option<&'static str> {
             Step::AddTable(_) | Step::ReplaceTable(_),
             Errno::ENOENT | Errno::EOPNOTSUPP | Errno::EAFNOSUPPORT,
         ) => Some(
-            "this kernel lacks a part of nftables: inet and netdev tables, NAT, and for isolated networks egress (Linux 5.16)",
+            "this kernel lacks a part of nftables: inet and netdev tables, NAT, fib, and for isolated networks egress (Linux 5.16)",
         ),
         _ => None,
     }

@@ -53,6 +53,8 @@ pub struct Ground {
     pub mac: Option<Mac>,
     /// The bridges of others that named uplinks are ports of.
     pub masters: Vec<(IfName, IfName)>,
+    /// Whether rules may ask where a source is.
+    pub knows_sources: bool,
 }
 
 /// The tables of `desired`, with `mark` as their note.
@@ -61,15 +63,15 @@ pub fn tables(desired: &Desired, ground: &Ground, mark: &Mark) -> Vec<Table> {
     let name = table_name(&network.bridge);
     let table = |family, chains| Table { family, name: name.clone(), note: String::new(), chains };
     let forward = |rules| forward(rules, &ground.leaks);
+    let input = || input(network.door(), ground.knows_sources);
     let chains = match network.mode {
         Mode::Isolated => Vec::new(),
-        Mode::HostOnly => vec![input(network.door()), forward(host_only(network.door()))],
-        Mode::Routed => vec![input(network.door()), forward(routed(network, ground))],
+        Mode::HostOnly => vec![input(), forward(host_only(network.door()))],
+        Mode::Routed => vec![input(), forward(routed(network, ground))],
         Mode::Nat => {
             let [out, translate] = by_source(network);
             let forward = forward(nat(network, ground));
-            let input = input(network.door());
-            vec![out, translate, input, forward, source_nat(network, ground), leaving(network)]
+            vec![out, translate, input(), forward, source_nat(network, ground), leaving(network)]
         }
         Mode::Bridged => vec![forward(Vec::new())],
     };
@@ -154,13 +156,14 @@ fn forward(mut rules: Vec<Rule>, leaks: &[Leak]) -> Chain {
 
 /// A guest speaks to the host as itself: what the host answers to a source that is elsewhere would go there, with the guest's
 /// own words in it (an echo, an error), past all that keeps the guest in.
-fn input(door: &IfName) -> Chain {
+fn input(door: &IfName, knows_sources: bool) -> Chain {
     let unspecified = [IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED)];
     let mut rules: Vec<Rule> = unspecified
         .map(|source| Rule::new([Match::Iif(*door), Match::Source(source.into())], Verdict::Accept))
         .into();
     rules.push(Rule::new([Match::Iif(*door), Match::ReversePath], Verdict::Accept));
     rules.push(Rule::new([Match::Iif(*door)], Verdict::Drop));
+    rules.retain(|_| knows_sources);
     Chain { name: INPUT, hook: Hook::Input, drops: false, rules }
 }
 
@@ -205,8 +208,10 @@ fn host_only(door: &IfName) -> Vec<Rule> {
 /// In and out between the network and its uplinks or other routed networks; a nat network refuses for itself.
 fn routed(network: &Network, ground: &Ground) -> Vec<Rule> {
     let door = network.door();
-    let forged = Rule::new([Match::Iif(*door), Match::NoReversePath], Verdict::Drop);
-    let mut rules = vec![within(door), forged];
+    let mut rules = vec![within(door)];
+    if ground.knows_sources {
+        rules.push(Rule::new([Match::Iif(*door), Match::NoReversePath], Verdict::Drop));
+    }
     let Some(ways) = ways(network, ground) else { return rules };
     let ways = [vec![Way::Group(GROUP)], ways].concat();
     rules.extend(ways.iter().map(|way| Rule::new([Match::Iif(*door), way.out()], Verdict::Accept)));
@@ -227,7 +232,8 @@ fn nat(network: &Network, ground: &Ground) -> Vec<Rule> {
     rules.push(Rule::new([Match::Iif(*door)], Verdict::Drop));
     let backs = match ways(network, ground) {
         Some(ways) => ways.iter().map(|way| vec![way.back()]).collect(),
-        None => vec![vec![Match::IifGroupNot(GROUP), Match::ReversePath]],
+        None if ground.knows_sources => vec![vec![Match::IifGroupNot(GROUP), Match::ReversePath]],
+        None => vec![vec![Match::IifGroupNot(GROUP)]],
     };
     for back in backs {
         let answer = vec![Match::Established, Match::Translated];

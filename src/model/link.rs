@@ -122,13 +122,21 @@ pub struct Ipv6Conf {
     pub disable_ipv6: u32,
     /// Forwarding for this interface alone; None before Linux 6.17, which has no such switch.
     pub force_forwarding: Option<u32>,
+    /// The kernel has `accept_untracked_na`, so it is Linux 5.19 or later.
+    pub is_of_5_19: bool,
     /// What a takeover copies, in the order of [`IPV6`].
     pub copied: [u32; IPV6.len()],
 }
 
 impl Default for Ipv6Conf {
     fn default() -> Self {
-        Self { accept_ra: 0, disable_ipv6: 0, force_forwarding: None, copied: [0; IPV6.len()] }
+        Self {
+            accept_ra: 0,
+            disable_ipv6: 0,
+            force_forwarding: None,
+            is_of_5_19: false,
+            copied: [0; IPV6.len()],
+        }
     }
 }
 

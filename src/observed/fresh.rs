@@ -71,7 +71,9 @@ fn ipv6() -> io::Result<Option<Ipv6Conf>> {
         *value = read(6, key)?.unwrap_or_default();
     }
     let disable_ipv6 = read(6, "disable_ipv6")?.unwrap_or_default();
-    Ok(Some(Ipv6Conf { accept_ra, disable_ipv6, force_forwarding: read(6, "force_forwarding")?, copied }))
+    let force_forwarding = read(6, "force_forwarding")?;
+    let is_of_5_19 = read(6, "accept_untracked_na")?.is_some();
+    Ok(Some(Ipv6Conf { accept_ra, disable_ipv6, force_forwarding, is_of_5_19, copied }))
 }
 
 /// A value; None where this kernel has no such key.

@@ -11,8 +11,8 @@ drivers='virtio_pci virtio_net e1000 e1000e'
 
 # What a guest needs that plays a host: what the hooks make, every kind of uplink, and a radio without hardware. The
 # ciphers of macsec and the checksum of nf_tables are asked for by name, in no way that add_module would see.
-more='tun bridge veth crc32c_generic nft_masq nft_nat nft_ct nft_chain_nat 8021q bonding ctr ghash-generic gcm macsec
-    wireguard ipip vrf mac80211_hwsim'
+more='tun bridge veth crc32c_generic nft_masq nft_nat nft_ct nft_chain_nat nft_fib_inet sch_ingress cls_bpf 8021q
+    bonding ctr ghash-generic gcm macsec wireguard ipip vrf mac80211_hwsim'
 
 here=$(cd "$(dirname "$0")" && pwd)
 

@@ -40,6 +40,7 @@ const ROUTE_LOCALNET: u16 = 26;
 /// Places in the array IFLA_INET6_CONF: DEVCONF_* (`include/uapi/linux/ipv6.h`).
 const ACCEPT_RA: usize = 3;
 const DISABLE_IPV6: usize = 26;
+const ACCEPT_UNTRACKED_NA: usize = 57;
 const FORCE_FORWARDING: usize = 59;
 
 /// `struct ifinfomsg`.
@@ -324,6 +325,7 @@ fn parse_ipv6(inet6: &[u8]) -> Ipv6Conf {
         accept_ra: u32_at(conf, ACCEPT_RA * 4).unwrap_or_default(),
         disable_ipv6: u32_at(conf, DISABLE_IPV6 * 4).unwrap_or_default(),
         force_forwarding: u32_at(conf, FORCE_FORWARDING * 4),
+        is_of_5_19: u32_at(conf, ACCEPT_UNTRACKED_NA * 4).is_some(),
         copied: IPV6.map(|(_, key)| u32_at(conf, usize::from(key) * 4).unwrap_or_default()),
     }
 }

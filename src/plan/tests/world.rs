@@ -38,7 +38,12 @@ pub fn link(index: u32, text: &str, kind: Option<&str>) -> Link {
         token: None,
         addr_gen: Some(AddrGen::EUI64),
         ipv4: Ipv4Conf::default(),
-        ipv6: Some(Ipv6Conf { accept_ra: 1, force_forwarding: Some(0), ..Ipv6Conf::default() }),
+        ipv6: Some(Ipv6Conf {
+            accept_ra: 1,
+            force_forwarding: Some(0),
+            is_of_5_19: true,
+            ..Ipv6Conf::default()
+        }),
         leads_abroad: false,
         tun: (kind == Some("tun")).then_some(Tun { is_tap: true, persistent: false, owner: None }),
     }

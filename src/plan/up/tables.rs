@@ -17,6 +17,7 @@ impl Up<'_> {
             leaks: forwarding::leaks(self.desired, self.observed, mark),
             mac: self.kept_mac(),
             masters: forwarding::masters(&self.desired.network, self.observed),
+            knows_sources: self.knows_sources(),
         };
         let wanted = firewall::tables(self.desired, &ground, mark);
         let found: &[Found] = self.standing.map_or(&[], |standing| &standing.tables);
@@ -38,6 +39,12 @@ impl Up<'_> {
         });
         let gates = gates::open(self.desired, self.observed);
         write.chain(doors.into_iter().map(open)).chain(gates).collect()
+    }
+
+    /// Before Linux 5.19 a rule can ask for the way back to a source in no chain of kvmnet's (`nft_fib_validate`).
+    fn knows_sources(&self) -> bool {
+        let links = &self.observed.facts.links;
+        links.iter().filter_map(|link| link.ipv6).any(|ipv6| ipv6.is_of_5_19)
     }
 
     /// The MAC that a bridge of kvmnet's own will have; that of one that was found can change with its ports.
