@@ -242,3 +242,31 @@ fn first_fragment(from: [u8; 6], to: [u8; 6], number: u16) -> Vec<u8> {
     header[10..12].copy_from_slice(&(!(sum as u16)).to_be_bytes());
     [&to[..], &from[..], &[8, 0], &header[..], &[0; 64][..]].concat()
 }
+
+/// A NIC that has another name by now is the same NIC: it gets back what it had, and nobody loses the host's addresses.
+#[test]
+fn a_nic_that_was_renamed_gets_back_what_it_had() {
+    for way in ["ifdown", "gc", "down"] {
+        let lab = Lab::new(Network::BRIDGED);
+        let before = settled(&lab);
+        let one = lab.attach(1);
+        lab.settle();
+        lab.host.ip("link set eth3 name lan9");
+        match way {
+            "ifdown" => lab.detach(one),
+            "gc" => {
+                one.kill();
+                Cli::new(&lab.host, &["gc"]).run().ok();
+            }
+            _ => drop(Cli::new(&lab.host, &["down", "--force", "br0"]).run().ok()),
+        }
+        let addresses = lab.host.ip("-br addr show dev lan9");
+        assert!(addresses.contains("192.168.1.230/24"), "{way}: {addresses}");
+        eventually("the host is home", || lab.host.pings("192.168.1.25") && lab.host.pings("198.51.100.7"));
+        assert!(!lab.host.ip("-br link").contains("br0"), "{way}");
+        if way != "down" {
+            lab.host.ip("link set lan9 name eth3");
+            lab.assert_as_before(way, &before);
+        }
+    }
+}

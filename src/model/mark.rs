@@ -91,6 +91,8 @@ pub struct Mark {
     pub veth: Option<Veth>,
     /// Bridged: the NIC that was made a port, with its addresses on the bridge now.
     pub nic: Option<IfName>,
+    /// That NIC's number, by which it is found under another name; 0 in records of versions that had none.
+    pub nic_index: u32,
     /// The addresses that the host was given.
     pub addresses: Vec<IpNet>,
     /// Bridged, adopted: the addresses that the bridge had itself.
@@ -124,6 +126,7 @@ impl Mark {
             overridden: false,
             veth: None,
             nic: None,
+            nic_index: 0,
             addresses: Vec::new(),
             own: Vec::new(),
             mac: None,
@@ -148,7 +151,12 @@ impl Mark {
             None if word == "override" => self.overridden = true,
             Some(("index", number)) => self.index = Some(number.parse().ok()?),
             Some(("veth", name)) => self.veth = Some(Veth::named(name).ok()?),
-            Some(("nic", name)) => self.nic = Some(IfName::of_kernel(name.as_bytes())?),
+            Some(("nic", text)) => {
+                let numbered =
+                    text.rsplit_once('@').and_then(|(name, index)| Some((name, index.parse().ok()?)));
+                let (name, index) = numbered.unwrap_or((text, 0));
+                (self.nic, self.nic_index) = (Some(IfName::of_kernel(name.as_bytes())?), index);
+            }
             Some(("addr", net)) => self.addresses.push(net.parse().ok()?),
             Some(("own", net)) => self.own.push(net.parse().ok()?),
             Some(("mac", mac)) => self.mac = Some(Mac::parse(mac)?),
@@ -282,6 +290,9 @@ impl fmt::Display for Mark {
         if let Some(nic) = &self.nic {
             write!(f, " nic={nic}")?;
         }
+        if self.nic.is_some() && self.nic_index != 0 {
+            write!(f, "@{}", self.nic_index)?;
+        }
         for net in &self.addresses {
             write!(f, " addr={net}")?;
         }
@@ -341,6 +352,7 @@ mod tests {
         for text in [
             "kvmnet:nat default 0000002a made addr=10.0.100.3/24 eth3:f=0",
             "kvmnet:routed lab deadbeef made keep held override veth=veth1 addr=10.0.100.3/24 addr=fd00::3/64 eth3:f=0+@2 all:W=0 default:f=0 br-lan:f=0@17",
+            "kvmnet:bridged default 00000000 nic=eth3@2",
             "kvmnet:bridged default 00000000 nic=eth3 own=10.1.1.1/24 mac=02:00:00:00:00:07 br0:g=7 br0:u=0 was=uplink of floor 3",
             "kvmnet:isolated a.b 00000001 made",
             "kvmnet:isolated a.b 00000001 index=7 more",

@@ -25,7 +25,7 @@ impl Observed {
         }
         observed.ask_about_guards(rtnl, |link| link.name == *tap)?;
         observed.find_networks();
-        observed.ask_about_lost_aliases(rtnl)?;
+        observed.ask_about_nics(rtnl)?;
         let bridge = master.and_then(|master| observed.facts.link_index(master)).map(|link| link.name);
         // A tap that is on no bridge may have been on any.
         let exactly = |name: &IfName| bridge.as_ref().is_none_or(|bridge| bridge == name);
@@ -74,7 +74,7 @@ impl Observed {
         let mut observed = Self::tables(nft, &[])?;
         rtnl.ask(&[Question::Bridges], &mut observed.facts)?;
         observed.find_networks();
-        observed.ask_about_lost_aliases(rtnl)?;
+        observed.ask_about_nics(rtnl)?;
         Ok(observed)
     }
 }

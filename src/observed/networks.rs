@@ -129,16 +129,24 @@ impl Observed {
                 (None, _, copy) => (None, copy),
             };
             standing.mark = standing.mark.take().map(|mark| mark.believed(&standing.bridge));
+            // A NIC that has another name by now.
+            if let Some(mark) = standing.mark.as_mut().filter(|mark| mark.nic_index != 0) {
+                let nic = self.facts.link_index(mark.nic_index).map(|link| link.name);
+                mark.nic = nic.or(mark.nic);
+            }
         }
     }
 
-    /// A bridge whose alias was wiped out is known by the NIC that is its port.
-    pub(super) fn ask_about_lost_aliases(&mut self, rtnl: &mut Rtnl) -> io::Result<()> {
+    /// The NICs that were taken, which may have other names by now; a bridge whose alias was wiped out is known by the NIC
+    /// that is its port.
+    pub(super) fn ask_about_nics(&mut self, rtnl: &mut Rtnl) -> io::Result<()> {
         let is_lost =
             |standing: &&Standing| standing.link.is_none() && self.facts.link(&standing.bridge).is_some();
         let lost = self.networks.iter().filter(is_lost);
         let marks = lost.flat_map(|standing| &standing.tables).filter_map(firewall::mark_of);
-        let nics: Vec<Question> = marks.filter_map(|mark| mark.nic).map(Question::Link).collect();
+        let mut nics: Vec<Question> = marks.filter_map(|mark| mark.nic).map(Question::Link).collect();
+        let numbers = self.marks().map(|mark| mark.nic_index).filter(|index| *index != 0);
+        nics.extend(numbers.filter(|index| self.facts.link_index(*index).is_none()).map(Question::LinkIndex));
         if nics.is_empty() {
             return Ok(());
         }

@@ -48,7 +48,7 @@ impl Observed {
         observed.is_proc_fixed = observed.hears_announcements(desired) && is_proc_fixed();
         observed.standing(&network.bridge);
         observed.match_links();
-        observed.ask_about_lost_aliases(rtnl)?;
+        observed.ask_about_nics(rtnl)?;
         observed.ask_about_everywhere(rtnl, desired)?;
         let own = observed.network(&network.bridge).and_then(|standing| standing.mark.clone());
         observed.ask_about_saved(rtnl, own.iter())?;

@@ -68,6 +68,8 @@ impl<'a> Up<'a> {
             self.open = steps;
         }
         self.mark.nic = taken.map(|nic| nic.name).or_else(|| former.filter(|_| stays).cloned());
+        let known = self.old.map_or(0, |old| old.nic_index);
+        self.mark.nic_index = self.mark.nic.map_or(0, |_| taken.map_or(known, |nic| nic.index));
         let Some(nic) = taken else { return self.identity_again() };
         if self.old.is_none() && self.bridge_link().is_some() {
             self.mark.own = self.observed.addresses(bridge).iter().map(|address| address.net).collect();

@@ -127,6 +127,7 @@ impl<'a> Up<'a> {
             overridden: network.overridden,
             veth: network.veth.clone(),
             nic: None,
+            nic_index: 0,
             addresses: given(desired, observed, of_bridge, made),
             own: old.map(|old| old.own.clone()).unwrap_or_default(),
             mac: old.and_then(|old| old.mac),
