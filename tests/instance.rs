@@ -270,3 +270,21 @@ fn a_nic_that_was_renamed_gets_back_what_it_had() {
         }
     }
 }
+
+/// A network of another mode becomes bridged: the link-local address of its bridge is not the NIC's afterwards.
+#[test]
+fn an_edit_to_bridged_gives_the_nic_nothing_of_the_bridges() {
+    for network in [Network::HOST_ONLY, Network::NAT] {
+        let lab = Lab::new(network);
+        lab.host.sysctl("ipv6/conf/default/accept_dad", "0");
+        let before = settled(&lab);
+        let one = lab.attach(1);
+        lab.settle();
+        lab.write_config(&Network::BRIDGED.config());
+        let two = lab.attach(2);
+        lab.settle();
+        lab.detach(one);
+        lab.detach(two);
+        lab.assert_as_before(network.mode, &before);
+    }
+}

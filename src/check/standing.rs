@@ -6,7 +6,7 @@ use super::seen::{Configured, Seen, Tables};
 use crate::desired::Desired;
 use crate::model::ruleset::table_name;
 use crate::model::{Key, Mark, Mode, Setting};
-use crate::observed::Standing;
+use crate::observed::{Standing, is_proc_fixed};
 use crate::plan::{self, Step};
 use crate::terminal::shell_word;
 
@@ -142,6 +142,9 @@ fn joined(seen: &Seen, standing: &Standing) -> Option<Finding> {
 /// Whether a step changes anything of the network. The MTU of a tap may be its owner's will; where it is too large, that
 /// is told elsewhere.
 fn is_change(step: &Step, desired: &Desired) -> bool {
+    if step.is_spare() && is_proc_fixed() {
+        return false;
+    }
     match step {
         // Told with the chain that they are missing in.
         Step::AddPassages(_) | Step::DeletePassages { .. } => false,

@@ -19,6 +19,7 @@ mod way_out;
 
 pub use glance::Glance;
 pub use surroundings::Surroundings;
+pub use up::is_proc_fixed;
 
 use crate::model::Facts;
 use crate::model::gate::Gate;

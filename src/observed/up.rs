@@ -247,7 +247,7 @@ impl Observed {
 }
 
 /// Whether /proc/sys is mounted read-only.
-fn is_proc_fixed() -> bool {
+pub fn is_proc_fixed() -> bool {
     statvfs("/proc/sys").is_ok_and(|about| about.flags().contains(FsFlags::ST_RDONLY))
 }
 

@@ -52,8 +52,8 @@ fn take_off(tap: &Link, observed: &Observed) -> Vec<Step> {
     let mark = TapMark::parse(&tap.alias);
     let bridge = tap.master.and_then(|master| observed.facts.link_index(master)).map(|bridge| bridge.name);
     let is_ours = |bridge| observed.network(bridge).is_some_and(|network| network.mark_of_bridge().is_some());
-    if mark.is_none() && bridge.as_ref().is_some_and(|bridge| !is_ours(bridge)) {
-        // Somebody else's port.
+    if mark.is_none() && !bridge.as_ref().is_some_and(is_ours) {
+        // Somebody else's port, or nobody's.
         return Vec::new();
     }
     let mut steps = Vec::new();

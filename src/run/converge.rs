@@ -9,7 +9,7 @@ use crate::desired::Desired;
 use crate::error::Error;
 use crate::model::{Facts, IfName, Network};
 use crate::netlink::route::Question;
-use crate::observed::{Observed, Standing};
+use crate::observed::{Observed, Standing, is_proc_fixed};
 use crate::plan::{self, Plan, Step, Transaction};
 use crate::terminal::{printable, shell_word};
 
@@ -66,6 +66,9 @@ impl Difference {
         let mut staying: Vec<IfName> = wanted.iter().map(|desired| desired.network.bridge).collect();
         staying.extend(living.strays().into_iter().filter_map(|(_, bridge)| bridge));
         difference.add(plan::sweep(&staying, &living));
+        if is_proc_fixed() {
+            difference.plan.retain(|step| !step.is_spare());
+        }
         Ok(difference)
     }
 

@@ -11,7 +11,7 @@ use crate::config::{self, Environment};
 use crate::desired::Desired;
 use crate::error::Error;
 use crate::model::IfName;
-use crate::observed::Observed;
+use crate::observed::{Observed, is_proc_fixed};
 use crate::plan::{self, Plan, Step};
 use crate::terminal::printable;
 
@@ -60,6 +60,9 @@ pub fn preview_up(tap: &IfName) -> Result<Preview, Error> {
         observed.expect_tap(tap).map_err(asking())?;
     }
     let mut plan = plan::up(&desired, &observed)?;
+    if is_proc_fixed() {
+        plan.retain(|step| !step.is_spare());
+    }
     let network = &desired.network;
     if is_blind {
         notes.push(BLIND.to_owned());

@@ -146,7 +146,9 @@ fn an_answer_that_cannot_be_written() {
     lab.host.run("mknod /dev/full c 1 7");
     let run = |words: &str| {
         let script = format!("set -o pipefail; {} {words}", program.display());
-        lab.host.enter(|| std::process::Command::new("bash").args(["-c", &script]).output().unwrap())
+        let mut bash = std::process::Command::new("bash");
+        let bash = bash.args(["-c", &script]).env_clear();
+        lab.host.enter(|| bash.output().unwrap())
     };
     for words in
         ["check", "check --json", "status", "status --json", "plan vif0.0", "config show", "config init"]

@@ -237,6 +237,15 @@ impl Step {
         })
     }
 
+    /// Whether a network does without it where /proc/sys is read-only: the filters of taps stand alone then, and interfaces
+    /// to come are not opened.
+    pub fn is_spare(&self) -> bool {
+        match self {
+            Step::Set { link, setting, .. } => *setting == Setting::DisableIpv6 || *link == IfName::DEFAULT,
+            _ => false,
+        }
+    }
+
     /// Whether something ends by it for good, so that what was done before is not taken back either.
     pub fn deletes(&self) -> bool {
         matches!(self, Step::DeleteLink { .. } | Step::DeleteTable { .. })

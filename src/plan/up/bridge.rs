@@ -211,4 +211,4 @@ const CLOSED: [(Setting, u32); 8] = [
 ];
 
 /// RT_SCOPE_LINK.
-const LINK_SCOPE: u8 = 253;
+pub(super) const LINK_SCOPE: u8 = 253;

@@ -3,6 +3,7 @@
 use ipnet::IpNet;
 
 use super::Up;
+use super::bridge::LINK_SCOPE;
 use crate::model::setting::{IPV4, IPV6};
 use crate::model::{AddrGen, Address, IfName, Link, Mode, Setting};
 use crate::plan::{Step, Witness, takeover};
@@ -74,6 +75,7 @@ impl<'a> Up<'a> {
         if self.old.is_none() && self.bridge_link().is_some() {
             self.mark.own = self.observed.addresses(bridge).iter().map(|address| address.net).collect();
         }
+        self.drop_own_link_local(nic);
         self.lend_mac(nic);
         self.copy_settings(nic);
         let (link, setting, value) = takeover::wanted(nic);
@@ -89,6 +91,18 @@ impl<'a> Up<'a> {
         let kept = self.observed.value(like, Setting::RpFilter).unwrap_or_default();
         self.open.extend(takeover::loosely(bridge, kept, self.observed, steps));
         self.open.extend(witness.map(|witness| Step::Confirm(Witness { link: *bridge, ..witness })));
+    }
+
+    /// A bridge of another mode has a link-local address of its own, which the NIC would be given with all that is the NIC's.
+    fn drop_own_link_local(&mut self, nic: &Link) {
+        if !self.old.is_some_and(|old| old.made && old.nic.is_none()) {
+            return;
+        }
+        let bridge = self.desired.network.bridge;
+        let the_nics = self.observed.addresses(&nic.name);
+        let mut own = self.observed.addresses(&bridge);
+        own.retain(|own| own.scope == LINK_SCOPE && !the_nics.iter().any(|address| address.net == own.net));
+        self.clean.extend(own.into_iter().map(|address| Step::DeleteAddress { link: bridge, address }));
     }
 
     /// A bridge of kvmnet's makes addresses as its NIC does, where a takeover was cut short before that was said.
