@@ -341,7 +341,7 @@ fn firewallds_chains() {
         let rules = [
             &jumps[0],
             &jumps[1],
-            "meta l4proto { icmp, ipv6-icmp } accept",
+            "meta l4proto { 1, 58 } accept",
             "reject with icmpx type admin-prohibited",
         ];
         let rules = if way == "IN" { &rules[..] } else { &[rules[0], rules[1], rules[3]][..] };
