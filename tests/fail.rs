@@ -166,9 +166,9 @@ struct Meanwhile {
     hides: bool,
 }
 
-/// A NIC that can go and come back.
+/// A NIC that can go and come back, as the same: marks name its number, and a host is compared with what it was.
 const NIC: [&str; 7] = [
-    "ip link add eth5 address 02:00:00:00:05:05 type veth peer name eth6 address 02:00:00:00:05:06",
+    "ip link add eth5 index 55 address 02:00:00:00:05:05 type veth peer name eth6 address 02:00:00:00:05:06",
     "ip link set eth5 addrgenmode none",
     "ip link set eth6 addrgenmode none",
     "ip link set eth6 up",
