@@ -116,6 +116,9 @@ fn lay(street: &mut Street, uplink: &Uplink) {
     ip(&mut street.host.vm, &[&up, &addresses[0], &addresses[1], &routes[0], &routes[1]]);
     let shows = format!("/usr/sbin/ip link show dev {name}");
     street.host.vm.must(&format!("until {shows} | grep -q 'state UP'; do sleep 0.1; done"));
+    // The kernel tells the state of a bridge whose carrier went and came by up to a second later (net/core/link_watch.c).
+    let bridges = "/usr/sbin/ip link show type bridge up";
+    street.host.vm.must(&format!("while {bridges} | grep -q 'state UNKNOWN'; do sleep 0.1; done"));
 }
 
 /// Takes it away again.

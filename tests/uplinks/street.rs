@@ -16,11 +16,10 @@ const CONFIG: &str = "mode = \"bridged\"\nuplink = \"eth0\"\nbridge = \"br0\"\n\
                       address = [\"10.0.100.3/24\", \"fd00:100::3/64\"]\n\
                       # An emulated machine may be slower to answer than a gateway ever is.\nconfirm = false\n";
 
-/// All that the host's kernel knows of its network, without what runs: a script in the guest. A new bridge is of
-/// state UNKNOWN until one of its ports loses or gets its carrier; that is the kernel's to say.
+/// All that the host's kernel knows of its network, without what runs: a script in the guest.
 const STATE: &str = "#!/bin/sh
 (
-    /usr/sbin/ip -d addr | sed 's/[a-z_]*_timer *[0-9.]*//g; s/[a-z]*_n_[a-z]* *[0-9]*//g; s/\\(br-lan: .*\\) state [A-Z]*/\\1/'
+    /usr/sbin/ip -d addr | sed 's/[a-z_]*_timer *[0-9.]*//g; s/[a-z]*_n_[a-z]* *[0-9]*//g'
     for family in -4 -6; do
         /usr/sbin/ip $family route show table all
         /usr/sbin/ip $family rule
