@@ -3,7 +3,7 @@
 
 mod lab;
 
-use lab::{Cli, Frame, Guest, Lab, Network, Snapshot};
+use lab::{Cli, Frame, Guest, Lab, Network, Snapshot, frame};
 
 fn container(network: Network) -> Lab {
     let lab = Lab::new(network);
@@ -29,6 +29,8 @@ fn is_believed(lab: &Lab, guest: &Guest) -> bool {
     let frame = Frame { from: guest.mac("eth0"), to: [0x33, 0x33, 0, 0, 0, 1] };
     let from = guest.link_local("eth0").unwrap().parse().unwrap();
     let plain = frame.router_advertisement(from, "2001:db8:bad::".parse().unwrap());
+    // Two priority tags: the kernel takes one off before the filter sees the frame, and the other one behind it.
+    guest.inject(&frame::tagged(&frame::tagged(&plain, 0), 0));
     guest.inject(&with_options(&plain));
     guest.inject(&plain);
     // What comes behind them on the same wire has passed the host's stack later.

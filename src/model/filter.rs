@@ -15,7 +15,7 @@ pub enum Filter {
     /// On a closed bridge: all that the host sends down.
     Egress,
     /// On an open door whose settings cannot be written: router advertisements of guests (RFC 4861), and what may hide one,
-    /// options before the message.
+    /// options before the message or a second tag.
     Announcements,
 }
 
@@ -41,9 +41,12 @@ const TAP: [Instruction; 8] = [
     PASS,
 ];
 
-/// Of IPv6 (0x86dd), by the next header: hop-by-hop, routing and destination options, and ICMPv6 of type 134.
-const ANNOUNCEMENTS: [Instruction; 11] = [
+/// What still has a tag (0x8100, 0x88a8) when the first is off: two of VLAN 0 are both taken off, the second behind this
+/// filter. Of IPv6 (0x86dd), by the next header: hop-by-hop, routing and destination options, and ICMPv6 of type 134.
+const ANNOUNCEMENTS: [Instruction; 13] = [
     (0x28, 0, 0, 12),
+    (0x15, 9, 0, 0x8100),
+    (0x15, 8, 0, 0x88a8),
     (0x15, 0, 8, 0x86dd),
     (0x30, 0, 0, 20),
     (0x15, 5, 0, 0),
