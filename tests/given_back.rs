@@ -232,3 +232,27 @@ fn a_network_whose_last_guest_moves_goes() {
     lab.detach(one);
     lab.assert_as_before("one guest on two networks in turn", &before);
 }
+
+/// A bridge with nobody behind it but the host is lent to a NIC, and keeps its own link-local address and the way by it; the NIC
+/// gets back its route by a router's link-local address.
+#[test]
+fn bridged_gives_a_found_bridge_back() {
+    let lab = Lab::new(Network::BRIDGED);
+    lab.host.ip("link add br0 address 02:00:00:00:99:02 type bridge forward_delay 0");
+    lab.host.ip("link add port0 type veth peer name port1");
+    for port in ["port0", "port1"] {
+        lab.host.ip(&format!("link set {port} addrgenmode none"));
+        lab.host.ip(&format!("link set {port} up"));
+    }
+    lab.host.ip("link set port0 master br0");
+    lab.host.ip("link set br0 up");
+    let router = lab.outside.link_local("eth0").unwrap();
+    lab.host.ip(&format!("-6 route replace default via {router} dev eth3"));
+    lab.settle();
+    let before = settled(&lab);
+    assert!(lab.host.ip("-6 route show dev br0").contains("fe80::/64"), "it has a link-local address");
+    let one = lab.attach(1);
+    eventually("the guest is on the LAN", || one.pings("192.168.1.25"));
+    lab.detach(one);
+    lab.assert_as_before("the guest came and went", &before);
+}

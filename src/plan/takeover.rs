@@ -304,12 +304,16 @@ fn is_own(route: &Route, addresses: &[Address]) -> bool {
     route.protocol != PROTOCOL_KERNEL || !addresses.iter().any(|address| is_prefix_route(route, address))
 }
 
-/// Whether a route hangs on one of these addresses.
+/// Whether a route hangs on one of these addresses. That of a router with a link-local address hangs on none: it is the NIC's,
+/// as a bridge with such a route of its own is not taken.
 fn belongs_to(route: &Route, nets: &[IpNet]) -> bool {
-    let within = |address: Option<IpAddr>| address.is_some_and(|a| nets.iter().any(|net| net.contains(&a)));
-    route.hops.iter().any(|hop| within(hop.gateway))
-        || within(route.source)
-        || route.destination.is_some_and(|to| nets.contains(&to.trunc()))
+    let is_near = |gateway: &IpAddr| {
+        let is_link_local = matches!(gateway, IpAddr::V6(v6) if v6.is_unicast_link_local());
+        !is_link_local && nets.iter().any(|net| net.contains(gateway))
+    };
+    route.hops.iter().filter_map(|hop| hop.gateway).any(|gateway| is_near(&gateway))
+        || route.source.is_some_and(|source| nets.iter().any(|net| net.addr() == source))
+        || route.destination.is_some_and(|to| nets.iter().any(|net| net.trunc() == to.trunc()))
 }
 
 /// A NIC that is down passes nothing.
