@@ -382,7 +382,10 @@ fn guests_leave_by_the_uplink_only() {
     );
 }
 
-/// By whose answers the outside hears of a guest that asks the host in the outside's name, in IPv4 and IPv6.
+const WORDS: &str = "to a closed port";
+
+/// What the outside gets of a guest that asks the host in the outside's name: answers from these addresses, and an error with
+/// the guest's own words.
 fn reflected(network: Network, prepare: &[&str]) -> Vec<String> {
     let lab = Lab::new(network);
     let one = lab.attach(1);
@@ -393,7 +396,7 @@ fn reflected(network: Network, prepare: &[&str]) -> Vec<String> {
     let outside: (Ipv4Addr, Ipv6Addr) = ("192.168.1.25".parse().unwrap(), "fd00:1::25".parse().unwrap());
     one.inject(&to.echo4(outside.0, "10.0.100.3".parse().unwrap()));
     one.inject(&to.echo6(outside.1, "fd00:100::3".parse().unwrap()));
-    one.inject(&to.udp4(outside.0, "192.168.1.230".parse().unwrap(), "to a closed port"));
+    one.inject(&to.udp4(outside.0, "192.168.1.230".parse().unwrap(), WORDS));
     eventually("the guest is answered itself, after all that", || {
         one.pings("10.0.100.3") && one.pings("fd00:100::3")
     });
@@ -405,6 +408,8 @@ fn reflected(network: Network, prepare: &[&str]) -> Vec<String> {
     let towards = |capture: &mut Capture, target: &str| capture.sources_towards(target);
     let mut sources = [towards(&mut capture, "192.168.1.25"), towards(&mut capture, "fd00:1::25")].concat();
     sources.retain(|source| hosts.contains(&source.as_str()));
+    let words = |frame: &Vec<u8>| frame.windows(WORDS.len()).any(|part| part == WORDS.as_bytes());
+    sources.extend(capture.frames().iter().any(words).then(|| WORDS.to_owned()));
     sources
 }
 
@@ -417,7 +422,7 @@ fn the_host_reflects_nothing() {
     {
         assert_eq!(reflected(network, &[]), [] as [String; 0], "{network:?}");
     }
-    let all = ["10.0.100.3", "fd00:100::3"];
+    let all = ["10.0.100.3", "fd00:100::3", WORDS];
     assert_eq!(
         reflected(Network::HOST_ONLY, &["nft flush ruleset"]),
         all,
