@@ -2,13 +2,15 @@
 //! taken back.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+#[path = "takeover/asked.rs"]
+mod asked;
+#[path = "takeover/found.rs"]
+mod found;
 mod lab;
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
 use std::time::Duration;
 
-use lab::{Capture, Frame, Guest, Lab, Network, Snapshot, eventually, within};
+use lab::{Capture, Frame, Lab, Network, Snapshot, eventually, within};
 
 /// One attribute: how it comes to be on the host, what shows it, and the words with DEV in the interface's place.
 struct Attribute {
@@ -293,126 +295,6 @@ fn a_nic_that_has_lost_ipv6_gets_back_the_rest() {
     assert!(!lab.host.ip("link show").contains("br0"));
 }
 
-/// The gateway answers on the NIC and is not heard by the bridge: all is moved back, and the hook says so.
-#[test]
-fn a_takeover_that_silences_the_gateway_is_taken_back() {
-    let lab = Lab::new(Network::BRIDGED);
-    lab.host.run("nft add table bridge mute");
-    lab.host.run("nft add chain bridge mute input { type filter hook input priority 0 ; policy drop ; }");
-    let guest = lab.boot(1);
-    let before = Snapshot::of(&lab.host);
-    let ran = lab.ifup(&guest);
-    assert!(ran.complains(1).contains("answered on eth3 and is silent on br0"));
-    lab.assert_as_before("all is moved back", &before);
-}
-
-/// The gateway is asked wherever it is: with addresses and routes set up by these commands, a bridge that hears nothing is
-/// noticed.
-#[track_caller]
-fn is_asked(commands: &[&str]) {
-    let lab = Lab::new(Network::BRIDGED);
-    let router = lab.outside.link_local("eth0").unwrap();
-    for command in commands {
-        lab.host.ip(&command.replace("ROUTER", &router));
-    }
-    lab.host.run("nft add table bridge mute");
-    lab.host.run("nft add chain bridge mute input { type filter hook input priority 0 ; policy drop ; }");
-    let guest = lab.boot(1);
-    let before = Snapshot::of(&lab.host);
-    let ran = lab.ifup(&guest);
-    assert!(ran.complains(1).contains("answered on eth3 and is silent on br0"), "{commands:?}");
-    lab.assert_as_before("all is moved back", &before);
-}
-
-const WITHOUT_IPV6: &str = "-6 route delete default";
-
-#[test]
-fn a_gateway_outside_the_subnet_is_asked() {
-    let alone = [WITHOUT_IPV6, "addr flush dev eth3", "addr add 192.168.1.230/32 dev eth3"];
-    let onlink = ["route add default via 192.168.1.25 dev eth3 onlink"];
-    is_asked(&[&alone[..], &onlink].concat());
-    let by_host_route = ["route add 192.168.1.25 dev eth3", "route add default via 192.168.1.25"];
-    is_asked(&[&alone[..], &by_host_route].concat());
-}
-
-#[test]
-fn a_gateway_at_the_other_end_is_asked() {
-    is_asked(&[
-        WITHOUT_IPV6,
-        "addr flush dev eth3",
-        "addr add 192.168.1.230 peer 192.168.1.25/32 dev eth3",
-        "route add default via 192.168.1.25",
-    ]);
-}
-
-#[test]
-fn a_gateway_of_a_nexthop_object_is_asked() {
-    is_asked(&[
-        WITHOUT_IPV6,
-        "route flush default",
-        "nexthop add id 7 via 192.168.1.25 dev eth3",
-        "route add default nhid 7",
-    ]);
-}
-
-#[test]
-fn a_gateway_with_a_link_local_address_is_asked() {
-    is_asked(&[
-        "addr flush dev eth3",
-        "addr add fd00:1::230/128 dev eth3 nodad",
-        "-6 route replace default via ROUTER dev eth3 onlink",
-    ]);
-}
-
-/// Who has the gateway's link-local address on another link is not the gateway.
-#[test]
-fn the_gateway_of_another_link_proves_nothing() {
-    let lab = Lab::new(Network::BRIDGED);
-    let router = lab.outside.link_local("eth0").unwrap();
-    lab.host.ip("-4 addr flush dev eth3");
-    lab.host.ip(&format!("-6 route replace default via {router} dev eth3"));
-    lab.host.run("nft add table bridge mute");
-    lab.host.run("nft add chain bridge mute input { type filter hook input priority 0 ; policy drop ; }");
-    let guest = lab.boot(1);
-    let twin = Guest::boot(&lab.host, "twin0", "52:54:00:12:34:99");
-    lab.host.ip("link set twin0 up");
-    let frame = Frame { from: twin.mac("eth0"), to: [0x33, 0x33, 0, 0, 0, 1] };
-    let frame = frame.neighbour_advertisement(router.parse().unwrap());
-    let is_over = AtomicBool::new(false);
-    thread::scope(|scope| {
-        scope.spawn(|| {
-            while !is_over.load(Ordering::Relaxed) {
-                twin.inject(&frame);
-                thread::yield_now();
-            }
-        });
-        let ran = lab.ifup(&guest);
-        is_over.store(true, Ordering::Relaxed);
-        assert!(ran.complains(1).contains("answered on eth3 and is silent on br0"));
-    });
-}
-
-/// A takeover that fails in the end leaves no trace: IPv6 addresses are in use again at once.
-#[test]
-fn what_is_taken_back_is_at_once_as_it_was() {
-    let lab = Lab::new(Network::BRIDGED);
-    lab.host.sysctl("ipv6/conf/eth3/accept_dad", "1");
-    for command in [
-        "neigh add 192.168.1.99 lladdr 02:00:00:00:00:02 dev eth3 nud permanent",
-        "neigh add proxy fd00:1::77 dev eth3",
-    ] {
-        lab.host.ip(command);
-    }
-    lab.host.run("nft add table bridge mute");
-    lab.host.run("nft add chain bridge mute input { type filter hook input priority 0 ; policy drop ; }");
-    let guest = lab.boot(1);
-    let before = Snapshot::of(&lab.host);
-    lab.ifup(&guest).complains(1);
-    assert_eq!(lab.host.ip("-6 addr show tentative"), "", "no address is looked for again");
-    assert!(lab.host.pings("fd00:1::25"));
-    lab.assert_as_before("all is moved back", &before);
-}
-
 /// Another machine has the address; the host knows, and does not use it, wherever its NIC is.
 #[test]
 fn an_address_that_another_machine_has_stays_unused() {
@@ -467,28 +349,6 @@ fn a_route_that_has_expired_is_left_behind() {
     lab.detach(guest);
 }
 
-/// Whoever switches the question off gets the bridge all the same.
-#[test]
-fn without_confirmation_a_takeover_goes_on() {
-    let lab = Lab::new(Network::BRIDGED);
-    lab.host.run("nft add table bridge mute");
-    lab.host.run("nft add chain bridge mute input { type filter hook input priority 0 ; policy drop ; }");
-    let guest = lab.boot(1);
-    lab.hook("/etc/qemu-ifup", &guest).env("KVMNET_CONFIRM", "false").run().ok();
-    assert!(lab.host.ip("addr show dev br0").contains("192.168.1.230/24"));
-}
-
-/// A gateway that was silent before proves nothing by being silent after.
-#[test]
-fn a_gateway_that_never_answered_is_no_reason() {
-    let lab = Lab::new(Network::BRIDGED);
-    lab.outside.ip("link set eth0 arp off");
-    lab.host.ip("neigh flush dev eth3");
-    let guest = lab.boot(1);
-    lab.ifup(&guest).ok();
-    assert!(lab.host.ip("addr show dev br0").contains("192.168.1.230/24"));
-}
-
 /// What cannot be a port of a bridge is refused, with the way out, and nothing is touched.
 #[test]
 fn what_cannot_be_bridged_is_refused() {
@@ -513,80 +373,5 @@ fn what_cannot_be_bridged_is_refused() {
         let ran = lab.hook("/etc/qemu-ifup", &guest).env("KVMNET_UPLINK", uplink).run();
         assert!(ran.complains(1).contains(words), "{uplink}");
         lab.assert_as_before(uplink, &before);
-    }
-}
-
-/// A bridge that was there gets the NIC for as long as guests are on it, and is as it was afterwards.
-#[test]
-fn a_found_bridge_gives_the_nic_back() {
-    for up in ["", "up"] {
-        let lab = Lab::new(Network::BRIDGED);
-        lab.host.ip(&format!("link add br0 {up} type bridge forward_delay 0"));
-        eventually("the bridge has settled", || lab.host.ip("-6 addr show tentative").is_empty());
-        let shown = || {
-            let link = lab.host.ip("-d link show br0");
-            let words = link.split_whitespace().skip_while(|word| *word != "link/ether").take(2);
-            let addresses = lab.host.ip("-o addr show").replace(" dev br0", "");
-            let routes = ["-4", "-6"].map(|family| lab.host.ip(&format!("{family} route show dev eth3")));
-            (words.map(str::to_owned).collect::<Vec<_>>(), link.contains("eui64"), addresses, routes)
-        };
-        let before = shown();
-        let (one, two) = (lab.attach(1), lab.attach(2));
-        assert!(lab.host.ip("link show dev eth3").contains("master br0"));
-        assert!(lab.host.ip("-d link show br0").contains("addrgenmode eui64"), "as it was");
-        eventually("guests are on the LAN", || one.pings("192.168.1.25") && two.pings("fd00:1::230"));
-        lab.detach(one);
-        lab.detach(two);
-        within(Duration::from_secs(5), || shown() == before);
-        assert_eq!(shown(), before, "a bridge that was {up:?}");
-        assert!(lab.host.pings("192.168.1.25") && lab.host.pings("fd00:1::25"));
-    }
-}
-
-/// The bridge of a LAN makes its link-local address as ever while guests are on it, whoever sets it down and up.
-#[test]
-fn the_bridge_of_a_lan_keeps_its_ways() {
-    let lab = Lab::new(Network::BRIDGED);
-    for command in [
-        "link add br0 type bridge forward_delay 0",
-        "addr flush dev eth3",
-        "link set eth3 master br0",
-        "link set br0 up",
-        "addr add 192.168.1.230/24 dev br0",
-    ] {
-        lab.host.ip(command);
-    }
-    let mac = lab.host.mac("br0");
-    eventually("it has a link-local address", || lab.host.link_local("br0").is_some());
-    let guest = lab.attach(1);
-    lab.host.ip("link set br0 down");
-    lab.host.ip("link set br0 up");
-    eventually("it has one again", || lab.host.link_local("br0").is_some());
-    eventually("the guest reaches it", || guest.pings("192.168.1.230"));
-    lab.detach(guest);
-    assert_eq!(lab.host.mac("br0"), mac);
-    assert!(lab.host.ip("-d link show br0").contains("addrgenmode eui64"));
-}
-
-/// What the bridge has itself and nobody could tell from the NIC's afterwards is a reason to leave both alone.
-#[test]
-fn a_found_bridge_with_things_of_its_own_is_refused() {
-    for command in [
-        "rule add iif br0 priority 500 lookup 77",
-        "nexthop add id 7 dev br0",
-        "neigh add 192.168.1.7 lladdr 02:00:00:00:00:07 dev br0 nud permanent",
-        "neigh add proxy 192.168.1.8 dev br0",
-        "-6 route add fd00:52::/64 dev br0",
-    ] {
-        let lab = Lab::new(Network::BRIDGED);
-        lab.host.ip("link add br0 up type bridge forward_delay 0");
-        lab.host.ip(command);
-        let guest = lab.boot(1);
-        let before = Snapshot::of(&lab.host);
-        assert!(
-            lab.ifup(&guest).complains(1).contains("br0 serves others: it was there before and has a"),
-            "{command}"
-        );
-        lab.assert_as_before(command, &before);
     }
 }
