@@ -3,8 +3,9 @@
 
 use super::finding::{Finding, Place};
 use super::seen::{Configured, Seen};
+use crate::config::key::{Key, address, bridge, nat_source, uplink, veth};
 use crate::desired::Desired;
-use crate::model::{IfName, Key, Link, Mode, Network, Origin, Uplink};
+use crate::model::{IfName, Link, Mode, Network, Origin, Uplink};
 use crate::plan::{self, Refusal};
 
 /// Of every network.
@@ -37,15 +38,15 @@ fn refused(seen: &Seen, network: &Network, refusal: &Refusal) -> Finding {
         return Finding::note("network", text).at(bridge).run(["kvmnet apply"]);
     }
     let (kind, key) = match refusal {
-        Refusal::AddressTaken { .. } | Refusal::SubnetTaken { .. } => ("collision", Key::Address),
-        Refusal::NameTaken(_) => ("interface", Key::Veth),
+        Refusal::AddressTaken { .. } | Refusal::SubnetTaken { .. } => ("collision", &address::KEY),
+        Refusal::NameTaken(_) => ("interface", &veth::KEY),
         Refusal::NoUplink { .. }
         | Refusal::NoDefaultRoute
         | Refusal::Unbridgeable { .. }
         | Refusal::PortOfAnother { .. }
         | Refusal::Uncarriable { .. }
-        | Refusal::Managed { .. } => ("uplink", Key::Uplink),
-        _ => ("interface", Key::Bridge),
+        | Refusal::Managed { .. } => ("uplink", &uplink::KEY),
+        _ => ("interface", &bridge::KEY),
     };
     let place = match refusal {
         Refusal::OverrideInUse { variable, .. } => Some(Place::Variable { variable: variable.clone() }),
@@ -76,8 +77,8 @@ fn refused(seen: &Seen, network: &Network, refusal: &Refusal) -> Finding {
 }
 
 /// Where a key's value stands: in the environment, or in the file; else the file as a whole.
-pub fn place(seen: &Seen, network: &Network, key: Key) -> Option<Place> {
-    if let Origin::Environment(variable) = network.origin(key) {
+pub fn place(seen: &Seen, network: &Network, key: &Key) -> Option<Place> {
+    if let Origin::Environment(variable) = network.origin(key.word) {
         return Some(Place::Variable { variable: variable.clone() });
     }
     let place = seen.config.place(&network.name, key);
@@ -86,7 +87,7 @@ pub fn place(seen: &Seen, network: &Network, key: Key) -> Option<Place> {
 
 fn address_place(seen: &Seen, network: &Network, net: &ipnet::IpNet) -> Option<Place> {
     let place = seen.config.address_place(&network.name, net).map(Place::from);
-    place.or_else(|| self::place(seen, network, Key::Address))
+    place.or_else(|| self::place(seen, network, &address::KEY))
 }
 
 /// Uplinks that lead to nobody but the host.
@@ -96,7 +97,7 @@ fn nowhere(seen: &Seen, network: &Network) -> Option<Finding> {
     let name = names.iter().filter(|_| network.mode.forwards()).find(is_loopback)?;
     let text =
         format!("the uplink {name} of network {} leads nowhere: it is the loopback interface", network.name);
-    let finding = Finding { place: place(seen, network, Key::Uplink), ..Finding::problem("uplink", text) };
+    let finding = Finding { place: place(seen, network, &uplink::KEY), ..Finding::problem("uplink", text) };
     Some(finding.say("write the NIC that leads outside, or leave `uplink` out; `ip -br link` lists them"))
 }
 
@@ -108,7 +109,7 @@ fn nat_source(seen: &Seen, network: &Network) -> Option<Finding> {
         network.name
     );
     let finding =
-        Finding { place: place(seen, network, Key::NatSource), ..Finding::problem("nat-source", text) };
+        Finding { place: place(seen, network, &nat_source::KEY), ..Finding::problem("nat-source", text) };
     Some(
         finding
             .say("write one of the uplink's addresses (`ip -br addr` lists them), or leave nat_source out"),
@@ -145,7 +146,7 @@ fn idle(seen: &Seen, network: &Network, nic: Option<&Link>) -> Vec<Finding> {
         let name = &link.name;
         let finding = |what: &str| {
             let text = format!("the uplink {name} of network {} {what}", network.name);
-            Finding { place: place(seen, network, Key::Uplink), ..Finding::note("uplink", text) }
+            Finding { place: place(seen, network, &uplink::KEY), ..Finding::note("uplink", text) }
         };
         match (link.up, link.carrier) {
             _ if link.loopback => None,
@@ -170,7 +171,7 @@ fn no_way_out(seen: &Seen, desired: &Desired, uplinks: Vec<IfName>, v6: bool) ->
         "no {family} default route now: the guests of network {} reach nothing outside by {family}",
         network.name
     );
-    let finding = Finding { place: place(seen, network, Key::Uplink), ..Finding::note("uplink", text) };
+    let finding = Finding { place: place(seen, network, &uplink::KEY), ..Finding::note("uplink", text) };
     let ip = if v6 { "ip -6" } else { "ip" };
     Some(finding.say(format!("bring up the host's own connection; `{ip} route` shows its routes")))
 }

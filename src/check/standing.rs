@@ -3,9 +3,10 @@
 use super::finding::{Finding, Place};
 use super::networks::place;
 use super::seen::{Configured, Seen, Tables};
+use crate::config::key::mode;
 use crate::desired::Desired;
 use crate::model::ruleset::table_name;
-use crate::model::{Key, Mark, Mode, Setting};
+use crate::model::{Mark, Mode, Setting};
 use crate::observed::{Standing, is_proc_fixed};
 use crate::plan::{self, Step};
 use crate::terminal::shell_word;
@@ -30,8 +31,8 @@ fn network(seen: &Seen, standing: &Standing) -> Option<Finding> {
     }
     match configured {
         // That is told as what the next guest meets with.
-        Some(configured) if configured.desired.network.digest() != mark.digest && mark.overridden => None,
-        Some(configured) if configured.desired.network.digest() != mark.digest => {
+        Some(configured) if configured.desired.network.digest != mark.digest && mark.overridden => None,
+        Some(configured) if configured.desired.network.digest != mark.digest => {
             Some(outdated(seen, standing, configured))
         }
         Some(configured) => changed(standing, configured),
@@ -90,7 +91,7 @@ fn outdated(seen: &Seen, standing: &Standing, configured: &Configured) -> Findin
         "network {} stands on {} as another configuration wants it: what is changed holds from the next guest on",
         network.name, standing.bridge
     );
-    let finding = Finding { place: place(seen, network, Key::Mode), ..Finding::note("network", text) };
+    let finding = Finding { place: place(seen, network, &mode::KEY), ..Finding::note("network", text) };
     finding.run(["kvmnet apply"])
 }
 

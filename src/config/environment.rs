@@ -8,10 +8,10 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 
-use super::error::{ConfigError, ConfigErrors, Place, Problem, nearest};
-use super::keys::KEYS;
-use super::settings::{Settings, Shape, Written};
-use crate::model::Key;
+use super::entry::{Entry, items};
+use super::error::{ConfigError, Place, Problem, nearest};
+use super::key::{KEYS, Key, Scope};
+use crate::model::Network;
 
 const PREFIX: &str = "KVMNET_";
 
@@ -25,12 +25,11 @@ pub struct Environment {
 /// What they mean.
 #[derive(Debug, Default)]
 pub(super) struct Overrides {
-    /// `KVMNET_CONFIG`: the file to read.
+    /// The file to read.
     pub config: Option<String>,
-    /// `KVMNET_NETWORK`: the network to take.
+    /// The network to take.
     pub network: Option<String>,
-    /// The keys.
-    pub settings: Settings,
+    pub entries: Vec<Entry>,
 }
 
 impl Environment {
@@ -50,20 +49,13 @@ impl Environment {
         Self { variables: ours }
     }
 
-    /// Reads them all.
-    pub(super) fn overrides(&self) -> Result<Overrides, ConfigErrors> {
-        let (overrides, errors) = self.overrides_and_errors();
-        ConfigErrors::none_of(errors)?;
-        Ok(overrides)
-    }
-
     /// Reads them all, and all that is wrong with them.
-    pub(super) fn overrides_and_errors(&self) -> (Overrides, Vec<ConfigError>) {
+    pub(super) fn read(&self) -> (Overrides, Vec<ConfigError>) {
         let mut overrides = Overrides::default();
         let mut errors = Vec::new();
         for (word, value) in &self.variables {
             match value.to_str() {
-                Some(value) => overrides.read(word, value, &mut errors),
+                Some(value) => errors.extend(overrides.take(word, value).err().unwrap_or_default()),
                 None => errors.push(ConfigError::new(variable(word), Problem::new("the value is not UTF-8"))),
             }
         }
@@ -72,18 +64,20 @@ impl Environment {
 }
 
 impl Overrides {
-    fn read(&mut self, word: &str, value: &str, errors: &mut Vec<ConfigError>) {
+    fn take(&mut self, word: &str, value: &str) -> Result<(), Vec<ConfigError>> {
         let given = (!value.is_empty()).then(|| value.to_owned());
-        match (word, keys().find(|(_, known)| known == word)) {
+        match (word, KEYS.into_iter().find(|key| key.variable().as_deref() == Some(word))) {
             ("CONFIG", _) => self.config = given,
             ("NETWORK", _) => self.network = given,
-            (_, Some((key, _))) => {
-                if items(value).next().is_some() {
-                    self.settings.set(&written(key, word, value), errors);
-                }
+            (_, Some(key)) if items(value).next().is_some() => {
+                let entry = Entry::of_text(key, &variable(word), value);
+                (key.set)(&mut Network::default(), &entry)?;
+                self.entries.push(entry);
             }
-            (_, None) => errors.push(ConfigError::new(variable(word), unknown(word))),
+            (_, Some(_)) => {}
+            (_, None) => return Err(vec![ConfigError::new(variable(word), unknown(word))]),
         }
+        Ok(())
     }
 }
 
@@ -101,42 +95,16 @@ fn variable(word: &str) -> Place {
     Place::Variable(format!("{PREFIX}{word}"))
 }
 
-/// Every key that a variable can set. `taps` is none: it only chooses among the networks of the file.
-fn keys() -> impl Iterator<Item = (Key, String)> {
-    let keys = KEYS.iter().filter(|(key, _)| *key != Key::Taps);
-    keys.map(|(key, name)| (*key, name.to_ascii_uppercase()))
-}
-
 fn unknown(word: &str) -> Problem {
-    let problem = Problem::new("kvmnet knows no such variable");
-    if word == "TAPS" {
-        return problem.hint("KVMNET_NETWORK=NAME chooses a network");
+    let problem = Problem::new("unknown variable");
+    let key = Key::of_word(&word.to_ascii_lowercase());
+    if let Some(Key { scope: Scope::Named { in_environment, .. }, .. }) = key {
+        return problem.hint(*in_environment);
     }
-    let mut known: Vec<String> = keys().map(|(_, word)| word).collect();
+    let mut known: Vec<String> = KEYS.iter().filter_map(|key| key.variable()).collect();
     known.extend(["CONFIG".to_owned(), "NETWORK".to_owned()]);
     match nearest(word, known.iter().map(String::as_str)) {
         Some(known) => problem.hint(format!("did you mean {PREFIX}{known}?")),
         None => problem.hint(format!("{PREFIX} is followed by one of {}", known.join(", "))),
-    }
-}
-
-/// The items of a list.
-fn items(value: &str) -> impl Iterator<Item = &str> {
-    value.split(|c: char| c == ',' || c.is_whitespace()).filter(|item| !item.is_empty())
-}
-
-fn written<'a>(key: Key, word: &str, value: &'a str) -> Written<'a> {
-    let text = |text| Written { key, place: variable(word), shape: Shape::Text(text) };
-    match (key, value) {
-        (Key::Address | Key::Uplink, _) => {
-            Written { shape: Shape::List(items(value).map(text).collect()), ..text(value) }
-        }
-        (Key::Keep | Key::Confirm, "true" | "1" | "yes") => {
-            Written { shape: Shape::Flag(true), ..text(value) }
-        }
-        (Key::Keep | Key::Confirm, "false" | "0" | "no") => {
-            Written { shape: Shape::Flag(false), ..text(value) }
-        }
-        _ => text(value),
     }
 }

@@ -7,8 +7,8 @@ use std::fmt;
 
 use thiserror::Error;
 
-use super::keys::key_name;
-use crate::model::{BadName, Key, Origin};
+use super::key::Key;
+use crate::model::{BadName, Origin};
 use crate::terminal::printable;
 
 /// The longest text that is worth reading in one line, in characters; a longer one quotes an absurd value.
@@ -34,11 +34,11 @@ impl ConfigError {
     }
 
     /// `problem` with the value of `key`. A variable has the key in its name already.
-    pub(super) fn of_key(key: Key, place: Place, problem: Problem) -> Self {
+    pub(super) fn of_key(key: &Key, place: Place, problem: Problem) -> Self {
         match place {
             Place::Variable(_) => Self::new(place, problem),
             _ => {
-                let text = format!("{}: {}", key_name(key), problem.text);
+                let text = format!("{}: {}", key.word, problem.text);
                 Self::new(place, Problem { text, ..problem })
             }
         }

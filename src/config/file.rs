@@ -1,86 +1,46 @@
-//! The configuration file: networks with names, each with its settings.
+//! The configuration file: networks with names, each with what is set for it.
 //!
-//! In: the file's text. Out: a `File`, every value of which is right by itself and has its place; from it,
-//! with the environment, the networks. Never: reads anything.
+//! In: the file's sections. Out: the networks, with the environment's values over them, and which one a tap gets.
+//! Never: reads anything.
 
-use std::ops::Range;
-
-use toml::Spanned;
-use toml::de::{DeTable, DeValue};
-
-use super::check::{self, Draft};
+use super::consistency;
+use super::document;
 use super::environment::{Environment, Overrides, network_variable};
 use super::error::{ConfigError, ConfigErrors, Place, Problem};
-use super::keys::key_of;
-use super::pattern::Pattern;
-use super::settings::{Setting, Settings, Shape, Written, unknown_key};
-use super::source::Source;
-use super::{syntax, value};
-use crate::model::{IfName, Key, Network};
+use super::section::Section;
+use crate::model::{IfName, Network};
 
 /// The name of the network at the top level.
-pub const DEFAULT_NETWORK: &str = "default";
-
-const NAMED: &str = "write [network.NAME], and the keys of the network below";
+pub(crate) const DEFAULT_NETWORK: &str = "default";
 
 /// A configuration file whose values are right, each by itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct File {
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct File {
     path: String,
     absent: bool,
     /// `default` first, the others as the file has them.
-    tables: Vec<Table>,
-}
-
-/// Patterns of taps that never choose their network.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Shadow<'a> {
-    /// The network that has them.
-    pub network: &'a str,
-    /// The patterns.
-    pub patterns: Vec<&'a str>,
-    /// Where the first stands.
-    pub place: &'a Place,
-    /// The network that has all taps of the first.
-    pub by: &'a str,
-    /// Whether no pattern of the network chooses it.
-    pub are_all: bool,
-}
-
-/// One network of the file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Table {
-    name: String,
-    place: Place,
-    settings: Settings,
+    pub(super) sections: Vec<Section>,
 }
 
 impl File {
     /// What serves where there is no file at `path`.
     pub fn built_in(path: &str) -> Self {
-        let place = Place::File(path.to_owned());
-        let default = Table { name: DEFAULT_NETWORK.to_owned(), place, settings: built_in_settings() };
-        Self { path: path.to_owned(), absent: true, tables: vec![default] }
+        let default = Section::new(DEFAULT_NETWORK, Place::File(path.to_owned()), &[]);
+        Self { path: path.to_owned(), absent: true, sections: vec![default] }
     }
 
     /// Reads the text of the file at `path`.
+    #[cfg(test)]
     pub fn parse(path: &str, text: impl AsRef<[u8]>) -> Result<Self, ConfigErrors> {
-        let (file, errors) = Self::read(path, text)?;
+        let (file, errors) = Self::read(path, text.as_ref())?;
         ConfigErrors::none_of(errors)?;
         Ok(file)
     }
 
-    /// Reads the text as far as it is right: the networks with no error of their own, and all errors. One that is no
-    /// TOML is wrong as a whole.
-    pub(super) fn read(path: &str, text: impl AsRef<[u8]>) -> Result<(Self, Vec<ConfigError>), ConfigErrors> {
-        let source = Source::new(path, text.as_ref())?;
-        let (root, complaints) = DeTable::parse_recoverable(source.text);
-        ConfigErrors::none_of(syntax::errors(&source, &complaints))?;
-        let mut reader = Reader { source, errors: Vec::new() };
-        let tables = reader.tables(root.get_ref());
-        let mut errors = reader.errors;
-        errors.sort_by_key(|error| error.place().position());
-        Ok((Self { path: path.to_owned(), absent: false, tables }, errors))
+    /// Reads the text as far as it is right: the networks with no error of their own, and all errors.
+    pub(super) fn read(path: &str, text: &[u8]) -> Result<(Self, Vec<ConfigError>), ConfigErrors> {
+        let (sections, errors) = document::sections(path, text)?;
+        Ok((Self { path: path.to_owned(), absent: false, sections }, errors))
     }
 
     /// Where it is; None where it is not.
@@ -95,49 +55,24 @@ impl File {
 
     /// The names of its networks, `default` first.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.tables.iter().map(|table| table.name.as_str())
+        self.sections.iter().map(|section| section.name.as_str())
     }
 
-    /// The patterns of the taps that belong to the network `name`.
-    pub fn taps(&self, name: &str) -> Vec<&str> {
-        let table = self.tables.iter().find(|table| table.name == name);
-        let taps = table.map(|table| table.settings.taps.as_slice()).unwrap_or_default();
-        taps.iter().map(|pattern| pattern.value.as_str()).collect()
-    }
-
-    /// The patterns that never choose their network, as an earlier one has all taps that they fit.
-    pub(crate) fn shadows(&self) -> Vec<Shadow<'_>> {
-        let shadows = self.tables.iter().enumerate().filter_map(|(at, table)| {
-            let has_all = |other: &Table, pattern: &Pattern| {
-                other.settings.taps.iter().any(|taps| taps.value.covers(pattern))
-            };
-            let taps = &table.settings.taps;
-            let shadowed = taps.iter().filter_map(|pattern| {
-                let by = self.tables.iter().take(at).find(|other| has_all(other, &pattern.value))?;
-                Some((pattern, by))
-            });
-            let shadowed: Vec<_> = shadowed.collect();
-            let (first, by) = shadowed.first()?;
-            Some(Shadow {
-                network: &table.name,
-                patterns: shadowed.iter().map(|(pattern, _)| pattern.value.as_str()).collect(),
-                place: &first.place,
-                by: &by.name,
-                are_all: shadowed.len() == taps.len(),
-            })
-        });
-        shadows.collect()
+    pub(super) fn section(&self, name: &str) -> Option<&Section> {
+        self.sections.iter().find(|section| section.name == name)
     }
 
     /// The name of the network that `tap` belongs to: what the hook's name says, else what the environment
-    /// says, else the first whose `taps` fit, else `default`.
+    /// says, else the first whose `taps` match, else `default`.
     pub fn choose(
         &self,
         hook_network: Option<&str>,
         environment: &Environment,
         tap: &IfName,
     ) -> Result<&str, ConfigErrors> {
-        Ok(self.chosen(hook_network, &environment.overrides()?, tap)?)
+        let (overrides, errors) = environment.read();
+        ConfigErrors::none_of(errors)?;
+        Ok(self.chosen(hook_network, &overrides, tap)?)
     }
 
     pub(super) fn chosen(
@@ -152,8 +87,9 @@ impl File {
         if let Some(name) = &overrides.network {
             return self.find(name, network_variable());
         }
-        let fits = |table: &&Table| table.settings.taps.iter().any(|taps| taps.value.fits(tap.as_str()));
-        Ok(self.tables.iter().find(fits).map_or(DEFAULT_NETWORK, |table| &table.name))
+        let matches =
+            |section: &&Section| section.patterns().iter().any(|(pattern, _)| pattern.matches(tap.as_str()));
+        Ok(self.sections.iter().find(matches).map_or(DEFAULT_NETWORK, |section| &section.name))
     }
 
     pub(super) fn find(&self, name: &str, place: Place) -> Result<&str, ConfigError> {
@@ -182,7 +118,7 @@ impl File {
 
     /// All networks as the file has them, `default` first.
     pub fn networks(&self) -> Result<Vec<Network>, ConfigErrors> {
-        self.resolve(&self.settings(DEFAULT_NETWORK, &Overrides::default()))
+        consistency::networks(&self.sections)
     }
 
     /// All networks, the one that the environment is about as the environment wants it.
@@ -191,22 +127,19 @@ impl File {
             Some(name) => self.find(name, network_variable())?,
             None => DEFAULT_NETWORK,
         };
-        self.resolve(&self.settings(name, overrides))
-    }
-
-    /// What the file has set for the network `name`.
-    pub(super) fn settings_of(&self, name: &str) -> Option<&Settings> {
-        self.tables.iter().find(|table| table.name == name).map(|table| &table.settings)
+        consistency::networks(&self.sections_with(name, overrides))
     }
 
     /// The network `name` as the environment wants it. What is wrong with any other network of the file is an
     /// error too: a file that is wrong somewhere is not relied on elsewhere.
     pub fn network(&self, name: &str, environment: &Environment) -> Result<Network, ConfigErrors> {
-        self.overridden(name, &environment.overrides()?)
+        let (overrides, errors) = environment.read();
+        ConfigErrors::none_of(errors)?;
+        self.network_with(name, &overrides)
     }
 
-    pub(super) fn overridden(&self, name: &str, overrides: &Overrides) -> Result<Network, ConfigErrors> {
-        let networks = self.resolve(&self.settings(name, overrides))?;
+    pub(super) fn network_with(&self, name: &str, overrides: &Overrides) -> Result<Network, ConfigErrors> {
+        let networks = consistency::networks(&self.sections_with(name, overrides))?;
         let network = networks.into_iter().find(|network| network.name == name);
         let network = network.ok_or_else(|| self.no_network(name, Place::File(self.path.clone())))?;
         Ok(Network { overridden: network.has_overrides() && !self.says(&network), ..network })
@@ -215,159 +148,15 @@ impl File {
     /// Whether the file alone comes to the same network.
     fn says(&self, network: &Network) -> bool {
         let alone = self.networks().unwrap_or_default();
-        alone.iter().any(|one| one.name == network.name && one.digest() == network.digest())
+        alone.iter().any(|one| one.name == network.name && one.digest == network.digest)
     }
 
-    /// What is set for each network, in the order of `names`; the environment's over what `name` has.
-    pub(super) fn settings(&self, name: &str, overrides: &Overrides) -> Vec<Settings> {
-        let settings = self.tables.iter().map(|table| match table.name == name {
-            true => overrides.settings.clone().over(table.settings.clone()),
-            false => table.settings.clone(),
+    /// The sections, with the environment's values over those of `name`.
+    pub(super) fn sections_with(&self, name: &str, overrides: &Overrides) -> Vec<Section> {
+        let sections = self.sections.iter().map(|section| match section.name == name {
+            true => section.with(&overrides.entries),
+            false => section.clone(),
         });
-        settings.collect()
+        sections.collect()
     }
-
-    /// The networks with these settings, in the order of `names`.
-    pub(super) fn resolve(&self, settings: &[Settings]) -> Result<Vec<Network>, ConfigErrors> {
-        let drafts = self.tables.iter().zip(settings).map(|(table, settings)| Draft {
-            name: &table.name,
-            place: &table.place,
-            settings: settings.clone(),
-        });
-        check::networks(&drafts.collect::<Vec<_>>())
-    }
-}
-
-/// Mode and keep have their built-in values in every network, these are those of `default` alone.
-fn built_in_settings() -> Settings {
-    fn built_in<T>(value: T) -> Setting<T> {
-        Setting { value, place: Place::BuiltIn }
-    }
-    Settings {
-        bridge: value::new_interface("br0").ok().map(built_in),
-        address: value::address("10.0.100.3/24").ok().map(built_in).into_iter().collect(),
-        ..Settings::default()
-    }
-}
-
-/// Reads what the TOML parser has made of the text.
-struct Reader<'a> {
-    source: Source<'a>,
-    errors: Vec<ConfigError>,
-}
-
-impl Reader<'_> {
-    /// The tables with no error in them.
-    fn tables(&mut self, root: &DeTable<'_>) -> Vec<Table> {
-        let mut settings = Settings::default();
-        let mut named = Vec::new();
-        let mut elsewhere = 0;
-        for (key, value) in in_order(root) {
-            match key_of(key.get_ref()) {
-                Some(Key::Taps) => {
-                    let problem = Problem::new("\"taps\" has no place at the top level");
-                    let hint = "write it under [network.NAME]: the top level gets the taps that are left";
-                    self.error(key.span(), problem.hint(hint));
-                }
-                Some(known) => self.set(known, value, &mut settings),
-                None if key.get_ref() == "network" => {
-                    let before = self.errors.len();
-                    named = self.named(value);
-                    elsewhere = self.errors.len() - before;
-                }
-                None => self.unknown(key, value),
-            }
-        }
-        let place = Place::File(self.source.path.to_owned());
-        let settings = settings.over(built_in_settings());
-        let default = Table { name: DEFAULT_NETWORK.to_owned(), place, settings };
-        let is_sound = self.errors.len() == elsewhere;
-        is_sound.then_some(default).into_iter().chain(named).collect()
-    }
-
-    /// The tables under `network`.
-    fn named(&mut self, networks: &Spanned<DeValue<'_>>) -> Vec<Table> {
-        let DeValue::Table(networks) = networks.get_ref() else {
-            let problem = Problem::new("network: expected tables with names");
-            self.error(networks.span(), problem.hint(NAMED));
-            return Vec::new();
-        };
-        let tables = in_order(networks).into_iter().filter_map(|(name, table)| {
-            let DeValue::Table(entries) = table.get_ref() else {
-                let problem = Problem::new(format!("network.{}: expected a table", name.get_ref()));
-                self.error(name.span(), problem.hint(NAMED));
-                return None;
-            };
-            let before = self.errors.len();
-            if let Err(problem) = network_name(name.get_ref()) {
-                self.error(name.span(), problem);
-            }
-            let mut settings = Settings::default();
-            for (key, value) in in_order(entries) {
-                match key_of(key.get_ref()) {
-                    Some(known) => self.set(known, value, &mut settings),
-                    None => self.unknown(key, value),
-                }
-            }
-            let place = self.source.place(name.span().start);
-            let table = Table { name: name.get_ref().to_string(), place, settings };
-            (self.errors.len() == before).then_some(table)
-        });
-        tables.collect()
-    }
-
-    fn set(&mut self, key: Key, value: &Spanned<DeValue<'_>>, settings: &mut Settings) {
-        let written = written(&self.source, key, value);
-        settings.set(&written, &mut self.errors);
-    }
-
-    fn unknown(&mut self, key: &Spanned<impl AsRef<str>>, value: &Spanned<DeValue<'_>>) {
-        let name = key.get_ref().as_ref();
-        let problem = match value.get_ref() {
-            DeValue::Table(_) => {
-                let problem = Problem::new(format!("unknown table {name:?}"));
-                problem.hint(format!("did you mean [network.{name}]?")).did_you_mean(name, ["network"])
-            }
-            _ => unknown_key(name),
-        };
-        self.error(key.span(), problem);
-    }
-
-    fn error(&mut self, span: Range<usize>, problem: Problem) {
-        self.errors.push(ConfigError::new(self.source.place(span.start), problem));
-    }
-}
-
-/// The entries of a table as the file has them; the parser keeps them by name.
-fn in_order<'t, K, V>(
-    table: impl IntoIterator<Item = (&'t Spanned<K>, &'t V)>,
-) -> Vec<(&'t Spanned<K>, &'t V)> {
-    let mut entries: Vec<_> = table.into_iter().collect();
-    entries.sort_by_key(|(key, _)| key.span().start);
-    entries
-}
-
-fn written<'v>(source: &Source<'v>, key: Key, value: &'v Spanned<DeValue<'_>>) -> Written<'v> {
-    let shape = match value.get_ref() {
-        DeValue::String(text) => Shape::Text(text),
-        DeValue::Boolean(flag) => Shape::Flag(*flag),
-        DeValue::Array(items) => Shape::List(items.iter().map(|item| written(source, key, item)).collect()),
-        DeValue::Table(_) => Shape::Table,
-        _ => Shape::Bare(source.piece(value.span())),
-    };
-    Written { key, place: source.place(value.span().start), shape }
-}
-
-/// A name ends up in messages, in file names of hooks and in the marks that kvmnet leaves in the kernel.
-fn network_name(name: &str) -> Result<(), Problem> {
-    if name == DEFAULT_NETWORK {
-        let problem = Problem::new("the network \"default\" is the top level of the file");
-        return Err(problem.hint("write its keys at the top, above the first [network.NAME]"));
-    }
-    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    if name.is_empty() || name.len() > 32 || !name.chars().all(allowed) {
-        let problem = Problem::new(format!("{name:?} is not a name for a network"));
-        return Err(problem.hint("1 to 32 letters, digits, \"-\", \"_\" and \".\""));
-    }
-    Ok(())
 }

@@ -4,74 +4,104 @@
 //! complete. Never: asks the kernel about networks, guesses, or goes on with a file that is wrong somewhere.
 //!
 //! ```text
-//! read ──► source ──► file ───┐
-//!             syntax          ├──► check ──► Network
-//!              environment ───┘
-//!       settings, value, pattern: the keys, for both
+//! read ──► source ──► document ──► file ───┐
+//!             syntax                       ├──► consistency ──► Network
+//!                          environment ────┘
+//!          entry, section: what is set, for both      key: what there is to set
 //! ```
 
-mod check;
+mod consistency;
+mod document;
+mod entry;
 mod environment;
 mod error;
 mod file;
-mod keys;
+pub(crate) mod key;
 mod pattern;
 mod read;
-mod settings;
+mod section;
+mod shadow;
 mod show;
 mod source;
 mod survey;
 mod syntax;
 #[cfg(test)]
 mod tests;
-mod value;
 
 pub use environment::Environment;
-pub(crate) use error::nearest;
-pub use error::{ConfigError, ConfigErrors, Place};
-pub use file::{DEFAULT_NETWORK, File, Shadow};
-pub use keys::KEYS;
+pub use error::{ConfigError, ConfigErrors};
+pub(crate) use error::{Place, nearest};
+pub(crate) use file::{DEFAULT_NETWORK, File};
+pub(crate) use shadow::Shadow;
 pub(crate) use show::quoted;
 pub use show::{Shown, show};
-pub use survey::Survey;
+pub(crate) use survey::Survey;
 
 use crate::model::{IfName, Network};
 use environment::{Overrides, config_variable};
 use error::Problem;
 
 /// Where the configuration is, unless `KVMNET_CONFIG` says otherwise.
-pub const DEFAULT_PATH: &str = "/etc/kvmnet.conf";
+const DEFAULT_PATH: &str = "/etc/kvmnet.conf";
 
 /// The network that `tap` belongs to. `hook_network` is the NAME of a hook called `qemu-ifup-NAME`.
-pub fn load(
+pub(crate) fn load(
     environment: &Environment,
     hook_network: Option<&str>,
     tap: &IfName,
 ) -> Result<Network, ConfigError> {
-    let overrides = environment.overrides()?;
-    let file = sound(open_with(&overrides)?)?;
+    let (file, overrides) = Reading::of(environment).sound()?;
     let name = file.chosen(hook_network, &overrides, tap)?;
-    Ok(file.overridden(name, &overrides)?)
+    Ok(file.network_with(name, &overrides)?)
 }
 
 /// The configuration file, or what serves in its place where there is none.
-pub fn open(environment: &Environment) -> Result<File, ConfigErrors> {
-    sound(open_with(&environment.overrides()?)?)
+pub(crate) fn open(environment: &Environment) -> Result<File, ConfigErrors> {
+    Reading::of(environment).sound().map(|(file, _)| file)
 }
 
-/// A file without errors.
-fn sound((file, errors): (File, Vec<ConfigError>)) -> Result<File, ConfigErrors> {
-    ConfigErrors::none_of(errors)?;
-    Ok(file)
+/// The environment and the file, as far as they are right.
+struct Reading {
+    path: String,
+    /// The networks that are right, each by itself; None where it is wrong as a whole.
+    file: Option<File>,
+    overrides: Overrides,
+    /// All that is wrong, the environment's first.
+    errors: Vec<ConfigError>,
+}
+
+impl Reading {
+    fn of(environment: &Environment) -> Self {
+        let (overrides, mut errors) = environment.read();
+        let path = overrides.config.clone().unwrap_or_else(|| DEFAULT_PATH.to_owned());
+        let file = match read_file(&path, overrides.config.is_some()) {
+            Ok((file, of_file)) => {
+                errors.extend(of_file);
+                Some(file)
+            }
+            Err(of_file) => {
+                errors.extend(of_file.iter().cloned());
+                None
+            }
+        };
+        Self { path, file, overrides, errors }
+    }
+
+    /// Where nothing is wrong.
+    fn sound(self) -> Result<(File, Overrides), ConfigErrors> {
+        ConfigErrors::none_of(self.errors)?;
+        // A file that is wrong as a whole has an error.
+        let file = self.file.unwrap_or_else(|| File::built_in(&self.path));
+        Ok((file, self.overrides))
+    }
 }
 
 /// The networks of the file that are right, each by itself, and what is wrong with the others.
-fn open_with(overrides: &Overrides) -> Result<(File, Vec<ConfigError>), ConfigErrors> {
-    let path = overrides.config.as_deref().unwrap_or(DEFAULT_PATH);
+fn read_file(path: &str, is_named: bool) -> Result<(File, Vec<ConfigError>), ConfigErrors> {
     let wrong = |problem| ConfigError::new(Place::File(path.to_owned()), problem);
     match read::read(path).map_err(wrong)? {
         Some(text) => File::read(path, &text),
-        None if overrides.config.is_none() => Ok((File::built_in(path), Vec::new())),
+        None if !is_named => Ok((File::built_in(path), Vec::new())),
         None => {
             let problem = Problem::new(format!("there is no file {path:?}"));
             let problem = match path.starts_with('/') {

@@ -1,7 +1,10 @@
 //! Shell patterns for the names of taps.
 //!
-//! In: a pattern and a name. Out: whether the pattern fits the whole name.
+//! In: a pattern and a name. Out: whether the pattern matches the whole name.
 //! Never: knows files or directories: `/` and a leading dot are characters like any other.
+//!
+//! libc's `fnmatch` would not do: outside a UTF-8 locale it takes a byte for a character, it takes a malformed pattern
+//! literally instead of saying so, and it cannot say whether one pattern covers another.
 
 use super::error::Problem;
 
@@ -35,13 +38,13 @@ impl Pattern {
                 '[' => set(&mut rest).map_err(|wrong| Problem::new(format!("{text:?} {wrong}")))?,
                 '\\' => match rest.next() {
                     Some(c) => Part::Exactly(c),
-                    None => return Err(Problem::new(format!("{text:?} ends in the middle of \\x"))),
+                    None => return Err(Problem::new(format!("{text:?} ends with a lone backslash"))),
                 },
                 _ => Part::Exactly(c),
             });
         }
         if parts.is_empty() {
-            return Err(Problem::new("an empty pattern fits no tap"));
+            return Err(Problem::new("an empty pattern matches no tap"));
         }
         Ok(Self { text: text.to_owned(), parts })
     }
@@ -51,40 +54,14 @@ impl Pattern {
         &self.text
     }
 
-    /// Whether every name that `other` fits is one that this fits. Says no where it is not plain to see.
+    /// Whether every name that `other` matches is one that this matches. Says no where it is not plain to see.
     pub fn covers(&self, other: &Pattern) -> bool {
         covers(&self.parts, &other.parts)
     }
 
-    /// Whether it fits the whole of `name`. Only the last `*` is ever tried again, so the time is bounded by
-    /// the product of the lengths.
-    pub fn fits(&self, name: &str) -> bool {
-        let mut parts = self.parts.as_slice();
-        let mut rest = name.chars();
-        let mut last_star = None;
-        loop {
-            match parts.split_first() {
-                None if rest.as_str().is_empty() => return true,
-                Some((Part::Any, after)) => {
-                    last_star = Some((after, rest.clone()));
-                    parts = after;
-                    continue;
-                }
-                Some((part, after)) if rest.clone().next().is_some_and(|c| part.fits(c)) => {
-                    rest.next();
-                    parts = after;
-                    continue;
-                }
-                _ => {}
-            }
-            // A dead end: let the last star take one character more.
-            let Some((after, taken)) = last_star.as_mut() else { return false };
-            if taken.next().is_none() {
-                return false;
-            }
-            parts = after;
-            rest = taken.clone();
-        }
+    /// Whether it matches the whole of `name`.
+    pub fn matches(&self, name: &str) -> bool {
+        covers(&self.parts, &name.chars().map(Part::Exactly).collect::<Vec<_>>())
     }
 }
 
@@ -94,17 +71,17 @@ impl Part {
         match (self, other) {
             (_, Part::Any) => false,
             (Part::One, _) => true,
-            (_, Part::Exactly(c)) => self.fits(*c),
+            (_, Part::Exactly(c)) => self.takes(*c),
             (Part::Set(false, _), Part::Set(false, ranges)) => {
                 let all = ranges.iter().flat_map(|(first, last)| *first..=*last);
-                all.take(256).all(|c| self.fits(c))
+                all.take(256).all(|c| self.takes(c))
                     && ranges.iter().all(|(first, last)| u32::from(*last) - u32::from(*first) < 256)
             }
             _ => self == other,
         }
     }
 
-    fn fits(&self, c: char) -> bool {
+    fn takes(&self, c: char) -> bool {
         match self {
             Part::Any | Part::One => true,
             Part::Exactly(exactly) => *exactly == c,
@@ -115,14 +92,28 @@ impl Part {
     }
 }
 
-fn covers(parts: &[Part], others: &[Part]) -> bool {
-    match (parts.split_first(), others.split_first()) {
-        (None, None) => true,
-        (Some((Part::Any, after)), _) => {
-            covers(after, others) || others.split_first().is_some_and(|(_, rest)| covers(parts, rest))
+/// Whether `parts` take all that `others` do. Only the last `*` is ever tried again, so the time is bounded by the product
+/// of the lengths.
+fn covers(mut parts: &[Part], mut others: &[Part]) -> bool {
+    let mut last_star = None;
+    loop {
+        match (parts.split_first(), others.split_first()) {
+            (None, None) => return true,
+            (Some((Part::Any, after)), _) => {
+                last_star = Some((after, others));
+                parts = after;
+            }
+            (Some((part, after)), Some((other, rest))) if part.covers(other) => {
+                (parts, others) = (after, rest)
+            }
+            // A dead end: let the last star take one more.
+            _ => {
+                let Some((after, taken)) = last_star else { return false };
+                let Some((_, rest)) = taken.split_first() else { return false };
+                last_star = Some((after, rest));
+                (parts, others) = (after, rest);
+            }
         }
-        (Some((part, after)), Some((other, rest))) => part.covers(other) && covers(after, rest),
-        _ => false,
     }
 }
 
@@ -150,7 +141,7 @@ fn set(rest: &mut std::str::Chars<'_>) -> Result<Part, String> {
             }
             (first, None) => first,
         };
-        let (Some(first), Some(last)) = (first, last) else { return Err("has a [ without its ]".to_owned()) };
+        let (Some(first), Some(last)) = (first, last) else { return Err("has an unclosed [".to_owned()) };
         if first > last {
             return Err(format!("has the range {first}-{last}, which is the wrong way round"));
         }

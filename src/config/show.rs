@@ -7,13 +7,13 @@ use std::fmt;
 
 use serde::{Serialize, Serializer};
 
-use super::check::has_use_for;
+use super::consistency;
+use super::entry::Value;
 use super::environment::{Overrides, network_variable};
-use super::keys::key_name;
-use super::settings::{Setting, Settings};
-use super::{ConfigErrors, DEFAULT_NETWORK, Environment, File, KEYS, Place, open_with};
-use crate::error::Error;
-use crate::model::{Key, Mode, Uplink};
+use super::key::{KEYS, Key};
+use super::section::Section;
+use super::{ConfigErrors, DEFAULT_NETWORK, Environment, File, Place, Reading};
+use crate::model::Network;
 use crate::terminal::printable;
 
 /// Beyond this width a line's comment is not aligned with the others'.
@@ -41,34 +41,15 @@ struct ShownValue {
     value: Value,
     /// `/etc/kvmnet.conf:3`, `KVMNET_MODE` or `built-in default`.
     origin: String,
-    /// Whether the network's mode has a use for it.
+    /// Whether the network's mode uses it.
     used: bool,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(untagged)]
-enum Value {
-    Text(String),
-    List(Vec<String>),
-    Flag(bool),
 }
 
 /// Reads them; only one network where it is named. The environment's values go over those of that network, else
 /// of the one that `KVMNET_NETWORK` names, else of `default`.
-pub fn show(environment: &Environment, network: Option<&str>) -> Result<Shown, Error> {
-    let (overrides, mut errors) = environment.overrides_and_errors();
-    let file = match open_with(&overrides) {
-        Ok((file, of_file)) => {
-            errors.extend(of_file);
-            file
-        }
-        Err(of_file) => {
-            errors.extend(of_file.iter().cloned());
-            return Err(ConfigErrors::none_of(errors).map_or_else(Error::from, |()| of_file.into()));
-        }
-    };
-    ConfigErrors::none_of(errors)?;
-    Ok(Shown::new(&file, &overrides, network)?)
+pub fn show(environment: &Environment, network: Option<&str>) -> Result<Shown, ConfigErrors> {
+    let (file, overrides) = Reading::of(environment).sound()?;
+    Shown::new(&file, &overrides, network)
 }
 
 impl Shown {
@@ -83,86 +64,33 @@ impl Shown {
             (None, Some(name)) => file.find(name, network_variable())?,
             (None, None) => DEFAULT_NETWORK,
         };
-        let settings = file.settings(chosen, overrides);
-        file.resolve(&settings)?;
-        let all = file.names().zip(&settings).map(|(name, settings)| ShownNetwork::new(name, settings));
+        let sections = file.sections_with(chosen, overrides);
+        consistency::networks(&sections)?;
+        let all = sections.iter().map(ShownNetwork::new);
         let networks = all.filter(|shown| network.is_none_or(|name| shown.name == name)).collect();
         Ok(Self { file: file.path().map(str::to_owned), networks })
     }
 }
 
 impl ShownNetwork {
-    fn new(name: &str, settings: &Settings) -> Self {
-        let mode = settings.mode.as_ref().map_or(Mode::Nat, |mode| mode.value);
-        let values = KEYS.iter().filter_map(|(key, _)| ShownValue::new(*key, mode, settings));
-        Self { name: name.to_owned(), values: values.collect() }
+    fn new(section: &Section) -> Self {
+        let network = section.values(|_| true);
+        let values = KEYS.into_iter().filter_map(|key| ShownValue::new(key, section, &network));
+        Self { name: section.name.clone(), values: values.collect() }
     }
 }
 
 impl ShownValue {
-    /// None where the key was not set and has no default that means anything.
-    fn new(key: Key, mode: Mode, settings: &Settings) -> Option<Self> {
-        let used = has_use_for(mode, key);
-        let (value, place) = match written(key, settings) {
-            Some(set) => set,
-            None if used => (built_in(key)?, Place::BuiltIn),
-            None => return None,
-        };
+    fn new(key: &Key, section: &Section, network: &Network) -> Option<Self> {
+        let place = &section.entry(key)?.place;
+        let used = (key.is_used)(network.mode);
         // Nobody has asked for it, and it does nothing.
-        if !used && place == Place::BuiltIn {
+        if !used && *place == Place::BuiltIn {
             return None;
         }
-        Some(Self { key: key_name(key), value, origin: printable(&place.origin().to_string()), used })
+        let value = (key.get)(network)?;
+        Some(Self { key: key.word, value, origin: printable(&place.origin().to_string()), used })
     }
-}
-
-/// The value of `key` that was set, and where.
-fn written(key: Key, settings: &Settings) -> Option<(Value, Place)> {
-    fn text<T>(setting: Option<&Setting<T>>, word: impl Fn(&T) -> String) -> Option<(Value, Place)> {
-        setting.map(|setting| (Value::Text(word(&setting.value)), setting.place.clone()))
-    }
-    fn flag(setting: Option<&Setting<bool>>) -> Option<(Value, Place)> {
-        setting.map(|setting| (Value::Flag(setting.value), setting.place.clone()))
-    }
-    fn list<T>(settings: &[Setting<T>], word: impl Fn(&T) -> String) -> Option<(Value, Place)> {
-        let words = settings.iter().map(|setting| word(&setting.value)).collect();
-        settings.first().map(|first| (Value::List(words), first.place.clone()))
-    }
-    match key {
-        Key::Mode => text(settings.mode.as_ref(), Mode::to_string),
-        Key::Bridge => text(settings.bridge.as_ref(), |name| name.to_string()),
-        Key::Address => list(&settings.address, |net| net.to_string()),
-        Key::Uplink => settings.uplink.as_ref().map(|uplink| (uplinks(&uplink.value), uplink.place.clone())),
-        Key::NatSource => text(settings.nat_source.as_ref(), |address| address.to_string()),
-        Key::Veth => text(settings.veth.as_ref(), |veth| veth.name().to_owned()),
-        Key::Keep => flag(settings.keep.as_ref()),
-        Key::Confirm => flag(settings.confirm.as_ref()),
-        Key::UplinkManaged => text(settings.uplink_managed.as_ref(), |take| managed(*take)),
-        Key::Taps => list(&settings.taps, |pattern| pattern.as_str().to_owned()),
-    }
-}
-
-/// What holds where `key` is not set. Bridge and address have theirs among the settings.
-fn built_in(key: Key) -> Option<Value> {
-    match key {
-        Key::Mode => Some(Value::Text(Mode::Nat.to_string())),
-        Key::Uplink => Some(uplinks(&Uplink::DefaultRoute)),
-        Key::Keep => Some(Value::Flag(false)),
-        Key::Confirm => Some(Value::Flag(true)),
-        Key::UplinkManaged => Some(Value::Text(managed(false))),
-        Key::Bridge | Key::Address | Key::NatSource | Key::Veth | Key::Taps => None,
-    }
-}
-
-fn uplinks(uplink: &Uplink) -> Value {
-    match uplink {
-        Uplink::DefaultRoute => Value::List(vec!["auto".to_owned()]),
-        Uplink::Named(names) => Value::List(names.iter().map(|name| name.to_string()).collect()),
-    }
-}
-
-fn managed(take: bool) -> String {
-    if take { "take" } else { "refuse" }.to_owned()
 }
 
 fn by_key<S: Serializer>(values: &[ShownValue], serializer: S) -> Result<S::Ok, S::Error> {
@@ -198,7 +126,7 @@ impl fmt::Display for ShownNetwork {
         let widths = lines.iter().map(|(line, _)| line.chars().count());
         let width = widths.filter(|width| *width <= MAX_ALIGNED).max().unwrap_or_default();
         for (line, shown) in &lines {
-            let unused = if shown.used { "" } else { "; of no use in this mode" };
+            let unused = if shown.used { "" } else { "; not used in this mode" };
             writeln!(f, "{line:width$}  # {}{unused}", shown.origin)?;
         }
         Ok(())
@@ -206,7 +134,7 @@ impl fmt::Display for ShownNetwork {
 }
 
 impl ShownValue {
-    /// What the mode has no use for stands there as a comment.
+    /// What the mode does not use stands there as a comment.
     fn written_key(&self) -> String {
         format!("{}{}", if self.used { "" } else { "#" }, self.key)
     }

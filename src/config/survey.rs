@@ -5,15 +5,18 @@
 
 use ipnet::IpNet;
 
+use super::entry::Shape;
 use super::environment::Overrides;
 use super::error::{ConfigError, Place};
-use super::file::{File, Shadow};
-use super::{DEFAULT_PATH, Environment, open_with};
-use crate::model::{Key, Network};
+use super::file::File;
+use super::key::{Key, address};
+use super::shadow::{self, Shadow};
+use super::{Environment, Reading};
+use crate::model::Network;
 
 /// What the configuration says, and what is wrong with it.
 #[derive(Debug)]
-pub struct Survey {
+pub(crate) struct Survey {
     /// The file's path.
     pub path: String,
     /// Every network, `default` first; none where anything is wrong.
@@ -26,32 +29,18 @@ pub struct Survey {
 impl Survey {
     /// Reads all. The environment's keys go to the network that KVMNET_NETWORK names, else to `default`.
     pub fn read(environment: &Environment) -> Self {
-        let (overrides, mut errors) = environment.overrides_and_errors();
-        let path = overrides.config.clone().unwrap_or_else(|| DEFAULT_PATH.to_owned());
+        let Reading { path, file, overrides, mut errors } = Reading::of(environment);
         // What is wrong with single keys would be told a second time, as what is missing.
-        let overrides = match errors.is_empty() {
-            true => overrides,
-            false => Overrides { config: overrides.config, ..Overrides::default() },
-        };
-        let (file, wrong) = match open_with(&overrides) {
-            Ok(read) => read,
-            Err(wrong) => {
+        let overrides = if errors.is_empty() { overrides } else { Overrides::default() };
+        let networks = match file.as_ref().map(|file| file.all(&overrides)) {
+            Some(Ok(networks)) if errors.is_empty() => networks,
+            Some(Err(wrong)) => {
                 errors.extend(wrong.iter().cloned());
-                return Self { path, networks: Vec::new(), errors, file: None };
+                Vec::new()
             }
+            _ => Vec::new(),
         };
-        // Nor is there a network to put them over, where it may be the wrong one.
-        let overrides = if wrong.is_empty() { overrides } else { Overrides::default() };
-        errors.extend(wrong);
-        let mut networks = Vec::new();
-        match file.all(&overrides) {
-            Ok(all) => networks = all,
-            Err(wrong) => errors.extend(wrong.iter().cloned()),
-        }
-        if !errors.is_empty() {
-            networks.clear();
-        }
-        Self { path, networks, errors, file: Some(file) }
+        Self { path, networks, errors, file }
     }
 
     /// Whether there is a file, and not only what is built in.
@@ -61,18 +50,20 @@ impl Survey {
 
     /// The patterns of taps that never choose their network.
     pub fn shadows(&self) -> Vec<Shadow<'_>> {
-        self.file.as_ref().map(File::shadows).unwrap_or_default()
+        self.file.as_ref().map(shadow::of).unwrap_or_default()
     }
 
     /// Where the value of `key` in the network `name` stands in the file; None where it is built in.
-    pub fn place(&self, name: &str, key: Key) -> Option<&Place> {
-        self.file.as_ref()?.settings_of(name)?.place(key).filter(|place| **place != Place::BuiltIn)
+    pub fn place(&self, name: &str, key: &Key) -> Option<&Place> {
+        let place = &self.file.as_ref()?.section(name)?.entry(key)?.place;
+        Some(place).filter(|place| **place != Place::BuiltIn)
     }
 
     /// Where the address `net` of the network `name` stands in the file; None where it is built in.
     pub fn address_place(&self, name: &str, net: &IpNet) -> Option<&Place> {
-        let addresses = &self.file.as_ref()?.settings_of(name)?.address;
-        let found = addresses.iter().find(|address| address.value == *net)?;
+        let mut items = self.file.as_ref()?.section(name)?.entry(&address::KEY)?.items().iter();
+        let found =
+            items.find(|item| matches!(&item.shape, Shape::Text(text) if text.parse() == Ok(*net)))?;
         Some(&found.place).filter(|place| **place != Place::BuiltIn)
     }
 }

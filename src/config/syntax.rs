@@ -3,11 +3,10 @@
 //! In: the text and the parser's complaints. Out: one error for each line concerned.
 //! Never: guesses a value: a hint is for a person to type.
 
+use super::entry::flag_meant;
 use super::error::{ConfigError, Problem};
-use super::keys::key_of;
-use super::settings::{FLAG, TEXT, unknown_key};
+use super::key::{self, Form, Key};
 use super::source::Source;
-use crate::model::Key;
 
 /// What people put around a value: the right quotes, and those of a word processor.
 const QUOTES: [char; 8] = ['"', '\'', '“', '”', '„', '‘', '’', '`'];
@@ -28,7 +27,7 @@ pub(super) fn errors(source: &Source<'_>, complaints: &[toml::de::Error]) -> Vec
         }
         let found = source.piece(span.clone());
         let problem = Problem::new(match (message, found) {
-            ("duplicate key", _) => format!("{found:?} is there twice"),
+            ("duplicate key", _) => format!("duplicate key {found:?}"),
             (_, "") => format!("not valid TOML: {message}"),
             _ => format!("not valid TOML at {found:?}: {message}"),
         });
@@ -49,7 +48,7 @@ fn comment(line: &str, start: usize, source: &Source<'_>) -> Option<ConfigError>
 /// A text that begins with a quote, and ends with the line.
 fn unclosed(line: &str, start: usize, source: &Source<'_>) -> Option<ConfigError> {
     let (before, value) = line.split_once('=')?;
-    let key = key_of(before.trim())?;
+    let key = Key::of_word(before.trim())?;
     let text = value.trim();
     let quote = text.chars().next().filter(|c| matches!(c, '"' | '\''))?;
     let word = text.strip_prefix(quote).filter(|rest| !rest.contains(quote))?;
@@ -113,17 +112,17 @@ impl<'a> Bare<'a> {
     }
 
     fn error(&self, source: &Source<'_>) -> ConfigError {
-        let Some(key) = key_of(self.key) else {
-            return ConfigError::new(source.place(self.key_offset), unknown_key(self.key));
+        let Some(key) = Key::of_word(self.key) else {
+            return ConfigError::new(source.place(self.key_offset), key::unknown(self.key));
         };
-        let what = if key == Key::Keep { FLAG } else { TEXT };
+        let what = key.expected();
         let problem = Problem::new(match (self.separator, self.value) {
             (':', _) => "expected = behind the key, found :".to_owned(),
             (_, "") => format!("expected {what}, found nothing"),
             (_, value) => format!("expected {what}, found {value}"),
         });
         let problem = match self.corrected(key) {
-            Some(value) if self.separator == ':' || key == Key::Keep => {
+            Some(value) if self.separator == ':' || key.form == Form::Flag => {
                 problem.hint(format!("write {} = {value}", self.key))
             }
             Some(value) => problem.hint(format!("put the value in quotes: {} = {value}", self.key)),
@@ -133,15 +132,11 @@ impl<'a> Bare<'a> {
     }
 
     /// The value as TOML has it.
-    fn corrected(&self, key: Key) -> Option<String> {
+    fn corrected(&self, key: &Key) -> Option<String> {
         let quoted = |word: &str| format!("{:?}", word.trim_matches(QUOTES));
-        match key {
-            Key::Keep => match self.value.trim_matches(QUOTES).to_ascii_lowercase().as_str() {
-                "true" | "yes" | "on" | "1" => Some("true".to_owned()),
-                "false" | "no" | "off" | "0" => Some("false".to_owned()),
-                _ => None,
-            },
-            Key::Address | Key::Uplink | Key::Taps => {
+        match key.form {
+            Form::Flag => flag_meant(self.value.trim_matches(QUOTES)).map(|flag| flag.to_string()),
+            Form::List => {
                 let words: Vec<String> = self.words().map(quoted).collect();
                 match words.as_slice() {
                     [] => None,
@@ -149,7 +144,7 @@ impl<'a> Bare<'a> {
                     many => Some(format!("[{}]", many.join(", "))),
                 }
             }
-            _ => Some(quoted(self.value)).filter(|_| !self.value.is_empty()),
+            Form::Text => Some(quoted(self.value)).filter(|_| !self.value.is_empty()),
         }
     }
 }

@@ -6,7 +6,8 @@ use ipnet::IpNet;
 
 use super::document::Document;
 use super::{subnet, text};
-use crate::config::{File, KEYS};
+use crate::config::File;
+use crate::config::key::{KEYS, taps};
 use crate::model::facts::Way;
 use crate::model::link::{ETHERNET, Ipv4Conf};
 use crate::model::route::{LOCAL, UNICAST};
@@ -233,10 +234,10 @@ fn the_example_has_every_key() {
     let mut document = Document::example();
     let example = document.to_string();
     assert!(keys(&example).is_empty(), "without an edit it says what no file would say");
-    for (key, name) in KEYS {
-        assert!(example.contains(&format!("\n#{name} = ")), "{name}");
-        if key != crate::model::Key::Taps {
-            document.set(name, "0");
+    for key in KEYS {
+        assert!(example.contains(&format!("\n#{} = ", key.word)), "{key:?}");
+        if *key != taps::KEY {
+            document.set(key.word, "0");
         }
     }
     assert_eq!(keys(&document.to_string()).len(), KEYS.len() - 1);

@@ -82,6 +82,13 @@ impl IfName {
     }
 }
 
+/// The interface that is still to come.
+impl Default for IfName {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}
+
 impl AsRef<[u8]> for IfName {
     fn as_ref(&self) -> &[u8] {
         self.as_bytes()

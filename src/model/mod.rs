@@ -22,7 +22,7 @@ pub use filter::{Filter, Instruction};
 pub use ifname::{BadName, IfName, MAX_LEN};
 pub use link::{AddrGen, Link, Mac};
 pub use mark::{Mark, Saved};
-pub use network::{Key, Mode, Network, Origin, Uplink, Veth};
+pub use network::{Mode, Network, Origin, Uplink, Veth};
 pub use owner::Owner;
 pub use route::{Neighbour, Nexthop, PolicyRule, Route};
 pub use setting::Setting;

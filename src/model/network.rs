@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use super::{BadName, IfName};
 
 /// What a network's guests may reach.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Mode {
     /// Guests reach each other and nothing else.
     Isolated,
@@ -17,6 +17,7 @@ pub enum Mode {
     /// Forwarded between the network and the uplink, addresses unchanged.
     Routed,
     /// Forwarded with source NAT; nothing comes in uninvited.
+    #[default]
     Nat,
     /// The uplink is a port of the bridge.
     Bridged,
@@ -55,9 +56,10 @@ impl fmt::Display for Mode {
 }
 
 /// The way out of a network.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Uplink {
     /// Every interface that carries a default route ("auto", or not set).
+    #[default]
     DefaultRoute,
     /// These interfaces; exactly one in bridged mode.
     Named(Vec<IfName>),
@@ -83,31 +85,6 @@ impl Veth {
         let outer = self.outer.as_str();
         outer.strip_suffix(".0").unwrap_or(outer)
     }
-}
-
-/// The keys of the configuration.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Key {
-    /// `mode`
-    Mode,
-    /// `bridge`
-    Bridge,
-    /// `address`
-    Address,
-    /// `uplink`
-    Uplink,
-    /// `nat_source`
-    NatSource,
-    /// `veth`
-    Veth,
-    /// `keep`
-    Keep,
-    /// `confirm`
-    Confirm,
-    /// `uplink_managed`
-    UplinkManaged,
-    /// `taps`
-    Taps,
 }
 
 /// Where a value comes from.
@@ -136,8 +113,8 @@ impl fmt::Display for Origin {
     }
 }
 
-/// One network, as the configuration and the environment say.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// One network, as the configuration and the environment say; each key of the configuration fills in its field.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Network {
     /// `default`, or the NAME of `[network.NAME]`.
     pub name: String,
@@ -149,8 +126,6 @@ pub struct Network {
     pub addresses: Vec<IpNet>,
     /// The way out; of no meaning to isolated and host-only.
     pub uplink: Uplink,
-    /// The way out as it is written, where that names interfaces by other names of theirs.
-    pub written_uplink: Option<Uplink>,
     /// nat: SNAT to this address instead of masquerade.
     pub nat_source: Option<IpAddr>,
     /// Set where the host joins through a veth pair, in a mode that can.
@@ -161,16 +136,20 @@ pub struct Network {
     pub confirm: bool,
     /// Bridged: whether a NIC is taken although another program keeps its addresses.
     pub take_managed: bool,
-    /// Where each key that was set comes from; a key not listed has its default.
-    pub origins: Vec<(Key, Origin)>,
+    /// Patterns of the names of its taps.
+    pub taps: Vec<String>,
+    /// Where each key that was set comes from, by its word; a key not listed has its default.
+    pub origins: Vec<(&'static str, Origin)>,
+    /// A number that differs where anything that guests could notice was written differently.
+    pub digest: u32,
     /// Whether the environment has made it another network than the file says.
     pub overridden: bool,
 }
 
 impl Network {
-    /// Where the value of `key` comes from.
-    pub fn origin(&self, key: Key) -> &Origin {
-        let found = self.origins.iter().find(|(k, _)| *k == key);
+    /// Where the value of a key comes from.
+    pub fn origin(&self, word: &str) -> &Origin {
+        let found = self.origins.iter().find(|(key, _)| *key == word);
         found.map_or(&Origin::Default, |(_, origin)| origin)
     }
 
@@ -179,20 +158,10 @@ impl Network {
         self.origins.iter().any(|(_, origin)| matches!(origin, Origin::Environment(_)))
     }
 
-    /// A number that differs where anything that guests could notice differs.
-    pub fn digest(&self) -> u32 {
-        let Network { mode, bridge, addresses, nat_source, veth, keep, .. } = self;
-        let uplink = self.written_uplink.as_ref().unwrap_or(&self.uplink);
-        let text = format!("{mode} {bridge} {addresses:?} {uplink:?} {nat_source:?} {veth:?} {keep}");
-        (super::fnv1a(text.as_bytes()) >> 32) as u32
-    }
-
     /// The same with each uplink under the name that `name_of` gives it.
     pub fn with_uplinks(&self, name_of: impl Fn(&IfName) -> IfName) -> Self {
         let Uplink::Named(names) = &self.uplink else { return self.clone() };
-        let uplink = Uplink::Named(names.iter().map(name_of).collect());
-        let written_uplink = self.written_uplink.clone().or(Some(self.uplink.clone()));
-        Self { uplink, written_uplink, ..self.clone() }
+        Self { uplink: Uplink::Named(names.iter().map(name_of).collect()), ..self.clone() }
     }
 
     /// The interface through which the host takes part: the veth pair's inner end, else the bridge.

@@ -193,7 +193,7 @@ impl Observed {
         for standing in &self.networks {
             let Some(mark) = &standing.mark else { continue };
             let needs_undo = match staying.filter(|network| network.bridge == standing.bridge) {
-                Some(network) => network.digest() != mark.digest,
+                Some(network) => network.digest != mark.digest,
                 None => standing.is_dead(),
             };
             if !needs_undo {

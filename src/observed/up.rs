@@ -56,7 +56,7 @@ impl Observed {
         observed.ask_about_persistent_tap(rtnl, desired)?;
         observed.ask_about_door(rtnl, desired)?;
         observed.ask_about_uplinks(rtnl, network)?;
-        let overridden = |mark: &Mark| mark.overridden && mark.digest != network.digest();
+        let overridden = |mark: &Mark| mark.overridden && mark.digest != network.digest;
         let standing = observed.network(&network.bridge);
         let matters = network.has_overrides()
             || standing.and_then(|standing| standing.mark.as_ref()).is_some_and(overridden);
@@ -83,7 +83,7 @@ impl Observed {
 
     /// What a bridge has that was there before kvmnet: whose it is.
     fn ask_about_found(&mut self, rtnl: &mut Rtnl, network: &Network) -> io::Result<()> {
-        let is_settled = |mark: &Mark| mark.made || mark.digest == network.digest();
+        let is_settled = |mark: &Mark| mark.made || mark.digest == network.digest;
         let mark = self.network(&network.bridge).and_then(Standing::mark_of_bridge);
         let there = self.facts.link(&network.bridge).filter(|_| !mark.is_some_and(is_settled));
         let Some(bridge) = there.map(|link| link.index) else { return Ok(()) };
@@ -94,11 +94,11 @@ impl Observed {
     fn ask_about_door(&mut self, rtnl: &mut Rtnl, desired: &Desired) -> io::Result<()> {
         let network = &desired.network;
         let standing = self.network(&network.bridge);
-        let is_changed = |mark: &Mark| !mark.made && mark.digest != network.digest();
+        let is_changed = |mark: &Mark| !mark.made && mark.digest != network.digest;
         let adopts = self.facts.link(&network.bridge).is_some()
             && standing.and_then(Standing::mark_of_bridge).is_none_or(is_changed);
         let settled =
-            standing.and_then(|s| s.mark.as_ref()).is_some_and(|mark| mark.digest == network.digest());
+            standing.and_then(|s| s.mark.as_ref()).is_some_and(|mark| mark.digest == network.digest);
         if let Some(door) = self.facts.link(desired.door()).map(|link| link.index) {
             let is_known = adopts && *desired.door() == network.bridge;
             if !(is_known || settled && self.has_local_routes(network, door)) {

@@ -3,10 +3,11 @@
 use ipnet::IpNet;
 
 use super::{Refusal, undo};
+use crate::config::key::uplink;
 use crate::desired::Desired;
 use crate::model::facts::{Uncarriable, Way};
 use crate::model::route::{LOCAL, PROTOCOL_KERNEL, UNICAST};
-use crate::model::{IfName, Key, Link, Mode, Network, Origin, TapMark, Uplink};
+use crate::model::{IfName, Link, Mode, Network, Origin, TapMark, Uplink};
 use crate::observed::{Observed, Standing};
 
 /// Checks everything.
@@ -85,7 +86,7 @@ fn bridge(network: &Network, observed: &Observed) -> Result<(), Refusal> {
         return Err(Refusal::NotABridge { name: link.name, kind: link.kind.clone() });
     }
     let mark = observed.network(&network.bridge).and_then(Standing::mark_of_bridge);
-    if mark.is_some_and(|mark| mark.made || mark.digest == network.digest()) {
+    if mark.is_some_and(|mark| mark.made || mark.digest == network.digest) {
         return Ok(());
     }
     let is_taken = mark.is_some_and(|mark| mark.nic.is_some());
@@ -185,7 +186,7 @@ fn ports<'a>(bridge: &'a Link, observed: &'a Observed) -> impl Iterator<Item = &
 fn overrides(desired: &Desired, observed: &Observed) -> Result<(), Refusal> {
     let network = &desired.network;
     let Some(standing) = observed.network(&network.bridge) else { return Ok(()) };
-    let Some(mark) = standing.mark.as_ref().filter(|mark| mark.digest != network.digest()) else {
+    let Some(mark) = standing.mark.as_ref().filter(|mark| mark.digest != network.digest) else {
         return Ok(());
     };
     let variable = network.origins.iter().find_map(|(_, origin)| match origin {
@@ -220,7 +221,7 @@ fn missing_uplinks(network: &Network, observed: &Observed) -> impl Iterator<Item
     missing.map(|name| Refusal::NoUplink {
         name: *name,
         network: network.name.clone(),
-        origin: network.origin(Key::Uplink).to_string(),
+        origin: network.origin(uplink::KEY.word).to_string(),
     })
 }
 

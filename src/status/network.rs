@@ -154,7 +154,7 @@ fn configuration(mark: Option<&Mark>, file: Option<&[model::Network]>) -> Config
     let (Some(mark), Some(file)) = (mark, file) else { return Configuration::Unknown };
     match file.iter().find(|network| network.name == mark.network) {
         None => Configuration::Absent,
-        Some(network) if network.digest() == mark.digest => Configuration::Same,
+        Some(network) if network.digest == mark.digest => Configuration::Same,
         Some(_) if mark.overridden => Configuration::Overridden,
         Some(_) => Configuration::Differs,
     }

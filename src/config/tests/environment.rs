@@ -3,7 +3,7 @@ use std::os::unix::ffi::OsStringExt;
 
 use super::{complaints, default, environment, name, networks};
 use crate::config::{Environment, File, open};
-use crate::model::{Key, Mode, Origin, Uplink};
+use crate::model::{Mode, Origin, Uplink};
 
 const ALL: [(&str, &str); 7] = [
     ("KVMNET_MODE", "nat"),
@@ -37,9 +37,9 @@ fn only_what_is_overridden_changes() {
     assert_eq!((network.mode, network.bridge.as_str(), network.keep), (Mode::Isolated, "b", true));
     assert!(network.overridden);
     assert!(!default("mode='nat'", &[("KVMNET_MODE", "nat")]).unwrap().overridden, "the file says so, too");
-    assert_eq!(network.origin(Key::Mode), &Origin::Environment("KVMNET_MODE".to_owned()));
-    assert_eq!(network.origin(Key::Bridge).to_string(), "/etc/kvmnet.conf:2");
-    assert_eq!(network.origin(Key::Address), &Origin::Default);
+    assert_eq!(network.origin("mode"), &Origin::Environment("KVMNET_MODE".to_owned()));
+    assert_eq!(network.origin("bridge").to_string(), "/etc/kvmnet.conf:2");
+    assert_eq!(network.origin("address"), &Origin::Default);
 }
 
 #[test]
@@ -72,17 +72,17 @@ fn words_for_keep() {
 #[test]
 fn a_variable_that_is_none_of_ours() {
     let rows: [(&str, &str); 6] = [
-        ("KVMNET_MDOE", "KVMNET_MDOE: kvmnet knows no such variable | did you mean KVMNET_MODE?"),
-        ("KVMNET_mode", "KVMNET_mode: kvmnet knows no such variable | did you mean KVMNET_MODE?"),
-        ("KVMNET_NETWORKS", "KVMNET_NETWORKS: kvmnet knows no such variable | did you mean KVMNET_NETWORK?"),
-        ("KVMNET_TAPS", "KVMNET_TAPS: kvmnet knows no such variable | KVMNET_NETWORK=NAME chooses a network"),
+        ("KVMNET_MDOE", "KVMNET_MDOE: unknown variable | did you mean KVMNET_MODE?"),
+        ("KVMNET_mode", "KVMNET_mode: unknown variable | did you mean KVMNET_MODE?"),
+        ("KVMNET_NETWORKS", "KVMNET_NETWORKS: unknown variable | did you mean KVMNET_NETWORK?"),
+        ("KVMNET_TAPS", "KVMNET_TAPS: unknown variable | KVMNET_NETWORK=NAME chooses a network"),
         (
             "KVMNET_XYZ",
-            "KVMNET_XYZ: kvmnet knows no such variable | KVMNET_ is followed by one of MODE, BRIDGE, ADDRESS, UPLINK, NAT_SOURCE, VETH, KEEP, CONFIRM, UPLINK_MANAGED, CONFIG, NETWORK",
+            "KVMNET_XYZ: unknown variable | KVMNET_ is followed by one of MODE, BRIDGE, ADDRESS, UPLINK, NAT_SOURCE, VETH, KEEP, CONFIRM, UPLINK_MANAGED, CONFIG, NETWORK",
         ),
         (
             "KVMNET_\u{1b}",
-            "KVMNET_\\u{1b}: kvmnet knows no such variable | KVMNET_ is followed by one of MODE, BRIDGE, ADDRESS, UPLINK, NAT_SOURCE, VETH, KEEP, CONFIRM, UPLINK_MANAGED, CONFIG, NETWORK",
+            "KVMNET_\\u{1b}: unknown variable | KVMNET_ is followed by one of MODE, BRIDGE, ADDRESS, UPLINK, NAT_SOURCE, VETH, KEEP, CONFIRM, UPLINK_MANAGED, CONFIG, NETWORK",
         ),
     ];
     for (name, expected) in rows {
@@ -113,7 +113,7 @@ fn all_wrong_variables_are_named() {
         [
             "KVMNET_ADDRESS: \"10.0.0.1\" has no prefix | did you mean \"10.0.0.1/24\"?",
             "KVMNET_ADDRESS: \"10.0.0.2\" has no prefix | did you mean \"10.0.0.2/24\"?",
-            "KVMNET_UPLINK: \"auto\" is there beside other names | write uplink = \"auto\" alone, or the names alone",
+            "KVMNET_UPLINK: \"auto\" cannot stand beside other names | write uplink = \"auto\" alone, or the names alone",
             "KVMNET_VETH: \"a b\" is not an interface name: ' ' is not allowed in one",
         ]
     );

@@ -1,6 +1,6 @@
 //! Named networks, and which one a tap gets.
 
-use super::{PATH, check, complaints, environment, name, networks};
+use super::{PATH, check, complaints, environment, name, networks, taps};
 use crate::config::{Environment, File};
 use crate::model::Mode;
 
@@ -60,7 +60,7 @@ fn tables_in_the_wrong_place() {
         (
             "taps = 'x'",
             &[
-                "@1:1: \"taps\" has no place at the top level | write it under [network.NAME]: the top level gets the taps that are left",
+                "@1:1: \"taps\" is not allowed at the top level | write it under [network.NAME]: the top level gets the taps that are left",
             ],
         ),
     ]);
@@ -84,7 +84,7 @@ bridge = 'br-web'
 fn a_tap_gets_the_first_network_that_fits() {
     let file = File::parse(PATH, THREE).unwrap();
     assert_eq!(file.names().collect::<Vec<_>>(), ["default", "zoo", "lab", "web"]);
-    assert_eq!(file.taps("lab"), ["vif*", "lab[0-9]"]);
+    assert_eq!(taps(&file, "lab"), ["vif*", "lab[0-9]"]);
     let rows: [(&str, Option<&str>, &str, &str); 10] = [
         ("vif7.0", None, "", "zoo"),
         ("vif0.0", None, "", "lab"),

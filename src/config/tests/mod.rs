@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod digest;
 mod environment;
 mod files;
 mod fuzz;
@@ -29,6 +30,12 @@ fn environment(variables: &[(&str, &str)]) -> Environment {
 /// All networks of a file.
 fn networks(text: &str) -> Result<Vec<Network>, ConfigErrors> {
     File::parse(PATH, text)?.networks()
+}
+
+/// The patterns of the network `name`.
+fn taps(file: &File, name: &str) -> Vec<String> {
+    let networks = file.networks().unwrap();
+    networks.into_iter().find(|network| network.name == name).unwrap().taps
 }
 
 /// The network `default` of a file, with the environment over it.

@@ -1,7 +1,7 @@
 use crate::config::pattern::Pattern;
 
 #[test]
-fn fits_as_in_a_shell() {
+fn matches_as_in_a_shell() {
     let rows = [
         ("vif0.0", "vif0.0", true),
         ("vif0.0", "vif0.1", false),
@@ -50,14 +50,14 @@ fn fits_as_in_a_shell() {
         ("LAB*", "lab1", false),
     ];
     for (pattern, name, expected) in rows {
-        assert_eq!(Pattern::new(pattern).unwrap().fits(name), expected, "{pattern} {name}");
+        assert_eq!(Pattern::new(pattern).unwrap().matches(name), expected, "{pattern} {name}");
     }
 }
 
 #[test]
 fn many_stars_take_no_time() {
     let pattern = Pattern::new(&format!("{}b", "*a".repeat(2000))).unwrap();
-    assert!(!pattern.fits(&"a".repeat(4000)));
+    assert!(!pattern.matches(&"a".repeat(4000)));
 }
 
 #[test]
@@ -65,20 +65,20 @@ fn malformed_patterns_name_their_line() {
     super::check(&[
         (
             "[network.lab]\nbridge='b'\naddress='10.1.0.1/24'\ntaps='vif[0-9'",
-            &["@4:6: taps: \"vif[0-9\" has a [ without its ]"],
+            &["@4:6: taps: \"vif[0-9\" has an unclosed ["],
         ),
         (
             "network.lab={mode='isolated',bridge='b',taps=['a','[','[]','[a\\','[!','a\\','','[[:digit:]]','[z-a]','[a-']}",
             &[
-                "@1:51: taps: \"[\" has a [ without its ]",
-                "@1:55: taps: \"[]\" has a [ without its ]",
-                "@1:60: taps: \"[a\\\\\" has a [ without its ]",
-                "@1:66: taps: \"[!\" has a [ without its ]",
-                "@1:71: taps: \"a\\\\\" ends in the middle of \\x",
-                "@1:76: taps: an empty pattern fits no tap",
+                "@1:51: taps: \"[\" has an unclosed [",
+                "@1:55: taps: \"[]\" has an unclosed [",
+                "@1:60: taps: \"[a\\\\\" has an unclosed [",
+                "@1:66: taps: \"[!\" has an unclosed [",
+                "@1:71: taps: \"a\\\\\" ends with a lone backslash",
+                "@1:76: taps: an empty pattern matches no tap",
                 "@1:79: taps: \"[[:digit:]]\" has a class like [:digit:], write the characters: [0-9]",
                 "@1:93: taps: \"[z-a]\" has the range z-a, which is the wrong way round",
-                "@1:101: taps: \"[a-\" has a [ without its ]",
+                "@1:101: taps: \"[a-\" has an unclosed [",
             ],
         ),
     ]);

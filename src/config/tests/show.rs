@@ -5,7 +5,8 @@ use crate::config::{File, Shown};
 use crate::model::Network;
 
 fn shown(text: &str, variables: &[(&str, &str)], network: Option<&str>) -> Shown {
-    let overrides = environment(variables).overrides().unwrap();
+    let (overrides, errors) = environment(variables).read();
+    assert_eq!(errors, []);
     Shown::new(&File::parse(PATH, text).unwrap(), &overrides, network).unwrap()
 }
 
@@ -18,9 +19,9 @@ fn each_value_has_its_origin() {
     let expected = "\
 mode     = \"isolated\"        # /etc/kvmnet.conf:1
 bridge   = \"br0\"             # built-in default
-#uplink  = [\"eth3\", \"eth4\"]  # /etc/kvmnet.conf:3; of no use in this mode
+#uplink  = [\"eth3\", \"eth4\"]  # /etc/kvmnet.conf:3; not used in this mode
 keep     = true              # KVMNET_KEEP
-#confirm = false             # /etc/kvmnet.conf:2; of no use in this mode
+#confirm = false             # /etc/kvmnet.conf:2; not used in this mode
 
 [network.lab]
 mode       = \"nat\"                          # built-in default
@@ -40,7 +41,7 @@ fn one_network_alone() {
 [network.lab]
 mode     = \"bridged\"                        # KVMNET_MODE
 bridge   = \"br-lab\"                         # /etc/kvmnet.conf:6
-#address = [\"10.1.0.1/24\", \"fd00::1/64\"]    # /etc/kvmnet.conf:5; of no use in this mode
+#address = [\"10.1.0.1/24\", \"fd00::1/64\"]    # /etc/kvmnet.conf:5; not used in this mode
 ";
     let bridged = [("KVMNET_MODE", "bridged"), ("KVMNET_UPLINK", "auto")];
     let text = shown(TWO, &bridged, Some("lab")).to_string();
@@ -97,7 +98,7 @@ fn what_is_shown_is_a_file() {
         assert_eq!(values(&printed), values(&text), "{text}\nwas shown as\n{printed}");
         let taps = |text: &str| {
             let file = File::parse(PATH, text).unwrap();
-            file.names().map(|name| file.taps(name).join("\n")).collect::<Vec<_>>()
+            file.names().map(|name| super::taps(&file, name).join("\n")).collect::<Vec<_>>()
         };
         assert_eq!(taps(&printed), taps(&text));
         assert!(printed.chars().all(|c| c == '\n' || (!c.is_control() && c != '\u{202e}')));

@@ -100,9 +100,9 @@ fn no_toml() {
             "keep=true\rmode='nat'",
             &["@1:11: not valid TOML: carriage return must be followed by newline, expected newline"],
         ),
-        ("mode = 'nat'\nmode = 'nat'", &["@2:1: \"mode\" is there twice"]),
-        ("keep = true\nkeep = 5", &["@2:1: \"keep\" is there twice"]),
-        ("[network.a]\n[network.a]", &["@2:10: \"a\" is there twice"]),
+        ("mode = 'nat'\nmode = 'nat'", &["@2:1: duplicate key \"mode\""]),
+        ("keep = true\nkeep = 5", &["@2:1: duplicate key \"keep\""]),
+        ("[network.a]\n[network.a]", &["@2:10: duplicate key \"a\""]),
         (
             "mode = 'nat'\nmode.x = 1",
             &["@2:1: not valid TOML at \"mode\": cannot extend value of type string with a dotted key"],

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use super::{check, complaints, default, name, networks};
 use crate::config::Environment;
 use crate::config::File;
-use crate::model::{Key, Mode, Network, Origin, Uplink, Veth};
+use crate::model::{Mode, Network, Origin, Uplink, Veth};
 
 #[test]
 fn nothing_is_the_default() {
@@ -19,8 +19,9 @@ fn nothing_is_the_default() {
         veth: None,
         keep: false,
         confirm: true,
-        written_uplink: None,
         take_managed: false,
+        taps: Vec::new(),
+        digest: 0xdaab_db34,
         origins: Vec::new(),
         overridden: false,
     };
@@ -53,16 +54,17 @@ keep    = true
         veth: Some(Veth { outer: name("veth1.0"), inner: name("veth1.1") }),
         keep: true,
         confirm: true,
-        written_uplink: None,
         take_managed: false,
+        taps: Vec::new(),
+        digest: network.digest,
         origins: vec![
-            (Key::Mode, line(2)),
-            (Key::Bridge, line(3)),
-            (Key::Address, line(4)),
-            (Key::Uplink, line(5)),
-            (Key::NatSource, line(6)),
-            (Key::Veth, line(7)),
-            (Key::Keep, line(8)),
+            ("mode", line(2)),
+            ("bridge", line(3)),
+            ("address", line(4)),
+            ("uplink", line(5)),
+            ("nat_source", line(6)),
+            ("veth", line(7)),
+            ("keep", line(8)),
         ],
         overridden: false,
     };
@@ -102,7 +104,7 @@ fn wrong_modes() {
     ];
     for (word, meant) in rows {
         let hint = meant.map(|meant| format!(" | did you mean \"{meant}\"?")).unwrap_or_default();
-        let problem = format!("{word:?} is not a mode (isolated, host-only, routed, nat, bridged){hint}");
+        let problem = format!("unknown mode {word:?} (isolated, host-only, routed, nat, bridged){hint}");
         assert_eq!(complaints(networks(&format!("mode = '{word}'"))), [format!("@1:8: mode: {problem}")]);
         if !word.is_empty() {
             assert_eq!(
@@ -211,9 +213,9 @@ fn uplinks() {
         ),
         (
             "uplink = ['eth0', 'auto']",
-            &[&format!("@1:19: uplink: \"auto\" is there beside other names | {alone}")],
+            &[&format!("@1:19: uplink: \"auto\" cannot stand beside other names | {alone}")],
         ),
-        ("uplink = ['eth0', 'eth0']", &["@1:19: uplink: \"eth0\" is there twice"]),
+        ("uplink = ['eth0', 'eth0']", &["@1:19: uplink: duplicate interface \"eth0\""]),
         ("uplink = ['eth0', '']", &["@1:19: uplink: an interface name cannot be empty"]),
     ]);
 }
@@ -270,15 +272,18 @@ fn addresses_of_a_host() {
         ("fd00::/64", format!("\"fd00::/64\" is the address of the subnet itself | {within}")),
         ("10.0.0.255/24", format!("\"10.0.0.255/24\" is the broadcast address of its subnet | {within}")),
         ("10.0.0.7/30", format!("\"10.0.0.7/30\" is the broadcast address of its subnet | {within}")),
-        ("0.0.0.0/8", "0.0.0.0 is an address of \"this network\", no host has it".to_owned()),
-        ("0.1.2.3/8", "0.1.2.3 is an address of \"this network\", no host has it".to_owned()),
-        ("127.0.0.1/8", "127.0.0.1 is a loopback address, no host has it".to_owned()),
-        ("224.0.0.1/24", "224.0.0.1 is a multicast address, no host has it".to_owned()),
-        ("255.255.255.255/24", "255.255.255.255 is the broadcast address, no host has it".to_owned()),
-        ("::/64", ":: is the unspecified address, no host has it".to_owned()),
-        ("::1/64", "::1 is a loopback address, no host has it".to_owned()),
-        ("ff02::1/64", "ff02::1 is a multicast address, no host has it".to_owned()),
-        ("::ffff:10.0.0.1/120", "::ffff:10.0.0.1 is an IPv4 address in IPv6 form, no host has it".to_owned()),
+        ("0.0.0.0/8", "0.0.0.0 is an address of \"this network\", which no host can have".to_owned()),
+        ("0.1.2.3/8", "0.1.2.3 is an address of \"this network\", which no host can have".to_owned()),
+        ("127.0.0.1/8", "127.0.0.1 is a loopback address, which no host can have".to_owned()),
+        ("224.0.0.1/24", "224.0.0.1 is a multicast address, which no host can have".to_owned()),
+        ("255.255.255.255/24", "255.255.255.255 is the broadcast address, which no host can have".to_owned()),
+        ("::/64", ":: is the unspecified address, which no host can have".to_owned()),
+        ("::1/64", "::1 is a loopback address, which no host can have".to_owned()),
+        ("ff02::1/64", "ff02::1 is a multicast address, which no host can have".to_owned()),
+        (
+            "::ffff:10.0.0.1/120",
+            "::ffff:10.0.0.1 is an IPv4 address in IPv6 form, which no host can have".to_owned(),
+        ),
         (
             "fe80::1/64",
             "fe80::1 is a link-local address | leave it out: an interface has one by itself".to_owned(),
@@ -296,7 +301,7 @@ fn addresses_of_a_host() {
 fn addresses_of_one_network_are_apart() {
     check(&[
         ("address = ['10.1.0.1/24', '10.2.0.1/24', 'fd00::1/64', 'fd00:0:0:1::1/64']", &[]),
-        ("address = ['10.1.0.1/24', '10.1.0.1/24']", &["@1:27: address: \"10.1.0.1/24\" is there twice"]),
+        ("address = ['10.1.0.1/24', '10.1.0.1/24']", &["@1:27: address: duplicate address \"10.1.0.1/24\""]),
         (
             "address = ['10.1.0.1/24', '10.1.0.2/24']",
             &["@1:27: address: the subnet of \"10.1.0.2/24\" overlaps that of \"10.1.0.1/24\""],
@@ -325,16 +330,19 @@ fn nat_sources() {
                 "@1:14: nat_source: \"192.168.1.230/24\" is not an address | an address without a prefix: \"192.168.1.230\"",
             ],
         ),
-        ("nat_source = '127.0.0.1'", &["@1:14: nat_source: 127.0.0.1 is a loopback address, no host has it"]),
+        (
+            "nat_source = '127.0.0.1'",
+            &["@1:14: nat_source: 127.0.0.1 is a loopback address, which no host can have"],
+        ),
         (
             "nat_source = '0.0.0.0'",
-            &["@1:14: nat_source: 0.0.0.0 is an address of \"this network\", no host has it"],
+            &["@1:14: nat_source: 0.0.0.0 is an address of \"this network\", which no host can have"],
         ),
         (
             "nat_source = '239.0.0.1'",
-            &["@1:14: nat_source: 239.0.0.1 is a multicast address, no host has it"],
+            &["@1:14: nat_source: 239.0.0.1 is a multicast address, which no host can have"],
         ),
-        ("nat_source = '::'", &["@1:14: nat_source: :: is the unspecified address, no host has it"]),
+        ("nat_source = '::'", &["@1:14: nat_source: :: is the unspecified address, which no host can have"]),
         (
             "nat_source = '2001:db8::9'",
             &["@1:14: nat_source: 2001:db8::9 is IPv6, and no address of this network is"],

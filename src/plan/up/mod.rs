@@ -118,7 +118,7 @@ impl<'a> Up<'a> {
         let mark = Mark {
             mode: network.mode,
             network: network.name.clone(),
-            digest: network.digest(),
+            digest: network.digest,
             made,
             index: link.filter(|_| !made).map(|link| link.index),
             more: false,

@@ -1,0 +1,152 @@
+//! What the TOML parser makes of the file's text.
+//!
+//! In: the text. Out: its sections, and all that is wrong with single lines. Never: compares one value with another.
+
+use std::ops::Range;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::entry::{Entry, Shape};
+use super::error::{ConfigError, ConfigErrors, Place, Problem};
+use super::file::DEFAULT_NETWORK;
+use super::key::{self, Key, Scope};
+use super::section::Section;
+use super::source::Source;
+use super::syntax;
+use crate::model::Network;
+
+const NAMED: &str = "write [network.NAME], and the keys of the network below";
+
+/// The sections with no error in them, `default` first, and what is wrong with the others. A text that is not TOML is wrong
+/// as a whole.
+pub(super) fn sections(path: &str, text: &[u8]) -> Result<(Vec<Section>, Vec<ConfigError>), ConfigErrors> {
+    let source = Source::new(path, text)?;
+    let (root, complaints) = DeTable::parse_recoverable(source.text);
+    ConfigErrors::none_of(syntax::errors(&source, &complaints))?;
+    let mut reader = Reader { source, errors: Vec::new() };
+    let sections = reader.sections(root.get_ref());
+    let mut errors = reader.errors;
+    errors.sort_by_key(|error| error.place().position());
+    Ok((sections, errors))
+}
+
+struct Reader<'a> {
+    source: Source<'a>,
+    errors: Vec<ConfigError>,
+}
+
+impl Reader<'_> {
+    fn sections(&mut self, root: &DeTable<'_>) -> Vec<Section> {
+        let named = match root.iter().find(|(key, _)| key.get_ref() == "network") {
+            Some((_, networks)) => self.named(networks),
+            None => Vec::new(),
+        };
+        let place = Place::File(self.source.path.to_owned());
+        let entries = in_order(root).into_iter().filter(|(key, _)| key.get_ref() != "network");
+        let default = self.section(DEFAULT_NETWORK, place, entries);
+        default.into_iter().chain(named).collect()
+    }
+
+    /// The tables under `network`.
+    fn named(&mut self, networks: &Spanned<DeValue<'_>>) -> Vec<Section> {
+        let DeValue::Table(networks) = networks.get_ref() else {
+            let problem = Problem::new("network: expected tables with names");
+            self.error(networks.span(), problem.hint(NAMED));
+            return Vec::new();
+        };
+        let sections = in_order(networks).into_iter().filter_map(|(name, table)| {
+            let DeValue::Table(entries) = table.get_ref() else {
+                let problem = Problem::new(format!("network.{}: expected a table", name.get_ref()));
+                self.error(name.span(), problem.hint(NAMED));
+                return None;
+            };
+            let section =
+                self.section(name.get_ref(), self.source.place(name.span().start), in_order(entries));
+            match network_name(name.get_ref()) {
+                Ok(()) => section,
+                Err(problem) => {
+                    self.error(name.span(), problem);
+                    None
+                }
+            }
+        });
+        sections.collect()
+    }
+
+    /// The section with these entries, if nothing is wrong with any of them.
+    fn section<'t, K: AsRef<str> + 't>(
+        &mut self,
+        name: &str,
+        place: Place,
+        table: impl IntoIterator<Item = (&'t Spanned<K>, &'t Spanned<DeValue<'t>>)>,
+    ) -> Option<Section> {
+        let before = self.errors.len();
+        let mut entries = Vec::new();
+        for (key, value) in table {
+            let word = key.get_ref().as_ref();
+            match Key::of_word(word) {
+                None => self.error(key.span(), unknown(word, value)),
+                Some(Key { scope: Scope::Named { at_top, .. }, .. }) if name == DEFAULT_NETWORK => {
+                    let problem = Problem::new(format!("{word:?} is not allowed at the top level"));
+                    self.error(key.span(), problem.hint(*at_top));
+                }
+                Some(known) => {
+                    let entry = entry(&self.source, known, value);
+                    self.errors
+                        .extend((known.set)(&mut Network::default(), &entry).err().unwrap_or_default());
+                    entries.push(entry);
+                }
+            }
+        }
+        (self.errors.len() == before).then(|| Section::new(name, place, &entries))
+    }
+
+    fn error(&mut self, span: Range<usize>, problem: Problem) {
+        self.errors.push(ConfigError::new(self.source.place(span.start), problem));
+    }
+}
+
+fn unknown(word: &str, value: &Spanned<DeValue<'_>>) -> Problem {
+    match value.get_ref() {
+        DeValue::Table(_) => {
+            let problem = Problem::new(format!("unknown table {word:?}"));
+            problem.hint(format!("did you mean [network.{word}]?")).did_you_mean(word, ["network"])
+        }
+        _ => key::unknown(word),
+    }
+}
+
+/// The entries of a table as the file has them; the parser keeps them by name.
+fn in_order<'t, K, V>(
+    table: impl IntoIterator<Item = (&'t Spanned<K>, &'t V)>,
+) -> Vec<(&'t Spanned<K>, &'t V)> {
+    let mut entries: Vec<_> = table.into_iter().collect();
+    entries.sort_by_key(|(key, _)| key.span().start);
+    entries
+}
+
+fn entry(source: &Source<'_>, key: &'static Key, value: &Spanned<DeValue<'_>>) -> Entry {
+    let shape = match value.get_ref() {
+        DeValue::String(text) => Shape::Text(text.to_string()),
+        DeValue::Boolean(flag) => Shape::Flag(*flag),
+        DeValue::Array(items) => Shape::List(items.iter().map(|item| entry(source, key, item)).collect()),
+        DeValue::Table(_) => Shape::Table,
+        _ => Shape::Bare(source.piece(value.span()).to_owned()),
+    };
+    Entry { key, place: source.place(value.span().start), shape }
+}
+
+/// A name ends up in messages, in file names of hooks and in the marks that kvmnet leaves in the kernel.
+fn network_name(name: &str) -> Result<(), Problem> {
+    if name == DEFAULT_NETWORK {
+        let problem = Problem::new("the network \"default\" is the top level of the file");
+        return Err(problem.hint("write its keys at the top, above the first [network.NAME]"));
+    }
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    if name.is_empty() || name.len() > 32 || !name.chars().all(allowed) {
+        let problem = Problem::new(format!("{name:?} is not a name for a network"));
+        return Err(problem.hint("1 to 32 letters, digits, \"-\", \"_\" and \".\""));
+    }
+    Ok(())
+}

@@ -1,0 +1,144 @@
+//! `address`: the host's addresses on the network, and so the guests' gateways.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use ipnet::IpNet;
+
+use super::{BuiltIn, Form, Key, PLAIN};
+use crate::config::consistency::Draft;
+use crate::config::entry::Value;
+use crate::config::error::{ConfigError, Problem};
+use crate::model::Mode;
+
+pub(crate) static KEY: Key = Key {
+    word: "address",
+    meaning: "the host's address, or a list; IPv4 and IPv6",
+    default: BuiltIn::AtTop("10.0.100.3/24"),
+    is_used: Mode::has_host_address,
+    form: Form::List,
+    set: |network, entry| entry.list(parse).map(|addresses| network.addresses = addresses),
+    get: |network| Some(Value::list(&network.addresses)),
+    digest: |network| Some(format!("{:?}", network.addresses)),
+    check,
+    ..PLAIN
+};
+
+/// `10.0.100.3/24`: an address that a host with guests in the same subnet can have.
+fn parse(text: &str) -> Result<IpNet, Problem> {
+    let net = with_prefix(text)?;
+    unicast(net.addr())?;
+    let guests = match net {
+        IpNet::V4(_) => 30,
+        IpNet::V6(_) => 126,
+    };
+    if net.prefix_len() == 0 {
+        return Err(Problem::new(format!("the subnet of {text:?} is the whole Internet")));
+    }
+    if net.prefix_len() <= guests && net.addr() == net.network() {
+        let problem = Problem::new(format!("{text:?} is the address of the subnet itself"));
+        return Err(problem.hint("write an address of the host in it"));
+    }
+    if net.prefix_len() <= guests && matches!(net, IpNet::V4(_)) && net.addr() == net.broadcast() {
+        let problem = Problem::new(format!("{text:?} is the broadcast address of its subnet"));
+        return Err(problem.hint("write an address of the host in it"));
+    }
+    Ok(net)
+}
+
+fn with_prefix(text: &str) -> Result<IpNet, Problem> {
+    let (address, prefix) = text.split_once('/').map_or((text, None), |(a, p)| (a, Some(p)));
+    let Ok(address) = address.parse::<IpAddr>() else {
+        let problem = Problem::new(format!("{text:?} is not an address"));
+        return Err(problem.hint("an address of the host with its prefix, like \"10.0.100.3/24\""));
+    };
+    let Some(prefix) = prefix else {
+        let problem = Problem::new(format!("{text:?} has no prefix"));
+        return Err(problem.hint(format!("did you mean \"{address}/{}\"?", usual_prefix(address))));
+    };
+    // Not "+24", nor "024", which some programs take for octal.
+    let number = prefix.parse::<u8>().ok().filter(|number| number.to_string() == prefix);
+    let net = number.and_then(|number| IpNet::new(address, number).ok());
+    net.ok_or_else(|| {
+        let problem = Problem::new(format!("{prefix:?} is not a prefix of an address"));
+        let mask = prefix.parse::<Ipv4Addr>().ok().map(IpAddr::V4);
+        match mask.and_then(|mask| ipnet::ip_mask_to_prefix(mask).ok()) {
+            Some(bits) => problem.hint(format!("did you mean \"{address}/{bits}\"?")),
+            None => problem.hint(format!("like \"{address}/{}\"", usual_prefix(address))),
+        }
+    })
+}
+
+fn usual_prefix(address: IpAddr) -> u8 {
+    match address {
+        IpAddr::V4(_) => 24,
+        IpAddr::V6(_) => 64,
+    }
+}
+
+/// Refuses what is not an address of one host for others to speak to.
+pub(super) fn unicast(address: IpAddr) -> Result<(), Problem> {
+    let kind = match address {
+        IpAddr::V4(v4) if v4.octets().first() == Some(&0) => "an address of \"this network\"",
+        IpAddr::V4(Ipv4Addr::BROADCAST) => "the broadcast address",
+        IpAddr::V6(Ipv6Addr::UNSPECIFIED) => "the unspecified address",
+        IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some() => "an IPv4 address in IPv6 form",
+        _ if address.is_loopback() => "a loopback address",
+        _ if address.is_multicast() => "a multicast address",
+        IpAddr::V6(v6) if v6.is_unicast_link_local() => {
+            let problem = Problem::new(format!("{address} is a link-local address"));
+            return Err(problem.hint("leave it out: an interface has one by itself"));
+        }
+        _ => return Ok(()),
+    };
+    Err(Problem::new(format!("{address} is {kind}, which no host can have")))
+}
+
+fn check(draft: &Draft<'_>, earlier: &[Draft<'_>]) -> Vec<ConfigError> {
+    let mut errors = Vec::new();
+    let Some(entry) = draft.entry(&KEY) else {
+        if draft.network.mode.has_host_address() {
+            let hint =
+                format!("write address = \"10.0.101.3/24\", or another, under [network.{}]", draft.name());
+            errors.push(draft.missing("address, which its mode needs", hint));
+        }
+        return errors;
+    };
+    let addresses = &draft.network.addresses;
+    for (at, (net, item)) in addresses.iter().zip(entry.items()).enumerate() {
+        let own = addresses.iter().take(at).find(|other| overlap(other, net));
+        let of_others = earlier.iter().filter_map(|other| overlap_with(net, other));
+        let problems =
+            no_room(net, draft.network.mode).into_iter().chain(own.map(|other| overlap_problem(net, other)));
+        errors.extend(problems.chain(of_others).map(|problem| item.error(problem)));
+    }
+    errors
+}
+
+/// An address alone is a gateway for guests that have single addresses, each with a route to the bridge; only what is
+/// routed has those.
+fn no_room(net: &IpNet, mode: Mode) -> Option<Problem> {
+    if net.prefix_len() < net.max_prefix_len() || mode == Mode::Routed {
+        return None;
+    }
+    let problem = Problem::new(format!("\"{net}\" leaves no room for a guest"));
+    Some(problem.hint(format!("did you mean \"{}/{}\"?", net.addr(), usual_prefix(net.addr()))))
+}
+
+fn overlap_problem(net: &IpNet, other: &IpNet) -> Problem {
+    Problem::new(match other == net {
+        true => format!("duplicate address \"{net}\""),
+        false => format!("the subnet of \"{net}\" overlaps that of \"{other}\""),
+    })
+}
+
+fn overlap_with(net: &IpNet, other: &Draft<'_>) -> Option<Problem> {
+    let items = other.entry(&KEY)?.items();
+    let (taken, item) = other.network.addresses.iter().zip(items).find(|(taken, _)| overlap(taken, net))?;
+    let whose = other.described(&item.place);
+    let problem = Problem::new(format!("the subnet of \"{net}\" overlaps that of \"{taken}\" in {whose}"));
+    Some(problem.hint("each network has its own subnet"))
+}
+
+fn overlap(one: &IpNet, other: &IpNet) -> bool {
+    one.contains(other) || other.contains(one)
+}

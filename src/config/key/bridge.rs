@@ -1,0 +1,36 @@
+//! `bridge`: the bridge that the taps are ports of.
+
+use super::{BuiltIn, Key, PLAIN};
+use crate::config::consistency::Draft;
+use crate::config::entry::Value;
+use crate::config::error::{ConfigError, Problem};
+use crate::model::IfName;
+
+pub(crate) static KEY: Key = Key {
+    word: "bridge",
+    meaning: "made if it is not there; one that is there is used and left as it was found, unless it is a LAN or another program's",
+    default: BuiltIn::AtTop("br0"),
+    set: |network, entry| entry.one(new_interface).map(|name| network.bridge = name),
+    get: |network| Some(Value::text(network.bridge)),
+    digest: |network| Some(network.bridge.to_string()),
+    makes: |network| vec![network.bridge],
+    check: |draft, _| Vec::from_iter(missing(draft)),
+    ..PLAIN
+};
+
+/// The name of an interface that kvmnet is to make.
+pub(super) fn new_interface(text: &str) -> Result<IfName, Problem> {
+    let name = IfName::new(text)?;
+    // The kernel replaces %d with a number, and has directories of these names under /proc/sys/net.
+    if text.contains('%') || matches!(text, "all" | "default" | "lo") {
+        return Err(Problem::new(format!("{text:?} is a name that the kernel keeps for itself")));
+    }
+    Ok(name)
+}
+
+fn missing(draft: &Draft<'_>) -> Option<ConfigError> {
+    let name = draft.name();
+    let suggested = IfName::new(&format!("br-{name}")).map_or("br1".to_owned(), |name| name.to_string());
+    let hint = format!("write bridge = {suggested:?} under [network.{name}]");
+    draft.entry(&KEY).is_none().then(|| draft.missing("bridge", hint))
+}

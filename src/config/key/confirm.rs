@@ -1,0 +1,17 @@
+//! `confirm`: whether a takeover that silences the gateway is taken back.
+
+use super::{BuiltIn, Form, Key, PLAIN};
+use crate::config::entry::Value;
+use crate::model::Mode;
+
+pub(crate) static KEY: Key = Key {
+    word: "confirm",
+    meaning: "bridged: a takeover that silences the gateway is taken back",
+    default: BuiltIn::Always("true"),
+    is_used: |mode| mode == Mode::Bridged,
+    form: Form::Flag,
+    set: |network, entry| entry.flag().map(|confirm| network.confirm = confirm),
+    get: |network| Some(Value::Flag(network.confirm)),
+    // Asked once, at the takeover.
+    ..PLAIN
+};

@@ -1,0 +1,15 @@
+//! `keep`: whether the network stays when its last guest leaves.
+
+use super::{BuiltIn, Form, Key, PLAIN};
+use crate::config::entry::Value;
+
+pub(crate) static KEY: Key = Key {
+    word: "keep",
+    meaning: "the network stays when its last guest leaves",
+    default: BuiltIn::Always("false"),
+    form: Form::Flag,
+    set: |network, entry| entry.flag().map(|keep| network.keep = keep),
+    get: |network| Some(Value::Flag(network.keep)),
+    digest: |network| Some(network.keep.to_string()),
+    ..PLAIN
+};

@@ -1,0 +1,137 @@
+//! The keys, each in a file of its own.
+//!
+//! In: values as they are written. Out: fields of a `Network`, and back. The rest of `config` goes through [`KEYS`] and
+//! knows no key by name; to add one, write its file, name it here, and give `Network` its field.
+
+pub(crate) mod address;
+pub(crate) mod bridge;
+mod confirm;
+mod keep;
+pub(crate) mod mode;
+pub(crate) mod nat_source;
+pub(crate) mod taps;
+pub(crate) mod uplink;
+mod uplink_managed;
+pub(crate) mod veth;
+
+use std::fmt;
+
+use super::consistency::Draft;
+use super::entry::{Entry, Value};
+use super::error::{ConfigError, Problem};
+use crate::model::{IfName, Mode, Network};
+
+/// Every key, in the order of the documentation and of the digest. The mode is first: it says which others are used.
+pub(crate) static KEYS: [&Key; 10] = [
+    &mode::KEY,
+    &bridge::KEY,
+    &address::KEY,
+    &uplink::KEY,
+    &nat_source::KEY,
+    &veth::KEY,
+    &keep::KEY,
+    &confirm::KEY,
+    &uplink_managed::KEY,
+    &taps::KEY,
+];
+
+/// All that the rest of `config` has to know of a key.
+pub(crate) struct Key {
+    pub word: &'static str,
+    /// Its meaning in the README's table.
+    #[cfg_attr(not(test), expect(dead_code, reason = "a test compares the README with it"))]
+    pub(super) meaning: &'static str,
+    pub(super) scope: Scope,
+    pub(super) form: Form,
+    pub(super) default: BuiltIn,
+    /// Whether a mode uses it. It may be set in the others all the same.
+    pub(super) is_used: fn(Mode) -> bool,
+    /// Takes a value, if it is right, into its field of the network.
+    pub(super) set: fn(&mut Network, &Entry) -> Result<(), Vec<ConfigError>>,
+    pub(super) get: fn(&Network) -> Option<Value>,
+    /// What a running guest would notice of it. Marks on bridges hold a digest of these words: they never change, and a new
+    /// key gives None as long as it has its default.
+    pub(super) digest: fn(&Network) -> Option<String>,
+    /// The interfaces that kvmnet makes for it.
+    pub(super) makes: fn(&Network) -> Vec<IfName>,
+    /// What it must be to the other keys of its network, and to the networks before it in the file.
+    pub(super) check: fn(&Draft<'_>, &[Draft<'_>]) -> Vec<ConfigError>,
+}
+
+/// Where it may be set.
+pub(super) enum Scope {
+    /// In every network, and in the environment.
+    Everywhere,
+    /// Under `[network.NAME]` only; with the hints for other places.
+    Named { at_top: &'static str, in_environment: &'static str },
+}
+
+/// What its value is in the file.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    Flag,
+    Text,
+    /// One text or several.
+    List,
+}
+
+/// What holds where it is not set, as it would be written in the environment.
+pub(super) enum BuiltIn {
+    None,
+    /// In every network.
+    Always(&'static str),
+    /// In the network `default`; a named network has to say its own.
+    AtTop(&'static str),
+}
+
+/// What most keys have in common.
+const PLAIN: Key = Key {
+    word: "",
+    meaning: "",
+    scope: Scope::Everywhere,
+    form: Form::Text,
+    default: BuiltIn::None,
+    is_used: |_| true,
+    set: |_, _| Ok(()),
+    get: |_| None,
+    digest: |_| None,
+    makes: |_| Vec::new(),
+    check: |_, _| Vec::new(),
+};
+
+impl Key {
+    pub(super) fn of_word(word: &str) -> Option<&'static Key> {
+        KEYS.into_iter().find(|key| key.word == word)
+    }
+
+    /// Its variable, without the prefix; None where it has none.
+    pub(super) fn variable(&self) -> Option<String> {
+        matches!(self.scope, Scope::Everywhere).then(|| self.word.to_ascii_uppercase())
+    }
+
+    /// What a value of it is, in an error.
+    pub(super) fn expected(&self) -> &'static str {
+        if self.form == Form::Flag { "true or false" } else { "a text in quotes" }
+    }
+}
+
+impl PartialEq for Key {
+    fn eq(&self, other: &Self) -> bool {
+        self.word == other.word
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word)
+    }
+}
+
+/// What is wrong with `word` in the place of a key.
+pub(super) fn unknown(word: &str) -> Problem {
+    let words = KEYS.map(|key| key.word);
+    let problem = Problem::new(format!("unknown key {word:?}"));
+    problem
+        .hint(format!("the keys are: {}", words.join(", ")))
+        .did_you_mean(word, words.into_iter().chain(["network"]))
+}

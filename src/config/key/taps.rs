@@ -1,0 +1,24 @@
+//! `taps`: patterns of the taps that belong to the network.
+
+use super::{Form, Key, PLAIN, Scope};
+use crate::config::entry::Value;
+use crate::config::error::Problem;
+use crate::config::pattern::Pattern;
+
+pub(crate) static KEY: Key = Key {
+    word: "taps",
+    meaning: "in `[network.NAME]`: patterns of tap names",
+    scope: Scope::Named {
+        at_top: "write it under [network.NAME]: the top level gets the taps that are left",
+        in_environment: "KVMNET_NETWORK=NAME chooses a network",
+    },
+    form: Form::List,
+    set: |network, entry| entry.list(valid).map(|patterns| network.taps = patterns),
+    get: |network| Some(Value::list(&network.taps)),
+    // They choose the network, and are no part of it.
+    ..PLAIN
+};
+
+fn valid(pattern: &str) -> Result<String, Problem> {
+    Pattern::new(pattern).map(|_| pattern.to_owned())
+}

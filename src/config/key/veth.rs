@@ -1,0 +1,25 @@
+//! `veth`: the pair through which the host joins, instead of by the bridge.
+
+use super::bridge::new_interface;
+use super::{Key, PLAIN};
+use crate::config::entry::Value;
+use crate::config::error::Problem;
+use crate::model::{Mode, Veth};
+
+pub(crate) static KEY: Key = Key {
+    word: "veth",
+    meaning: "host-only, routed, nat: join through `NAME.0` and `NAME.1`",
+    is_used: Mode::has_host_address,
+    set: |network, entry| entry.one(parse).map(|veth| network.veth = Some(veth)),
+    get: |network| network.veth.as_ref().map(|veth| Value::text(veth.name())),
+    digest: |network| Some(format!("{:?}", network.veth)),
+    makes: |network| network.veth.iter().flat_map(|veth| [veth.outer, veth.inner]).collect(),
+    ..PLAIN
+};
+
+/// `veth1`, for the pair veth1.0 and veth1.1.
+fn parse(text: &str) -> Result<Veth, Problem> {
+    new_interface(text)?;
+    let too_long = |bad| Problem::from(bad).hint("a name for two ends, .0 and .1, has at most 13 bytes");
+    Veth::named(text).map_err(too_long)
+}

@@ -1,0 +1,81 @@
+//! What is set for one network.
+//!
+//! In: entries of the file and of the environment. Out: for each key the entry that holds, and the values.
+//! Never: knows whether the values go together.
+
+use super::entry::Entry;
+use super::error::Place;
+use super::file::DEFAULT_NETWORK;
+use super::key::{BuiltIn, KEYS, Key, taps};
+use super::pattern::Pattern;
+use crate::model::{Network, Origin};
+
+/// A network of the file, with an entry for each key that is set or has a built-in value.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Section {
+    pub name: String,
+    pub place: Place,
+    entries: Vec<Entry>,
+}
+
+impl Section {
+    pub fn new(name: &str, place: Place, entries: &[Entry]) -> Self {
+        let built_in = KEYS.into_iter().filter_map(|key| match key.default {
+            BuiltIn::AtTop(text) if name == DEFAULT_NETWORK => {
+                Some(Entry::of_text(key, &Place::BuiltIn, text))
+            }
+            _ => always(key),
+        });
+        Self { name: name.to_owned(), place, entries: built_in.collect() }.with(entries)
+    }
+
+    /// The same with these entries over its own.
+    pub fn with(&self, over: &[Entry]) -> Self {
+        let held = KEYS.iter().filter_map(|key| {
+            over.iter().find(|entry| entry.key == *key).or_else(|| self.entry(key)).cloned()
+        });
+        Self { entries: held.collect(), ..self.clone() }
+    }
+
+    pub fn entry(&self, key: &Key) -> Option<&Entry> {
+        self.entries.iter().find(|entry| entry.key == key)
+    }
+
+    /// A network with the values of the keys that are wanted, and what is always built in for the others.
+    pub fn values(&self, is_wanted: impl Fn(&Key) -> bool) -> Network {
+        let mut network = Network::default();
+        let entries = KEYS.into_iter().filter_map(|key| match is_wanted(key) {
+            true => self.entry(key).cloned(),
+            false => always(key),
+        });
+        for entry in entries {
+            // What is wrong with it was told when it was read.
+            let _ = (entry.key.set)(&mut network, &entry);
+        }
+        network
+    }
+
+    /// Where each key that was set comes from.
+    pub fn origins(&self) -> Vec<(&'static str, Origin)> {
+        let origins = self.entries.iter().map(|entry| (entry.key.word, entry.place.origin()));
+        origins.filter(|(_, origin)| *origin != Origin::Default).collect()
+    }
+
+    /// The patterns of its taps, and where each stands.
+    pub fn patterns(&self) -> Vec<(Pattern, &Place)> {
+        let items = self.entry(&taps::KEY).map(Entry::items).unwrap_or_default();
+        let patterns = items.iter().filter_map(|item| {
+            let pattern = item.one(Pattern::new).ok()?;
+            Some((pattern, &item.place))
+        });
+        patterns.collect()
+    }
+}
+
+/// What is built in for `key` in every network.
+fn always(key: &'static Key) -> Option<Entry> {
+    match key.default {
+        BuiltIn::Always(text) => Some(Entry::of_text(key, &Place::BuiltIn, text)),
+        BuiltIn::AtTop(_) | BuiltIn::None => None,
+    }
+}
