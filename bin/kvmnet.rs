@@ -2,12 +2,14 @@
 
 #[path = "kvmnet/arguments.rs"]
 mod arguments;
+#[path = "kvmnet/complete.rs"]
+mod complete;
 
 use std::io::{self, IsTerminal, Write, stderr, stdin, stdout};
 use std::process::ExitCode;
 
 use arguments::{Arguments, Command, ConfigCommand};
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use kvmnet::config::Environment;
 use kvmnet::error::Error;
 use kvmnet::log::{self, Level};
@@ -97,6 +99,7 @@ fn run(command: Command) -> Result<ExitCode, Error> {
             tell(&if json { terminal::document(&shown) } else { shown.to_string() })?;
         }
         Command::Config(ConfigCommand::Init) => tell(&init::file()?)?,
+        Command::Complete { words } => tell(&complete::lines(Arguments::command(), &words))?,
     }
     Ok(ExitCode::SUCCESS)
 }

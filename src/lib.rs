@@ -50,6 +50,7 @@ pub mod apply;
 pub mod netlink;
 
 pub mod check;
+pub mod completion;
 pub mod init;
 pub mod status;
 

@@ -1,10 +1,12 @@
 //! The arguments of `kvmnet`, and what is wrong with them, in its own words.
 
+use std::ffi::OsString;
+
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 use kvmnet::model::IfName;
 
-/// The networks of QEMU guests: what is, what would happen, what is wrong.
+/// See and change the networks of QEMU guests.
 #[derive(Parser)]
 #[command(name = "kvmnet", version)]
 #[command(
@@ -17,113 +19,120 @@ pub struct Arguments {
 
 #[derive(Subcommand)]
 pub enum Command {
-    /// Prints what a hook would do now, as commands; nothing is done.
+    /// Show the networks and their guests.
+    #[command(
+        after_help = "Examples:\n  kvmnet status\n  kvmnet status lab\n  kvmnet status --json | jq '.networks[].guests[].vm'"
+    )]
+    Status {
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+        /// Only this network.
+        network: Option<String>,
+    },
+    /// Look for problems in the configuration and on the machine.
+    #[command(
+        after_help = "Examples:\n  kvmnet check\n  KVMNET_CONFIG=/tmp/new.conf kvmnet check &&\n    sudo cp /tmp/new.conf /etc/kvmnet.conf"
+    )]
+    Check {
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print the commands that do what a hook would do now; nothing is changed.
     #[command(
         after_help = "Examples:\n  kvmnet plan vif0.0\n  KVMNET_MODE=isolated kvmnet plan vif0.0\n  kvmnet plan --down vif0.0\n  sudo ip tuntap add vif0.0 mode tap; sudo kvmnet plan vif0.0 | sudo sh -e"
     )]
     Plan {
-        /// What qemu-ifdown would do, not qemu-ifup.
+        /// Show what qemu-ifdown would do instead of qemu-ifup.
         #[arg(long)]
         down: bool,
-        /// As data.
+        /// Print JSON.
         #[arg(long)]
         json: bool,
-        /// The tap; QEMU may still have to make it.
+        /// The tap, which need not exist yet.
         tap: IfName,
     },
-    /// Attaches a tap to its network, as qemu-ifup does, and prints each step.
+    /// Show the configuration in force, or write one for this machine.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Attach a tap to its network, as qemu-ifup does, and print each step.
     #[command(
         after_help = "Examples:\n  sudo kvmnet attach vif0.0\n  sudo kvmnet attach --create --user alice tap0\n  sudo KVMNET_NETWORK=lab kvmnet attach --create tap1"
     )]
     Attach {
-        /// Makes a persistent tap first, for who takes a ready one.
+        /// Make a persistent tap first, for a program that wants one that is ready.
         #[arg(long)]
         create: bool,
-        /// Who may open the tap that is made: a name or a number.
+        /// Let this user, given by name or number, open the tap that is made.
         #[arg(long, requires = "create", value_name = "NAME")]
         user: Option<String>,
         /// The tap.
         tap: IfName,
     },
-    /// Takes a tap off its network, as qemu-ifdown does, and prints each step.
+    /// Detach a tap from its network, as qemu-ifdown does, and print each step.
     #[command(after_help = "Examples:\n  sudo kvmnet detach vif0.0\n  sudo kvmnet detach --delete tap0")]
     Detach {
-        /// Deletes the tap, too.
+        /// Delete the tap as well.
         #[arg(long)]
         delete: bool,
         /// The tap.
         tap: IfName,
     },
-    /// Shows the networks and who is on them.
-    #[command(
-        after_help = "Examples:\n  kvmnet status\n  kvmnet status lab\n  kvmnet status --json | jq '.networks[].guests[].vm'"
-    )]
-    Status {
-        /// Only this network.
-        network: Option<String>,
-        /// As data.
-        #[arg(long)]
-        json: bool,
-    },
-    /// Brings living networks to what the file says; shows it and asks.
+    /// Bring the networks that are up to what the file says; shows the changes and asks first.
     #[command(
         after_help = "Examples:\n  sudo kvmnet apply\n  sudo nft flush ruleset && sudo kvmnet apply --yes"
     )]
     Apply {
-        /// Does not ask.
+        /// Do not ask.
         #[arg(long)]
         yes: bool,
     },
-    /// Brings a network up, to stay with guests or without.
+    /// Bring up a network, which stays up with or without guests.
     #[command(after_help = "Example:\n  sudo kvmnet up lab")]
     Up {
         /// Its name; the one at the top of the file is "default".
         network: String,
     },
-    /// Takes a network down.
+    /// Take down a network.
     #[command(after_help = "Examples:\n  sudo kvmnet down lab\n  sudo kvmnet down --force default")]
     Down {
-        /// Also from under its guests.
+        /// Take it down even if guests are on it.
         #[arg(long)]
         force: bool,
-        /// Its name, or its bridge.
+        /// Its name or its bridge.
         network: String,
     },
-    /// Takes away what guests left that were killed.
+    /// Clean up after guests that were killed.
     #[command(after_help = "Example:\n  sudo kvmnet gc")]
     Gc,
-    /// Looks for what is wrong, in the file and on the machine.
-    #[command(
-        after_help = "Examples:\n  kvmnet check\n  KVMNET_CONFIG=/tmp/new.conf kvmnet check &&\n    sudo cp /tmp/new.conf /etc/kvmnet.conf"
-    )]
-    Check {
-        /// As data.
-        #[arg(long)]
-        json: bool,
+    /// Print what may come next on a command line, for a shell.
+    #[command(hide = true)]
+    Complete {
+        /// The words after `kvmnet`, the last of which is being typed.
+        #[arg(last = true)]
+        words: Vec<OsString>,
     },
-    /// Shows the configuration that holds, or writes one for this machine.
-    #[command(subcommand)]
-    Config(ConfigCommand),
 }
 
 #[derive(Subcommand)]
 pub enum ConfigCommand {
-    /// Prints the values that hold, and where each comes from.
+    /// Print the values in force, and where each comes from.
     #[command(after_help = "Examples:\n  kvmnet config show\n  KVMNET_MODE=isolated kvmnet config show lab")]
     Show {
-        /// Only this network.
-        network: Option<String>,
-        /// As data.
+        /// Print JSON.
         #[arg(long)]
         json: bool,
+        /// Only this network.
+        network: Option<String>,
     },
-    /// Prints a file for this machine, with a free subnet and its uplink.
+    /// Print a configuration for this machine, with a free subnet and its uplink.
     #[command(after_help = "Example:\n  kvmnet config init | sudo tee /etc/kvmnet.conf")]
     Init,
 }
 
 impl Command {
-    /// Whether it shall answer as data.
+    /// Whether errors are to be JSON, too.
     pub fn wants_json(&self) -> bool {
         match self {
             Command::Plan { json, .. } | Command::Status { json, .. } | Command::Check { json } => *json,
@@ -133,7 +142,7 @@ impl Command {
     }
 }
 
-/// What clap says, as the problem and what to do about it; None where it is what was asked for, as help is.
+/// The problem that clap found and what to do about it; None where help or the version was asked for.
 pub fn complaint(error: &clap::Error) -> Option<(String, String)> {
     use ErrorKind::{DisplayHelp, DisplayHelpOnMissingArgumentOrSubcommand, DisplayVersion};
     if matches!(error.kind(), DisplayHelp | DisplayVersion | DisplayHelpOnMissingArgumentOrSubcommand) {
