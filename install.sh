@@ -6,8 +6,9 @@ usage='usage: sudo ./install.sh               build and install
        sudo ./install.sh --uninstall   put everything back as it was
        sudo ./install.sh --try         install nothing: two guests in each of the five modes, in a network of their own
 
-  PREFIX=/usr/local   where all goes: lib/kvmnet, bin/kvmnet, share/man, share/doc/kvmnet. The udev rule goes to
-                      /etc/udev/rules.d, with PREFIX=/usr to /usr/lib/udev/rules.d
+  PREFIX=/usr/local   where all goes: lib/kvmnet, bin/kvmnet, and below share: man, doc/kvmnet, completions for bash and
+                      zsh. The udev rule goes to /etc/udev/rules.d, and the completion for fish to /etc/fish/completions;
+                      with PREFIX=/usr, to /usr/lib/udev/rules.d and /usr/share/fish/vendor_completions.d
   DESTDIR=            for packagers: copy the files to this folder, as if it were /; needs no root'
 
 checkout=$(cd "$(dirname "$0")" && pwd)
@@ -27,18 +28,26 @@ set_places() {
     library=$PREFIX/lib/kvmnet
     manual=$PREFIX/share/man
     documents=$PREFIX/share/doc/kvmnet
-    # udev reads two folders, and looks under no other prefix.
-    case $PREFIX in /usr) rules=/usr/lib/udev/rules.d ;; *) rules=/etc/udev/rules.d ;; esac
+    for_bash=$PREFIX/share/bash-completion/completions
+    for_zsh=$PREFIX/share/zsh/site-functions
+    # udev and fish read two folders each, and look under no other prefix.
+    case $PREFIX in
+        /usr) rules=/usr/lib/udev/rules.d for_fish=/usr/share/fish/vendor_completions.d ;;
+        *) rules=/etc/udev/rules.d for_fish=/etc/fish/completions ;;
+    esac
 }
 set_places
 
-# each_folder DO: calls DO with each folder that files are copied to, /etc aside.
+# each_folder DO: calls DO with each folder that files are copied to, /etc itself aside.
 each_folder() {
     "$1" "$library"
     "$1" "$PREFIX/bin"
     "$1" "$manual/man5"
     "$1" "$manual/man8"
     "$1" "$documents"
+    "$1" "$for_bash"
+    "$1" "$for_zsh"
+    "$1" "$for_fish"
     "$1" "$rules"
 }
 
@@ -55,6 +64,9 @@ each_file() {
     for document in "$checkout/README.md" "$checkout"/docs/*.md "$checkout/docs/status.schema.json"; do
         "$1" 644 "$document" "$documents/$(basename "$document")"
     done
+    "$1" 644 "$checkout/share/completions/kvmnet.bash" "$for_bash/kvmnet"
+    "$1" 644 "$checkout/share/completions/_kvmnet" "$for_zsh/_kvmnet"
+    "$1" 644 "$checkout/share/completions/kvmnet.fish" "$for_fish/kvmnet.fish"
     "$1" 644 "$checkout/share/60-kvmnet.rules" "$rules/60-kvmnet.rules"
 }
 
@@ -260,10 +272,12 @@ move_configuration() {
     [ ! -e "$copy" ] || cp -p "$copy" "$library/kvmnet.conf.installed"
 }
 
-# leave_former: takes away what was installed under another PREFIX; the udev rule may be the same file in both.
+# leave_former: takes away what was installed under another PREFIX; what udev and fish read may be the same files in both,
+# in folders that were made for the other.
 leave_former() {
     [ -n "$former" ] || return 0
-    chosen=$PREFIX chosen_rules=$rules PREFIX=$former
+    cat "$former/lib/kvmnet/folders" >>"$library/folders" 2>/dev/null || true
+    chosen=$PREFIX chosen_rules=$rules chosen_fish=$for_fish PREFIX=$former
     set_places
     each_file take_former
     rm -f "$library/kvmnet.conf.installed" "$library/former"
@@ -276,7 +290,7 @@ leave_former() {
 }
 
 take_former() {
-    [ "$(dirname "$3")" = "$chosen_rules" ] || take "$@"
+    case $(dirname "$3") in "$chosen_rules" | "$chosen_fish") ;; *) take "$@" ;; esac
 }
 
 install_all() {

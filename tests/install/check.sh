@@ -14,6 +14,8 @@ program=/usr/local/bin/kvmnet
 manual=/usr/local/share/man
 rule=/etc/udev/rules.d/60-kvmnet.rules
 pages='man8/kvmnet.8 man8/qemu-ifup.8 man8/qemu-ifdown.8 man5/kvmnet.conf.5'
+completions='/usr/local/share/bash-completion/completions/kvmnet /usr/local/share/zsh/site-functions/_kvmnet
+    /etc/fish/completions/kvmnet.fish'
 
 if [ "${1-}" != --inside ]; then
     exec unshare --mount "$0" --inside
@@ -31,14 +33,15 @@ mount -t tmpfs kvmnet-check "$scratch"
 fresh_machine() {
     while umount /etc /usr/local /var/lib/dpkg 2>/dev/null; do :; done
     rm -rf "$scratch/layers"
-    local folder layer page
+    local folder layer page file
     for folder in /etc /usr/local; do
         layer=$scratch/layers$folder
         mkdir -p "$layer/upper" "$layer/work"
         mount -t overlay -o "lowerdir=$folder,upperdir=$layer/upper,workdir=$layer/work" overlay "$folder"
     done
-    rm -rf /etc/qemu-if* /etc/kvmnet.* "$library" "$program" "$rule" /usr/local/share/doc/kvmnet
+    rm -rf /etc/qemu-if* /etc/kvmnet.* /etc/fish "$library" "$program" "$rule" /usr/local/share/doc/kvmnet
     for page in $pages; do rm -f "$manual/$page"; done
+    for file in $completions; do rm -f "$file"; done
     [ -z "$with_dpkg" ] || mkdir -p /var/lib/dpkg
     [ -d /var/lib/dpkg ] || return 0
     mount -t tmpfs kvmnet-dpkg /var/lib/dpkg
@@ -131,10 +134,11 @@ works() {
     done
 }
 
-# looks: whether anybody can run kvmnet and read its pages, and udev knows where it is.
+# looks: whether anybody can run kvmnet, complete its arguments and read its pages, and udev knows where it is.
 looks() {
-    local page
+    local file page
     [ "$(stat -c '%A %u:%g' "$program" "$rule" | tr '\n' ' ')" = '-rwxr-xr-x 0:0 -rw-r--r-- 0:0 ' ] || return 1
+    for file in $completions; do [ "$(stat -c '%A %u:%g' "$file")" = '-rw-r--r-- 0:0' ] || return 1; done
     setpriv --reuid 65534 --regid 65534 --clear-groups "$program" --version >"$scratch/log" 2>&1 || return 1
     grep -qF "RUN+=\"'$program' gc\"" "$rule" || return 1
     for page in $pages; do
@@ -146,8 +150,9 @@ looks() {
 
 # gone: whether nothing of that is left.
 gone() {
-    local page
+    local file page
     for page in $pages; do ! [ -e "$manual/$page" ] || return 1; done
+    for file in $completions; do ! [ -e "$file" ] || return 1; done
     ! [ -e "$program" ] && ! [ -e "$rule" ]
 }
 
@@ -168,7 +173,7 @@ there_and_back() {
     remember
     check "$1: installs" install_it
     check "$1: the hooks are in place" works
-    check "$1: kvmnet, its pages and its rule are in place" looks
+    check "$1: kvmnet, its pages, its completions and its rule are in place" looks
     check "$1: installs again" install_it
     check "$1: the hooks are still in place" works
     check "$1: uninstalls" uninstall_it
@@ -190,6 +195,7 @@ elsewhere() {
     check 'PREFIX: a program' [ -x /usr/local/opt/net/lib/kvmnet/qemu-ifup ]
     check 'PREFIX: kvmnet' [ -x /usr/local/opt/net/bin/kvmnet ]
     check 'PREFIX: a page' [ -f /usr/local/opt/net/share/man/man8/kvmnet.8 ]
+    check 'PREFIX: a completion' [ -f /usr/local/opt/net/share/zsh/site-functions/_kvmnet ]
     check 'PREFIX: the rule names it' holds "'/usr/local/opt/net/bin/kvmnet' gc" "$rule"
     check 'PREFIX: uninstalls without being told' uninstall_it
     check 'PREFIX: all is as it was' as_before
@@ -205,7 +211,7 @@ elsewhere_before() {
     check 'another PREFIX before: says so' holds 'was installed under /usr/local/opt/x y' "$scratch/log"
     check 'another PREFIX before: nothing is there' [ ! -e /usr/local/opt ]
     check 'another PREFIX before: the hooks are in place' works
-    check 'another PREFIX before: kvmnet, its pages and its rule are in place' looks
+    check 'another PREFIX before: kvmnet, its pages, its completions and its rule are in place' looks
     check 'another PREFIX before: uninstalls' uninstall_it
     check 'another PREFIX before: the configuration went, too' fails holds 'so it stays' "$scratch/log"
     check 'another PREFIX before: all is as it was' as_before
@@ -355,9 +361,11 @@ staging() {
     check 'staging: kvmnet' [ -x "$scratch/stage/usr/bin/kvmnet" ]
     check 'staging: a page' [ -f "$scratch/stage/usr/share/man/man5/kvmnet.conf.5" ]
     check 'staging: the rule' holds "'/usr/bin/kvmnet' gc" "$scratch/stage/usr/lib/udev/rules.d/60-kvmnet.rules"
+    check 'staging: bash completes' [ -f "$scratch/stage/usr/share/bash-completion/completions/kvmnet" ]
+    check 'staging: fish completes' [ -f "$scratch/stage/usr/share/fish/vendor_completions.d/kvmnet.fish" ]
     check 'staging: the documents' [ -f "$scratch/stage/usr/share/doc/kvmnet/status.md" ]
     rm -r "$scratch/stage/usr/share/doc"
-    check 'staging: nothing else' [ "$(find "$scratch/stage" ! -type d | wc -l)" = 11 ]
+    check 'staging: nothing else' [ "$(find "$scratch/stage" ! -type d | wc -l)" = 14 ]
     check 'staging: nothing to uninstall' answer 1 env DESTDIR="$scratch/stage" "$checkout/install.sh" --uninstall
 }
 
