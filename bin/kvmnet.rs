@@ -1,4 +1,4 @@
-//! `kvmnet`: for people who want to look, and to put right. Arguments and printing; all else is in the library.
+//! `kvmnet`, the command for people: arguments and printing. All else is in the library.
 
 #[path = "kvmnet/arguments.rs"]
 mod arguments;
@@ -30,7 +30,7 @@ fn main() -> ExitCode {
         Err(error) => {
             let hint = hint(&error);
             if json {
-                // The lines below say the same, should this not be read.
+                // If this cannot be printed, the lines below say the same.
                 say(&terminal::document(&Failure { error: &error.to_string(), hint: hint.as_deref() }));
             }
             complain(&error.to_string(), hint.as_deref());
@@ -39,7 +39,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// What was asked for, as `--help`, or what is wrong with the arguments.
+/// Prints help or the version where it was asked for, else what is wrong with the arguments.
 fn usage(error: &clap::Error) -> ExitCode {
     match arguments::complaint(error) {
         None => error.exit(),
@@ -50,14 +50,15 @@ fn usage(error: &clap::Error) -> ExitCode {
     }
 }
 
-/// An error, as data.
+/// An error as JSON.
 #[derive(Serialize)]
 struct Failure<'a> {
     error: &'a str,
     hint: Option<&'a str>,
 }
 
-/// The way out; without the rights it is the same command with them, and its variables behind `sudo`, which drops others.
+/// What to do about an error. Without rights: the same command with `sudo`, and its variables behind it, which is where
+/// they are kept.
 fn hint(error: &Error) -> Option<String> {
     if !matches!(error, Error::NotRoot) {
         return error.hint();
@@ -115,7 +116,7 @@ fn check(json: bool) -> Result<ExitCode, Error> {
     Ok(if is_wrong { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-/// Shows the difference, asks, and does away with it.
+/// Shows the changes, asks, and makes them.
 fn apply(yes: bool) -> Result<ExitCode, Error> {
     let difference = run::difference()?;
     say(&difference.to_string());
@@ -134,7 +135,7 @@ fn apply(yes: bool) -> Result<ExitCode, Error> {
     Ok(if difference.unmet.is_empty() { status } else { ExitCode::FAILURE })
 }
 
-/// Whether the person at the terminal says yes.
+/// Whether the answer at the terminal is yes.
 fn is_agreed() -> bool {
     let mut answer = String::new();
     say("Do it? [y/N] ");
@@ -152,7 +153,7 @@ fn print_step(step: &Step) {
     }
 }
 
-/// Says what was done, to the person and to the log, and what could not be.
+/// Prints and logs what was done, and what could not be.
 fn report(done: Result<Done, Error>) -> Result<ExitCode, Error> {
     let done = done.inspect_err(|error| log::write("kvmnet", Level::Error, &error.to_string()))?;
     say(&format!("# {}\n", terminal::printable(&done.summary)));
@@ -166,12 +167,12 @@ fn report(done: Result<Done, Error>) -> Result<ExitCode, Error> {
     Ok(if done.left.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Prints. What cannot be printed is no reason to leave a change half done.
+/// Prints. A change is not left half done because nobody can read of it.
 fn say(text: &str) {
     let _ = write_out(text);
 }
 
-/// Prints what was asked for. One who reads no further, as `head`, has read enough; a full disk has not.
+/// Prints what was asked for. A reader that goes away, as `head` does, is not an error; a full disk is.
 fn tell(text: &str) -> Result<(), Error> {
     match write_out(text) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {

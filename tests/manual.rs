@@ -1,4 +1,4 @@
-//! kvmnet(8) and the README have every command and every option, in the words of `kvmnet --help`.
+//! kvmnet(8) has every command and every option, in the words of `kvmnet --help`, and the README has every command.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 #[allow(dead_code, reason = "only the commands are looked at")]
@@ -13,15 +13,16 @@ const README: &str = include_str!("../README.md");
 /// The commands that do something, each with the words that call it.
 fn commands() -> Vec<(String, Command)> {
     let root = arguments::Arguments::command();
-    let shown = root.get_subcommands().filter(|command| !command.is_hide_set());
-    let commands = shown.flat_map(|command| {
-        let name = command.get_name().to_owned();
-        let inner: Vec<_> = command.get_subcommands().cloned().collect();
-        let inner: Vec<_> =
-            inner.into_iter().map(|inner| (format!("{name} {}", inner.get_name()), inner)).collect();
-        if inner.is_empty() { vec![(name, command.clone())] } else { inner }
-    });
-    commands.collect()
+    let mut commands = Vec::new();
+    for command in root.get_subcommands().filter(|command| !command.is_hide_set()) {
+        let name = command.get_name();
+        if !command.has_subcommands() {
+            commands.push((name.to_owned(), command.clone()));
+        }
+        let inner = command.get_subcommands();
+        commands.extend(inner.map(|inner| (format!("{name} {}", inner.get_name()), inner.clone())));
+    }
+    commands
 }
 
 /// `Fl -user Ar name`
