@@ -20,8 +20,7 @@ fn add_routes(host: &Machine, count: usize, line: impl Fn(usize, usize) -> Strin
         writeln!(text, "route add {}", line(number / 256, number % 256)).unwrap();
         text
     });
-    host.enter(|| fs::write("/run/lab/batch", batch)).unwrap();
-    host.ip("-batch /run/lab/batch");
+    host.batch(&batch);
 }
 
 /// How many bytes a hook was told by the kernel.

@@ -30,7 +30,7 @@ const MOST_PROCESSES: usize = 16 * 1024;
 
 fn find_another(tap: &IfName) -> io::Result<bool> {
     let mut walk = Walk::new(Limits::LOCKED);
-    let mut starters = ancestors(&std::process::id().to_string())?;
+    let mut starters = ancestors("self")?;
     if !walk.holds("self", tap)? {
         starters.truncate(1);
     }

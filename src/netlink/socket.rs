@@ -120,11 +120,16 @@ pub struct Socket {
 }
 
 impl Socket {
-    /// Opens a socket of `family` that asks for the kernel's own words in errors.
+    /// Opens a socket of `family`.
+    pub fn bare(family: NlFamily) -> io::Result<Self> {
+        Ok(Self { inner: NlSocket::new(family)?, sequence: 0, buffer: vec![0; BUFFER], room: 0 })
+    }
+
+    /// The same, one that asks for the kernel's own words in errors.
     pub fn open(family: NlFamily) -> io::Result<Self> {
-        let inner = NlSocket::new(family)?;
-        inner.enable_ext_ack(true)?;
-        Ok(Self { inner, sequence: 0, buffer: vec![0; BUFFER], room: 0 })
+        let socket = Self::bare(family)?;
+        socket.inner.enable_ext_ack(true)?;
+        Ok(socket)
     }
 
     /// Lets dumps be filtered (NETLINK_GET_STRICT_CHK).

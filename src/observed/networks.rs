@@ -1,11 +1,10 @@
 //! The networks that stand: how they are found, who is on them, what their undo needs.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::io;
 
 use super::{Observed, Standing};
 use crate::firewall;
-use crate::model::Facts;
 use crate::model::facts::Bytes;
 use crate::model::ruleset::{Family, TABLE_PREFIX};
 use crate::model::{IfName, Link, Mark, Network, Saved, Setting, TapMark};
@@ -15,7 +14,7 @@ use crate::netlink::route::{Question, Rtnl};
 /// Up to so many networks' bridges are asked for one by one.
 const FEW_NETWORKS: usize = 16;
 /// Up to so many bridges' ports are asked for one by one: the kernel passes over all interfaces for each.
-const FEW_DUMPS: usize = 2;
+const FEW_DUMPS: usize = 16;
 
 impl Observed {
     /// Finds kvmnet's networks by their tables.
@@ -155,8 +154,8 @@ impl Observed {
         Ok(())
     }
 
-    /// Which networks still have guests, apart from `tap`. Those that must be known exactly cost a dump each; where
-    /// they are many, one of all interfaces.
+    /// Which networks still have guests, apart from `tap`. Those that must be known exactly cost a dump each, as far as the
+    /// first guest; where they are many, one of all interfaces.
     pub(super) fn ask_about_guests(
         &mut self,
         rtnl: &mut Rtnl,
@@ -164,22 +163,26 @@ impl Observed {
         exactly: impl Fn(&IfName) -> bool,
     ) -> io::Result<()> {
         let mut open = Vec::new();
-        for (at, standing) in self.networks.iter_mut().enumerate() {
+        for standing in &mut self.networks {
             let (Some(link), Some(mark)) = (&standing.link, &standing.mark) else { continue };
             // Carrier comes from a live port: a guest's, unless it has others, which have it always.
             let has_other_ports = mark.veth.is_some() || mark.nic.is_some() || !mark.made;
             standing.occupied = link.carrier && !has_other_ports && !exactly(&standing.bridge);
             if !standing.occupied {
-                open.push((at, link.index));
+                open.push((link.index, mark.clone()));
             }
         }
-        let ports = Ports::read(rtnl, open.iter().map(|(_, bridge)| *bridge).collect())?;
-        for (at, bridge) in open {
-            let Some(Standing { occupied, mark: Some(mark), .. }) = self.networks.get_mut(at) else {
-                continue;
-            };
-            let mut ports = ports.of(bridge);
-            *occupied = ports.any(|port| port.name != *tap && is_guest(port, bridge, mark));
+        let occupied = match open.len() {
+            0..=FEW_DUMPS => open
+                .chunks(1)
+                .map(|one| occupied(rtnl, &Question::Ports(one[0].0), one, tap))
+                .collect::<io::Result<Vec<_>>>()?
+                .concat(),
+            _ => occupied(rtnl, &Question::Links, &open, tap)?,
+        };
+        for standing in &mut self.networks {
+            let is_occupied = standing.link.as_ref().is_some_and(|link| occupied.contains(&link.index));
+            standing.occupied |= is_occupied;
         }
         Ok(())
     }
@@ -286,29 +289,20 @@ impl Observed {
     }
 }
 
-/// The ports of some bridges, by the number of the bridge. In order, which asks the kernel for no random number.
-struct Ports(BTreeMap<u32, Vec<Link>>);
-
-impl Ports {
-    fn read(rtnl: &mut Rtnl, bridges: Vec<u32>) -> io::Result<Self> {
-        let questions = match bridges.len() {
-            0..=FEW_DUMPS => bridges.into_iter().map(Question::Ports).collect(),
-            _ => vec![Question::Links],
-        };
-        let mut facts = Facts::default();
-        rtnl.ask(&questions, &mut facts)?;
-        let mut ports: BTreeMap<u32, Vec<Link>> = BTreeMap::new();
-        for link in facts.links {
-            if let Some(master) = link.master {
-                ports.entry(master).or_default().push(link);
-            }
-        }
-        Ok(Self(ports))
-    }
-
-    fn of(&self, bridge: u32) -> impl Iterator<Item = &Link> {
-        self.0.get(&bridge).into_iter().flatten()
-    }
+/// Those of `bridges` that have a guest other than `tap`: the answer is read until each has one.
+fn occupied(
+    rtnl: &mut Rtnl,
+    question: &Question,
+    bridges: &[(u32, Mark)],
+    tap: &IfName,
+) -> io::Result<Vec<u32>> {
+    rtnl.links_while(question, |found: &mut Vec<u32>, port| {
+        let is_on = |(bridge, mark): &&(u32, Mark)| is_guest(&port, *bridge, mark);
+        let on =
+            bridges.iter().find(is_on).filter(|(bridge, _)| port.name != *tap && !found.contains(bridge));
+        found.extend(on.map(|(bridge, _)| *bridge));
+        found.len() < bridges.len()
+    })
 }
 
 /// Whether an interface is a port of the bridge with this number that is not kvmnet's own, and alive.

@@ -112,6 +112,13 @@ impl Machine {
         self.run(&format!("ip {arguments}"))
     }
 
+    /// Runs `ip` for each of these lines; all must succeed.
+    #[track_caller]
+    pub fn batch(&self, lines: &str) {
+        self.enter(|| fs::write("/run/lab/batch", lines)).expect("a private /run can be written");
+        self.ip("-batch /run/lab/batch");
+    }
+
     /// Starts a program that goes on beside the test, and ends with it at the latest.
     pub fn start(&self, program: &str, arguments: &[&str]) -> Process {
         Process::start(self, program, arguments)

@@ -1,4 +1,5 @@
-//! Default routes, found at the same price on a host with many routes.
+//! Dumps that are broken off once they have said enough, so that they cost the same however much there is: default routes,
+//! guests.
 
 use std::io;
 use std::net::{IpAddr, Ipv6Addr};
@@ -6,7 +7,8 @@ use std::net::{IpAddr, Ipv6Addr};
 use neli::consts::socket::NlFamily;
 use nix::errno::Errno;
 
-use super::{Rtnl, is_without_family, nexthop, route};
+use super::{Question, Rtnl, is_without_family, link, nexthop, route};
+use crate::model::Link;
 use crate::model::facts::Way;
 use crate::model::route::{MAIN, UNICAST};
 use crate::netlink::message::Message;
@@ -42,26 +44,34 @@ impl Rtnl {
 
     /// All default routes that the main table has of a family.
     pub fn all_defaults(&mut self, v6: bool) -> io::Result<Vec<Way>> {
-        let mut found = Vec::new();
-        of_one_moment(|| {
-            found.clear();
-            // The rest of the dump goes with this socket.
-            let socket = Socket::open(NlFamily::Route)?;
-            socket.filter_dumps()?;
-            let is_last = |way: &Way| !v6 && way.destination.is_some_and(|net| !net.addr().is_unspecified());
-            let result = socket.dump_while(route::dump_table(v6, UNICAST, MAIN), |reply| {
+        let is_last = |way: &Way| !v6 && way.destination.is_some_and(|net| !net.addr().is_unspecified());
+        dump_while(
+            Socket::filter_dumps,
+            || route::dump_table(v6, UNICAST, MAIN),
+            is_absent,
+            |found: &mut Vec<Way>, reply| {
                 let Some(way) = route::parse_way(reply) else { return true };
                 let goes_on = !is_last(&way);
                 found.extend(Some(way).filter(Way::is_default));
                 goes_on
-            });
-            match result {
-                Err(error) if error.is_interrupted() => Ok(None),
-                Err(error) if !is_absent(error.errno) => Err(error.into()),
-                _ => Ok(Some(())),
-            }
-        })?;
-        Ok(found)
+            },
+        )
+    }
+
+    /// Makes a dump of interfaces as far as `wants_more` says, and returns what that made of it.
+    pub fn links_while<T: Default>(
+        &mut self,
+        question: &Question,
+        mut wants_more: impl FnMut(&mut T, Link) -> bool,
+    ) -> io::Result<T> {
+        let is_absent = |errno| question.means_absent(errno);
+        // Dumps of interfaces are filtered in any case.
+        dump_while(
+            |_| Ok(()),
+            || question.message(),
+            is_absent,
+            |found, reply| link::parse(reply).is_none_or(|link| wants_more(found, link)),
+        )
     }
 
     /// The default route of the main table, where the rules lead to it.
@@ -100,6 +110,25 @@ impl Rtnl {
         }
         Ok(())
     }
+}
+
+/// Makes a dump as far as `wants_more` says, and anew where a change cuts through it. The rest goes with its socket.
+fn dump_while<T: Default>(
+    prepare: impl Fn(&Socket) -> io::Result<()>,
+    request: impl Fn() -> Message,
+    is_absent: impl Fn(i32) -> bool,
+    mut wants_more: impl FnMut(&mut T, &[u8]) -> bool,
+) -> io::Result<T> {
+    of_one_moment(|| {
+        let mut found = T::default();
+        let socket = Socket::bare(NlFamily::Route)?;
+        prepare(&socket)?;
+        match socket.dump_while(request(), |reply| wants_more(&mut found, reply)) {
+            Err(error) if error.is_interrupted() => Ok(None),
+            Err(error) if !is_absent(error.errno) => Err(error.into()),
+            _ => Ok(Some(found)),
+        }
+    })
 }
 
 /// No such table; a kernel without the family.
