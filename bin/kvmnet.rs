@@ -92,7 +92,7 @@ fn run(command: Command) -> Result<ExitCode, Error> {
         Command::Gc => return report(run::sweep(&mut print_step)),
         Command::Status { network, json } => {
             let status = status::read(network.as_deref())?;
-            tell(&if json { terminal::json(&status) } else { status.render(has_color()) })?;
+            tell(&if json { terminal::document(&status) } else { status.render(has_color()) })?;
         }
         Command::Check { json } => return check(json),
         Command::Config(ConfigCommand::Show { network, json }) => {
@@ -112,8 +112,7 @@ fn check(json: bool) -> Result<ExitCode, Error> {
         false => kvmnet::check::render(&findings, has_color()),
     };
     tell(&text)?;
-    let is_wrong = findings.iter().any(kvmnet::check::Finding::is_problem);
-    Ok(if is_wrong { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    Ok(if findings.has_problem() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
 /// Shows the changes, asks, and makes them.

@@ -26,7 +26,7 @@
 //! | [`apply`] | steps | nothing, or all taken back | decides |
 //! | [`status`], [`check`], [`init`] | the kernel, the configuration | what is, what is wrong, a file | writes |
 //! | [`netlink`] | data of `model` | bytes, and back | knows guests or configurations |
-//! | [`holder`], [`vmm`] | /proc, a command line | who has a tap open, what VM that is | asks the VM |
+//! | [`holder`], [`vmm`], `guests` | /proc, a command line | who has a tap open, what VM that is | asks the VM |
 //! | [`probe`], [`tun`], [`lock`], [`signals`], [`rights`], [`log`] | | a facility of the system each | know each other |
 //! | [`terminal`], [`error`] | text, data, what failed | what a person reads | prints |
 //!
@@ -55,6 +55,7 @@ pub mod init;
 pub mod status;
 
 pub mod error;
+mod guests;
 pub mod holder;
 pub mod inherited;
 pub mod lock;

@@ -55,7 +55,7 @@ fn guests_of_a_container_have_their_network() {
         let plan = Cli::new(&lab.host, &["plan", one.tap()]).run().ok();
         assert!(plan.contains("nothing to do"), "{plan}");
         let check = Cli::new(&lab.host, &["check"]).run();
-        assert!(!check.out.contains("changed by another hand"), "{check:?}");
+        assert!(!check.out.contains("changed by something else"), "{check:?}");
         assert!(Cli::new(&lab.host, &["apply"]).run().ok().contains("every network is as configured"));
         lab.detach(one);
         lab.assert_as_before("the guest came and went", &before);

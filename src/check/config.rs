@@ -1,36 +1,33 @@
 //! What is wrong with the configuration file and the environment, all of it.
 
 use super::finding::{Finding, Place};
-use super::seen::Seen;
+use super::input::CheckInput;
 use crate::config::{self, Shadow, quoted};
 
 /// Two networks with one bridge or overlapping subnets are among these errors.
-pub fn judge(seen: &Seen) -> Vec<Finding> {
-    let errors = seen.config.errors.iter().map(|error| {
+pub fn check(input: &CheckInput) -> Vec<Finding> {
+    let errors = input.config.errors.iter().map(|error| {
         // The only error of a file that cannot be read is that it cannot.
-        let hidden = seen.config_hidden && matches!(error.place(), config::Place::File(_));
-        let finding = match hidden {
-            true => Finding::note("configuration", error.text()),
-            false => Finding::problem("configuration", error.text()),
-        };
-        let finding = finding.at(Place::from(error.place()));
+        let hidden = input.config_hidden && matches!(error.place(), config::Place::File(_));
+        let finding = if hidden { Finding::note } else { Finding::problem };
+        let finding = finding("configuration", error.text()).at(Place::from(error.place()));
         match error.hint() {
             Some(hint) => finding.say(hint),
             None if hidden => finding.run(["sudo kvmnet check"]),
             None => finding,
         }
     });
-    errors.chain(seen.config.shadows().iter().map(shadowed)).collect()
+    errors.chain(input.config.shadows().iter().map(shadowed)).collect()
 }
 
-/// The first pattern that fits chooses, so one that stands behind a wider one never does.
+/// The first pattern that fits chooses, so one after a wider one never does.
 fn shadowed(Shadow { network, patterns, place, by, are_all }: &Shadow<'_>) -> Finding {
-    let words: Vec<String> = patterns.iter().map(|pattern| quoted(pattern)).collect();
+    let patterns: Vec<String> = patterns.iter().map(|pattern| quoted(pattern)).collect();
     let text = format!(
         "taps: network {network} never gets a tap by {}: network {by} has them all before it",
-        words.join(", ")
+        patterns.join(", ")
     );
-    let finding = if *are_all { Finding::problem("taps", text) } else { Finding::note("taps", text) };
+    let finding = if *are_all { Finding::problem } else { Finding::note };
     let say = format!("write [network.{network}] above [network.{by}], or other patterns");
-    finding.at(Place::from(*place)).say(say)
+    finding("taps", text).at(Place::from(*place)).say(say)
 }

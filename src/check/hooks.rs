@@ -1,19 +1,17 @@
 //! Whether QEMU finds kvmnet's programs.
 
 use super::finding::{Finding, Place};
-use super::seen::{HookFile, Seen};
+use super::input::{CheckInput, HookFile};
 
-/// QEMU may be told of other paths (`script=`), so this is worth knowing and no more.
-pub fn judge(seen: &Seen) -> Vec<Finding> {
-    let findings = seen.hooks.iter().filter_map(|(path, file)| {
+/// Only a note: QEMU may be told of other paths (`script=`).
+pub fn check(input: &CheckInput) -> Vec<Finding> {
+    let findings = input.hooks.iter().filter_map(|(path, file)| {
         let text = match file {
             HookFile::Ours | HookFile::Hidden => return None,
-            HookFile::Missing => "is not there: QEMU's taps get no network".to_owned(),
-            HookFile::Dangling(target) => format!("is a link to {target}, where nothing is"),
-            HookFile::Foreign => {
-                "is not kvmnet's: QEMU's taps get what somebody else's script makes".to_owned()
-            }
-            HookFile::NotExecutable => "cannot be run".to_owned(),
+            HookFile::Missing => "is not there: QEMU's taps get no network",
+            HookFile::Dangling(target) => &format!("is a link to {target}, where nothing is"),
+            HookFile::Foreign => "is not kvmnet's: QEMU's taps get what somebody else's script makes",
+            HookFile::NotExecutable => "cannot be run",
         };
         let finding = Finding::note("hooks", text).at(Place::file(path));
         Some(match file {

@@ -1,12 +1,12 @@
-//! What kvmnet needs of the kernel. A feature that is built in leaves no certain trace, and one that is a module is loaded
-//! when it is asked for, so only what is certainly missing is told: by the kernel's version, its configuration, or the
-//! list of its modules.
+//! What kvmnet needs of the kernel. A feature that is built in leaves no certain trace, and a module is loaded when it is
+//! asked for, so only what is certainly missing is reported: by the kernel's version, its configuration, or the list of its
+//! modules.
 
 use super::finding::{Finding, Place};
-use super::seen::{KernelFacts, Seen, Tables};
+use super::input::{CheckInput, KernelFacts, Tables};
+use crate::desired::Desired;
 use crate::model::Mode;
 
-/// Something that a kernel has, or has not.
 struct Feature {
     what: &'static str,
     symbol: &'static str,
@@ -14,86 +14,51 @@ struct Feature {
     module: Option<&'static str>,
     /// The first Linux that has it.
     since: (u32, u32),
-    /// Whether a network is in need of it.
-    needed: fn(&Seen) -> bool,
+    /// Which networks need it; None where every machine does.
+    needed: Option<fn(&Desired) -> bool>,
 }
+
+const UNBRIDGED: Option<fn(&Desired) -> bool> = Some(|desired| desired.network.mode != Mode::Bridged);
+const NAT: Option<fn(&Desired) -> bool> = Some(|desired| desired.network.mode == Mode::Nat);
+const VETH: Option<fn(&Desired) -> bool> = Some(|desired| desired.network.veth.is_some());
+const CLOSED: Option<fn(&Desired) -> bool> = Some(|desired| desired.closed);
 
 const FEATURES: [Feature; 9] = [
-    Feature { what: "bridges", symbol: "CONFIG_BRIDGE", module: Some("bridge"), since: (2, 4), needed: any },
-    Feature { what: "taps", symbol: "CONFIG_TUN", module: Some("tun"), since: (2, 4), needed: any },
-    Feature { what: "veth pairs", symbol: "CONFIG_VETH", module: Some("veth"), since: (2, 6), needed: pair },
-    Feature {
-        what: "nftables",
-        symbol: "CONFIG_NF_TABLES",
-        module: Some("nf_tables"),
-        since: (3, 13),
-        needed: unbridged,
-    },
-    Feature {
-        what: "inet tables of nftables",
-        symbol: "CONFIG_NF_TABLES_INET",
-        module: None,
-        since: (3, 14),
-        needed: unbridged,
-    },
-    Feature {
-        what: "NAT by nftables",
-        symbol: "CONFIG_NFT_NAT",
-        module: Some("nft_nat"),
-        since: (4, 18),
-        needed: nat,
-    },
-    Feature {
-        what: "masquerading by nftables",
-        symbol: "CONFIG_NFT_MASQ",
-        module: Some("nft_masq"),
-        since: (4, 18),
-        needed: nat,
-    },
-    Feature {
-        what: "netdev tables of nftables",
-        symbol: "CONFIG_NF_TABLES_NETDEV",
-        module: None,
-        since: (4, 2),
-        needed: closed,
-    },
-    Feature {
-        what: "egress chains of nftables, which close a bridge to the host",
-        symbol: "CONFIG_NETFILTER_EGRESS",
-        module: None,
-        since: (5, 16),
-        needed: closed,
-    },
+    feature("bridges", "CONFIG_BRIDGE", Some("bridge"), (2, 4), None),
+    feature("taps", "CONFIG_TUN", Some("tun"), (2, 4), None),
+    feature("veth pairs", "CONFIG_VETH", Some("veth"), (2, 6), VETH),
+    feature("nftables", "CONFIG_NF_TABLES", Some("nf_tables"), (3, 13), UNBRIDGED),
+    feature("inet tables of nftables", "CONFIG_NF_TABLES_INET", None, (3, 14), UNBRIDGED),
+    feature("NAT by nftables", "CONFIG_NFT_NAT", Some("nft_nat"), (4, 18), NAT),
+    feature("masquerading by nftables", "CONFIG_NFT_MASQ", Some("nft_masq"), (4, 18), NAT),
+    feature("netdev tables of nftables", "CONFIG_NF_TABLES_NETDEV", None, (4, 2), CLOSED),
+    feature(EGRESS, "CONFIG_NETFILTER_EGRESS", None, (5, 16), CLOSED),
 ];
 
-fn any(_: &Seen) -> bool {
-    true
+const EGRESS: &str = "egress chains of nftables, which close a bridge to the host";
+
+const fn feature(
+    what: &'static str,
+    symbol: &'static str,
+    module: Option<&'static str>,
+    since: (u32, u32),
+    needed: Option<fn(&Desired) -> bool>,
+) -> Feature {
+    Feature { what, symbol, module, since, needed }
 }
 
-fn unbridged(seen: &Seen) -> bool {
-    seen.configured.iter().any(|one| one.desired.network.mode != Mode::Bridged)
-}
-
-fn nat(seen: &Seen) -> bool {
-    seen.configured.iter().any(|one| one.desired.network.mode == Mode::Nat)
-}
-
-fn pair(seen: &Seen) -> bool {
-    seen.configured.iter().any(|one| one.desired.network.veth.is_some())
-}
-
-fn closed(seen: &Seen) -> bool {
-    seen.configured.iter().any(|one| one.desired.closed)
-}
-
-/// What is certainly missing.
-pub fn judge(seen: &Seen) -> Vec<Finding> {
-    let kernel = &seen.kernel;
-    let missing: Vec<&Feature> = FEATURES
-        .iter()
-        .filter(|feature| (feature.needed)(seen) && (lacks(kernel, feature) || no_answer(seen, feature)))
-        .collect();
-    let mut findings: Vec<Finding> = missing.iter().map(|feature| told(kernel, feature)).collect();
+pub fn check(input: &CheckInput) -> Vec<Finding> {
+    let kernel = &input.kernel;
+    // Asked over netlink, the kernel said that it has no nf_tables.
+    let no_answer =
+        |feature: &Feature| feature.symbol == "CONFIG_NF_TABLES" && input.tables == Tables::Absent;
+    let is_needed = |feature: &&Feature| {
+        feature.needed.is_none_or(|needed| input.configured.iter().any(|one| needed(&one.desired)))
+    };
+    let needed = FEATURES.iter().filter(is_needed);
+    let missing: Vec<&Feature> =
+        needed.filter(|feature| lacks(kernel, feature) || no_answer(feature)).collect();
+    let mut findings: Vec<Finding> = missing.iter().map(|feature| finding(kernel, feature)).collect();
     if !kernel.tun_device && !missing.iter().any(|feature| feature.symbol == "CONFIG_TUN") {
         let finding = Finding::problem("kernel", "is not there: no program can make a tap");
         findings.push(finding.at(Place::file("/dev/net/tun")).run(["modprobe tun"]));
@@ -101,12 +66,7 @@ pub fn judge(seen: &Seen) -> Vec<Finding> {
     findings
 }
 
-/// Asked over netlink, the kernel said that it has no nf_tables.
-fn no_answer(seen: &Seen, feature: &Feature) -> bool {
-    feature.symbol == "CONFIG_NF_TABLES" && seen.tables == Tables::Absent
-}
-
-fn told(kernel: &KernelFacts, feature: &Feature) -> Finding {
+fn finding(kernel: &KernelFacts, feature: &Feature) -> Finding {
     let Feature { what, symbol, module, since: (major, minor), .. } = feature;
     let text = format!("Linux {} has no {what} ({symbol})", kernel.release);
     let finding = Finding::problem("kernel", text);
@@ -120,11 +80,8 @@ fn told(kernel: &KernelFacts, feature: &Feature) -> Finding {
 }
 
 fn is_older(kernel: &KernelFacts, feature: &Feature) -> bool {
-    let mut numbers = kernel.release.split(['.', '-']).map(|number| number.parse::<u32>().ok());
-    match (numbers.next().flatten(), numbers.next().flatten()) {
-        (Some(major), Some(minor)) => (major, minor) < feature.since,
-        _ => false,
-    }
+    let mut numbers = kernel.release.split(['.', '-']).map_while(|number| number.parse().ok());
+    numbers.next().zip(numbers.next()).is_some_and(|version| version < feature.since)
 }
 
 /// Whether the feature is missing for certain.
@@ -136,19 +93,15 @@ fn lacks(kernel: &KernelFacts, feature: &Feature) -> bool {
             _ => (line == format!("# {symbol} is not set")).then_some(false),
         })
     });
-    let listed = module.zip(kernel.modules.as_ref()).map(|(module, list)| {
-        let file = format!("/{module}.ko");
-        list.lines().filter_map(|line| line.split(':').next()).any(|path| match path.find(&file) {
-            // It may be compressed: .ko.xz, .ko.zst.
-            Some(at) => {
-                path.get(at + file.len()..).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-            }
-            None => false,
-        })
-    });
+    // A line is `PATH/MODULE.ko: what it depends on`; it may be compressed, as `.ko.xz`.
+    let names = |line: &str, module: &str| {
+        let path = line.split(':').next().unwrap_or_default();
+        path.rsplit('/').next().is_some_and(|file| file.split('.').next() == Some(module))
+    };
+    let listed = module.zip(kernel.modules.as_ref());
+    let listed = listed.map(|(module, list)| list.lines().any(|line| names(line, module)));
     let present = module.is_some_and(|module| kernel.present.iter().any(|name| name == module));
-    is_older(kernel, feature)
-        || !present && (configured == Some(false) || configured.is_none() && listed == Some(false))
+    is_older(kernel, feature) || !present && !configured.or(listed).unwrap_or(true)
 }
 
 #[cfg(test)]

@@ -1,46 +1,37 @@
 //! What guests that are gone have left.
 
 use super::finding::{Finding, Place};
-use super::networks::word;
-use super::seen::Seen;
+use super::input::CheckInput;
 use crate::model::link::GROUP;
-use crate::model::{IfName, Link, TapMark};
+use crate::model::{Link, TapMark};
 use crate::observed::Standing;
+use crate::terminal::shell_word;
 
 /// Networks, taps and interfaces.
-pub fn judge(seen: &Seen) -> Vec<Finding> {
+pub fn check(input: &CheckInput) -> Vec<Finding> {
     // One whose guest is on no bridge is that guest's still.
-    let strays = seen.observed.strays();
+    let strays = input.observed.strays();
     let is_missed =
         |one: &&Standing| strays.iter().any(|(_, bridge)| bridge.is_none_or(|of| of == one.bridge));
-    let standing = seen.observed.networks.iter().filter(|one| one.is_dead() && !is_missed(one));
-    let mut findings: Vec<Finding> = standing.map(network).collect();
-    let links = seen.observed.facts.links.iter();
-    findings.extend(links.clone().filter_map(tap));
-    findings.extend(links.filter(|link| is_stray(seen, link)).map(stray));
-    findings
+    let unused = input.observed.networks.iter().filter(|one| one.is_dead() && !is_missed(one));
+    let links = &input.observed.facts.links;
+    let orphans = links.iter().filter(|link| is_orphan(input, link)).map(orphan);
+    unused.map(network).chain(links.iter().filter_map(tap)).chain(orphans).collect()
 }
 
 /// A network that nothing keeps.
 fn network(standing: &Standing) -> Finding {
     let bridge = &standing.bridge;
-    let name = standing
-        .mark
-        .as_ref()
-        .map_or_else(|| "a network".to_owned(), |mark| format!("network {}", mark.network));
-    let table = standing.tables.first().map(|table| Place::Chain {
-        family: table.family.to_string(),
-        table: table.name.clone(),
-        chain: None,
-    });
-    let (text, place) = match (&standing.link, &standing.mark) {
-        (None, _) => (format!("the table of {name} is left over: its bridge {bridge} is gone"), table),
-        (Some(_), None) => {
-            (format!("the table of {name} is left over: {bridge} is not a bridge of kvmnet's"), table)
-        }
-        (Some(_), Some(_)) => (format!("{name} is left over: it has no guest, and nothing keeps it"), None),
+    let mark = standing.mark.as_ref();
+    let name = mark.map_or_else(|| "a network".to_owned(), |mark| format!("network {}", mark.network));
+    let text = match (&standing.link, mark) {
+        (None, _) => format!("the table of {name} is left over: its bridge {bridge} is gone"),
+        (Some(_), None) => format!("the table of {name} is left over: {bridge} is not a bridge of kvmnet's"),
+        (Some(_), Some(_)) => format!("{name} is left over: it has no guest, and nothing keeps it"),
     };
-    let place = place.unwrap_or_else(|| Place::from(bridge));
+    let is_whole = standing.link.is_some() && mark.is_some();
+    let table = standing.tables.first().filter(|_| !is_whole);
+    let place = table.map_or_else(|| Place::from(bridge), |table| Place::table(table.family, &table.name));
     Finding::problem("leftover", text).at(place).run(["kvmnet gc"])
 }
 
@@ -49,7 +40,7 @@ fn tap(link: &Link) -> Option<Finding> {
     if !link.is_tap() || link.master.is_some() || TapMark::parse(&link.alias).is_none() {
         return None;
     }
-    let name = word(&link.name);
+    let name = shell_word(link.name);
     let finding = match link.carrier {
         true => Finding::problem("leftover", "a guest has this tap, and it is on no bridge any more")
             .run([format!("kvmnet attach {name}")]),
@@ -63,17 +54,16 @@ fn tap(link: &Link) -> Option<Finding> {
 }
 
 /// An interface in kvmnet's group that belongs to no network of kvmnet's: half of a veth pair, a bridge without a mark.
-fn is_stray(seen: &Seen, link: &Link) -> bool {
+fn is_orphan(input: &CheckInput, link: &Link) -> bool {
     let owns = |standing: &Standing| {
-        let inner = standing.mark.as_ref().and_then(|mark| mark.veth.as_ref()).map(|veth| veth.inner);
-        standing.bridge == link.name || inner == Some(link.name)
+        let veth = standing.mark.as_ref().and_then(|mark| mark.veth.as_ref());
+        standing.bridge == link.name || veth.is_some_and(|veth| veth.inner == link.name)
     };
-    link.group == GROUP && !seen.observed.networks.iter().any(owns)
+    link.group == GROUP && !input.observed.networks.iter().any(owns)
 }
 
-fn stray(link: &Link) -> Finding {
-    let name: &IfName = &link.name;
-    Finding::problem("leftover", "is in kvmnet's group of interfaces, and no network of kvmnet's has it")
-        .at(name)
-        .run([format!("ip link delete {}", word(name))])
+fn orphan(link: &Link) -> Finding {
+    Finding::problem("leftover", "is in kvmnet's group of interfaces, and belongs to no network of kvmnet's")
+        .at(&link.name)
+        .run([format!("ip link delete {}", shell_word(link.name))])
 }

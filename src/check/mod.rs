@@ -4,18 +4,19 @@
 //!
 //! ```text
 //!  file, environment ──┐
-//!  kernel ─────────────┼──► read ──► Seen ──► one file of judgements for each family ──► Findings
+//!  kernel ─────────────┼──► read ──► CheckInput ──► one file of judgements for each family ──► Findings
 //!  /proc, /etc, /boot ─┘
 //! ```
 //!
-//! All that is read is read first; the judgements are functions of it. Those on networks are the plan's own refusals,
-//! and what has been changed of a network is what the plan would do: what a hook would say is what is said here.
+//! Everything is read first; the checks are functions of it. Those on networks are the plan's own refusals, and what was
+//! changed of a network is what the plan would do: what a hook would say is what is said here.
 
 mod bridge_filter;
 mod config;
 mod finding;
 mod firewall;
 mod hooks;
+mod input;
 mod kernel;
 mod leftovers;
 mod macs;
@@ -24,59 +25,55 @@ mod networks;
 mod read;
 mod render;
 mod rights;
-mod seen;
 mod standing;
 mod walk;
 
-pub use finding::{Finding, Fix, Place, Severity};
+use finding::Finding;
 pub use render::render;
 
 use serde::Serialize;
 
 use crate::config::Environment;
 use crate::error::Error;
-use seen::Seen;
+use input::CheckInput;
 
 /// All findings, and what was looked at.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Serialize)]
 pub struct Findings {
     /// How many networks the configuration has; None where it is wrong.
-    pub networks: Option<usize>,
-    /// How many guests' taps are on the networks that stand.
-    pub guests: usize,
-    /// Whether all could be seen; without root it cannot.
-    pub complete: bool,
+    networks: Option<usize>,
+    /// How many guests' taps are on the networks that are up.
+    guests: usize,
+    /// Whether everything could be seen; without root it cannot.
+    complete: bool,
     /// The configuration's first.
-    pub findings: Vec<Finding>,
+    findings: Vec<Finding>,
 }
 
 impl Findings {
-    /// Each of them.
-    pub fn iter(&self) -> impl Iterator<Item = &Finding> {
-        self.findings.iter()
+    /// Whether anything is wrong, and not only worth knowing.
+    pub fn has_problem(&self) -> bool {
+        self.findings.iter().any(Finding::is_problem)
     }
 }
 
 /// Looks for everything, touching nothing.
 pub fn check(environment: &Environment) -> Result<Findings, Error> {
-    Ok(judge(&read::read(environment)?))
-}
-
-fn judge(seen: &Seen) -> Findings {
-    let families: [fn(&Seen) -> Vec<Finding>; 11] = [
-        config::judge,
-        networks::judge,
-        firewall::judge,
-        bridge_filter::judge,
-        macs::judge,
-        mtu::judge,
-        standing::judge,
-        leftovers::judge,
-        kernel::judge,
-        hooks::judge,
-        rights::judge,
+    let input = read::read(environment)?;
+    let families: [fn(&CheckInput) -> Vec<Finding>; 11] = [
+        config::check,
+        networks::check,
+        firewall::check,
+        bridge_filter::check,
+        macs::check,
+        mtu::check,
+        standing::check,
+        leftovers::check,
+        kernel::check,
+        hooks::check,
+        rights::check,
     ];
-    let findings = families.iter().flat_map(|family| family(seen)).collect();
-    let networks = seen.config.errors.is_empty().then_some(seen.config.networks.len());
-    Findings { networks, guests: seen.guests().count(), complete: seen.is_complete(), findings }
+    let findings = families.iter().flat_map(|family| family(&input)).collect();
+    let networks = input.config.errors.is_empty().then_some(input.config.networks.len());
+    Ok(Findings { networks, guests: input.guests().count(), complete: input.is_complete(), findings })
 }

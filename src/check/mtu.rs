@@ -1,27 +1,25 @@
 //! Guests whose packets are larger than their uplink takes.
 
 use super::finding::Finding;
-use super::networks::word;
-use super::seen::{Configured, Seen};
-use crate::model::{Link, Mode};
+use super::input::{CheckInput, Configured};
+use crate::model::{IfName, Mode};
 use crate::plan;
+use crate::terminal::shell_word;
 
 /// Of every network.
-pub fn judge(seen: &Seen) -> Vec<Finding> {
-    let networks = seen.configured.iter();
-    networks
-        .flat_map(|configured| match configured.desired.network.mode {
-            Mode::Bridged => bridged(seen, configured),
-            _ => forwarded(seen, configured),
-        })
-        .collect()
+pub fn check(input: &CheckInput) -> Vec<Finding> {
+    let findings = input.configured.iter().flat_map(|configured| match configured.desired.network.mode {
+        Mode::Bridged => bridged(input, configured),
+        _ => forwarded(input, configured),
+    });
+    findings.collect()
 }
 
-/// A bridge drops a frame that is too large for a port without a word (`is_skb_forwardable`).
-fn bridged(seen: &Seen, Configured { desired, observed }: &Configured) -> Vec<Finding> {
+/// A bridge silently drops a frame that is too large for a port (`is_skb_forwardable`).
+fn bridged(input: &CheckInput, Configured { desired, observed }: &Configured) -> Vec<Finding> {
     let network = &desired.network;
     let Some(nic) = observed.nic(network).filter(|nic| !nic.is_bridge()) else { return Vec::new() };
-    let larger = seen.observed.taps_on(&network.bridge).filter(|tap| tap.mtu > nic.mtu);
+    let larger = input.observed.taps_on(&network.bridge).filter(|tap| tap.mtu > nic.mtu);
     let findings = larger.map(|tap| {
         let text = format!(
             "takes packets of {} bytes, the uplink {} of its network {} only {}: larger ones vanish",
@@ -29,7 +27,7 @@ fn bridged(seen: &Seen, Configured { desired, observed }: &Configured) -> Vec<Fi
         );
         Finding::problem("mtu", text).at(&tap.name).say(format!(
             "ip link set {} mtu {}, and in the guest; or start it with QEMU's -device …,host_mtu={}",
-            word(&tap.name),
+            shell_word(tap.name),
             nic.mtu,
             nic.mtu
         ))
@@ -38,19 +36,19 @@ fn bridged(seen: &Seen, Configured { desired, observed }: &Configured) -> Vec<Fi
 }
 
 /// The host says what is too large (ICMP), which works unless a firewall on the way keeps it from the sender.
-fn forwarded(seen: &Seen, Configured { desired, observed }: &Configured) -> Vec<Finding> {
+fn forwarded(input: &CheckInput, Configured { desired, observed }: &Configured) -> Vec<Finding> {
     let network = &desired.network;
-    let mut names = plan::uplinks(desired, observed, false);
-    names.extend(plan::uplinks(desired, observed, true));
-    names.sort_unstable();
-    names.dedup();
+    let facts = &input.observed.facts;
+    let mut uplinks: Vec<IfName> =
+        [false, true].into_iter().flat_map(|v6| plan::uplinks(desired, observed, v6)).collect();
+    uplinks.sort_unstable();
+    uplinks.dedup();
+    let taps = input.observed.taps_on(&network.bridge).map(|tap| tap.mtu);
     // A bridge that is yet to be made has the kernel's default.
-    let bridge = seen.observed.facts.link(&network.bridge).map_or(1500, |bridge| bridge.mtu);
-    let taps = seen.observed.taps_on(&network.bridge).map(|tap| tap.mtu);
-    let largest = taps.max().unwrap_or(bridge);
-    let smaller = |link: &&Link| link.mtu < largest;
-    let uplinks = names.iter().filter_map(|name| seen.observed.facts.link(name)).filter(smaller);
-    let findings = uplinks.map(|uplink| {
+    let bridge = || facts.link(&network.bridge).map_or(1500, |bridge| bridge.mtu);
+    let largest = taps.max().unwrap_or_else(bridge);
+    let smaller = uplinks.iter().filter_map(|name| facts.link(name)).filter(|uplink| uplink.mtu < largest);
+    let findings = smaller.map(|uplink| {
         let text = format!(
             "takes packets of {} bytes, the guests of network {} send up to {largest}: some connections may hang",
             uplink.mtu, network.name

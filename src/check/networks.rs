@@ -1,38 +1,42 @@
-//! What speaks against the networks of the configuration: the refusals that a hook would meet with, and the uplinks
-//! that lead nowhere now.
+//! What is wrong with the networks of the configuration: the refusals that a hook would meet with, and uplinks that lead
+//! nowhere now.
+
+use ipnet::IpNet;
 
 use super::finding::{Finding, Place};
-use super::seen::{Configured, Seen};
+use super::input::{CheckInput, Configured};
 use crate::config::key::{Key, address, bridge, nat_source, uplink, veth};
 use crate::desired::Desired;
 use crate::model::{IfName, Link, Mode, Network, Origin, Uplink};
 use crate::plan::{self, Refusal};
+use crate::terminal::shell_word;
 
 /// Of every network.
-pub fn judge(seen: &Seen) -> Vec<Finding> {
-    seen.configured.iter().flat_map(|configured| network(seen, configured)).collect()
+pub fn check(input: &CheckInput) -> Vec<Finding> {
+    input.configured.iter().flat_map(|configured| network(input, configured)).collect()
 }
 
-fn network(seen: &Seen, Configured { desired, observed }: &Configured) -> Vec<Finding> {
+fn network(input: &CheckInput, Configured { desired, observed }: &Configured) -> Vec<Finding> {
     let network = &desired.network;
     let refusals = plan::refusals(desired, observed);
-    let mut findings: Vec<Finding> = refusals.iter().map(|refusal| refused(seen, network, refusal)).collect();
+    let mut findings: Vec<Finding> =
+        refusals.iter().map(|refusal| refused(input, network, refusal)).collect();
     if findings.iter().any(|finding| finding.kind == "uplink") {
         return findings;
     }
-    findings.extend(nowhere(seen, network));
-    findings.extend(nat_source(seen, network));
-    findings.extend(ipv6(seen, desired));
+    findings.extend(loopback(input, network));
+    findings.extend(nat_source(input, network));
+    findings.extend(ipv6(input, desired));
     let nic = (network.mode == Mode::Bridged).then(|| observed.nic(network)).flatten();
-    findings.extend(idle(seen, network, nic));
+    findings.extend(idle(input, network, nic));
     for v6 in [false, true] {
-        findings.extend(no_way_out(seen, desired, plan::uplinks(desired, observed, v6), v6));
+        findings.extend(no_default_route(input, desired, &plan::uplinks(desired, observed, v6), v6));
     }
     findings
 }
 
 /// A refusal, at the line that the hook would be refused for.
-fn refused(seen: &Seen, network: &Network, refusal: &Refusal) -> Finding {
+fn refused(input: &CheckInput, network: &Network, refusal: &Refusal) -> Finding {
     if let Refusal::Overridden { bridge, .. } = refusal {
         let text = format!("{refusal}: a guest without them is refused");
         return Finding::note("network", text).at(bridge).run(["kvmnet apply"]);
@@ -50,17 +54,9 @@ fn refused(seen: &Seen, network: &Network, refusal: &Refusal) -> Finding {
     };
     let place = match refusal {
         Refusal::OverrideInUse { variable, .. } => Some(Place::Variable { variable: variable.clone() }),
-        Refusal::AddressTaken { address, .. } => network
-            .addresses
-            .iter()
-            .find(|net| net.addr() == *address)
-            .and_then(|net| address_place(seen, network, net)),
-        Refusal::SubnetTaken { subnet, .. } => network
-            .addresses
-            .iter()
-            .find(|net| net.trunc() == *subnet)
-            .and_then(|net| address_place(seen, network, net)),
-        _ => place(seen, network, key),
+        Refusal::AddressTaken { address, .. } => address_place(input, network, |net| net.addr() == *address),
+        Refusal::SubnetTaken { subnet, .. } => address_place(input, network, |net| net.trunc() == *subnet),
+        _ => place(input, network, key),
     };
     let text = match refusal {
         // The place says where.
@@ -77,39 +73,45 @@ fn refused(seen: &Seen, network: &Network, refusal: &Refusal) -> Finding {
 }
 
 /// Where a key's value stands: in the environment, or in the file; else the file as a whole.
-pub fn place(seen: &Seen, network: &Network, key: &Key) -> Option<Place> {
+fn place(input: &CheckInput, network: &Network, key: &Key) -> Option<Place> {
     if let Origin::Environment(variable) = network.origin(key.word) {
         return Some(Place::Variable { variable: variable.clone() });
     }
-    let place = seen.config.place(&network.name, key);
-    place.map(Place::from).or_else(|| seen.config.has_file().then(|| Place::file(&seen.config.path)))
+    let place = input.config.place(&network.name, key);
+    place.map(Place::from).or_else(|| input.config.has_file().then(|| Place::file(&input.config.path)))
 }
 
-fn address_place(seen: &Seen, network: &Network, net: &ipnet::IpNet) -> Option<Place> {
-    let place = seen.config.address_place(&network.name, net).map(Place::from);
-    place.or_else(|| self::place(seen, network, &address::KEY))
+fn address_place(input: &CheckInput, network: &Network, is_it: impl Fn(&IpNet) -> bool) -> Option<Place> {
+    let net = network.addresses.iter().find(|net| is_it(net))?;
+    let place = input.config.address_place(&network.name, net).map(Place::from);
+    place.or_else(|| self::place(input, network, &address::KEY))
 }
 
-/// Uplinks that lead to nobody but the host.
-fn nowhere(seen: &Seen, network: &Network) -> Option<Finding> {
+impl Finding {
+    /// Where a key's value stands.
+    pub fn in_config(self, input: &CheckInput, network: &Network, key: &Key) -> Self {
+        Self { place: place(input, network, key), ..self }
+    }
+}
+
+fn loopback(input: &CheckInput, network: &Network) -> Option<Finding> {
     let Uplink::Named(names) = &network.uplink else { return None };
-    let is_loopback = |name: &&IfName| seen.observed.facts.link(name).is_some_and(|link| link.loopback);
+    let is_loopback = |name: &&IfName| input.observed.facts.link(name).is_some_and(|link| link.loopback);
     let name = names.iter().filter(|_| network.mode.forwards()).find(is_loopback)?;
     let text =
         format!("the uplink {name} of network {} leads nowhere: it is the loopback interface", network.name);
-    let finding = Finding { place: place(seen, network, &uplink::KEY), ..Finding::problem("uplink", text) };
+    let finding = Finding::problem("uplink", text).in_config(input, network, &uplink::KEY);
     Some(finding.say("write the NIC that leads outside, or leave `uplink` out; `ip -br link` lists them"))
 }
 
 /// Answers to an address that the host does not have come to nobody, as a rule.
-fn nat_source(seen: &Seen, network: &Network) -> Option<Finding> {
-    let source = network.nat_source.filter(|source| !seen.addresses.contains(source))?;
+fn nat_source(input: &CheckInput, network: &Network) -> Option<Finding> {
+    let source = network.nat_source.filter(|source| !input.addresses.contains(source))?;
     let text = format!(
         "network {} sends as {source}, which no interface here has: answers come to this host only if that address is routed to it",
         network.name
     );
-    let finding =
-        Finding { place: place(seen, network, &nat_source::KEY), ..Finding::problem("nat-source", text) };
+    let finding = Finding::problem("nat-source", text).in_config(input, network, &nat_source::KEY);
     Some(
         finding
             .say("write one of the uplink's addresses (`ip -br addr` lists them), or leave nat_source out"),
@@ -117,66 +119,57 @@ fn nat_source(seen: &Seen, network: &Network) -> Option<Finding> {
 }
 
 /// An IPv6 address for an interface that takes none.
-fn ipv6(seen: &Seen, desired: &Desired) -> Option<Finding> {
+fn ipv6(input: &CheckInput, desired: &Desired) -> Option<Finding> {
     let network = &desired.network;
-    let net = network.addresses.iter().find(|net| net.addr().is_ipv6())?;
-    let finding =
-        |text: String| Finding { place: address_place(seen, network, net), ..Finding::problem("ipv6", text) };
-    let Some(off) = &seen.without_ipv6 else {
+    let is_ipv6 = |net: &IpNet| net.addr().is_ipv6();
+    let net = network.addresses.iter().find(|net| is_ipv6(net))?;
+    let finding = |text: String| Finding {
+        place: address_place(input, network, is_ipv6),
+        ..Finding::problem("ipv6", text)
+    };
+    let Some(off) = &input.without_ipv6 else {
         let text = format!("network {} has the address {net}, and this kernel has no IPv6", network.name);
         return Some(finding(text).say("leave that address out, or start the kernel with IPv6"));
     };
     let door = desired.door();
-    let is_there = seen.observed.facts.link(door).is_some();
+    let is_there = input.observed.facts.link(door).is_some();
     let name = if is_there { door.as_str() } else { "default" };
     let key = format!("net/ipv6/conf/{name}/disable_ipv6");
     let text = format!("network {} has the address {net}, and IPv6 is off for {door} ({key})", network.name);
-    let command = format!("sysctl -w {}", crate::terminal::shell_word(format!("{key}=0")));
+    let command = format!("sysctl -w {}", shell_word(format!("{key}=0")));
     off.iter().any(|off| off == name).then(|| finding(text).run([command]))
 }
 
 /// Uplinks that are named, or taken, and carry nothing.
-fn idle(seen: &Seen, network: &Network, nic: Option<&Link>) -> Vec<Finding> {
+fn idle(input: &CheckInput, network: &Network, nic: Option<&Link>) -> Vec<Finding> {
     let named = match &network.uplink {
         Uplink::Named(names) if network.mode.forwards() => names.as_slice(),
         _ => &[],
     };
-    let links = named.iter().filter_map(|name| seen.observed.facts.link(name));
-    let idle = links.chain(nic).filter_map(|link| {
-        let name = &link.name;
-        let finding = |what: &str| {
-            let text = format!("the uplink {name} of network {} {what}", network.name);
-            Finding { place: place(seen, network, &uplink::KEY), ..Finding::note("uplink", text) }
-        };
-        match (link.up, link.carrier) {
-            _ if link.loopback => None,
-            (false, _) => Some(finding("is down").run([format!("ip link set {} up", word(name))])),
-            (true, false) => {
-                Some(finding("has no carrier").say("plug in its cable, or start what is at its other end"))
-            }
-            (true, true) => None,
+    let links = named.iter().filter_map(|name| input.observed.facts.link(name)).chain(nic);
+    let idle = links.filter(|link| !(link.loopback || link.up && link.carrier)).map(|link| {
+        let what = if link.up { "has no carrier" } else { "is down" };
+        let text = format!("the uplink {} of network {} {what}", link.name, network.name);
+        let finding = Finding::note("uplink", text).in_config(input, network, &uplink::KEY);
+        match link.up {
+            true => finding.say("plug in its cable, or start what is at its other end"),
+            false => finding.run([format!("ip link set {} up", shell_word(link.name))]),
         }
     });
     idle.collect()
 }
 
 /// Guests whose packets go by the default route, where there is none.
-fn no_way_out(seen: &Seen, desired: &Desired, uplinks: Vec<IfName>, v6: bool) -> Option<Finding> {
+fn no_default_route(input: &CheckInput, desired: &Desired, uplinks: &[IfName], v6: bool) -> Option<Finding> {
     let network = &desired.network;
     if !uplinks.is_empty() || network.uplink != Uplink::DefaultRoute || !desired.forwards(v6) {
         return None;
     }
-    let family = if v6 { "IPv6" } else { "IPv4" };
+    let (family, ip) = if v6 { ("IPv6", "ip -6") } else { ("IPv4", "ip") };
     let text = format!(
         "no {family} default route now: the guests of network {} reach nothing outside by {family}",
         network.name
     );
-    let finding = Finding { place: place(seen, network, &uplink::KEY), ..Finding::note("uplink", text) };
-    let ip = if v6 { "ip -6" } else { "ip" };
+    let finding = Finding::note("uplink", text).in_config(input, network, &uplink::KEY);
     Some(finding.say(format!("bring up the host's own connection; `{ip} route` shows its routes")))
-}
-
-/// A name as a shell takes it.
-pub fn word(name: &IfName) -> String {
-    crate::terminal::shell_word(name)
 }

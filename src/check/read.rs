@@ -1,4 +1,4 @@
-//! Reads all that is judged, and changes nothing.
+//! Reads everything that is checked, and changes nothing.
 
 use std::fs;
 use std::io::{self, ErrorKind, Read};
@@ -9,17 +9,15 @@ use ipnet::IpNet;
 use nix::errno::Errno;
 use nix::unistd::{AccessFlags, access};
 
-use super::seen::{Configured, Firewall, HookFile, KernelFacts, Seen, Tables};
+use super::input::{CheckInput, Configured, Firewall, HookFile, KernelFacts, Tables};
 use crate::apply::Kernel;
 use crate::config::{Environment, Survey};
 use crate::error::Error;
 use crate::holder;
 use crate::netlink::nft::Nft;
-use crate::netlink::route::Rtnl;
 use crate::observed::Observed;
 
-/// Reads everything.
-pub fn read(environment: &Environment) -> Result<Seen, Error> {
+pub fn read(environment: &Environment) -> Result<CheckInput, Error> {
     let config = Survey::read(environment);
     let kernel = Kernel::open()?;
     let ask = || Error::system("ask the kernel");
@@ -28,9 +26,13 @@ pub fn read(environment: &Environment) -> Result<Seen, Error> {
     let nets: Vec<IpNet> =
         config.networks.iter().flat_map(|network| network.addresses.iter().copied()).collect();
     let observed = Observed::survey(nft.as_mut(), &mut rtnl, &nets).map_err(ask())?;
-    let configured = configured(&config, &observed, nft.as_mut(), &mut rtnl).map_err(ask())?;
+    let mut configured = Vec::new();
+    for network in config.networks.iter().cloned() {
+        let read = observed.of_network(nft.as_mut(), &mut rtnl, network).map_err(ask())?;
+        configured.push(Configured { desired: read.0, observed: read.1 });
+    }
     let addresses = rtnl.all_addresses().map_err(ask())?;
-    Ok(Seen {
+    Ok(CheckInput {
         root: nix::unistd::geteuid().is_root(),
         // Not by opening it: that waits where it is a FIFO.
         config_hidden: access(config.path.as_str(), AccessFlags::R_OK) == Err(Errno::EACCES),
@@ -41,25 +43,12 @@ pub fn read(environment: &Environment) -> Result<Seen, Error> {
         observed,
         tables,
         firewall,
-        bridge_filter: ["iptables", "ip6tables"].map(calls_firewall),
+        bridge_filter: ["iptables", "ip6tables"]
+            .map(|word| is_on(format!("/proc/sys/net/bridge/bridge-nf-call-{word}"))),
         holders: holder::all(),
         kernel: kernel_facts(),
-        hooks: ["/etc/qemu-ifup", "/etc/qemu-ifdown"].map(|path| (path, hook(path))).into(),
+        hooks: ["/etc/qemu-ifup", "/etc/qemu-ifdown"].map(|path| (path, hook(path))),
     })
-}
-
-fn configured(
-    config: &Survey,
-    observed: &Observed,
-    mut nft: Option<&mut Nft>,
-    rtnl: &mut Rtnl,
-) -> io::Result<Vec<Configured>> {
-    let mut configured = Vec::new();
-    for network in &config.networks {
-        let (desired, observed) = observed.of_network(nft.as_deref_mut(), rtnl, network.clone())?;
-        configured.push(Configured { desired, observed });
-    }
-    Ok(configured)
 }
 
 /// The firewall of others; the socket only where it answers.
@@ -83,7 +72,7 @@ fn firewall(nft: Option<Nft>) -> io::Result<(Option<Nft>, Tables, Firewall)> {
             firewall.rules.extend(nft.rules(chain.protocol, &chain.table)?);
         }
     }
-    Ok((Some(nft), Tables::Seen, firewall))
+    Ok((Some(nft), Tables::Readable, firewall))
 }
 
 /// iptables-legacy has its tables apart from nf_tables; which of them are in use is all that can be read of them.
@@ -98,37 +87,29 @@ fn without_ipv6(configured: &[Configured]) -> Option<Vec<String>> {
     let conf = Path::new("/proc/sys/net/ipv6/conf");
     let doors = configured.iter().map(|one| one.desired.door().to_string());
     let names = doors.chain(["default".to_owned()]);
-    let is_off = |name: &String| {
-        let value = fs::read_to_string(conf.join(name).join("disable_ipv6"));
-        value.is_ok_and(|value| value.trim() != "0")
-    };
-    conf.exists().then(|| names.filter(is_off).collect())
+    conf.exists().then(|| names.filter(|name| is_on(conf.join(name).join("disable_ipv6"))).collect())
 }
 
-fn calls_firewall(word: &str) -> bool {
-    let path = format!("/proc/sys/net/bridge/bridge-nf-call-{word}");
-    fs::read_to_string(path).is_ok_and(|value| value.trim() != "0")
+fn is_on(setting: impl AsRef<Path>) -> bool {
+    fs::read_to_string(setting).is_ok_and(|value| value.trim() != "0")
 }
 
 fn kernel_facts() -> KernelFacts {
     let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim().to_owned();
-    let modules = Path::new("/lib/modules").join(&release);
-    let lists = ["modules.builtin", "modules.dep"].map(|list| fs::read_to_string(modules.join(list)).ok());
-    let [builtin, loadable] = lists;
+    let list = |name: &str| fs::read_to_string(format!("/lib/modules/{release}/{name}")).ok();
+    let modules = list("modules.builtin").zip(list("modules.dep"));
     let present = fs::read_dir("/sys/module").into_iter().flatten().flatten();
     KernelFacts {
         config: fs::read_to_string(format!("/boot/config-{release}")).ok(),
-        modules: builtin.zip(loadable).map(|(builtin, loadable)| builtin + &loadable),
+        modules: modules.map(|(builtin, loadable)| builtin + &loadable),
         present: present.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect(),
         tun_device: Path::new("/dev/net/tun").exists(),
         release,
     }
 }
 
-/// More than the largest of the programs.
-const MAX_PROGRAM: u64 = 16 * 1024 * 1024;
-/// What both of kvmnet's programs have in them, and a script of somebody's has not.
-const IN_PROGRAM: &[u8] = b"/run/kvmnet.lock";
+/// What a program begins with, and a script does not.
+const ELF: [u8; 4] = *b"\x7fELF";
 
 fn hook(path: &str) -> HookFile {
     let about = match fs::metadata(path) {
@@ -142,14 +123,11 @@ fn hook(path: &str) -> HookFile {
     if !about.is_file() {
         return HookFile::Foreign;
     }
-    let mut bytes = Vec::new();
-    let file = fs::File::open(path);
-    if file.and_then(|file| file.take(MAX_PROGRAM).read_to_end(&mut bytes)).is_err() {
-        return HookFile::Hidden;
-    }
-    match bytes.windows(IN_PROGRAM.len()).any(|window| window == IN_PROGRAM) {
-        true if about.permissions().mode() & 0o111 != 0 => HookFile::Ours,
-        true => HookFile::NotExecutable,
-        false => HookFile::Foreign,
+    let mut start = [0; ELF.len()];
+    match fs::File::open(path).and_then(|mut file| file.read_exact(&mut start)) {
+        Err(error) if error.kind() != ErrorKind::UnexpectedEof => HookFile::Hidden,
+        _ if start != ELF => HookFile::Foreign,
+        _ if about.permissions().mode() & 0o111 == 0 => HookFile::NotExecutable,
+        _ => HookFile::Ours,
     }
 }

@@ -2,38 +2,37 @@
 
 use super::Findings;
 use super::finding::{Finding, Fix};
-use crate::terminal::{Look, Page, Word, plain};
+use crate::terminal::{Span, Style, Text, words};
 
 /// All findings, and what was looked at.
 pub fn render(findings: &Findings, color: bool) -> String {
-    let mut page = Page::new(color);
-    findings.iter().for_each(|finding| put(&mut page, finding));
-    page.paragraph(0, Word::new("", Look::Plain), 0, plain(&summary(findings)));
-    page.finish()
+    let mut text = Text::new(color);
+    findings.findings.iter().for_each(|finding| render_finding(&mut text, finding));
+    text.paragraph(0, "", 0, words(summary(findings)));
+    text.finish()
 }
 
-fn put(page: &mut Page, finding: &Finding) {
-    let (word, look) =
-        if finding.is_problem() { ("problem", Look::Problem) } else { ("note", Look::Warning) };
-    let severity = Word::new(word, look).and(':');
-    let problem = plain(&finding.problem);
+fn render_finding(text: &mut Text, finding: &Finding) {
+    let (word, style) =
+        if finding.is_problem() { ("problem", Style::PROBLEM) } else { ("note", Style::WARNING) };
+    let severity = Span::new(word, style).and(':');
+    let problem = words(&finding.problem);
     match &finding.place {
         Some(place) => {
-            let place = Word::new(format!("{place}:"), Look::Plain);
-            page.paragraph(0, place, 4, std::iter::once(severity).chain(problem));
+            text.paragraph(0, format!("{place}:"), 4, std::iter::once(severity).chain(problem));
         }
-        None => page.paragraph(0, severity, 4, problem),
+        None => text.paragraph(0, severity, 4, problem),
     }
     match &finding.fix {
         None => {}
-        Some(Fix::Say(say)) => page.paragraph(4, Word::new("fix:", Look::Plain), 9, plain(say)),
-        Some(Fix::Run(commands)) => page.commands(4, "fix:", commands),
+        Some(Fix::Say([say])) => text.paragraph(4, "fix:", 9, words(say)),
+        Some(Fix::Run(commands)) => text.commands(4, "fix:", commands),
     }
 }
 
 fn summary(findings: &Findings) -> String {
-    let problems = findings.iter().filter(|finding| finding.is_problem()).count();
-    let notes = findings.iter().count() - problems;
+    let problems = findings.findings.iter().filter(|finding| finding.is_problem()).count();
+    let notes = findings.findings.len() - problems;
     let found = match (problems, notes) {
         (0, 0) => "All right".to_owned(),
         (0, notes) => format!("No problem, {}", count(notes, "note")),
@@ -42,7 +41,7 @@ fn summary(findings: &Findings) -> String {
     };
     let looked = match findings.networks {
         Some(networks) => count(networks, "network"),
-        None if findings.iter().any(is_hidden) => {
+        None if findings.findings.iter().any(is_hidden) => {
             "no network, as the configuration could not be read".to_owned()
         }
         None => "no network, as the configuration is wrong".to_owned(),

@@ -1,7 +1,7 @@
 //! A packet's way through the chains of others, as far as their rules can be read.
 //!
-//! In: a chain, the rules of its table, a kind of packet. Out: its fate, where that is certain. Never: guesses: what a
-//! rule asks and cannot be read may hold or not.
+//! In: a chain, the rules of its table, a kind of packet. Out: its fate, where that is certain. Never: guesses. A condition
+//! that cannot be read may hold or not.
 
 use std::collections::HashMap;
 
@@ -11,8 +11,8 @@ use crate::model::foreign::{Condition, Fate, ForeignChain, ForeignRule, NamePatt
 const ESTABLISHED: u32 = 1 << 1;
 const NEW: u32 = 1 << 3;
 
-/// A kind of packet.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A kind of packet, IPv4 or IPv6.
+#[derive(Debug)]
 pub struct Packet {
     /// The interfaces that it may come in by; none where that is not known.
     pub iif: Vec<String>,
@@ -20,32 +20,30 @@ pub struct Packet {
     pub oif: Vec<String>,
     /// An answer, or the first of a connection.
     pub answers: bool,
-    /// Of IPv6, or of IPv4.
     pub v6: bool,
     /// Only rules that name its interface are thought to let it through, as those for all mean some service.
     pub by_name: bool,
 }
 
 /// What is known of its fate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum End {
     /// It is accepted, or may be.
     Through,
     /// It is dropped for certain.
     Dropped,
-    /// No rule has decided.
     Undecided,
 }
 
 /// Whether a condition holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Holds {
     No,
     Maybe,
     Yes,
 }
 
-/// Whether rules drop such packets for certain. What the chain's policy does is not looked at.
+/// See `Firewall::drops`.
 pub fn drops<'a>(
     chain: &ForeignChain,
     rules: impl Iterator<Item = &'a ForeignRule>,
@@ -68,11 +66,11 @@ const DEPTH: usize = 16;
 
 impl Walk<'_> {
     fn chain(&mut self, name: &str, depth: usize) -> End {
-        let Some((name, rules)) = self.chains.get_key_value(name) else { return End::Undecided };
-        let (name, rules) = (*name, rules.clone());
         if let Some(end) = self.known.get(name) {
             return *end;
         }
+        let Some((name, rules)) = self.chains.get_key_value(name) else { return End::Undecided };
+        let (name, rules) = (*name, rules.clone());
         let end = if depth > DEPTH { End::Through } else { self.rules(&rules, depth) };
         self.known.insert(name, end);
         end
@@ -88,7 +86,7 @@ impl Walk<'_> {
                 Fate::None => continue,
                 Fate::Accept => End::Through,
                 Fate::Drop => End::Dropped,
-                // What comes behind may not be met.
+                // What comes after it may not be reached.
                 Fate::Return if holds == Holds::Maybe => End::Through,
                 Fate::Return => return End::Undecided,
                 Fate::Go(to, comes_back) => match self.chain(to, depth + 1) {
@@ -112,11 +110,7 @@ impl Walk<'_> {
         for condition in &rule.conditions {
             let holds = self.one(condition, &rule.fate);
             is_named |= matches!(condition, Condition::Iif(_, true)) && holds == Holds::Yes;
-            match holds {
-                Holds::No => return Holds::No,
-                Holds::Maybe => all = Holds::Maybe,
-                Holds::Yes => {}
-            }
+            all = all.min(holds);
         }
         let is_for_all = self.packet.by_name && !is_named && all == Holds::Maybe;
         if is_for_all && rule.fate == Fate::Accept { Holds::No } else { all }

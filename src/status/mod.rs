@@ -1,11 +1,11 @@
 //! What is: the networks, who is on them, and what kvmnet changed on the machine for them.
 //!
 //! In: the kernel, /proc, the configuration. Out: [`Status`], as data and as text. Never: changes anything, or needs
-//! rights: what cannot be seen without them is named.
+//! rights: it says what it cannot see without them.
 //!
 //! ```text
 //! observed::Glance ──┐
-//! holder, vmm ───────┼──► network, guest, change ──► Status ──► render
+//! guests ────────────┼──► network, guest, change ──► Status ──► render
 //! config ────────────┘
 //! ```
 
@@ -15,7 +15,7 @@ mod guest;
 mod network;
 mod render;
 
-pub use data::*;
+pub use data::Status;
 
 use crate::apply::Kernel;
 use crate::config::{self, ConfigErrors, Environment};
@@ -23,7 +23,8 @@ use crate::error::Error;
 use crate::holder;
 use crate::model;
 use crate::observed::Glance;
-use guest::Behind;
+use data::{Guest, LinkState, Network};
+use guest::Guests;
 
 /// Reads what is; only of one network where it is named.
 pub fn read(wanted: Option<&str>) -> Result<Status, Error> {
@@ -47,18 +48,18 @@ fn gather(glance: &Glance, configured: &Result<Vec<model::Network>, ConfigErrors
     // Without a tap nobody holds one.
     let has_taps = glance.observed.facts.links.iter().any(model::Link::is_tap);
     let holders = if has_taps { holder::all() } else { Vec::new() };
-    let behind = Behind::new(glance, &holders);
+    let guests = Guests::new(glance, &holders);
     let standing = glance.observed.networks.iter();
     let mut networks: Vec<Network> =
-        standing.map(|standing| network::standing(standing, glance, &behind, file)).collect();
-    let place = |name: &str| file.and_then(|file| file.iter().position(|network| network.name == name));
-    networks.sort_by_key(|network| place(&network.name).unwrap_or(usize::MAX));
+        standing.map(|standing| network::up(standing, glance, &guests, file)).collect();
+    let position = |name: &str| file.and_then(|file| file.iter().position(|network| network.name == name));
+    networks.sort_by_key(|network| position(&network.name).unwrap_or(usize::MAX));
     for network in file.unwrap_or_default() {
         if !networks.iter().any(|standing| standing.name == network.name) {
             networks.push(network::not_up(network));
         }
     }
-    let strays = behind.strays();
+    let strays = guests.strays();
     let mut notes = Vec::new();
     if let Err(errors) = configured {
         notes.extend(errors.iter().next().map(|error| match error.is_unreadable() {
@@ -69,7 +70,7 @@ fn gather(glance: &Glance, configured: &Result<Vec<model::Network>, ConfigErrors
         }));
     }
     notes.extend(unseen(glance, networks.iter().flat_map(|network| &network.guests).chain(&strays)));
-    Status { version: 1, networks, strays, notes }
+    Status { networks, strays, notes }
 }
 
 /// What cannot be seen, and why.

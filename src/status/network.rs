@@ -1,50 +1,43 @@
-//! Networks: one that stands, from its mark, its rules and its links; one that is only configured, from the file.
+//! Networks: one that is up, from its mark, its rules and its links; one that is only configured, from the file.
 
+use std::collections::HashSet;
 use std::net::IpAddr;
 
-use super::guest::Behind;
-use super::{Configuration, Forwarding, Nat, NatKind, Network, State, UplinksBy, change};
+use super::change;
+use super::data::{Configuration, Forwarding, Nat, NatKind, Network, State, UplinksBy};
+use super::guest::Guests;
 use crate::model::link::GROUP;
 use crate::model::ruleset::{Verdict, table_name};
 use crate::model::{self, IfName, Mark, Mode, Uplink};
 use crate::observed::{Glance, Standing};
 
-/// A network that stands, or what is left of one. `file` is what the configuration says, if it could be read.
-pub fn standing(
-    standing: &Standing,
-    glance: &Glance,
-    behind: &Behind,
-    file: Option<&[model::Network]>,
-) -> Network {
+/// A network that is up, or what is left of one. `file` is what the configuration says, if it could be read.
+pub fn up(standing: &Standing, glance: &Glance, guests: &Guests, file: Option<&[model::Network]>) -> Network {
     let mark = standing.mark.as_ref();
-    let facts = &glance.observed.facts;
     let door = mark.and_then(|mark| mark.veth.as_ref()).map_or(standing.bridge, |veth| veth.inner);
-    let door_link = facts.link(&door);
-    let (uplinks, uplinks_by) = uplinks(standing, &door, glance);
-    let guests = match &standing.link {
-        Some(bridge) => behind.guests(&bridge.name, door_link.map(|door| door.index)),
-        None => Vec::new(),
-    };
+    let door_link = glance.observed.facts.link(&door).map(|door| door.index);
+    let (uplinks, uplinks_by) = uplinks(standing, &door, glance).unzip();
+    let bridge = standing.link.as_ref();
     let mut network = Network {
         name: mark.map_or_else(|| standing.bridge.to_string(), |mark| mark.network.clone()),
-        state: match &standing.link {
+        state: match bridge {
             None => State::Remains,
             Some(link) if link.up => State::Up,
             Some(_) => State::Down,
         },
         mode: mark.map(|mark| mark.mode.to_string()),
         bridge: standing.bridge.to_string(),
-        bridge_made: standing.link.as_ref().and(mark).map(|mark| mark.made),
+        bridge_made: bridge.and(mark).map(|mark| mark.made),
         door: door.to_string(),
         addresses: addresses(&door, glance),
         uplinks,
-        uplinks_by,
+        uplinks_by: uplinks_by.flatten(),
         forwarding: forwarding(mark, &door, glance),
         nat: nat(standing, glance),
         keep: mark.is_some_and(|mark| mark.keep || mark.held),
         configuration: configuration(mark, file),
-        changes: change::of(standing, &glance.observed),
-        guests,
+        changes: change::changes(standing, &glance.observed),
+        guests: bridge.map(|bridge| guests.on_bridge(&bridge.name, door_link)).unwrap_or_default(),
         other_ports: other_ports(standing, glance),
         problems: Vec::new(),
     };
@@ -59,29 +52,21 @@ pub fn not_up(network: &model::Network) -> Network {
         (Uplink::Named(names), _) => (names.iter().map(ToString::to_string).collect(), Some(UplinksBy::Name)),
         (Uplink::DefaultRoute, _) => (Vec::new(), Some(UplinksBy::DefaultRoute)),
     };
-    let nat = match (network.mode, network.nat_source) {
-        (Mode::Nat, Some(to)) => vec![Nat { kind: NatKind::Snat, to: Some(to.to_string()) }],
-        (Mode::Nat, None) => vec![Nat { kind: NatKind::Masquerade, to: None }],
-        _ => Vec::new(),
-    };
+    let to = network.nat_source.map(|to| to.to_string());
+    let kind = if to.is_some() { NatKind::Snat } else { NatKind::Masquerade };
+    let nat = (network.mode == Mode::Nat).then_some(Nat { kind, to });
     Network {
         name: network.name.clone(),
         state: State::NotUp,
         mode: Some(network.mode.to_string()),
         bridge: network.bridge.to_string(),
-        bridge_made: None,
         door: network.door().to_string(),
         addresses: network.addresses.iter().map(ToString::to_string).collect(),
         uplinks: Some(uplinks),
         uplinks_by,
-        forwarding: Forwarding::default(),
-        nat: Some(nat),
+        nat: Some(nat.into_iter().collect()),
         keep: network.keep,
-        configuration: Configuration::Same,
-        changes: Vec::new(),
-        guests: Vec::new(),
-        other_ports: Vec::new(),
-        problems: Vec::new(),
+        ..Network::default()
     }
 }
 
@@ -95,30 +80,24 @@ fn addresses(door: &IfName, glance: &Glance) -> Vec<String> {
 }
 
 /// By the NIC in the mark, by the names in the rules, or by the default routes.
-fn uplinks(standing: &Standing, door: &IfName, glance: &Glance) -> (Option<Vec<String>>, Option<UplinksBy>) {
-    let Some(mark) = &standing.mark else { return (None, None) };
+fn uplinks(standing: &Standing, door: &IfName, glance: &Glance) -> Option<(Vec<String>, Option<UplinksBy>)> {
+    let mark = standing.mark.as_ref()?;
     if !mark.mode.forwards() {
-        let by = mark.nic.is_some().then_some(UplinksBy::Port);
-        return (Some(mark.nic.iter().map(ToString::to_string).collect()), by);
+        return Some((mark.nic.iter().map(ToString::to_string).collect(), mark.nic.map(|_| UplinksBy::Port)));
     }
-    let Some(exits) = glance.exits.get(&standing.bridge) else { return (None, None) };
+    let exits = glance.exits.get(&standing.bridge)?;
     let mut names: Vec<IfName> =
         exits.iter().filter_map(|exit| exit.by).filter(|name| name != door).collect();
     let by = if names.is_empty() { UplinksBy::DefaultRoute } else { UplinksBy::Name };
     if names.is_empty() {
-        let facts = &glance.observed.facts;
-        let links =
-            glance.observed.default_devices(None).into_iter().filter_map(|index| facts.link_index(index));
+        let devices = glance.observed.default_devices(None).into_iter();
+        let links = devices.filter_map(|index| glance.observed.facts.link_index(index));
         // A network of kvmnet's is nobody's way out.
         names.extend(links.filter(|link| link.group != GROUP && !link.loopback).map(|link| link.name));
     }
-    let mut known: Vec<String> = Vec::new();
-    for name in names.iter().map(ToString::to_string) {
-        if !known.contains(&name) {
-            known.push(name);
-        }
-    }
-    (Some(known), Some(by))
+    let mut seen = HashSet::new();
+    names.retain(|name| seen.insert(*name));
+    Some((names.iter().map(ToString::to_string).collect(), Some(by)))
 }
 
 fn forwarding(mark: Option<&Mark>, door: &IfName, glance: &Glance) -> Forwarding {
@@ -171,33 +150,32 @@ fn other_ports(standing: &Standing, glance: &Glance) -> Vec<String> {
 }
 
 fn problems(network: &Network, standing: &Standing, glance: &Glance) -> Vec<String> {
-    let mut problems = Vec::new();
     let name = table_name(&standing.bridge);
     let Some(mark) = &standing.mark else {
         return vec![format!("{name} has no record of what it is for; the next hook takes it away")];
     };
+    let mut problems = Vec::new();
     match network.state {
         State::Remains => {
-            problems.push(format!("bridge {} is gone; the next hook clears up", standing.bridge));
-            return problems;
+            return vec![format!("bridge {} is gone; the next hook clears up", standing.bridge)];
         }
         State::Down => problems.push(format!("bridge {} is switched off", standing.bridge)),
         State::Up | State::NotUp => {}
     }
     if glance.sees_tables && glance.observed.has_nft {
-        for family in standing.missing_tables() {
-            problems.push(format!("table {family} {name} is gone; the next guest puts it back"));
-        }
-        for table in standing.tables.iter().filter(|table| table.dormant) {
-            let family = table.family;
-            problems.push(format!("table {family} {name} is dormant; the next guest puts it right"));
-        }
+        let missing = standing.missing_tables().into_iter();
+        problems.extend(
+            missing.map(|family| format!("table {family} {name} is gone; the next guest puts it back")),
+        );
+        let dormant = standing.tables.iter().filter(|table| table.dormant).map(|table| table.family);
+        problems.extend(
+            dormant.map(|family| format!("table {family} {name} is dormant; the next guest puts it right")),
+        );
     }
-    for net in &mark.addresses {
-        if !network.addresses.contains(&net.to_string()) {
-            problems.push(format!("{net} is gone from {}; the next guest puts it back", network.door));
-        }
-    }
+    let is_gone = |net: &String| !network.addresses.contains(net);
+    let gone = mark.addresses.iter().map(ToString::to_string).filter(is_gone);
+    problems
+        .extend(gone.map(|net| format!("{net} is gone from {}; the next guest puts it back", network.door)));
     if standing.is_dead() {
         problems.push("nobody is on it; `kvmnet gc` or the next hook takes it away".to_owned());
     }

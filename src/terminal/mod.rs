@@ -1,18 +1,18 @@
-//! Text for terminals and shells, which obey some of the characters that they are given; what is printed may hold any, for
-//! it comes from command lines, files and other programs' names.
+//! Text for terminals and shells, which act on some characters. What is printed may contain any: it comes from command
+//! lines, files and other programs' names.
 //!
-//! In: text, or data. Out: text in which nothing is left to obey but kvmnet's own colours. Never: prints.
+//! In: text, or data. Out: text without control characters but for kvmnet's own colours. Never: prints.
 
-mod page;
 mod shell;
+mod text;
 
-pub(crate) use page::{Look, Page, Word, list, plain};
 pub(crate) use shell::shell_quoted;
 pub use shell::shell_word;
+pub(crate) use text::{Span, Style, Text, list, words};
 
 use serde::Serialize;
 
-/// `text` in one line of characters that a terminal shows and does not obey.
+/// `text` in one line, with everything escaped that a terminal acts on or does not show.
 pub fn printable(text: &str) -> String {
     let mut line = String::with_capacity(text.len());
     for letter in text.chars() {
@@ -26,13 +26,13 @@ pub fn lines(text: &str) -> String {
     text.split('\n').map(printable).collect::<Vec<_>>().join("\n")
 }
 
-/// Whether a terminal shows a character as it is, in its place: no control character, none that turns the direction of
-/// what follows, and none that is not seen.
+/// Whether a terminal shows a character as it is, in its place: not a control character, not one that turns the direction
+/// of what follows, and not an invisible one.
 fn is_shown(letter: char) -> bool {
     matches!(letter, '"' | '\'' | '\\') || letter.escape_debug().len() == 1
 }
 
-/// The form of what kvmnet says as data. It changes where a program that reads it would have to.
+/// The version of the JSON output. It changes when programs that read it have to change.
 const VERSION: u32 = 1;
 
 #[derive(Serialize)]
@@ -42,14 +42,14 @@ struct Document<'a, T> {
     data: &'a T,
 }
 
-/// An object as JSON, with the version of its form.
+/// An object as JSON, with the version of the format first.
 pub fn document(data: &impl Serialize) -> String {
     json(&Document { version: VERSION, data })
 }
 
-/// `value` as JSON with line breaks. JSON itself (RFC 8259, section 7) wants only the control characters below U+0020
-/// escaped; here all are that a terminal does not show, which in JSON can stand in strings alone.
-pub fn json(value: &impl Serialize) -> String {
+/// `value` as JSON with line breaks. JSON itself (RFC 8259, section 7) requires only control characters below U+0020 to be
+/// escaped; here every character that a terminal does not show is, which in JSON can only be in strings.
+fn json(value: &impl Serialize) -> String {
     // Plain data with names for keys cannot fail to be JSON.
     let text = serde_json::to_string_pretty(value).unwrap_or_default();
     let mut escaped = String::with_capacity(text.len() + 1);
@@ -72,7 +72,7 @@ mod tests {
     const NASTY: &str = "a\x1b[2J\u{7f}\u{9b}1m\u{a0}\u{202e}\n\"ä\\";
 
     #[test]
-    fn nothing_is_left_to_obey() {
+    fn control_characters_are_escaped() {
         assert_eq!(printable(NASTY), "a\\u{1b}[2J\\u{7f}\\u{9b}1m\\u{a0}\\u{202e}\\n\"ä\\");
     }
 
@@ -87,7 +87,7 @@ mod tests {
 
     /// What turns the direction of the text, is not seen, or joins what belongs apart.
     #[test]
-    fn nothing_deceives_the_eye() {
+    fn invisible_characters_are_escaped() {
         let marks = ('\u{200b}'..='\u{200f}').chain('\u{202a}'..='\u{202e}').chain('\u{2060}'..='\u{206f}');
         for mark in marks.chain(['\u{61c}', '\u{feff}', '\u{2028}', '\u{2029}', '\u{ad}', '\u{e0041}']) {
             let escape = format!("\\u{{{:x}}}", u32::from(mark));

@@ -2,7 +2,7 @@
 
 use super::is_shown;
 
-/// `text` as one word of a command: as it is where a shell finds nothing in it to obey, else in quotes.
+/// `text` as one word of a command; in quotes if it has characters that a shell acts on.
 pub fn shell_word(text: impl AsRef<[u8]>) -> String {
     let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"/._-+@%:,=".contains(byte);
     match std::str::from_utf8(text.as_ref()) {
@@ -11,8 +11,8 @@ pub fn shell_word(text: impl AsRef<[u8]>) -> String {
     }
 }
 
-/// `text` in quotes. What a terminal does not show is written out for `printf`, so that what is pasted is the same still;
-/// line breaks are shown.
+/// `text` in quotes. What a terminal does not show is escaped for `printf`, so that pasting it gives the same text; line
+/// breaks are shown.
 pub fn shell_quoted(text: impl AsRef<[u8]>) -> String {
     match std::str::from_utf8(text.as_ref()) {
         Ok(text) if text.chars().all(|letter| letter == '\n' || is_shown(letter)) => {

@@ -74,7 +74,7 @@ fn a_network_that_was_changed_by_hand() {
         let (one, _two) = (lab.attach(1), lab.attach(2));
         lab.settle();
         lab.host.run(change);
-        check(&lab).alone("problem", "network", &["changed by another hand", word, "kvmnet apply"]);
+        check(&lab).alone("problem", "network", &["changed by something else", word, "kvmnet apply"]);
         lab.ifup(&one).ok();
         lab.settle();
         all_right(&lab, "the hook put it right");

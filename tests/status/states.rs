@@ -115,7 +115,7 @@ fn remains_of_a_network() {
     assert_eq!((&network["state"], &network["bridge_made"]), (&json!("remains"), &json!(null)));
     assert_eq!(seen.change("net/ipv4/conf/eth3/forwarding"), [Some("0"), Some("1")]);
     assert_eq!(seen.data["strays"][0]["tap"], "vif0.0");
-    seen.says("default: nat, remains only");
+    seen.says("default: nat, leftovers only");
     seen.says("problem bridge br0 is gone; the next hook clears up");
 }
 

@@ -1,18 +1,18 @@
 //! Who is behind the taps.
 
 use super::HANG;
-use crate::status::{Guest, LinkState};
-use crate::terminal::{Look, Page, Word, list, plain};
+use crate::status::data::{Guest, LinkState};
+use crate::terminal::{Span, Style, Text, list, words};
 
-/// A paragraph or two for each guest, whose tap stands at `indent`.
-pub(super) fn put_guests(page: &mut Page, guests: &[Guest], indent: usize) {
+/// A paragraph or two for each guest, whose tap is at `indent`.
+pub(super) fn render_guests(text: &mut Text, guests: &[Guest], indent: usize) {
     let longest = guests.iter().map(|guest| guest.tap.chars().count()).max().unwrap_or_default();
     let hang = (indent + longest + 2).max(HANG);
     for guest in guests {
-        page.paragraph(indent, Word::new(&guest.tap, Look::Name), hang, state(guest));
-        for words in [behind(guest), seen(guest), remarks(guest)] {
-            if !words.is_empty() {
-                page.paragraph(0, Word::new("", Look::Plain), hang, words);
+        text.paragraph(indent, Span::new(&guest.tap, Style::NAME), hang, state(guest));
+        for spans in [processes(guest), addresses(guest), remarks(guest)] {
+            if !spans.is_empty() {
+                text.paragraph(0, "", hang, spans);
             }
         }
     }
@@ -31,33 +31,32 @@ pub(super) fn guest_count(guests: &[Guest]) -> String {
     }
 }
 
-fn state(guest: &Guest) -> Vec<Word> {
-    let mut words: Vec<Word> = guest.vm.iter().map(|name| Word::new(name, Look::Plain).and(',')).collect();
-    let (state, look) = match guest.link {
-        LinkState::Up => ("up", Look::Good),
-        LinkState::NoProcess if guest.persistent => ("waits for a process", Look::Warning),
-        LinkState::NoProcess => ("no process", Look::Warning),
-        LinkState::Down => ("down", Look::Warning),
+fn state(guest: &Guest) -> Vec<Span> {
+    let (state, style) = match guest.link {
+        LinkState::Up => ("up", Style::GOOD),
+        LinkState::NoProcess if guest.persistent => ("waits for a process", Style::WARNING),
+        LinkState::NoProcess => ("no process", Style::WARNING),
+        LinkState::Down => ("down", Style::WARNING),
     };
-    words.push(Word::new(state, look).and(','));
-    words.extend(list([
+    let amounts = list([
         format!("received {}", amount(guest.guest_received_bytes)),
         format!("sent {}", amount(guest.guest_sent_bytes)),
-    ]));
-    words
+    ]);
+    let name = guest.vm.iter().map(|name| Span::from(name).and(','));
+    name.chain([Span::new(state, style).and(',')]).chain(amounts).collect()
 }
 
-fn behind(guest: &Guest) -> Vec<Word> {
+fn processes(guest: &Guest) -> Vec<Span> {
     list(guest.processes.iter().map(|process| {
         let elsewhere = if process.elsewhere { ", of another network namespace" } else { "" };
         format!("{} (pid {}{elsewhere})", process.program, process.pid)
     }))
 }
 
-fn seen(guest: &Guest) -> Vec<Word> {
+fn addresses(guest: &Guest) -> Vec<Span> {
     match (&guest.macs[..], &guest.mac_given) {
-        ([], Some(given)) => plain(&format!("{given} by its command line, not seen yet")).collect(),
-        ([], None) => plain("no MAC seen yet").collect(),
+        ([], Some(given)) => words(format!("{given} by its command line, not seen yet")),
+        ([], None) => words("no MAC seen yet"),
         (macs, _) => {
             let macs = few(macs, guest.mac_count, "MACs");
             list(macs.into_iter().chain(few(&guest.addresses, guest.address_count, "addresses")))
@@ -65,12 +64,12 @@ fn seen(guest: &Guest) -> Vec<Word> {
     }
 }
 
-/// A few of something; of more their number.
+/// A few of something; of more, their number.
 fn few(known: &[String], count: usize, what: &str) -> Vec<String> {
     if count > 4 { vec![format!("{count} {what}")] } else { known.to_vec() }
 }
 
-fn remarks(guest: &Guest) -> Vec<Word> {
+fn remarks(guest: &Guest) -> Vec<Span> {
     let mut remarks = Vec::new();
     if !guest.same_mac_as.is_empty() {
         let others = guest.same_mac_as.join(" and ");
@@ -80,7 +79,7 @@ fn remarks(guest: &Guest) -> Vec<Word> {
         remarks.push("was not attached by kvmnet".to_owned());
     }
     let text = remarks.join("; ");
-    text.split_whitespace().map(|word| Word::new(word, Look::Warning)).collect()
+    text.split_whitespace().map(|word| Span::new(word, Style::WARNING)).collect()
 }
 
 /// A number of bytes as people read it, in powers of 1000.
@@ -88,7 +87,7 @@ fn amount(bytes: u64) -> String {
     let mut number = bytes as f64;
     let mut units = ["kB", "MB", "GB", "TB", "PB", "EB"].iter();
     let mut unit = "B";
-    // What would be rounded up to 1000 is one of the next.
+    // What would be rounded up to 1000 is 1 of the next unit.
     while number >= if unit == "B" { 1000.0 } else { 999.95 } {
         let Some(next) = units.next() else { break };
         number /= 1000.0;

@@ -3,133 +3,121 @@
 mod changes;
 mod guests;
 
-use changes::put_changes;
-use guests::{guest_count, put_guests};
+use changes::render_changes;
+use guests::{guest_count, render_guests};
 
-use super::{Configuration, Forwarding, Nat, NatKind, Network, State, Status, UplinksBy};
-use crate::terminal::{Look, Page, Word, list, plain};
+use super::data::{Configuration, Forwarding, Nat, NatKind, Network, State, Status, UplinksBy};
+use crate::terminal::{Span, Style, Text, list, words};
 
 /// Where the values of a network begin.
 const HANG: usize = 14;
 
 impl Status {
-    /// For people, in 80 columns; coloured for a terminal.
+    /// Coloured for a terminal.
     pub fn render(&self, color: bool) -> String {
-        let mut page = Page::new(color);
+        let mut text = Text::new(color);
         let (idle, standing): (Vec<_>, Vec<_>) =
             self.networks.iter().partition(|network| network.state == State::NotUp);
         if standing.is_empty() {
-            paragraph(&mut page, plain("No network is up."));
+            text.paragraph(0, "", 0, words("No network is up."));
         }
         for (number, network) in standing.into_iter().enumerate() {
             if number > 0 {
-                page.gap();
+                text.gap();
             }
-            put_network(&mut page, network);
+            render_network(&mut text, network);
         }
         if !idle.is_empty() {
-            page.gap();
+            text.gap();
         }
         for network in idle {
-            put_idle(&mut page, network);
+            render_idle(&mut text, network);
         }
         if !self.strays.is_empty() {
-            page.gap();
-            paragraph(&mut page, plain("Attached by kvmnet, and on none of its bridges now:"));
-            put_guests(&mut page, &self.strays, 2);
+            text.gap();
+            text.paragraph(0, "", 0, words("Attached by kvmnet, and on none of its bridges now:"));
+            render_guests(&mut text, &self.strays, 2);
         }
         for note in &self.notes {
-            page.gap();
-            page.paragraph(0, Word::new("note:", Look::Warning), 6, plain(note));
+            text.gap();
+            text.paragraph(0, Span::new("note:", Style::WARNING), 6, words(note));
         }
-        page.finish()
+        text.finish()
     }
 }
 
-fn paragraph(page: &mut Page, words: impl IntoIterator<Item = Word>) {
-    page.paragraph(0, Word::new("", Look::Plain), 0, words);
-}
-
-fn put(page: &mut Page, label: &str, words: impl IntoIterator<Item = Word>) {
-    page.paragraph(2, Word::new(label, Look::Plain), HANG, words);
-}
-
-fn put_network(page: &mut Page, network: &Network) {
-    let (state, look) = match network.state {
-        State::Up => ("up", Look::Good),
-        State::Down => ("down", Look::Warning),
-        State::Remains => ("remains only", Look::Warning),
-        State::NotUp => ("not up", Look::Plain),
+fn render_network(text: &mut Text, network: &Network) {
+    let (state, style) = match network.state {
+        State::Up => ("up", Style::GOOD),
+        State::Down => ("down", Style::WARNING),
+        State::Remains => ("leftovers only", Style::WARNING),
+        State::NotUp => ("not up", Style::PLAIN),
     };
     let mode = network.mode.as_deref().unwrap_or("of unknown mode");
-    let title = [Word::new(mode, Look::Plain).and(','), Word::new(state, look)];
-    page.paragraph(0, Word::new(&network.name, Look::Name).and(':'), 2, title);
-    put(page, "bridge", bridge(network));
+    let title = [Span::from(mode).and(','), Span::new(state, style)];
+    text.paragraph(0, Span::new(&network.name, Style::NAME).and(':'), 2, title);
+    let mut row = |label: &str, value: Vec<Span>| text.paragraph(2, label, HANG, value);
+    row("bridge", bridge(network));
     if !network.addresses.is_empty() {
-        put(page, "host", host(network));
+        row("host", host(network));
     }
     if let (Some(uplinks), Some(by)) = (&network.uplinks, network.uplinks_by) {
-        put(page, if uplinks.len() > 1 { "uplinks" } else { "uplink" }, uplink(uplinks, by));
+        row(if uplinks.len() > 1 { "uplinks" } else { "uplink" }, uplink(uplinks, by));
     }
     if matches!(network.mode.as_deref(), Some("routed" | "nat")) {
-        put(page, "forwarding", plain(forwarding(network.forwarding)));
+        row("forwarding", words(forwarding(network.forwarding)));
     }
     if let Some(nat @ [_, ..]) = network.nat.as_deref() {
-        put(page, "NAT", nat_text(nat));
+        row("NAT", nat_text(nat));
     }
     if network.keep {
-        put(page, "keep", plain("it stays when its last guest leaves"));
+        row("keep", words("it stays when its last guest leaves"));
     }
-    put_changes(page, &network.changes);
+    render_changes(&mut row, &network.changes);
     if let Some(note) = comparison(network) {
-        page.paragraph(2, Word::new("note", Look::Warning), HANG, plain(note));
+        text.paragraph(2, Span::new("note", Style::WARNING), HANG, words(note));
     }
     for problem in &network.problems {
-        page.paragraph(2, Word::new("problem", Look::Warning), HANG, plain(problem));
+        text.paragraph(2, Span::new("problem", Style::WARNING), HANG, words(problem));
     }
-    put(page, "guests", plain(&guest_count(&network.guests)));
-    put_guests(page, &network.guests, 4);
+    text.paragraph(2, "guests", HANG, words(guest_count(&network.guests)));
+    render_guests(text, &network.guests, 4);
     if !network.other_ports.is_empty() {
-        put(page, "others", list(&network.other_ports));
+        text.paragraph(2, "others", HANG, list(&network.other_ports));
     }
 }
 
 /// A network that is only configured has one paragraph.
-fn put_idle(page: &mut Page, network: &Network) {
+fn render_idle(text: &mut Text, network: &Network) {
     let mode = network.mode.as_deref().unwrap_or_default();
     let with = if network.addresses.is_empty() { "" } else { " with " };
-    let text = format!("{mode} on {}{with}{}, not up", network.bridge, network.addresses.join(", "));
-    page.paragraph(0, Word::new(&network.name, Look::Name).and(':'), 2, plain(&text));
+    let what = format!("{mode} on {}{with}{}, not up", network.bridge, network.addresses.join(", "));
+    text.paragraph(0, Span::new(&network.name, Style::NAME).and(':'), 2, words(what));
 }
 
-fn bridge(network: &Network) -> Vec<Word> {
-    let origin = match network.bridge_made {
-        Some(true) => "made by kvmnet",
-        Some(false) => "was there before",
-        None => return list([&network.bridge]),
-    };
-    list([network.bridge.as_str(), origin])
+fn bridge(network: &Network) -> Vec<Span> {
+    let origin = network.bridge_made.map(|made| if made { "made by kvmnet" } else { "was there before" });
+    list(std::iter::once(network.bridge.as_str()).chain(origin))
 }
 
-fn host(network: &Network) -> Vec<Word> {
-    let mut words = list(&network.addresses);
+fn host(network: &Network) -> Vec<Span> {
+    let mut spans = list(&network.addresses);
     if network.door != network.bridge {
-        words.push(Word::new(format!("on {}", network.door), Look::Plain));
+        spans.push(format!("on {}", network.door).into());
     }
-    words
+    spans
 }
 
-fn uplink(uplinks: &[String], by: UplinksBy) -> Vec<Word> {
-    let by = match by {
-        UplinksBy::Port => "a port of the bridge",
-        UplinksBy::Name => return list(uplinks),
+fn uplink(uplinks: &[String], by: UplinksBy) -> Vec<Span> {
+    let how = match by {
         UplinksBy::DefaultRoute if uplinks.is_empty() => {
-            return plain("none: there is no default route").collect();
+            return words("none: there is no default route");
         }
-        UplinksBy::DefaultRoute => "by the default route",
+        UplinksBy::Port => Some("a port of the bridge"),
+        UplinksBy::DefaultRoute => Some("by the default route"),
+        UplinksBy::Name => None,
     };
-    let names = uplinks.iter().map(String::as_str);
-    list(names.chain([by]))
+    list(uplinks.iter().map(String::as_str).chain(how))
 }
 
 fn forwarding(on: Forwarding) -> &'static str {
@@ -141,12 +129,13 @@ fn forwarding(on: Forwarding) -> &'static str {
     }
 }
 
-fn nat_text(nat: &[Nat]) -> Vec<Word> {
-    let given: Vec<String> =
+fn nat_text(nat: &[Nat]) -> Vec<Span> {
+    let mut items: Vec<String> =
         nat.iter().filter_map(|nat| nat.to.as_ref()).map(|to| format!("as {to}")).collect();
-    let is_rest = nat.iter().any(|nat| nat.kind == NatKind::Masquerade);
-    let rest = if given.is_empty() { "masquerade" } else { "else masquerade" };
-    list(given.iter().map(String::as_str).chain(is_rest.then_some(rest)))
+    if nat.iter().any(|nat| nat.kind == NatKind::Masquerade) {
+        items.push(if items.is_empty() { "masquerade" } else { "else masquerade" }.to_owned());
+    }
+    list(items)
 }
 
 fn comparison(network: &Network) -> Option<&'static str> {

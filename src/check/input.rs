@@ -1,47 +1,45 @@
-//! What was read before anything is judged.
+//! What was read before anything is checked.
 
 use std::net::IpAddr;
 
+use super::walk::{self, Packet};
 use crate::config::Survey;
 use crate::desired::Desired;
 use crate::holder::Holder;
 use crate::model::foreign::{ForeignChain, ForeignRule};
-use crate::model::{IfName, Link};
-use crate::observed::Observed;
+use crate::model::{IfName, Link, Mark};
+use crate::observed::{Observed, Standing};
 
-/// Whether nf_tables could be read.
+/// Whether the tables of nf_tables could be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tables {
-    /// All of it.
-    Seen,
+    Readable,
     /// Not without rights.
     Hidden,
-    /// The kernel has none.
+    /// The kernel has no nf_tables.
     Absent,
 }
 
 /// A network of the configuration, and what the kernel says of what it needs.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Configured {
-    /// What must hold for a guest that is on it, or for none.
+    /// For a guest that is on it, or for none.
     pub desired: Desired,
-    /// What holds.
     pub observed: Observed,
 }
 
 /// The rules of others.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub struct Firewall {
-    /// All chains but kvmnet's.
     pub chains: Vec<ForeignChain>,
-    /// The rules of the tables with a chain that decides about guests' packets.
+    /// Of the tables with a chain that decides about guests' packets.
     pub rules: Vec<ForeignRule>,
     /// The families for which the table `filter` of iptables-legacy is in use: "ip", "ip6".
     pub legacy: Vec<&'static str>,
 }
 
-/// What the kernel can, by several witnesses.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// What the kernel can do, from several sources.
+#[derive(Debug, Default)]
 pub struct KernelFacts {
     /// `uname -r`.
     pub release: String,
@@ -56,59 +54,56 @@ pub struct KernelFacts {
 }
 
 /// What is at one of the two paths in /etc.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum HookFile {
-    /// kvmnet's program.
     Ours,
-    /// Nothing.
     Missing,
     /// A link to this, where nothing is.
     Dangling(String),
-    /// Something that is not kvmnet's.
     Foreign,
-    /// A file that cannot be run.
     NotExecutable,
     /// It cannot be read.
     Hidden,
 }
 
-/// Everything.
 #[derive(Debug)]
-pub struct Seen {
-    /// Whether root looks.
+pub struct CheckInput {
+    /// Whether root runs the check.
     pub root: bool,
-    /// The configuration.
     pub config: Survey,
-    /// Whether its file is there and may not be read.
+    /// Whether the configuration file is there and may not be read.
     pub config_hidden: bool,
-    /// The networks of the configuration.
     pub configured: Vec<Configured>,
-    /// All that stands.
     pub observed: Observed,
     /// Every address of the host.
     pub addresses: Vec<IpAddr>,
     /// The interfaces whose IPv6 is off, of the doors of networks and `default`, which stands for those to come; None where
     /// the kernel has no IPv6.
     pub without_ipv6: Option<Vec<String>>,
-    /// Whether the tables of nf_tables could be read.
     pub tables: Tables,
-    /// The firewall of others.
     pub firewall: Firewall,
     /// `net.bridge.bridge-nf-call-iptables` and `-ip6tables`.
     pub bridge_filter: [bool; 2],
-    /// The processes that have taps open.
     pub holders: Vec<Holder>,
-    /// The kernel's features.
     pub kernel: KernelFacts,
     /// /etc/qemu-ifup and /etc/qemu-ifdown.
-    pub hooks: Vec<(&'static str, HookFile)>,
+    pub hooks: [(&'static str, HookFile); 2],
 }
 
-impl Seen {
-    /// The guests: the taps on the bridges of kvmnet's networks.
+impl CheckInput {
+    /// The networks of kvmnet's that have a record.
+    pub fn networks_up(&self) -> impl Iterator<Item = (&Standing, &Mark)> {
+        self.observed.networks.iter().filter_map(|standing| Some((standing, standing.mark.as_ref()?)))
+    }
+
+    /// The guests: the taps on their bridges.
     pub fn guests(&self) -> impl Iterator<Item = &Link> {
-        let networks = self.observed.networks.iter().filter(|standing| standing.mark.is_some());
-        networks.flat_map(|standing| self.observed.taps_on(&standing.bridge))
+        self.networks_up().flat_map(|(standing, _)| self.observed.taps_on(&standing.bridge))
+    }
+
+    /// Whether a network of kvmnet's is up on this bridge.
+    pub fn is_up(&self, bridge: &IfName) -> bool {
+        self.networks_up().any(|(standing, _)| standing.bridge == *bridge)
     }
 
     /// Whether nothing was hidden.
@@ -136,5 +131,10 @@ impl Firewall {
         chain: &'a ForeignChain,
     ) -> impl Iterator<Item = &'a ForeignRule> + Clone {
         self.rules.iter().filter(|rule| rule.protocol == chain.protocol && rule.table == chain.table)
+    }
+
+    /// Whether rules drop such packets for certain. What the chain's policy does is not looked at.
+    pub fn drops(&self, chain: &ForeignChain, packet: &Packet) -> bool {
+        walk::drops(chain, self.rules_beside(chain), packet)
     }
 }

@@ -1,0 +1,98 @@
+//! Who is behind the taps: the processes that have them open, and the MACs of their NICs.
+//!
+//! In: what the kernel and /proc say. Out: [`GuestIndex`]. Never: reads anything.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use crate::holder::Holder;
+use crate::model::facts::Facts;
+use crate::model::{IfName, Link, Mac};
+use crate::vmm;
+
+/// Sorted once, so that nothing is searched for each tap.
+pub(crate) struct GuestIndex<'a> {
+    holders: HashMap<IfName, Vec<&'a Holder>>,
+    /// What a process's command line gives the NICs on a tap.
+    given: HashMap<(u32, IfName), Vec<Mac>>,
+    /// What the bridge has learned, by the number of the tap.
+    learned: HashMap<u32, Vec<Mac>>,
+}
+
+impl<'a> GuestIndex<'a> {
+    pub fn new(facts: &Facts, holders: &'a [Holder]) -> Self {
+        let mut by_tap: HashMap<IfName, Vec<&Holder>> = HashMap::new();
+        let mut given: HashMap<(u32, IfName), Vec<Mac>> = HashMap::new();
+        for holder in holders {
+            for (_, tap) in &holder.taps {
+                let known = by_tap.entry(*tap).or_default();
+                // A tap with several queues is several files.
+                if known.last().is_none_or(|last| last.pid != holder.pid) {
+                    known.push(holder);
+                }
+            }
+            for (tap, mac) in vmm::macs(&holder.arguments, &holder.taps) {
+                given.entry((holder.pid, tap)).or_default().push(mac);
+            }
+        }
+        let mut learned: HashMap<u32, Vec<Mac>> = HashMap::new();
+        for station in &facts.stations {
+            learned.entry(station.port).or_default().push(station.mac);
+        }
+        for macs in learned.values_mut() {
+            macs.sort_unstable();
+            // A bridge with VLANs has one entry for each.
+            macs.dedup();
+        }
+        Self { holders: by_tap, given, learned }
+    }
+
+    /// Who has a tap open: a process of another network namespace, which may have another tap of this name, only where
+    /// none of this one has, and the carrier says that somebody does.
+    pub fn holders(&self, tap: &Link) -> Vec<&'a Holder> {
+        let all = self.holders.get(&tap.name).map(Vec::as_slice).unwrap_or_default();
+        let (elsewhere, here): (Vec<_>, Vec<_>) = all.iter().partition(|holder| holder.elsewhere);
+        if here.is_empty() && tap.carrier { elsewhere } else { here }
+    }
+
+    /// The same, but nobody where several of other namespaces may be meant.
+    pub fn vm(&self, tap: &Link) -> Vec<&'a Holder> {
+        let mut holders = self.holders(tap);
+        if holders.len() > 1 {
+            holders.retain(|holder| !holder.elsewhere);
+        }
+        holders
+    }
+
+    /// The first process of the VM behind a tap.
+    pub fn pid(&self, tap: &Link) -> Option<u32> {
+        self.vm(tap).first().map(|holder| holder.pid)
+    }
+
+    /// The MACs that the VM's command line gives the NICs on a tap.
+    pub fn given_macs(&self, tap: &Link) -> Vec<Mac> {
+        let pids = self.vm(tap).into_iter().map(|holder| holder.pid);
+        pids.filter_map(|pid| self.given.get(&(pid, tap.name))).flatten().copied().collect()
+    }
+
+    /// The MACs that the guest behind a tap has sent with. A bridge knows a MAC behind one port at a time.
+    pub fn learned_macs(&self, tap: &Link) -> &[Mac] {
+        self.learned.get(&tap.index).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// The MACs of guests, each with the taps of all that have it.
+    pub fn by_mac<'b>(&self, taps: impl Iterator<Item = &'b Link>) -> BTreeMap<Mac, Vec<&'b Link>> {
+        let mut by_mac: BTreeMap<Mac, Vec<&Link>> = BTreeMap::new();
+        for tap in taps {
+            let macs: HashSet<Mac> =
+                self.given_macs(tap).into_iter().chain(self.learned_macs(tap).iter().copied()).collect();
+            macs.into_iter().for_each(|mac| by_mac.entry(mac).or_default().push(tap));
+        }
+        by_mac
+    }
+
+    /// The first tap of each VM: two NICs of one VM may have one MAC on purpose, as in a bond.
+    pub fn one_for_each_vm<'b>(&self, taps: impl Iterator<Item = &'b Link>) -> Vec<&'b Link> {
+        let mut pids = HashSet::new();
+        taps.filter(|tap| self.pid(tap).is_none_or(|pid| pids.insert(pid))).collect()
+    }
+}
