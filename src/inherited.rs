@@ -2,10 +2,10 @@
 
 use std::ffi::{CStr, OsStr, OsString, c_char, c_int};
 use std::fs::OpenOptions;
-use std::os::fd::{BorrowedFd, IntoRawFd};
+use std::os::fd::IntoRawFd;
 use std::os::unix::ffi::OsStrExt;
 
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::libc;
 use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal, signal, sigprocmask};
 
 /// The arguments of C's `main`. The standard library finds them without being told with glibc alone.
@@ -34,15 +34,13 @@ pub fn put_right() {
 
 /// Else the next file that is opened would be standard error, and a message would be written into it.
 fn open_standard_files() {
-    let mut files = [0, 1, 2].map(|fd| {
-        // SAFETY: the number is only asked about; for a closed file the answer is POLLNVAL.
-        PollFd::new(unsafe { BorrowedFd::borrow_raw(fd) }, PollFlags::empty())
-    });
-    if poll(&mut files, PollTimeout::ZERO).is_err() {
+    let mut files = [0, 1, 2].map(|fd| libc::pollfd { fd, events: 0, revents: 0 });
+    // SAFETY: the pointer is to three values that outlive the call, which waits for nothing.
+    if unsafe { libc::poll(files.as_mut_ptr(), 3, 0) } < 0 {
         return;
     }
-    let is_closed = |file: &PollFd| file.revents().is_some_and(|events| events.contains(PollFlags::POLLNVAL));
-    for _ in files.iter().filter(|file| is_closed(file)) {
+    let is_closed = |file: &&libc::pollfd| file.revents & libc::POLLNVAL != 0;
+    for _ in files.iter().filter(is_closed) {
         // A new file gets the lowest free number. It stays open to the end.
         if let Ok(null) = OpenOptions::new().read(true).write(true).open("/dev/null") {
             let _ = null.into_raw_fd();
