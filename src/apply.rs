@@ -325,7 +325,7 @@ fn way(step: &Step) -> Way {
         Step::AddTable(_) | Step::ReplaceTable(_) | Step::RemoveTable(_) | Step::DeleteTable { .. } => {
             Way::Nft
         }
-        Step::AddPassages(_) | Step::DeletePassages { .. } => Way::Nft,
+        Step::ReplaceElements(_) | Step::AddPassages(_) | Step::DeletePassages { .. } => Way::Nft,
         Step::Set { link, setting, .. } if setting.is_file() || *link == IfName::DEFAULT => Way::File,
         Step::CopySecret { .. } => Way::File,
         Step::AwaitOperational { .. } | Step::AwaitAddresses { .. } => Way::Wait,
@@ -340,6 +340,7 @@ fn change(step: &Step) -> Option<Change<'_>> {
         Step::ReplaceTable(table) => Some(Change::Replace(table)),
         Step::RemoveTable(table) => Some(Change::Delete(table.family, &table.name)),
         Step::DeleteTable { family, name } => Some(Change::Delete(*family, name)),
+        Step::ReplaceElements(elements) => Some(Change::Elements(elements)),
         Step::AddPassages(passages) => Some(Change::Insert(passages)),
         Step::DeletePassages { passages, handles } => Some(Change::Remove(passages, handles)),
         _ => None,
@@ -379,7 +380,7 @@ fn encode(step: &Step, facts: &Facts) -> Result<Option<Message>, IfName> {
         Step::AddTable(_) | Step::ReplaceTable(_) | Step::RemoveTable(_) | Step::DeleteTable { .. } => {
             return Ok(None);
         }
-        Step::AddPassages(_) | Step::DeletePassages { .. } => return Ok(None),
+        Step::ReplaceElements(_) | Step::AddPassages(_) | Step::DeletePassages { .. } => return Ok(None),
         Step::AwaitOperational { .. } | Step::AwaitAddresses { .. } => return Ok(None),
         Step::Ask(_) | Step::Confirm(_) | Step::Barrier => return Ok(None),
     }))

@@ -13,7 +13,9 @@ use ipnet::IpNet;
 
 use crate::desired::Desired;
 use crate::model::link::{GROUP, lan_group};
-use crate::model::ruleset::{Chain, Family, Found, Hook, Match, Rule, Table, Verdict, table_name};
+use crate::model::ruleset::{
+    Chain, Element, Family, Found, Hook, Match, Rule, Set, Table, Verdict, table_name,
+};
 use crate::model::{IfName, Mac, Mark, Mode, Network, Uplink, fnv1a};
 
 /// What kvmnet alone made forward packets; all that it may forward is kvmnet's.
@@ -57,11 +59,12 @@ pub struct Ground {
     pub knows_sources: bool,
 }
 
-/// The tables of `desired`, with `mark` as their note.
+/// The tables of `desired`, the first with `mark` as its record.
 pub fn tables(desired: &Desired, ground: &Ground, mark: &Mark) -> Vec<Table> {
     let network = &desired.network;
     let name = table_name(&network.bridge);
-    let table = |family, chains| Table { family, name: name.clone(), note: String::new(), chains };
+    let table =
+        |family, chains| Table { family, name: name.clone(), note: String::new(), sets: Vec::new(), chains };
     let forward = |rules| forward(rules, &ground.leaks);
     let input = || input(network.door(), ground.knows_sources);
     let chains = match network.mode {
@@ -80,7 +83,10 @@ pub fn tables(desired: &Desired, ground: &Ground, mark: &Mark) -> Vec<Table> {
     if desired.closed {
         tables.push(table(Family::Netdev, closed_door(&network.bridge)));
     }
-    sign(&mut tables, mark);
+    sign(&mut tables);
+    if let Some(table) = tables.first_mut() {
+        table.sets.push(record(mark));
+    }
     tables
 }
 
@@ -111,20 +117,25 @@ pub fn passages(desired: &Desired, v6: bool) -> Vec<Rule> {
     rules
 }
 
-/// The mark in a table's note, which may be in short.
+/// The set with the copy of a mark. Earlier versions had a chain of this name, for what the note had no room for.
+pub const RECORD: &str = "record";
+
+/// The set with the copy of a mark, an entry each element.
+pub fn record(mark: &Mark) -> Set {
+    let elements = (1..).zip(mark.entries()).map(|(key, comment)| Element { key, comment });
+    Set { name: RECORD, elements: elements.collect() }
+}
+
+/// The mark in the note of a table that an earlier version wrote. It may be in short.
 pub fn mark_in(note: &str) -> Option<Mark> {
     let (mark, _) = note.rsplit_once(" #")?;
     Mark::parse(mark)
 }
 
-/// The mark that a table has, as a whole if it is there.
+/// The copy of the mark that a table has, as far as it was read.
 pub fn mark_of(found: &Found) -> Option<Mark> {
-    let short = mark_in(&found.note)?;
-    if short.more { Mark::parse(&found.record).or(Some(short)) } else { Some(short) }
+    found.record.as_deref().and_then(Mark::parse).or_else(|| mark_in(&found.note))
 }
-
-/// The chain with the whole of a mark that the note has no room for.
-pub const RECORD: &str = "record";
 
 const INPUT: &str = "input";
 const FORWARD: &str = "forward";
@@ -136,14 +147,10 @@ const LEAVING: &str = "leaving";
 const INGRESS: &str = "ingress";
 const EGRESS: &str = "egress";
 
-/// Writes mark and fingerprint into the notes: two tables with one note have one content.
-fn sign(tables: &mut [Table], mark: &Mark) {
-    if let (false, Some(table)) = (mark.fits(), tables.first_mut()) {
-        let rules = mark.lines().into_iter().map(|line| Rule::new([], Verdict::Remark(line))).collect();
-        table.chains.push(Chain { name: RECORD, hook: Hook::Nowhere, drops: false, rules });
-    }
+/// Writes the fingerprint of all rules into the notes: two tables with one note have one content.
+fn sign(tables: &mut [Table]) {
     let text: String = tables.iter().map(ToString::to_string).collect();
-    let note = format!("{} #{:016x}", mark.short().unwrap_or_default(), fnv1a(text.as_bytes()));
+    let note = format!("kvmnet #{:016x}", fnv1a(text.as_bytes()));
     for table in tables {
         table.note.clone_from(&note);
     }
@@ -189,7 +196,7 @@ fn closed_door(bridge: &IfName) -> Vec<Chain> {
 /// The table of a closed door as it was written with this note.
 pub fn door_table(bridge: &IfName, note: &str) -> Table {
     let (name, note) = (table_name(bridge), note.to_owned());
-    Table { family: Family::Netdev, name, note, chains: closed_door(bridge) }
+    Table { family: Family::Netdev, name, note, sets: Vec::new(), chains: closed_door(bridge) }
 }
 
 /// Frames between two guests that br_netfilter shows here.

@@ -1,11 +1,11 @@
-//! The record of what kvmnet did to a bridge: the bridge's ifalias, with a copy in the table's userdata.
+//! The record of what kvmnet did to a bridge: the bridge's ifalias, with a copy in a set of the network's table.
 //!
 //! It is all that the undo needs, so it names what was made and the former value of what was changed,
 //! and it is written before the change. A reboot takes it away together with what it describes.
 //!
-//! Both places are small. A record that does not fit is there in short, with the word `more`, and as a whole in a chain of
-//! the table that nothing calls. The bridge is the one that the record speaks of if it bears it, or, where its alias was
-//! wiped out, if it has the number or the MAC that the copy says.
+//! The set has room for every record, an entry each element. A record that the alias has no room for is there in short, with
+//! the word `more`. The bridge is the one that the record speaks of if it bears it, or, where its alias was wiped out, if it
+//! has the number or the MAC that the copy says.
 
 use std::fmt;
 
@@ -16,11 +16,8 @@ use super::{Facts, IfName, Link, Mac, Mode, Setting, Veth};
 /// How every mark begins.
 pub const PREFIX: &str = "kvmnet:";
 
-/// The longest mark in bytes: an alias has 255 (IFALIASZ), a table's userdata 256, which also holds a
-/// fingerprint of 18 bytes and a header of 2.
-pub const MAX_LEN: usize = 230;
-/// The longest line in bytes, a rule's comment (NFTNL_UDATA_COMMENT_MAXLEN).
-const LINE_LEN: usize = 127;
+/// The longest alias in bytes (IFALIASZ).
+pub const MAX_LEN: usize = 255;
 
 /// The former value of something that kvmnet changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,6 +78,8 @@ pub struct Mark {
     pub index: Option<u32>,
     /// This is the short form, and the rest is elsewhere, or lost.
     pub more: bool,
+    /// The copy may still be that of before.
+    pub pending: bool,
     /// The network stays when its last guest leaves.
     pub keep: bool,
     /// A person brought the network up, and it stays until that person takes it down.
@@ -121,6 +120,7 @@ impl Mark {
             made: false,
             index: None,
             more: false,
+            pending: false,
             keep: false,
             held: false,
             overridden: false,
@@ -146,6 +146,7 @@ impl Mark {
         match word.split_once('=') {
             None if word == "made" => self.made = true,
             None if word == "more" => self.more = true,
+            None if word == "pending" => self.pending = true,
             None if word == "keep" => self.keep = true,
             None if word == "held" => self.held = true,
             None if word == "override" => self.overridden = true,
@@ -188,23 +189,41 @@ impl Mark {
         Some(short.to_string())
     }
 
-    /// The whole mark in lines as long as a comment may be.
-    pub fn lines(&self) -> Vec<String> {
-        let mut lines = vec![String::new()];
-        for letter in self.to_string().chars() {
-            match lines.last_mut() {
-                Some(line) if line.len() + letter.len_utf8() <= LINE_LEN => line.push(letter),
-                _ => lines.push(letter.to_string()),
-            }
+    /// Its entries, in order: whose it is, then a word for each, and at last the former alias.
+    pub fn entries(&self) -> Vec<String> {
+        let mut entries = vec![format!("{PREFIX}{} {} {:08x}", self.mode, self.network, self.digest)];
+        let mut add = |entry: &dyn fmt::Display| entries.push(entry.to_string());
+        let flags = [
+            (self.made, "made"),
+            (self.more, "more"),
+            (self.pending, "pending"),
+            (self.keep, "keep"),
+            (self.held, "held"),
+            (self.overridden, "override"),
+        ];
+        flags.into_iter().filter(|(is_set, _)| *is_set).for_each(|(_, word)| add(&word));
+        self.index.iter().for_each(|index| add(&format_args!("index={index}")));
+        self.veth.iter().for_each(|veth| add(&format_args!("veth={}", veth.name())));
+        self.nic.iter().for_each(|nic| match self.nic_index {
+            0 => add(&format_args!("nic={nic}")),
+            index => add(&format_args!("nic={nic}@{index}")),
+        });
+        self.addresses.iter().for_each(|net| add(&format_args!("addr={net}")));
+        self.own.iter().for_each(|net| add(&format_args!("own={net}")));
+        self.mac.iter().for_each(|mac| add(&format_args!("mac={mac}")));
+        self.saved.iter().for_each(|saved| add(saved));
+        self.unknown.iter().for_each(|word| add(word));
+        if !self.alias.is_empty() {
+            add(&format_args!("was={}", self.alias));
         }
-        lines
+        entries
     }
 
     /// This mark, from the bridge, with what the table's copy knows besides.
     pub fn with_copy(mut self, copy: Option<Mark>) -> Self {
-        let Some(copy) = copy else { return self };
+        let Some(mut copy) = copy else { return self };
         if self.more && !copy.more {
-            return copy;
+            std::mem::swap(&mut self, &mut copy);
         }
         // What an earlier network of that name changed may still be to undo.
         let is_new = |saved: &Saved| self.saved(&saved.link, saved.setting).is_none();
@@ -263,55 +282,10 @@ impl Mark {
     }
 }
 
+/// All entries in one line.
 impl fmt::Display for Mark {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{PREFIX}{} {} {:08x}", self.mode, self.network, self.digest)?;
-        if self.made {
-            f.write_str(" made")?;
-        }
-        if let Some(index) = self.index {
-            write!(f, " index={index}")?;
-        }
-        if self.more {
-            f.write_str(" more")?;
-        }
-        if self.keep {
-            f.write_str(" keep")?;
-        }
-        if self.held {
-            f.write_str(" held")?;
-        }
-        if self.overridden {
-            f.write_str(" override")?;
-        }
-        if let Some(veth) = &self.veth {
-            write!(f, " veth={}", veth.name())?;
-        }
-        if let Some(nic) = &self.nic {
-            write!(f, " nic={nic}")?;
-        }
-        if self.nic.is_some() && self.nic_index != 0 {
-            write!(f, "@{}", self.nic_index)?;
-        }
-        for net in &self.addresses {
-            write!(f, " addr={net}")?;
-        }
-        for net in &self.own {
-            write!(f, " own={net}")?;
-        }
-        if let Some(mac) = &self.mac {
-            write!(f, " mac={mac}")?;
-        }
-        for saved in &self.saved {
-            write!(f, " {saved}")?;
-        }
-        for word in &self.unknown {
-            write!(f, " {word}")?;
-        }
-        if !self.alias.is_empty() {
-            write!(f, " was={}", self.alias)?;
-        }
-        Ok(())
+        f.write_str(&self.entries().join(" "))
     }
 }
 
@@ -355,7 +329,7 @@ mod tests {
             "kvmnet:bridged default 00000000 nic=eth3@2",
             "kvmnet:bridged default 00000000 nic=eth3 own=10.1.1.1/24 mac=02:00:00:00:00:07 br0:g=7 br0:u=0 was=uplink of floor 3",
             "kvmnet:isolated a.b 00000001 made",
-            "kvmnet:isolated a.b 00000001 index=7 more",
+            "kvmnet:isolated a.b 00000001 more pending index=7",
             "kvmnet:nat default 00000000 eth3:f=0 eth3:later=2 dhcp=yes",
         ] {
             assert_eq!(Mark::parse(text).unwrap().to_string(), text);
@@ -379,7 +353,7 @@ mod tests {
         }
     }
 
-    /// 64 uplinks of both families and 64 addresses: the short form fits, and the lines say all.
+    /// 64 uplinks of both families and 64 addresses: the short form fits, and the entries say all.
     #[test]
     fn has_room() {
         let mut mark = Mark::parse("kvmnet:nat default 00000000 made").unwrap();
@@ -394,8 +368,12 @@ mod tests {
         assert!(short.len() <= MAX_LEN && !mark.fits(), "{short}");
         let short = Mark::parse(&short).unwrap();
         assert!(short.more && short.made);
-        let lines = mark.lines();
-        assert!(lines.iter().all(|line| line.len() <= LINE_LEN));
-        assert_eq!(Mark::parse(&lines.concat()), Some(mark));
+        mark.alias = "uplink of floor 3".to_owned();
+        let entries = mark.entries();
+        assert_eq!(
+            (entries.len(), entries.last().unwrap().as_str()),
+            (2 + 128 + 64 + 1, "was=uplink of floor 3")
+        );
+        assert_eq!(Mark::parse(&entries.join(" ")), Some(mark));
     }
 }

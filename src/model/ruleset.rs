@@ -33,7 +33,7 @@ pub enum Hook {
     Ingress(IfName),
     /// Frames that go down to a device (Linux 5.16).
     Egress(IfName),
-    /// Nowhere by itself: others jump to the chain, or it only holds text.
+    /// Nowhere by itself: others jump to the chain.
     Nowhere,
 }
 
@@ -95,8 +95,6 @@ pub enum Verdict {
     NoTrack,
     /// Goes through another chain of the table, and on if that decides nothing.
     Jump(&'static str),
-    /// Goes on; the rule is there for its comment.
-    Remark(String),
 }
 
 /// Conditions and a verdict.
@@ -128,6 +126,37 @@ pub struct Chain {
     pub rules: Vec<Rule>,
 }
 
+/// A number with a comment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Element {
+    /// The number.
+    pub key: u32,
+    /// What `nft` shows behind it.
+    pub comment: String,
+}
+
+/// A set of numbers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Set {
+    /// Its name.
+    pub name: &'static str,
+    /// What is in it.
+    pub elements: Vec<Element>,
+}
+
+/// All that is in one set, now and then.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Elements {
+    /// The family of its table.
+    pub family: Family,
+    /// Its table.
+    pub table: String,
+    /// The set as it is.
+    pub from: Set,
+    /// As it shall be.
+    pub to: Set,
+}
+
 /// One table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Table {
@@ -135,8 +164,10 @@ pub struct Table {
     pub family: Family,
     /// `kvmnet-BRIDGE`.
     pub name: String,
-    /// What the table's userdata says: the fingerprint and the copy of the bridge's mark.
+    /// What the table's userdata says: the fingerprint of its rules.
     pub note: String,
+    /// Its sets, which can change without the table.
+    pub sets: Vec<Set>,
     /// Its chains.
     pub chains: Vec<Chain>,
 }
@@ -160,8 +191,8 @@ pub struct Found {
     pub note: String,
     /// How many objects it holds: chains, sets, …
     pub objects: u32,
-    /// The whole of a record that the note has no room for.
-    pub record: String,
+    /// The record that it keeps, where that was asked for.
+    pub record: Option<String>,
     /// It is switched off, and none of its chains is called.
     pub dormant: bool,
     /// The chains that were asked for.
@@ -260,10 +291,6 @@ impl fmt::Display for Verdict {
             Verdict::Snat(IpAddr::V4(to)) => write!(f, "snat ip to {to}"),
             Verdict::Snat(IpAddr::V6(to)) => write!(f, "snat ip6 to {to}"),
             Verdict::Jump(chain) => write!(f, "jump {chain}"),
-            Verdict::Remark(text) if text.contains(|c: char| c == '"' || c.is_control()) => {
-                f.write_str("continue")
-            }
-            Verdict::Remark(text) => write!(f, "continue comment \"{text}\""),
         }
     }
 }
@@ -318,15 +345,29 @@ impl Table {
     pub fn is_sayable(&self) -> bool {
         is_identifier(&self.name) && self.chains.iter().flat_map(Chain::names).all(is_text)
     }
+}
 
-    /// The note, where it is one that `nft` takes.
-    fn comment(&self) -> Option<&str> {
-        let is_taken = |note: &&str| {
-            !note.is_empty()
-                && note.len() <= COMMENT_MAX
-                && !note.contains(|c: char| c == '"' || c.is_control())
-        };
-        Some(self.note.as_str()).filter(is_taken)
+/// Whether `nft` takes a text for a comment.
+fn is_comment(text: &str) -> bool {
+    let is_taken = |c: char| c != '"' && !c.is_control();
+    !text.is_empty() && text.len() <= COMMENT_MAX && text.chars().all(is_taken)
+}
+
+/// A comment that cannot be written is left out.
+impl fmt::Display for Element {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match is_comment(&self.comment) {
+            true => write!(f, "{} comment \"{}\"", self.key, self.comment),
+            false => write!(f, "{}", self.key),
+        }
+    }
+}
+
+/// As `nft add element` takes it.
+impl fmt::Display for Set {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let elements: Vec<String> = self.elements.iter().map(ToString::to_string).collect();
+        write!(f, "{{ {} }}", elements.join(", "))
     }
 }
 
@@ -345,8 +386,15 @@ impl fmt::Display for Table {
             false => (";", |_| " ".to_owned()),
         };
         write!(f, "table {} {} {{", self.family, self.name)?;
-        if let Some(comment) = self.comment() {
-            write!(f, "{}comment \"{comment}\"{end}", gap(1))?;
+        if is_comment(&self.note) {
+            write!(f, "{}comment \"{}\"{end}", gap(1), self.note)?;
+        }
+        for set in &self.sets {
+            write!(f, "{}set {} {{{}type mark{end}", gap(1), set.name, gap(2))?;
+            if !set.elements.is_empty() {
+                write!(f, "{}elements = {set}{end}", gap(2))?;
+            }
+            write!(f, "{}}}{end}", gap(1))?;
         }
         for chain in &self.chains {
             write!(f, "{}chain {} {{", gap(1), chain.name)?;

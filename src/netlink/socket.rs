@@ -388,8 +388,8 @@ fn is_get(request: &Message) -> bool {
     match kind >> 8 {
         // rtnetlink: four types for each object, the third is the get (`include/uapi/linux/rtnetlink.h`).
         0 => kind & 3 == 2,
-        // nf_tables: GETTABLE, GETCHAIN, GETRULE, …: new, get, delete in turn.
-        _ => matches!(kind & 0xff, 1 | 4 | 7),
+        // nf_tables: GETTABLE, GETCHAIN, GETRULE, GETSET, GETSETELEM: new, get, delete in turn.
+        _ => matches!(kind & 0xff, 1 | 4 | 7 | 10 | 13),
     }
 }
 

@@ -9,8 +9,8 @@ use crate::netlink::route::{Question, Rtnl};
 
 impl Observed {
     /// Reads what taking a guest down can depend on.
-    pub fn for_down(nft: Option<&mut Nft>, rtnl: &mut Rtnl, tap: &IfName) -> io::Result<Self> {
-        let mut observed = Self::tables(nft, &[])?;
+    pub fn for_down(mut nft: Option<&mut Nft>, rtnl: &mut Rtnl, tap: &IfName) -> io::Result<Self> {
+        let mut observed = Self::tables(nft.as_deref_mut(), &[])?;
         let mut questions = vec![Question::Link(*tap)];
         questions.extend(observed.bridges());
         rtnl.ask(&questions, &mut observed.facts)?;
@@ -24,6 +24,7 @@ impl Observed {
             None => rtnl.ask(&[Question::Bridges], &mut observed.facts)?,
         }
         observed.ask_about_guards(rtnl, |link| link.name == *tap)?;
+        observed.ask_about_records(nft)?;
         observed.find_networks();
         observed.ask_about_nics(rtnl)?;
         let bridge = master.and_then(|master| observed.facts.link_index(master)).map(|link| link.name);
@@ -70,9 +71,10 @@ impl Observed {
     }
 
     /// Finds every network, by its tables and by the mark of its bridge.
-    pub fn of_networks(nft: Option<&mut Nft>, rtnl: &mut Rtnl) -> io::Result<Self> {
-        let mut observed = Self::tables(nft, &[])?;
+    pub fn of_networks(mut nft: Option<&mut Nft>, rtnl: &mut Rtnl) -> io::Result<Self> {
+        let mut observed = Self::tables(nft.as_deref_mut(), &[])?;
         rtnl.ask(&[Question::Bridges], &mut observed.facts)?;
+        observed.ask_about_records(nft)?;
         observed.find_networks();
         observed.ask_about_nics(rtnl)?;
         Ok(observed)

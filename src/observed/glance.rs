@@ -37,7 +37,7 @@ impl Glance {
             Err(error) if error.raw_os_error() == Some(Errno::EPERM as i32) => glance.sees_tables = false,
             Err(error) => return Err(error),
         }
-        glance.bytes = glance.observed.ask_about_everybody(rtnl)?;
+        glance.bytes = glance.observed.ask_about_everybody(nft.as_deref_mut(), rtnl)?;
         glance.observed.facts.addresses = rtnl.all_addresses()?;
         glance.met = rtnl.all_met()?;
         glance.ask_about_exits(nft, rtnl)?;

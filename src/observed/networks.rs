@@ -27,10 +27,7 @@ impl Observed {
             tables => tables?,
         };
         observed.gates = nft.gates(&gates)?;
-        for mut found in tables {
-            if firewall::mark_in(&found.note).is_some_and(|mark| mark.more) {
-                found.record = nft.comments(found.family, &found.name, firewall::RECORD)?;
-            }
+        for found in tables {
             let name = found.name.strip_prefix(TABLE_PREFIX).unwrap_or_default();
             // A name that no interface can have is nobody's network, and no table of ours.
             if let Ok(bridge) = IfName::new(name) {
@@ -38,6 +35,33 @@ impl Observed {
             }
         }
         Ok(observed)
+    }
+
+    /// Reads the copies of those records that no bridge bears, or not as a whole.
+    pub(super) fn ask_about_records(&mut self, nft: Option<&mut Nft>) -> io::Result<()> {
+        let Some(nft) = nft else { return Ok(()) };
+        for standing in &mut self.networks {
+            let alias = self.facts.link(&standing.bridge).and_then(|link| Mark::parse(&link.alias));
+            if alias.is_some_and(|alias| !alias.more) {
+                continue;
+            }
+            for found in standing.tables.iter_mut().filter(|found| found.family == Family::Inet) {
+                found.record = match firewall::mark_in(&found.note) {
+                    Some(mark) if mark.more => {
+                        Some(nft.comments(found.family, &found.name, firewall::RECORD)?)
+                    }
+                    Some(_) => None,
+                    None => {
+                        let mut elements = nft.elements(found.family, &found.name, firewall::RECORD)?;
+                        elements.sort_by_key(|element| element.key);
+                        let entries: Vec<String> =
+                            elements.into_iter().map(|element| element.comment).collect();
+                        Some(entries.join(" "))
+                    }
+                };
+            }
+        }
+        Ok(())
     }
 
     /// Finds kvmnet's networks among the bridges that are known by now, too: one may have lost its tables, or they
@@ -53,7 +77,11 @@ impl Observed {
 
     /// Reads all interfaces and what the bridges have learned, finds every network and whether anybody is on it. Returns
     /// what each interface has counted, by its number.
-    pub(super) fn ask_about_everybody(&mut self, rtnl: &mut Rtnl) -> io::Result<HashMap<u32, Bytes>> {
+    pub(super) fn ask_about_everybody(
+        &mut self,
+        nft: Option<&mut Nft>,
+        rtnl: &mut Rtnl,
+    ) -> io::Result<HashMap<u32, Bytes>> {
         let mut bytes = HashMap::new();
         for (link, counted) in rtnl.all_links()? {
             // A dump that a change interrupts may tell one twice.
@@ -62,6 +90,7 @@ impl Observed {
             }
         }
         self.facts.stations = rtnl.all_stations()?;
+        self.ask_about_records(nft)?;
         self.find_networks();
         let occupied: Vec<bool> =
             self.networks.iter().map(|standing| !self.guests(&standing.bridge).is_empty()).collect();

@@ -13,9 +13,9 @@ use crate::netlink::route::{Question, Rtnl};
 impl Observed {
     /// Reads all interfaces, the default routes and those that concern `nets`, what the bridges have learned, and every network of kvmnet's. Without `nft`
     /// only networks are found whose bridge is there.
-    pub fn survey(nft: Option<&mut Nft>, rtnl: &mut Rtnl, nets: &[IpNet]) -> io::Result<Self> {
-        let mut observed = Self::tables(nft, &[])?;
-        observed.ask_about_everybody(rtnl)?;
+    pub fn survey(mut nft: Option<&mut Nft>, rtnl: &mut Rtnl, nets: &[IpNet]) -> io::Result<Self> {
+        let mut observed = Self::tables(nft.as_deref_mut(), &[])?;
+        observed.ask_about_everybody(nft, rtnl)?;
         let questions = [false, true].map(|v6| Question::Ways { v6, nets: nets.to_vec() });
         rtnl.ask(&questions, &mut observed.facts)?;
         rtnl.resolve_nexthops(&mut observed.facts.ways)?;

@@ -17,12 +17,12 @@ use crate::netlink::route::{Question, Rtnl};
 
 impl Observed {
     /// Reads what bringing a guest up can depend on.
-    pub fn for_up(nft: Option<&mut Nft>, rtnl: &mut Rtnl, desired: &Desired) -> io::Result<Self> {
+    pub fn for_up(mut nft: Option<&mut Nft>, rtnl: &mut Rtnl, desired: &Desired) -> io::Result<Self> {
         let network = &desired.network;
         let name = table_name(&network.bridge);
         let chains: Vec<_> = firewall::chain_names(desired);
         let wanted: Vec<_> = chains.iter().map(|(family, chain)| (*family, name.as_str(), *chain)).collect();
-        let mut observed = Self::tables(nft, &wanted)?;
+        let mut observed = Self::tables(nft.as_deref_mut(), &wanted)?;
         let mut questions = vec![Question::Link(network.bridge)];
         match desired.tap {
             Some(tap) => questions.push(Question::Link(tap)),
@@ -47,6 +47,7 @@ impl Observed {
         observed.ask_about_master(rtnl, desired)?;
         observed.is_proc_fixed = observed.hears_announcements(desired) && is_proc_fixed();
         observed.standing(&network.bridge);
+        observed.ask_about_records(nft)?;
         observed.match_links();
         observed.ask_about_nics(rtnl)?;
         observed.ask_about_everywhere(rtnl, desired)?;

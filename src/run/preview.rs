@@ -112,6 +112,7 @@ fn is_about_tables(step: &Step) -> bool {
             | Step::ReplaceTable(_)
             | Step::RemoveTable(_)
             | Step::DeleteTable { .. }
+            | Step::ReplaceElements(_)
             | Step::AddPassages(_)
             | Step::DeletePassages { .. }
     )

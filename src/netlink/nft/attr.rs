@@ -12,6 +12,11 @@ pub const DELRULE: u16 = SUBSYSTEM | 8;
 pub const NEWRULE: u16 = SUBSYSTEM | 6;
 pub const GETRULE: u16 = SUBSYSTEM | 7;
 
+pub const NEWSET: u16 = SUBSYSTEM | 9;
+pub const NEWSETELEM: u16 = SUBSYSTEM | 12;
+pub const GETSETELEM: u16 = SUBSYSTEM | 13;
+pub const DELSETELEM: u16 = SUBSYSTEM | 14;
+
 pub const BATCH_BEGIN: u16 = 0x10;
 pub const BATCH_END: u16 = 0x11;
 
@@ -44,6 +49,18 @@ pub const NFTA_RULE_HANDLE: u16 = 3;
 pub const NFTA_RULE_EXPRESSIONS: u16 = 4;
 pub const NFTA_RULE_USERDATA: u16 = 7;
 
+pub const NFTA_SET_TABLE: u16 = 1;
+pub const NFTA_SET_NAME: u16 = 2;
+pub const NFTA_SET_KEY_TYPE: u16 = 4;
+pub const NFTA_SET_KEY_LEN: u16 = 5;
+pub const NFTA_SET_ID: u16 = 10;
+pub const NFTA_SET_USERDATA: u16 = 13;
+pub const NFTA_SET_ELEM_LIST_TABLE: u16 = 1;
+pub const NFTA_SET_ELEM_LIST_SET: u16 = 2;
+pub const NFTA_SET_ELEM_LIST_ELEMENTS: u16 = 3;
+pub const NFTA_SET_ELEM_KEY: u16 = 1;
+pub const NFTA_SET_ELEM_USERDATA: u16 = 6;
+
 pub const NFTA_META_KEY: u16 = 2;
 pub const META_IIFNAME: u32 = 6;
 pub const META_OIFNAME: u32 = 7;
@@ -64,8 +81,6 @@ pub const NFTA_VERDICT_CHAIN: u16 = 2;
 
 pub const NF_DROP: u32 = 0;
 pub const NF_ACCEPT: u32 = 1;
-/// -1
-pub const NFT_CONTINUE: u32 = u32::MAX;
 /// -3
 pub const NFT_JUMP: u32 = u32::MAX - 2;
 /// -4

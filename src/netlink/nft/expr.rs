@@ -75,7 +75,6 @@ fn put_verdict(list: &mut Message, verdict: &Verdict) {
         Verdict::Masquerade => expression(list, "masq", |_| {}),
         Verdict::Snat(to) => put_snat(list, *to),
         Verdict::Jump(chain) => put_code(list, NFT_JUMP, Some(chain)),
-        Verdict::Remark(_) => put_code(list, NFT_CONTINUE, None),
     }
 }
 

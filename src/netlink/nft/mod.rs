@@ -5,6 +5,7 @@ mod chain;
 mod exit;
 mod expr;
 mod gate;
+mod set;
 mod table;
 
 use std::io;
@@ -18,7 +19,7 @@ use super::message::Message;
 use super::socket::{Broken, KernelError, Socket, of_one_moment};
 use crate::model::foreign::{ForeignChain, ForeignRule, Protocol};
 use crate::model::gate::{FORWARD, Gate, Passage, Passages, UFW, USERS};
-use crate::model::ruleset::{Family, Found, FoundChain, Table};
+use crate::model::ruleset::{Element, Elements, Family, Found, FoundChain, Table};
 
 /// A change of the ruleset.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +30,8 @@ pub enum Change<'a> {
     Replace(&'a Table),
     /// Deletes a table.
     Delete(Family, &'a str),
+    /// Puts elements in the place of all that are in a set.
+    Elements(&'a Elements),
     /// Adds rules to a chain of others.
     Insert(&'a Passages),
     /// Deletes rules, by their numbers, from a chain of others.
@@ -143,6 +146,14 @@ impl Nft {
         Ok(self.0.dump(table::dump_chain(family, table, chain), table::parse_comment)?.concat())
     }
 
+    /// The elements of a set, none where there is no such set. A dump.
+    pub fn elements(&mut self, family: Family, table: &str, set: &str) -> io::Result<Vec<Element>> {
+        match self.0.dump(set::dump(family, table, set), set::parse) {
+            Err(error) if error.raw_os_error() == Some(Errno::ENOENT as i32) => Ok(Vec::new()),
+            parts => Ok(parts?.concat()),
+        }
+    }
+
     /// All chains of anybody's that packets or bridged frames can meet. A dump.
     pub fn chains(&mut self) -> io::Result<Vec<ForeignChain>> {
         self.0.dump(chain::dump(), chain::parse)
@@ -171,6 +182,7 @@ impl Nft {
                     table::put(&mut messages, table);
                 }
                 Change::Delete(family, name) => messages.push(table::delete(*family, name)),
+                Change::Elements(elements) => set::replace(&mut messages, elements),
                 Change::Insert(passages) => gate::insert(&mut messages, passages),
                 Change::Remove(Passages { protocol, chain, .. }, handles) => {
                     messages.extend(handles.iter().map(|handle| gate::delete(*protocol, chain, *handle)));

@@ -3,10 +3,9 @@
 
 use super::attr::*;
 use super::expr;
+use super::set;
 use crate::model::IfName;
-use crate::model::ruleset::{
-    COMMENT_MAX, Chain, Family, Found, FoundChain, Hook, TABLE_PREFIX, Table, Verdict,
-};
+use crate::model::ruleset::{COMMENT_MAX, Chain, Family, Found, FoundChain, Hook, TABLE_PREFIX, Table};
 use crate::netlink::message::{Message, attributes, be32, find, text};
 use crate::netlink::socket::{CREATE, DUMP, EXCL, REQUEST};
 
@@ -50,6 +49,9 @@ pub fn put(messages: &mut Vec<Message>, table: &Table) {
     let mut message = Message::new(NEWTABLE, REQUEST | CREATE | EXCL, &body(family, 0));
     message.put_str(NFTA_TABLE_NAME, &table.name).put(NFTA_TABLE_USERDATA, &userdata(&table.note));
     messages.push(message);
+    for (number, set) in (1..).zip(&table.sets) {
+        set::put(messages, table.family, &table.name, set, number);
+    }
     for chain in &table.chains {
         messages.push(add_chain(family, &table.name, chain));
     }
@@ -58,9 +60,6 @@ pub fn put(messages: &mut Vec<Message>, table: &Table) {
             let mut message = Message::new(NEWRULE, REQUEST | CREATE | APPEND, &body(family, 0));
             message.put_str(NFTA_RULE_TABLE, &table.name).put_str(NFTA_RULE_CHAIN, chain.name);
             message.nest(NFTA_RULE_EXPRESSIONS, |list| expr::put_rule(list, rule));
-            if let Verdict::Remark(text) = &rule.verdict {
-                message.put(NFTA_RULE_USERDATA, &userdata(text));
-            }
             messages.push(message);
         }
     }
@@ -176,7 +175,7 @@ pub fn parse(reply: &[u8]) -> Option<Found> {
         name: String::new(),
         note: String::new(),
         objects: 0,
-        record: String::new(),
+        record: None,
         dormant: false,
         chains: Vec::new(),
     };
@@ -201,7 +200,7 @@ pub(super) fn userdata(note: &str) -> Vec<u8> {
     bytes
 }
 
-fn note(mut userdata: &[u8]) -> String {
+pub(super) fn note(mut userdata: &[u8]) -> String {
     while let [kind, length, rest @ ..] = userdata {
         let Some((value, rest)) = rest.split_at_checked(usize::from(*length)) else { break };
         if matches!(*kind, COMMENT | LONG_NOTE) {

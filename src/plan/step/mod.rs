@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use crate::model::address::flag;
 use crate::model::gate::Passages;
-use crate::model::ruleset::{Family, Table};
+use crate::model::ruleset::{Elements, Family, Table};
 use crate::model::{Address, IfName, Mac, Neighbour, Nexthop, PolicyRule, Route, Setting};
 
 /// A neighbour that sees whether the host is still on the network.
@@ -168,6 +168,8 @@ pub enum Step {
     AddTable(Table),
     /// Puts a table in the place of the one of its name.
     ReplaceTable(Table),
+    /// Puts elements in the place of all that are in a set, and leaves its table alone.
+    ReplaceElements(Elements),
     /// Deletes a table that is known well enough to be written again.
     RemoveTable(Table),
     /// Adds rules to a chain of iptables.
@@ -227,6 +229,9 @@ impl Step {
             Step::DeleteNeighbour(neighbour) => Step::AddNeighbour { neighbour, before: None },
             Step::AddTable(table) => Step::DeleteTable { family: table.family, name: table.name },
             Step::RemoveTable(table) => Step::AddTable(table),
+            Step::ReplaceElements(Elements { family, table, from, to }) => {
+                Step::ReplaceElements(Elements { family, table, from: to, to: from })
+            }
             Step::AddPassages(passages) => Step::DeletePassages { passages, handles: Vec::new() },
             Step::DeletePassages { passages, .. } => Step::AddPassages(passages),
             Step::DeleteLink { .. } | Step::DeleteTable { .. } | Step::ReplaceTable(_) => return None,

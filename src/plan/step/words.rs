@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::{Step, Witness};
 use crate::model::gate::{Passages, TABLE, comment};
-use crate::model::ruleset::{Match, Table, is_identifier, is_text};
+use crate::model::ruleset::{Elements, Match, Table, is_identifier, is_text};
 use crate::model::{AddrGen, Address, IfName, Setting};
 use crate::terminal::{printable, shell_quoted, shell_word};
 
@@ -22,6 +22,7 @@ impl Step {
         match self {
             Step::AddTable(table) | Step::ReplaceTable(table) => table.is_sayable(),
             Step::RemoveTable(Table { name, .. }) | Step::DeleteTable { name, .. } => is_identifier(name),
+            Step::ReplaceElements(Elements { table, .. }) => is_identifier(table),
             Step::AddPassages(passages) => {
                 let doors = passages.rules.iter().flat_map(|rule| &rule.matches);
                 doors.filter_map(Match::name).all(is_text)
@@ -60,6 +61,7 @@ impl Step {
             Step::DeleteNeighbour(_) => "delete-neighbour",
             Step::AddTable(_) => "add-table",
             Step::ReplaceTable(_) => "replace-table",
+            Step::ReplaceElements(_) => "replace-elements",
             Step::RemoveTable(_) | Step::DeleteTable { .. } => "delete-table",
             Step::AddPassages(_) => "add-rule",
             Step::DeletePassages { .. } => "delete-rule",
@@ -104,6 +106,9 @@ impl Step {
             Step::DeleteNeighbour(neighbour) => format!("delete the neighbour {neighbour}"),
             Step::AddTable(table) | Step::ReplaceTable(table) => {
                 format!("write the nftables table {} {}", table.family, table.name)
+            }
+            Step::ReplaceElements(Elements { family, table, to, .. }) => {
+                format!("write the {} in the nftables table {family} {table}", to.name)
             }
             Step::RemoveTable(Table { family, name, .. }) | Step::DeleteTable { family, name } => {
                 format!("delete the nftables table {family} {name}")
@@ -179,6 +184,10 @@ impl fmt::Display for Step {
                 let between = if f.alternate() { '\n' } else { ' ' };
                 let text = format!("delete table {family} {name};{between}{}", written(table, f));
                 write!(f, "nft {}", shell_quoted(text))
+            }
+            Step::ReplaceElements(Elements { family, table, to, .. }) => {
+                let set = format!("{family} {table} {}", to.name);
+                write!(f, "nft {}", shell_quoted(format!("flush set {set}; add element {set} {to}")))
             }
             Step::RemoveTable(Table { family, name, .. }) | Step::DeleteTable { family, name } => {
                 write!(f, "nft delete table {family} {}", shell_word(name))

@@ -7,13 +7,19 @@ use crate::desired::Desired;
 use crate::model::facts::Way;
 use crate::model::link::{ETHERNET, Ipv4Conf, Ipv6Conf, Tun};
 use crate::model::route::Hop;
-use crate::model::ruleset::{Chain, Found, FoundChain, Table, Verdict};
+use crate::model::ruleset::{Chain, Found, FoundChain, Set, Table};
 use crate::model::{AddrGen, Address, IfName, Link, Mac, Route, Setting, TapMark};
 use crate::observed::Observed;
 use crate::plan::{Refusal, Step, down, up};
 
 pub fn name(name: &str) -> IfName {
     IfName::new(name).unwrap()
+}
+
+/// The record in a set, in one line.
+fn text(set: &Set) -> String {
+    let entries: Vec<&str> = set.elements.iter().map(|element| element.comment.as_str()).collect();
+    entries.join(" ")
 }
 
 pub fn link(index: u32, text: &str, kind: Option<&str>) -> Link {
@@ -215,6 +221,13 @@ impl World {
                 self.delete_table(table.family, &table.name);
                 self.add_table(table);
             }
+            Step::ReplaceElements(elements) => {
+                let bridge = name(elements.table.strip_prefix("kvmnet-").unwrap());
+                let mut tables = self.0.standing(&bridge).tables.iter_mut();
+                let found = tables.find(|found| found.family == elements.family).unwrap();
+                assert_eq!(found.record, Some(text(&elements.from)), "{step}");
+                found.record = Some(text(&elements.to));
+            }
             Step::RemoveTable(table) => self.delete_table(table.family, &table.name),
             Step::DeleteTable { family, name } => self.delete_table(*family, name),
             Step::AddPassages(_) | Step::DeletePassages { .. } => {}
@@ -298,13 +311,8 @@ impl World {
             uses: table.uses(chain) as u32,
         };
         let chains = table.chains.iter().map(found_chain).collect();
-        let (objects, note) = (table.chains.len() as u32, table.note.clone());
-        let remarks =
-            table.chains.iter().flat_map(|chain| &chain.rules).filter_map(|rule| match &rule.verdict {
-                Verdict::Remark(text) => Some(text.as_str()),
-                _ => None,
-            });
-        let record = remarks.collect();
+        let (objects, note) = ((table.chains.len() + table.sets.len()) as u32, table.note.clone());
+        let record = table.sets.first().map(text);
         let name = table.name.clone();
         let found = Found { family: table.family, name, note, objects, record, dormant: false, chains };
         let tables = &mut self.0.standing(&bridge).tables;

@@ -122,6 +122,7 @@ impl<'a> Up<'a> {
             made,
             index: link.filter(|_| !made).map(|link| link.index),
             more: false,
+            pending: false,
             keep: network.keep,
             held: desired.held || old.is_some_and(|old| old.held),
             overridden: network.overridden,
@@ -233,9 +234,12 @@ impl<'a> Up<'a> {
             kept.any(|known| known.setting == saved.setting && saved.place().is_of(known))
         };
         both.saved.extend(left.filter(|saved| !is_kept(saved)).cloned());
+        let tables = self.tables(&both);
+        // Until its copy is written, the bridge says so: a run that is cut off in between is made up for by the next.
+        both.pending = !self.has_copy(&both);
         let first = both.short().unwrap_or_else(|| last.clone());
-        // Where the bridge has room for a part only, the table has what is still to be taken away.
-        let tables = if both.fits() { self.tables(&self.mark.clone()) } else { self.tables(&both) };
+        both.pending = false;
+        let copy = self.replace_copy(Some(&both), &self.mark);
         let mut steps = self.make;
         if first != now {
             let after_birth = usize::from(matches!(steps.first(), Some(Step::AddBridge { .. })));
@@ -245,8 +249,12 @@ impl<'a> Up<'a> {
         steps.extend(tables);
         steps.extend(self.open);
         let mut clean = self.clean;
+        let at_last = if clean.is_empty() { &mut steps } else { &mut clean };
+        if both != self.mark && self.observed.has_nft {
+            at_last.push(copy);
+        }
         if last != first {
-            clean.push(Step::SetAlias { link: bridge, from: first, to: last });
+            at_last.push(Step::SetAlias { link: bridge, from: first, to: last });
         }
         let title = match self.desired.tap {
             Some(tap) => format!("attach {tap} to {bridge}"),

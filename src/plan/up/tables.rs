@@ -2,24 +2,23 @@
 
 use super::Up;
 use crate::firewall::{self, Ground};
-use crate::model::ruleset::Found;
-use crate::model::ruleset::{Chain, Family, Rule, Table, Verdict};
+use crate::model::ruleset::{Chain, Elements, Family, Found, Set, Table, table_name};
 use crate::model::{Mac, Mark};
 use crate::plan::{Step, forwarding, gates};
 
 impl Up<'_> {
-    /// The tables that are missing, differ, or are no longer wanted.
-    pub(super) fn tables(&mut self, mark: &Mark) -> Vec<Step> {
+    /// The tables that are missing, differ, or are no longer wanted, with `record` as their copy.
+    pub(super) fn tables(&mut self, record: &Mark) -> Vec<Step> {
         if !self.observed.has_nft {
             return Vec::new();
         }
         let ground = Ground {
-            leaks: forwarding::leaks(self.desired, self.observed, mark),
+            leaks: forwarding::leaks(self.desired, self.observed, &self.mark),
             mac: self.kept_mac(),
             masters: forwarding::masters(&self.desired.network, self.observed),
             knows_sources: self.knows_sources(),
         };
-        let wanted = firewall::tables(self.desired, &ground, mark);
+        let wanted = firewall::tables(self.desired, &ground, record);
         let found: &[Found] = self.standing.map_or(&[], |standing| &standing.tables);
         let unwanted = found.iter().filter(|found| !wanted.iter().any(|table| table.family == found.family));
         // A door opens in one transaction with the rules that come in its place: what a takeover asks through the bridge
@@ -33,12 +32,44 @@ impl Up<'_> {
         let write = wanted.into_iter().filter_map(|table| {
             match found.iter().find(|found| found.family == table.family) {
                 None => Some(Step::AddTable(table)),
-                Some(found) if is_whole(found, &table) => None,
+                Some(found) if is_whole(found, &table) => {
+                    let is_old = table.family == Family::Inet && !self.has_copy(record);
+                    is_old.then(|| self.replace_copy(self.copy().as_ref().or(self.old), record))
+                }
                 Some(_) => Some(Step::ReplaceTable(table)),
             }
         });
         let gates = gates::open(self.desired, self.observed);
         write.chain(doors.into_iter().map(open)).chain(gates).collect()
+    }
+
+    /// Whether the table has this record, or has yet to be made.
+    pub(super) fn has_copy(&self, record: &Mark) -> bool {
+        self.inet_table().is_none() || self.copy().as_ref() == Some(record)
+    }
+
+    /// Writes the record in the table again.
+    pub(super) fn replace_copy(&self, from: Option<&Mark>, to: &Mark) -> Step {
+        let empty = Set { name: firewall::RECORD, elements: Vec::new() };
+        Step::ReplaceElements(Elements {
+            family: Family::Inet,
+            table: table_name(&self.desired.network.bridge),
+            from: from.map_or(empty, firewall::record),
+            to: firewall::record(to),
+        })
+    }
+
+    /// The record in the table; None where that is not known.
+    fn copy(&self) -> Option<Mark> {
+        match self.inet_table()?.record.as_deref() {
+            Some(read) => Mark::parse(read),
+            // It is not read where the bridge bears all of it.
+            None => Mark::parse(&self.bridge_link()?.alias).filter(|alias| !alias.more && !alias.pending),
+        }
+    }
+
+    fn inet_table(&self) -> Option<&Found> {
+        self.standing?.tables.iter().find(|found| found.family == Family::Inet)
     }
 
     /// Before Linux 5.19 a rule can ask for the way back to a source in no chain of kvmnet's (`nft_fib_validate`).
@@ -60,23 +91,12 @@ impl Up<'_> {
 }
 
 /// Whether a table is what it was when it was written, and does something: its note, its chains with their place and
-/// policy, and the number of their rules.
+/// policy, the number of their rules, and that it has a record.
 fn is_whole(found: &Found, table: &Table) -> bool {
-    let same_rules = |chain: &Chain| {
-        if chain.name == firewall::RECORD {
-            return found.record == chain.rules.iter().map(remark).collect::<String>();
-        }
-        found.chains.iter().any(|found| found.is(chain, table))
-    };
+    let is_there = |chain: &Chain| found.chains.iter().any(|found| found.is(chain, table));
     found.note == table.note
         && !found.dormant
-        && found.objects as usize == table.chains.len()
-        && table.chains.iter().all(same_rules)
-}
-
-fn remark(rule: &Rule) -> &str {
-    match &rule.verdict {
-        Verdict::Remark(text) => text,
-        _ => "",
-    }
+        && found.objects as usize == table.chains.len() + table.sets.len()
+        && found.record.as_deref().is_none_or(|record| Mark::parse(record).is_some())
+        && table.chains.iter().all(is_there)
 }
