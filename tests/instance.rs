@@ -4,6 +4,7 @@
 mod lab;
 
 use std::fmt::Write;
+use std::fs;
 use std::ops::Range;
 use std::process::Command;
 
@@ -97,6 +98,107 @@ fn a_wiped_record_heals() {
         set_alias(&lab, "br0", "");
         lab.detach(one);
         lab.assert_as_before(&format!("{}: taken away", network.mode), &before);
+    }
+}
+
+/// What the bridge bears.
+fn alias(lab: &Lab) -> String {
+    lab.host.enter(|| fs::read_to_string("/sys/class/net/br0/ifalias")).unwrap().trim_end().to_owned()
+}
+
+fn nft(lab: &Lab, commands: &str) {
+    let mut nft = Command::new("nft");
+    assert!(lab.host.enter(|| nft.arg(commands).status().unwrap()).success(), "{commands}");
+}
+
+fn copy(lab: &Lab) -> String {
+    lab.host.run("nft list set inet kvmnet-br0 record")
+}
+
+/// Earlier versions had the copy in the table's comment, and in a chain where that had no room.
+#[test]
+fn a_record_of_an_earlier_version_is_written_anew_and_undone() {
+    for network in [Network::NAT, Network::ROUTED, Network::ISOLATED, Network::BRIDGED] {
+        for is_long in [false, true] {
+            let lab = Lab::new(network);
+            let before = settled(&lab);
+            let one = lab.attach(1);
+            lab.settle();
+            let on = settled(&lab);
+            let record = alias(&lab);
+            let as_before = || {
+                let (head, _) = record.split_once(" made").unwrap();
+                let (comment, chain) = match is_long {
+                    true => {
+                        let (first, second) = record.split_at(record.len() / 2);
+                        let rules = format!("continue comment \"{first}\"; continue comment \"{second}\";");
+                        (format!("{head} more"), format!("chain record {{ {rules} }};"))
+                    }
+                    false => (record.clone(), String::new()),
+                };
+                let table = format!("comment \"{comment} #0123456789abcdef\"; {chain}");
+                // In this order the next run has them in that of before.
+                let names = ["netdev", "inet"].map(|family| format!("table {family} kvmnet-br0"));
+                let old = names.each_ref().map(|name| format!("{name} {{}}; delete {name}")).join("; ");
+                nft(&lab, &format!("{old}; {} {{ {table} }}", names[1]));
+                set_alias(&lab, "br0", "");
+            };
+            let what = format!("{}, {is_long}", network.mode);
+            as_before();
+            lab.ifup(&one).ok();
+            lab.assert_as_before(&format!("{what}: written anew"), &on);
+            as_before();
+            lab.detach(one);
+            lab.assert_as_before(&format!("{what}: taken away"), &before);
+        }
+    }
+}
+
+/// Another entry in the record leaves the rules of the network alone.
+#[test]
+fn an_entry_is_written_without_the_rules() {
+    let lab = Lab::new(Network::NAT);
+    let _one = lab.attach(1);
+    let handle = || lab.host.run("nft -a list table inet kvmnet-br0").lines().next().unwrap().to_owned();
+    let first = handle();
+    assert!(!copy(&lab).contains("held") && first.contains("handle"), "{first}");
+    let said = Cli::new(&lab.host, &["up", "default"]).run().ok();
+    assert!(copy(&lab).contains("\"held\"") && alias(&lab).contains(" held"), "{said}");
+    assert!(handle() == first && !alias(&lab).contains("pending"), "{said}");
+    let again = Cli::new(&lab.host, &["plan", "vif0.0"]).run().ok();
+    assert!(again.contains("nothing to do"), "{again}");
+}
+
+/// A run was cut off when the bridge had the new record and its table that of before.
+#[test]
+fn a_copy_that_was_not_written_is_written_by_the_next_run() {
+    for network in [Network::NAT, Network::ISOLATED] {
+        let lab = Lab::new(network);
+        let one = lab.attach(1);
+        lab.settle();
+        let on = settled(&lab);
+        nft(
+            &lab,
+            "flush set inet kvmnet-br0 record; add element inet kvmnet-br0 record { 1 comment \"old\" }",
+        );
+        set_alias(&lab, "br0", &alias(&lab).replace(" made", " made pending"));
+        lab.ifup(&one).ok();
+        lab.assert_as_before(network.mode, &on);
+    }
+}
+
+/// Somebody emptied or deleted the copy: the bridge bears it still.
+#[test]
+fn a_copy_that_is_gone_is_missed_by_nobody() {
+    for damage in ["flush set", "delete set"] {
+        let lab = Lab::new(Network::NAT);
+        let before = settled(&lab);
+        let one = lab.attach(1);
+        lab.settle();
+        nft(&lab, &format!("{damage} inet kvmnet-br0 record"));
+        lab.ifup(&one).ok();
+        lab.detach(one);
+        lab.assert_as_before(damage, &before);
     }
 }
 
