@@ -199,20 +199,11 @@ impl fmt::Display for Step {
                 });
                 write!(f, "nft {}", shell_quoted(inserts.collect::<Vec<_>>().join("; ")))
             }
-            Step::DeletePassages { passages: Passages { protocol, chain, bridge, .. }, handles } => {
+            Step::DeletePassages { passages: Passages { protocol, chain, .. }, handles } => {
                 let deletes = handles
                     .iter()
                     .map(|handle| format!("delete rule {protocol} {TABLE} {chain} handle {handle}"));
-                match deletes.collect::<Vec<_>>() {
-                    none if none.is_empty() => {
-                        let comment = comment(bridge);
-                        write!(
-                            f,
-                            "# nft delete rule {protocol} {TABLE} {chain}, those with the comment {comment}"
-                        )
-                    }
-                    deletes => write!(f, "nft {}", shell_quoted(deletes.join("; "))),
-                }
+                write!(f, "nft {}", shell_quoted(deletes.collect::<Vec<_>>().join("; ")))
             }
             Step::Barrier => f.write_str("# done so far"),
         }
