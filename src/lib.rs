@@ -24,7 +24,7 @@
 //! | [`observed`] | the kernel | what holds | decides or writes |
 //! | [`plan`] | both | [`plan::Step`]s | does I/O |
 //! | [`apply`] | steps | nothing, or all taken back | decides |
-//! | [`status`], [`check`], [`init`] | the kernel, the configuration | what is, what is wrong, a file | writes |
+//! | [`status`], [`check`], [`init`], [`completion`] | the kernel, the configuration | what is, what is wrong, a file, names | writes |
 //! | [`netlink`] | data of `model` | bytes, and back | knows guests or configurations |
 //! | [`holder`], [`vmm`], `guests` | /proc, a command line | who has a tap open, what VM that is | asks the VM |
 //! | [`probe`], [`tun`], [`lock`], [`signals`], [`rights`], [`log`] | | a facility of the system each | know each other |
