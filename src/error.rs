@@ -8,10 +8,11 @@ use thiserror::Error;
 
 use crate::apply::Left;
 use crate::config::{ConfigError, ConfigErrors, nearest};
+use crate::item::Step;
 use crate::lock;
 use crate::model::IfName;
 use crate::netlink::KernelError;
-use crate::plan::{Refusal, Step};
+use crate::plan::Refusal;
 use crate::terminal::shell_word;
 
 /// Why a program of kvmnet's failed.
@@ -249,23 +250,5 @@ fn other_network(name: &str, known: &[String]) -> String {
 const NO_CAPABILITY: &str = "root without CAP_NET_ADMIN, as in many containers, cannot change the network";
 
 fn kernel_hint(step: &Step, errno: Errno) -> Option<&'static str> {
-    match (step, errno) {
-        (_, Errno::EPERM) => Some(NO_CAPABILITY),
-        (Step::SetMaster { .. }, Errno::EXFULL) => {
-            Some("a bridge takes 1023 ports; spread the guests over several networks")
-        }
-        (Step::SetMaster { .. }, Errno::EOPNOTSUPP) => {
-            Some("a Wi-Fi station cannot be bridged; use mode = \"routed\" or \"nat\"")
-        }
-        (Step::SetMaster { .. }, Errno::EBUSY) => Some(
-            "a macsec, macvlan or ipvlan interface takes what it receives; name a macsec interface itself as uplink, or use mode = \"routed\" or \"nat\"",
-        ),
-        (
-            Step::AddTable(_) | Step::ReplaceTable(_),
-            Errno::ENOENT | Errno::EOPNOTSUPP | Errno::EAFNOSUPPORT,
-        ) => Some(
-            "this kernel lacks a part of nftables: inet and netdev tables, NAT, fib, and for isolated networks egress (Linux 5.16)",
-        ),
-        _ => None,
-    }
+    if errno == Errno::EPERM { Some(NO_CAPABILITY) } else { step.hint(errno) }
 }

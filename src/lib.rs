@@ -22,7 +22,7 @@
 //! | [`config`] | text, environment | a checked [`model::Network`] | asks the kernel |
 //! | [`desired`], [`firewall`] | a network | what must hold | does I/O |
 //! | [`observed`] | the kernel | what holds | decides or writes |
-//! | [`plan`] | both | [`plan::Step`]s | does I/O |
+//! | [`plan`] | both | [`plan::Step`]s, of the kinds in `item` | does I/O |
 //! | [`apply`] | steps | nothing, or all taken back | decides |
 //! | [`status`], [`check`], [`init`], [`completion`] | the kernel, the configuration | what is, what is wrong, a file, names | writes |
 //! | [`netlink`] | data of `model` | bytes, and back | knows guests or configurations |
@@ -41,13 +41,14 @@ pub mod run;
 pub mod model;
 
 pub mod config;
-pub mod desired;
-pub mod firewall;
-pub mod observed;
+mod desired;
+mod firewall;
+mod item;
+mod observed;
 pub mod plan;
 
-pub mod apply;
-pub mod netlink;
+mod apply;
+mod netlink;
 
 pub mod check;
 pub mod completion;
@@ -56,13 +57,13 @@ pub mod status;
 
 pub mod error;
 mod guests;
-pub mod holder;
+mod holder;
 pub mod inherited;
-pub mod lock;
+mod lock;
 pub mod log;
-pub mod probe;
-pub mod rights;
-pub mod signals;
+mod probe;
+mod rights;
+mod signals;
 pub mod terminal;
-pub mod tun;
-pub mod vmm;
+mod tun;
+mod vmm;

@@ -9,9 +9,9 @@ use nix::poll::PollTimeout;
 
 use super::Apply;
 use crate::error::Error;
+use crate::item::{AddressChange, Probe, Step, Wait, Witness};
 use crate::model::{Facts, IfName};
 use crate::netlink::route::{Question, Rtnl};
-use crate::plan::{Step, Witness};
 use crate::probe;
 
 /// How long a bridge may take until it passes packets; it takes some 50 µs.
@@ -27,10 +27,10 @@ impl Apply<'_> {
     /// Does a step that changes nothing.
     pub(super) fn wait(&mut self, step: &Step) -> Result<(), Error> {
         match step {
-            Step::AwaitOperational { link } => self.await_operational(step, link),
-            Step::AwaitAddresses { link } => self.await_addresses(step, link),
-            Step::Ask(witness) => self.ask(step, witness),
-            Step::Confirm(witness) => self.confirm(step, witness),
+            Step::Wait(Wait::Operational { link }) => self.await_operational(step, link),
+            Step::Wait(Wait::Addresses { link }) => self.await_addresses(step, link),
+            Step::Probe(Probe::Before(witness)) => self.ask(step, witness),
+            Step::Probe(Probe::After(witness)) => self.confirm(step, witness),
             _ => Ok(()),
         }
     }
@@ -66,7 +66,7 @@ impl Apply<'_> {
     /// Where they do not come into use in time the takeover goes on: all else is there.
     fn await_addresses(&mut self, step: &Step, link: &IfName) -> Result<(), Error> {
         let added = |step: &Step| match step {
-            Step::AddAddress { link: to, address } if to == link && address.is_usable6() => {
+            Step::Address(AddressChange::Add { link: to, address }) if to == link && address.is_usable6() => {
                 Some(address.net.addr())
             }
             _ => None,

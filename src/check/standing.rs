@@ -4,10 +4,11 @@ use super::finding::{Finding, Place};
 use super::input::{CheckInput, Configured, Tables};
 use crate::config::key::mode;
 use crate::desired::Desired;
+use crate::item::{LinkChange, SettingChange, Step, TableChange};
 use crate::model::ruleset::table_name;
 use crate::model::{Mark, Mode, Setting};
 use crate::observed::{Standing, is_proc_fixed};
-use crate::plan::{self, Step};
+use crate::plan;
 use crate::terminal::shell_word;
 
 /// Of every network that is in use.
@@ -52,7 +53,9 @@ fn missing_tables(
         Mode::Nat => "its guests have no NAT, and nothing keeps them in",
         Mode::Bridged => "the copy of its record is gone",
     };
-    let is_other = |step: &Step| !matches!(step, Step::AddTable(_) | Step::SetAlias { .. });
+    let is_other = |step: &Step| {
+        !matches!(step, Step::Table(TableChange::Add(_)) | Step::Link(LinkChange::Alias { .. }))
+    };
     let more = configured.and_then(|configured| left(standing, configured, is_other));
     let more = more.map(|more| format!("; also left to do: {more}")).unwrap_or_default();
     let text =
@@ -139,9 +142,9 @@ fn is_change(step: &Step, desired: &Desired) -> bool {
     }
     match step {
         // Told with the chain that they are missing in.
-        Step::AddPassages(_) | Step::DeletePassages { .. } => false,
-        Step::Barrier | Step::Ask(_) | Step::Confirm(_) | Step::AwaitOperational { .. } => false,
-        Step::Set { link, setting: Setting::Mtu, .. } => Some(*link) != desired.tap,
+        Step::AcceptRules(_) => false,
+        Step::Wait(_) | Step::Probe(_) => false,
+        Step::Setting(SettingChange { link, setting: Setting::Mtu, .. }) => Some(*link) != desired.tap,
         _ => true,
     }
 }

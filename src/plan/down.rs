@@ -1,6 +1,7 @@
 //! A guest leaves, or a network goes.
 
-use super::{Plan, Refusal, Step, Transaction, check, undo};
+use super::{Plan, Refusal, Transaction, check, undo};
+use crate::item::{LinkChange, PortChange, Step};
 use crate::model::{IfName, Link, Setting, TapMark};
 use crate::observed::Observed;
 
@@ -62,7 +63,7 @@ fn take_off(tap: &Link, observed: &Observed) -> Vec<Step> {
         steps.push(Step::put_back(*name, Setting::Up, 1, 0));
     }
     if let Some(bridge) = bridge {
-        steps.push(Step::SetMaster { port: *name, from: Some(bridge), to: None });
+        steps.push(PortChange { port: *name, from: Some(bridge), to: None }.into());
     }
     let Some(mark) = mark else { return steps };
     let mut set = |setting, from: Option<u32>, to| match from {
@@ -73,8 +74,8 @@ fn take_off(tap: &Link, observed: &Observed) -> Vec<Step> {
         set(setting, observed.value(name, setting), before);
     }
     if let (Some(from), Some(to)) = (tap.mac.filter(|now| Some(*now) != mark.mac), mark.mac) {
-        steps.push(Step::SetMac { link: *name, from, to });
+        steps.push(LinkChange::Mac { link: *name, from, to }.into());
     }
-    steps.push(Step::SetAlias { link: *name, from: tap.alias.clone(), to: mark.alias });
+    steps.push(LinkChange::Alias { link: *name, from: tap.alias.clone(), to: mark.alias }.into());
     steps
 }

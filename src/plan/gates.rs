@@ -1,8 +1,8 @@
 //! kvmnet's rules in the forward chains of iptables: where a policy of drop asks for them.
 
-use super::Step;
 use crate::desired::Desired;
 use crate::firewall;
+use crate::item::{AcceptRulesChange, Step};
 use crate::model::IfName;
 use crate::model::foreign::Protocol;
 use crate::model::gate::{FORWARD, Gate, Passage, Passages};
@@ -24,7 +24,7 @@ pub fn open(desired: &Desired, observed: &Observed) -> Vec<Step> {
         if !is_whole {
             steps.extend(close_one(gate, &bridge));
             let (protocol, chain) = (gate.protocol, gate.chain.to_owned());
-            steps.push(Step::AddPassages(Passages { protocol, chain, bridge, rules: wanted }));
+            steps.push(AcceptRulesChange::Add(Passages { protocol, chain, bridge, rules: wanted }).into());
         }
     }
     steps
@@ -47,7 +47,8 @@ fn close_one(gate: &Gate, bridge: &IfName) -> Vec<Step> {
             bridge: *bridge,
             rules: there().map(|passage| passage.rule.clone()).collect(),
         };
-        Step::DeletePassages { passages, handles: there().map(|passage| passage.handle).collect() }
+        let handles = there().map(|passage| passage.handle).collect();
+        AcceptRulesChange::Delete { passages, handles }.into()
     };
     chains.into_iter().map(step).collect()
 }

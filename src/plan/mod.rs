@@ -9,7 +9,6 @@ mod down;
 mod forwarding;
 mod gates;
 mod refusal;
-mod step;
 mod takeover;
 #[cfg(test)]
 mod tests;
@@ -17,11 +16,11 @@ mod transaction;
 mod undo;
 mod up;
 
+pub use crate::item::Step;
 pub use check::network as refusals;
 pub(crate) use check::{bridgeable, collides};
 pub use down::{down, network_down, sweep};
 pub use forwarding::uplinks;
 pub use refusal::Refusal;
-pub use step::{Step, Witness, secret_key};
 pub use transaction::{Plan, Transaction};
 pub use up::{bring_up, up};

@@ -7,7 +7,10 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::{Step, Witness, step::add_address};
+use crate::item::{
+    AddressChange, NeighbourChange, NexthopChange, PolicyRuleChange, PortChange, RouteChange, Step, Wait,
+    Witness, add_address,
+};
 use crate::model::address::{FOREVER, PROTOCOL_LINK_LOCAL};
 use crate::model::route::{
     KEPT, MAIN, MULTICAST, PROTOCOL_KERNEL, PROTOCOL_RA, PROXY, REACHABLE, ROUTER, STALE, UNICAST,
@@ -49,12 +52,12 @@ pub fn take(
     // in the same send as the enslaving, and before it, so that there is no moment at which the host is deaf.
     let (mut steps, later): (Vec<Step>, Vec<Step>) = baggage.arrive.into_iter().partition(is_address);
     if nic.master.is_none() {
-        steps.push(Step::SetMaster { port: nic.name, from: None, to: Some(*bridge) });
+        steps.push(PortChange { port: nic.name, from: None, to: Some(*bridge) }.into());
     }
     if nic.carrier {
-        steps.push(Step::AwaitOperational { link: *bridge });
+        steps.push(Wait::Operational { link: *bridge }.into());
     }
-    steps.push(Step::Barrier);
+    steps.push(Step::BARRIER);
     steps.extend(identity);
     steps.extend(baggage.detect);
     steps.extend(later);
@@ -66,11 +69,11 @@ pub fn take(
 /// What is to hold before the old goes: the new is there, and IPv6 addresses are in use. On a bridge whose NIC has no
 /// carrier they would not come into use, and nothing comes in by it that could be lost.
 fn settled(nic: &Link, link: &IfName, steps: &[Step]) -> Step {
-    let is_ipv6 = |step: &Step| matches!(step, Step::AddAddress { address, .. } if address.is_usable6());
+    let is_ipv6 = |step: &Step| matches!(step, Step::Address(AddressChange::Add { address, .. }) if address.is_usable6());
     if nic.up && nic.carrier && steps.iter().any(is_ipv6) {
-        Step::AwaitAddresses { link: *link }
+        Wait::Addresses { link: *link }.into()
     } else {
-        Step::Barrier
+        Step::BARRIER
     }
 }
 
@@ -148,14 +151,14 @@ pub fn give_back(mark: &Mark, bridge: &IfName, observed: &Observed) -> Vec<Step>
     // In one send. First every route over the bridge: once its port is gone they lead nowhere, and until then packets
     // leave by the NIC as well.
     let (routes, rest): (Vec<Step>, Vec<Step>) =
-        leave.into_iter().partition(|step| matches!(step, Step::DeleteRoute(_)));
+        leave.into_iter().partition(|step| matches!(step, Step::Route(RouteChange::Delete(_))));
     steps.extend(routes);
     if port_of.is_some() {
-        steps.push(Step::SetMaster { port: nic.name, from: Some(*bridge), to: None });
+        steps.push(PortChange { port: nic.name, from: Some(*bridge), to: None }.into());
     }
     steps.extend(rest);
     if !detect.is_empty() {
-        steps.push(Step::Barrier);
+        steps.push(Step::BARRIER);
         steps.extend(detect);
     }
     let kept = observed.value(bridge, Setting::RpFilter).unwrap_or_default();
@@ -179,22 +182,24 @@ pub fn carry(from: &IfName, to: &IfName, staying: &[IpNet], observed: &Observed)
         if address.is_tentative() { &mut baggage.detect } else { &mut baggage.arrive }.extend(steps);
     }
     let nexthops = observed.facts.nexthops.iter().filter(|nexthop| nexthop.device == *from);
-    baggage.arrive.extend(nexthops.map(|nexthop| Step::MoveNexthop { nexthop: nexthop.clone(), to: *to }));
-    baggage.arrive.extend(routes().map(|route| Step::AddRoute(behind_announced(route.moved(from, to)))));
+    baggage.arrive.extend(nexthops.map(|nexthop| NexthopChange { nexthop: nexthop.clone(), to: *to }.into()));
+    baggage
+        .arrive
+        .extend(routes().map(|route| RouteChange::Add(behind_announced(route.moved(from, to))).into()));
     for rule in observed.facts.rules.iter().filter(|rule| rule.names(from)) {
-        baggage.arrive.push(Step::AddRule(rule.moved(from, to)));
-        baggage.leave.push(Step::DeleteRule(rule.clone()));
+        baggage.arrive.push(PolicyRuleChange::Add(rule.moved(from, to)).into());
+        baggage.leave.push(PolicyRuleChange::Delete(rule.clone()).into());
     }
     for neighbour in observed.facts.neighbours.iter().filter(|neighbour| neighbour.device == *from) {
         baggage.arrive.extend(arrive_neighbour(neighbour, to, observed));
         if neighbour.is_set() {
-            baggage.leave.push(Step::DeleteNeighbour(neighbour.clone()));
+            baggage.leave.push(NeighbourChange::Delete(neighbour.clone()).into());
         }
     }
     // The kernel's own routes for the prefixes, too: they would go with the addresses, but not all, and late.
     let prefixes = kernels.into_iter().filter(|route| route.kind == UNICAST);
     let old = routes().rev().copied().chain(prefixes).cloned();
-    baggage.leave.extend(old.map(Step::DeleteRoute));
+    baggage.leave.extend(old.map(|route| RouteChange::Delete(route).into()));
     leave_addresses(&mut baggage.leave, from, &addresses);
     baggage
 }
@@ -208,10 +213,10 @@ fn stays_unused(address: &Address, link: &IfName, observed: &Observed) -> bool {
 /// Whether it comes, or comes by itself, with an interface that is set up.
 fn needs_up(step: &Step) -> bool {
     match step {
-        Step::AddAddress { address, .. } | Step::ClearNodad { address, .. } => {
+        Step::Address(AddressChange::Add { address, .. } | AddressChange::ClearNodad { address, .. }) => {
             address.protocol == PROTOCOL_LINK_LOCAL
         }
-        Step::AddRoute(_) | Step::MoveNexthop { .. } => true,
+        Step::Route(RouteChange::Add(_)) | Step::Nexthop(_) => true,
         _ => false,
     }
 }
@@ -219,20 +224,22 @@ fn needs_up(step: &Step) -> bool {
 /// Whether an interface without IPv6 would refuse it: there is nothing to give back then.
 fn needs_ipv6(step: &Step) -> bool {
     match step {
-        Step::AddAddress { address, .. } | Step::ClearNodad { address, .. } => address.net.addr().is_ipv6(),
-        Step::AddRoute(route) => route.needs_ipv6(),
-        Step::MoveNexthop { nexthop, .. } => nexthop.needs_ipv6(),
-        Step::AddNeighbour { neighbour, .. } => neighbour.address.is_ipv6(),
+        Step::Address(AddressChange::Add { address, .. } | AddressChange::ClearNodad { address, .. }) => {
+            address.net.addr().is_ipv6()
+        }
+        Step::Route(RouteChange::Add(route)) => route.needs_ipv6(),
+        Step::Nexthop(change) => change.nexthop.needs_ipv6(),
+        Step::Neighbour(NeighbourChange::Add { neighbour, .. }) => neighbour.address.is_ipv6(),
         _ => false,
     }
 }
 
 fn is_address(step: &Step) -> bool {
-    matches!(step, Step::AddAddress { .. } | Step::ClearNodad { .. })
+    matches!(step, Step::Address(AddressChange::Add { .. } | AddressChange::ClearNodad { .. }))
 }
 
 fn without_end(step: &mut Step) {
-    if let Step::AddAddress { address, .. } = step {
+    if let Step::Address(AddressChange::Add { address, .. }) = step {
         if address.net.addr().is_ipv4() {
             (address.valid, address.preferred) = (FOREVER, FOREVER);
         }
@@ -259,7 +266,7 @@ fn in_order(addresses: &[Address]) -> impl Iterator<Item = &Address> {
 /// Backwards, so that a secondary IPv4 address never is promoted.
 fn leave_addresses(steps: &mut Vec<Step>, link: &IfName, addresses: &[Address]) {
     let old = addresses.iter().rev().cloned();
-    steps.extend(old.map(|address| Step::DeleteAddress { link: *link, address }));
+    steps.extend(old.map(|address| AddressChange::Delete { link: *link, address }.into()));
 }
 
 /// Whether the kernel made this route for this address.
@@ -284,7 +291,8 @@ fn arrive_neighbour(neighbour: &Neighbour, to: &IfName, observed: &Observed) -> 
     };
     let before = observed.facts.neighbours.iter().find(is_same).cloned();
     let is_known = neighbour.state & KNOWN != 0 && !before.as_ref().is_some_and(Neighbour::is_set);
-    (neighbour.is_set() || is_known).then(|| Step::AddNeighbour { neighbour: known(neighbour, to), before })
+    (neighbour.is_set() || is_known)
+        .then(|| NeighbourChange::Add { neighbour: known(neighbour, to), before }.into())
 }
 
 fn known(neighbour: &Neighbour, device: &IfName) -> Neighbour {

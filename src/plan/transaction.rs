@@ -34,7 +34,7 @@ impl Plan {
     }
 
     fn add(&mut self, transaction: Transaction) {
-        if transaction.steps.iter().any(|step| *step != Step::Barrier) {
+        if transaction.steps.iter().any(|step| *step != Step::BARRIER) {
             self.0.push(transaction);
         }
     }
@@ -77,7 +77,7 @@ impl fmt::Display for Plan {
             if self.0.len() > 1 {
                 writeln!(f, "# {}", printable(&transaction.title))?;
             }
-            let mut steps = transaction.steps.iter().filter(|step| **step != Step::Barrier);
+            let mut steps = transaction.steps.iter().filter(|step| **step != Step::BARRIER);
             steps.try_for_each(|step| writeln!(f, "{step:#}"))?;
         }
         Ok(())

@@ -1,6 +1,7 @@
 //! Takes a network away: everything that its mark records, in the reverse order of its making.
 
-use super::{Step, Transaction, gates, takeover};
+use super::{Transaction, gates, takeover};
+use crate::item::{AddressChange, LinkChange, SettingChange, Step, TableChange};
 use crate::model::link::{GROUP, lan_group};
 use crate::model::mark::Place;
 use crate::model::{IfName, Link, Mac, Mark, Saved, Setting, Veth};
@@ -25,7 +26,9 @@ fn network(standing: &Standing, others: &[&Mark], observed: &Observed) -> Vec<Tr
     }
     steps.extend(gates::close(bridge, observed));
     let tables = standing.tables.iter();
-    steps.extend(tables.map(|table| Step::DeleteTable { family: table.family, name: table.name.clone() }));
+    steps.extend(
+        tables.map(|table| TableChange::Delete { family: table.family, name: table.name.clone() }.into()),
+    );
     let cleans = Some(*bridge);
     vec![
         Transaction { title: format!("give back what {bridge} has of its NIC"), steps: given_back, cleans },
@@ -43,8 +46,8 @@ pub fn settings(mark: &Mark, others: &[&Mark], observed: &Observed) -> Vec<Step>
         _ => setting(saved, mark, observed),
     });
     // IPv6 comes back last: it makes its address in the way that is set by then.
-    let (last, mut steps): (Vec<Step>, Vec<Step>) =
-        steps.partition(|step| matches!(step, Step::Set { setting: Setting::DisableIpv6, .. }));
+    let (last, mut steps): (Vec<Step>, Vec<Step>) = steps
+        .partition(|step| matches!(step, Step::Setting(SettingChange { setting: Setting::DisableIpv6, .. })));
     steps.extend(last);
     steps
 }
@@ -130,7 +133,7 @@ fn everywhere(saved: &Saved, mark: &Mark, others: &[&Mark], observed: &Observed)
 /// The pair goes with either of its ends. Others of these names stay.
 pub fn pair(mark: &Mark, observed: &Observed) -> Option<Step> {
     let veth = mark.veth.as_ref()?;
-    is_pair(veth, observed).then_some(Step::DeleteLink { name: veth.inner })
+    is_pair(veth, observed).then_some(LinkChange::Delete { name: veth.inner }.into())
 }
 
 /// Whether the two are one pair, and with the MACs that kvmnet gives.
@@ -146,19 +149,20 @@ pub fn is_pair(veth: &Veth, observed: &Observed) -> bool {
 /// A bridge that kvmnet made goes; one that it found is given back.
 fn bridge(mark: &Mark, bridge: &IfName, alias: &str, observed: &Observed) -> Vec<Step> {
     if mark.made {
-        return vec![Step::DeleteLink { name: *bridge }];
+        return vec![LinkChange::Delete { name: *bridge }.into()];
     }
     let given =
         observed.addresses(bridge).into_iter().rev().filter(|address| mark.addresses.contains(&address.net));
-    let mut steps: Vec<Step> = given.map(|address| Step::DeleteAddress { link: *bridge, address }).collect();
+    let mut steps: Vec<Step> =
+        given.map(|address| AddressChange::Delete { link: *bridge, address }.into()).collect();
     let mac = observed.facts.link(bridge).and_then(|link| link.mac);
     if let (Some(now), Some(before)) = (mac, mark.mac) {
         if now != before {
-            steps.push(Step::SetMac { link: *bridge, from: now, to: before });
+            steps.push(LinkChange::Mac { link: *bridge, from: now, to: before }.into());
         }
     }
-    steps.push(Step::Barrier);
-    steps.push(Step::SetAlias { link: *bridge, from: alias.to_owned(), to: mark.alias.clone() });
+    steps.push(Step::BARRIER);
+    steps.push(LinkChange::Alias { link: *bridge, from: alias.to_owned(), to: mark.alias.clone() }.into());
     steps
 }
 

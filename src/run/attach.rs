@@ -3,11 +3,12 @@
 use super::{Done, Seen, Work, require_rights, up};
 use crate::apply::Kernel;
 use crate::error::Error;
+use crate::item::LinkChange;
 use crate::model::link::Tun;
 use crate::model::{Facts, IfName};
 use crate::netlink::route::Question;
 use crate::observed::Observed;
-use crate::plan::{self, Step};
+use crate::plan;
 use crate::terminal::shell_word;
 use crate::tun::{self, Tap};
 
@@ -77,7 +78,7 @@ pub fn detach(tap: &IfName, delete: bool, seen: Seen) -> Result<Done, Error> {
     }
     let mut plan = plan::down(tap, &observed)?;
     if delete && link.is_some() {
-        plan.must(format!("delete {tap}"), vec![Step::DeleteLink { name: *tap }]);
+        plan.must(format!("delete {tap}"), vec![LinkChange::Delete { name: *tap }.into()]);
     }
     let left = work.apply(&observed.facts, &plan, seen)?;
     let what = if delete { "gone" } else { "down" };

@@ -112,7 +112,7 @@ impl Difference {
     fn add(&mut self, transactions: impl IntoIterator<Item = Transaction>) {
         for mut transaction in transactions {
             let known: Vec<&Step> = self.plan.steps().collect();
-            transaction.steps.retain(|step| *step == Step::Barrier || !known.contains(&step));
+            transaction.steps.retain(|step| *step == Step::BARRIER || !known.contains(&step));
             self.plan.extend([transaction]);
         }
     }

@@ -147,7 +147,7 @@ fn require_rights() -> Result<(), Error> {
 }
 
 fn changes(plan: &Plan) -> String {
-    match plan.steps().filter(|step| **step != Step::Barrier).count() {
+    match plan.steps().filter(|step| **step != Step::BARRIER).count() {
         0 => "nothing to do".to_owned(),
         1 => "1 change".to_owned(),
         count => format!("{count} changes"),

@@ -10,9 +10,10 @@ use crate::apply::Kernel;
 use crate::config::{self, Environment};
 use crate::desired::Desired;
 use crate::error::Error;
+use crate::item::{Step, Transport};
 use crate::model::IfName;
 use crate::observed::{Observed, is_proc_fixed};
-use crate::plan::{self, Plan, Step};
+use crate::plan::{self, Plan};
 use crate::terminal::printable;
 
 /// The steps of a hook.
@@ -68,7 +69,7 @@ pub fn preview_up(tap: &IfName) -> Result<Preview, Error> {
         notes.push(BLIND.to_owned());
         let standing = observed.network(&network.bridge).and_then(|standing| standing.mark.as_ref());
         if standing.is_some_and(|mark| mark.digest == network.digest) {
-            plan.retain(|step| !is_about_tables(step));
+            plan.retain(|step| step.transport() != Transport::Nft);
         }
     }
     let summary =
@@ -105,23 +106,10 @@ fn open() -> Result<(Kernel, bool), Error> {
     Ok((kernel, is_blind))
 }
 
-fn is_about_tables(step: &Step) -> bool {
-    matches!(
-        step,
-        Step::AddTable(_)
-            | Step::ReplaceTable(_)
-            | Step::RemoveTable(_)
-            | Step::DeleteTable { .. }
-            | Step::ReplaceElements(_)
-            | Step::AddPassages(_)
-            | Step::DeletePassages { .. }
-    )
-}
-
 impl Preview {
     fn new(tap: &IfName, summary: String, notes: Vec<String>, mut plan: Plan) -> Self {
         // It orders the sends of a hook, and is nothing that a person would do.
-        plan.retain(|step| *step != Step::Barrier);
+        plan.retain(|step| *step != Step::BARRIER);
         Self { tap: *tap, summary, joins: None, notes, plan }
     }
 }

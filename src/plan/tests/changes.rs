@@ -1,6 +1,7 @@
 //! What must hold of every plan, whatever the mode: it ends, it converges, and it leaves no trace.
 
 use super::*;
+use crate::item::Wait;
 use crate::model::Address;
 use crate::plan::Step;
 
@@ -58,7 +59,7 @@ fn a_nic_without_carrier_is_taken_without_a_wait() {
         world.0.facts.addresses.push((index, address));
         world.settle();
         let is_wait =
-            |step: &Step| matches!(step, Step::AwaitAddresses { .. } | Step::AwaitOperational { .. });
+            |step: &Step| matches!(step, Step::Wait(Wait::Addresses { .. } | Wait::Operational { .. }));
         let up = world.up(&config("bridged"), "vif0.0");
         assert_eq!(up.iter().filter(|step| is_wait(step)).count(), if carrier { 2 } else { 0 });
         let down = world.down("vif0.0");

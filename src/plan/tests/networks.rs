@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::desired::Desired;
+use crate::item::TableChange;
 use crate::model::ruleset::Family;
 use crate::plan::{Refusal, Step, network_down, sweep, up};
 
@@ -76,9 +77,9 @@ fn a_door_opens_in_the_transaction_of_the_new_rules() {
         world.up(&config("isolated"), "vif0.0");
         let door = world.0.network(&name("br0")).unwrap().tables.clone();
         let steps = world.plan_up(&config(mode), "vif0.0").unwrap();
-        let at = steps.iter().position(|step| matches!(step, Step::RemoveTable(_))).unwrap();
-        assert!(matches!(steps[at - 1], Step::ReplaceTable(_)), "{mode}: {}", steps[at - 1]);
-        assert!(steps[..at].iter().all(|step| !matches!(step, Step::SetMaster { .. } | Step::Ask(_))));
+        let at = steps.iter().position(|step| matches!(step, Step::Table(TableChange::Remove(_)))).unwrap();
+        assert!(matches!(steps[at - 1], Step::Table(TableChange::Replace(_))), "{mode}: {}", steps[at - 1]);
+        assert!(steps[..at].iter().all(|step| !matches!(step, Step::Port(_) | Step::Probe(_))));
         steps[..=at].iter().for_each(|step| world.play(step));
         assert!(world.0.network(&name("br0")).unwrap().tables.iter().all(|t| t.family == Family::Inet));
         world.play(&steps[at].inverse().unwrap());

@@ -4,13 +4,14 @@ use std::net::Ipv4Addr;
 
 use crate::config::{Environment, File};
 use crate::desired::Desired;
+use crate::item::{AddressChange, LinkChange, PortChange, RouteChange, SettingChange, Step, TableChange};
 use crate::model::facts::Way;
 use crate::model::link::{ETHERNET, Ipv4Conf, Ipv6Conf, Tun};
 use crate::model::route::Hop;
 use crate::model::ruleset::{Chain, Found, FoundChain, Set, Table};
 use crate::model::{AddrGen, Address, IfName, Link, Mac, Route, Setting, TapMark};
 use crate::observed::Observed;
-use crate::plan::{Refusal, Step, down, up};
+use crate::plan::{Refusal, down, up};
 
 pub fn name(name: &str) -> IfName {
     IfName::new(name).unwrap()
@@ -186,58 +187,64 @@ impl World {
 
     pub fn play(&mut self, step: &Step) {
         match step {
-            Step::AddBridge { name, mac, group } => self.add_link(name, "bridge", *mac, *group),
-            Step::AddVeth { outer, inner, macs, group } => {
-                self.add_link(inner, "veth", macs[1], *group);
-                self.add_link(outer, "veth", macs[0], 0);
-                let (one, other) = (self.link(inner).index, self.link(outer).index);
-                self.link(inner).peer = Some(other);
-                self.link(outer).peer = Some(one);
+            Step::Link(change) => self.play_link(change),
+            Step::Setting(SettingChange { link, setting, to, from, .. }) => {
+                self.set(link, *setting, *from, *to);
             }
-            Step::DeleteLink { name } => self.delete_link(name),
-            Step::Set { link, setting, to, from, .. } => self.set(link, *setting, *from, *to),
-            Step::SetMac { link, to, from } => {
-                assert_eq!(self.link(link).mac, Some(*from), "{step}");
-                self.link(link).mac = Some(*to);
-            }
-            Step::SetAlias { link, to, from } => {
-                assert_eq!(&self.link(link).alias, from, "{step}");
-                self.link(link).alias.clone_from(to);
-            }
-            Step::SetMaster { port, to, .. } => {
+            Step::Port(PortChange { port, to, .. }) => {
                 let master = to.as_ref().map(|bridge| self.link(bridge).index);
                 self.link(port).master = master;
                 self.link(port).group_fwd_mask = master.map(|_| 0);
             }
-            Step::AddAddress { link, address } => self.add_address(link, address.clone()),
-            Step::DeleteAddress { link, address } => {
+            Step::Address(AddressChange::Add { link, address }) => self.add_address(link, address.clone()),
+            Step::Address(AddressChange::Delete { link, address }) => {
                 let index = self.link(link).index;
                 self.0.facts.addresses.retain(|(of, has)| *of != index || has.net != address.net);
             }
-            Step::AddRoute(route) => self.0.facts.routes.push(route.clone()),
-            Step::DeleteRoute(route) => self.0.facts.routes.retain(|has| has != route),
-            Step::AddTable(table) => self.add_table(table),
-            Step::ReplaceTable(table) => {
+            Step::Address(AddressChange::ClearNodad { .. }) => {}
+            Step::Route(RouteChange::Add(route)) => self.0.facts.routes.push(route.clone()),
+            Step::Route(RouteChange::Delete(route)) => self.0.facts.routes.retain(|has| has != route),
+            Step::Table(TableChange::Add(table)) => self.add_table(table),
+            Step::Table(TableChange::Replace(table)) => {
                 self.delete_table(table.family, &table.name);
                 self.add_table(table);
             }
-            Step::ReplaceElements(elements) => {
+            Step::Table(TableChange::Remove(table)) => self.delete_table(table.family, &table.name),
+            Step::Table(TableChange::Delete { family, name }) => self.delete_table(*family, name),
+            Step::Elements(elements) => {
                 let bridge = name(elements.table.strip_prefix("kvmnet-").unwrap());
                 let mut tables = self.0.standing(&bridge).tables.iter_mut();
                 let found = tables.find(|found| found.family == elements.family).unwrap();
                 assert_eq!(found.record, Some(text(&elements.from)), "{step}");
                 found.record = Some(text(&elements.to));
             }
-            Step::RemoveTable(table) => self.delete_table(table.family, &table.name),
-            Step::DeleteTable { family, name } => self.delete_table(*family, name),
-            Step::AddPassages(_) | Step::DeletePassages { .. } => {}
-            Step::AddNeighbour { .. } | Step::DeleteNeighbour(_) => {}
-            Step::MoveNexthop { .. } | Step::AddRule(_) | Step::DeleteRule(_) => {}
-            Step::ClearNodad { .. } | Step::AwaitOperational { .. } | Step::Barrier => {}
-            Step::CopySecret { .. } | Step::SetToken { .. } => {}
-            Step::AwaitAddresses { .. } | Step::Ask(_) | Step::Confirm(_) => {}
+            // Nothing that a plan is made of depends on them.
+            Step::AcceptRules(_) | Step::Neighbour(_) | Step::Nexthop(_) | Step::PolicyRule(_) => {}
+            Step::Ipv6Identity(_) | Step::Wait(_) | Step::Probe(_) => {}
         }
         self.settle();
+    }
+
+    fn play_link(&mut self, change: &LinkChange) {
+        match change {
+            LinkChange::AddBridge { name, mac, group } => self.add_link(name, "bridge", *mac, *group),
+            LinkChange::AddVeth { outer, inner, macs, group } => {
+                self.add_link(inner, "veth", macs[1], *group);
+                self.add_link(outer, "veth", macs[0], 0);
+                let (one, other) = (self.link(inner).index, self.link(outer).index);
+                self.link(inner).peer = Some(other);
+                self.link(outer).peer = Some(one);
+            }
+            LinkChange::Delete { name } => self.delete_link(name),
+            LinkChange::Mac { link, to, from } => {
+                assert_eq!(self.link(link).mac, Some(*from), "{change:?}");
+                self.link(link).mac = Some(*to);
+            }
+            LinkChange::Alias { link, to, from } => {
+                assert_eq!(&self.link(link).alias, from, "{change:?}");
+                self.link(link).alias.clone_from(to);
+            }
+        }
     }
 
     fn add_link(&mut self, name: &IfName, kind: &str, mac: Mac, group: u32) {

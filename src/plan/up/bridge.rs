@@ -2,9 +2,10 @@
 
 use super::Up;
 use crate::desired::Desired;
+use crate::item::{AddressChange, LinkChange, PortChange};
 use crate::model::link::lan_group;
 use crate::model::{AddrGen, Filter, IfName, Link, Mac, Mark, Mode, Setting};
-use crate::plan::{Step, undo};
+use crate::plan::undo;
 
 impl Up<'_> {
     /// The bridge with its closed or open door.
@@ -20,7 +21,7 @@ impl Up<'_> {
         match self.bridge_link() {
             None => {
                 let mac = self.taken_nic().and_then(|nic| nic.mac).unwrap_or(self.desired.bridge_mac);
-                self.make.push(Step::AddBridge { name: *bridge, mac, group });
+                self.make.push(LinkChange::AddBridge { name: *bridge, mac, group }.into());
             }
             Some(link) if self.mark.made || group != 0 => {
                 let step = self.want(bridge, Setting::Group, group).filter(|_| link.group != group);
@@ -61,7 +62,7 @@ impl Up<'_> {
         let is_port = |link: &Link| link.master == Some(bridge.index) && Some(link.name) != self.desired.tap;
         let has_port = self.observed.facts.links.iter().any(is_port);
         let mac = bridge.mac.filter(|mac| mac.0 != [0; 6] && !has_port && self.taken_nic().is_none());
-        self.make.extend(mac.map(|mac| Step::SetMac { link: bridge.name, from: mac, to: mac }));
+        self.make.extend(mac.map(|mac| LinkChange::Mac { link: bridge.name, from: mac, to: mac }.into()));
     }
 
     /// How the bridge gets its link-local address. One that was found keeps its own in bridged mode; there, one of kvmnet's
@@ -115,7 +116,9 @@ impl Up<'_> {
         }
         let own = self.observed.addresses(bridge).into_iter().filter(|address| address.scope == LINK_SCOPE);
         let made = self.mark.made;
-        self.make.extend(own.filter(|_| made).map(|address| Step::DeleteAddress { link: *bridge, address }));
+        self.make.extend(
+            own.filter(|_| made).map(|address| AddressChange::Delete { link: *bridge, address }.into()),
+        );
     }
 
     /// No IPv6 on a closed bridge. Its IPv6 addresses go with it, so on a bridge that is there already this comes last, when
@@ -171,7 +174,7 @@ impl Up<'_> {
         if self.observed.facts.link(inner).is_none() {
             let macs = [Mac::of_bridge(outer), Mac::of_bridge(inner)];
             let (outer, inner) = (*outer, *inner);
-            self.make.push(Step::AddVeth { outer, inner, macs, group: self.desired.group });
+            self.make.push(LinkChange::AddVeth { outer, inner, macs, group: self.desired.group }.into());
         } else {
             let step = self.want(inner, Setting::Group, self.desired.group);
             self.make.extend(step);
@@ -194,7 +197,7 @@ impl Up<'_> {
             return;
         }
         let to = Some(self.desired.network.bridge);
-        self.open.push(Step::SetMaster { port: *port, from: master.map(|link| link.name), to });
+        self.open.push(PortChange { port: *port, from: master.map(|link| link.name), to }.into());
     }
 }
 

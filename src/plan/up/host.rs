@@ -4,9 +4,10 @@ use ipnet::IpNet;
 
 use super::Up;
 use super::bridge::LINK_SCOPE;
+use crate::item::{AddressChange, Ipv6IdentityChange, LinkChange, Probe, Step, Witness};
 use crate::model::setting::{IPV4, IPV6};
 use crate::model::{AddrGen, Address, IfName, Link, Mode, Setting};
-use crate::plan::{Step, Witness, takeover};
+use crate::plan::takeover;
 
 impl<'a> Up<'a> {
     /// The host's addresses on the door. Only those that kvmnet gave are taken away again.
@@ -15,7 +16,7 @@ impl<'a> Up<'a> {
         let present = self.observed.addresses(door);
         for net in &self.desired.network.addresses {
             if !present.iter().any(|address| address.net == *net) {
-                self.open.push(Step::AddAddress { link: *door, address: Address::plain(*net) });
+                self.open.push(AddressChange::Add { link: *door, address: Address::plain(*net) }.into());
             }
         }
         let Some(old) = self.old else { return };
@@ -28,7 +29,7 @@ impl<'a> Up<'a> {
             for address in
                 self.observed.addresses(old_door).into_iter().filter(|address| unwanted(&address.net))
             {
-                self.clean.push(Step::DeleteAddress { link: *old_door, address });
+                self.clean.push(AddressChange::Delete { link: *old_door, address }.into());
             }
         }
     }
@@ -62,7 +63,7 @@ impl<'a> Up<'a> {
             let mut steps = takeover::give_back(old, bridge, self.observed);
             let mac = self.bridge_link().and_then(|link| link.mac);
             if let (Some(from), true) = (mac, self.mark.made) {
-                steps.push(Step::SetMac { link: *bridge, from, to: self.desired.bridge_mac });
+                steps.push(LinkChange::Mac { link: *bridge, from, to: self.desired.bridge_mac }.into());
             }
             // Before the addresses of another mode come to the bridge.
             steps.append(&mut self.open);
@@ -83,14 +84,14 @@ impl<'a> Up<'a> {
         self.open.extend(step);
         let witness = takeover::witness(&nic.name, self.observed);
         let witness = witness.filter(|_| self.desired.network.confirm && nic.master.is_none() && nic.carrier);
-        self.open.extend(witness.map(Step::Ask));
+        self.open.extend(witness.map(|witness| Probe::Before(witness).into()));
         let identity = if self.mark.made { identity(nic, bridge) } else { Vec::new() };
         let steps = takeover::take(nic, bridge, self.observed.owner.is_some(), identity, self.observed);
         // A bridge of our own has the NIC's.
         let like = if self.mark.made { &nic.name } else { bridge };
         let kept = self.observed.value(like, Setting::RpFilter).unwrap_or_default();
         self.open.extend(takeover::loosely(bridge, kept, self.observed, steps));
-        self.open.extend(witness.map(|witness| Step::Confirm(Witness { link: *bridge, ..witness })));
+        self.open.extend(witness.map(|witness| Probe::After(Witness { link: *bridge, ..witness }).into()));
     }
 
     /// A bridge of another mode has a link-local address of its own, which the NIC would be given with all that is the NIC's.
@@ -102,7 +103,8 @@ impl<'a> Up<'a> {
         let the_nics = self.observed.addresses(&nic.name);
         let mut own = self.observed.addresses(&bridge);
         own.retain(|own| own.scope == LINK_SCOPE && !the_nics.iter().any(|address| address.net == own.net));
-        self.clean.extend(own.into_iter().map(|address| Step::DeleteAddress { link: bridge, address }));
+        self.clean
+            .extend(own.into_iter().map(|address| AddressChange::Delete { link: bridge, address }.into()));
     }
 
     /// A bridge of kvmnet's makes addresses as its NIC does, where a takeover was cut short before that was said.
@@ -138,7 +140,7 @@ impl<'a> Up<'a> {
         }
         // The kernel takes it only where announcements are heeded, without which it means nothing.
         if let Some(token) = nic.token.filter(|_| nic.heeds_announcements()) {
-            self.make.push(Step::SetToken { link: bridge, token });
+            self.make.push(Ipv6IdentityChange::SetToken { link: bridge, token }.into());
         }
     }
 
@@ -157,7 +159,7 @@ impl<'a> Up<'a> {
         if let (Some(from), Some(to)) = (link.mac, nic.mac) {
             if from != to {
                 self.mark.mac = self.mark.mac.or(Some(from)).filter(|_| !self.mark.made);
-                self.open.push(Step::SetMac { link: link.name, from, to });
+                self.open.push(LinkChange::Mac { link: link.name, from, to }.into());
             }
         }
     }
@@ -168,7 +170,7 @@ fn identity(nic: &Link, bridge: &IfName) -> Vec<Step> {
     let Some(mode) = nic.addr_gen.filter(|mode| *mode != AddrGen::NONE) else { return Vec::new() };
     let mut steps = Vec::new();
     if mode.is_secret() {
-        steps.push(Step::CopySecret { from: nic.name, to: *bridge });
+        steps.push(Ipv6IdentityChange::CopySecret { from: nic.name, to: *bridge }.into());
     }
     let (from, to) = (u32::from(AddrGen::NONE.0), u32::from(mode.0));
     steps.push(Step::set(*bridge, Setting::AddrGen, from, to));

@@ -10,8 +10,9 @@ use std::borrow::Cow;
 
 use ipnet::IpNet;
 
-use super::{Plan, Refusal, Step, Transaction, check, sweep, undo};
+use super::{Plan, Refusal, Transaction, check, sweep, undo};
 use crate::desired::Desired;
+use crate::item::{LinkChange, PortChange, SettingChange, Step};
 use crate::model::mark::Place;
 use crate::model::{IfName, Link, Mark, Mode, Saved, Setting, TapMark};
 use crate::observed::{Observed, Standing};
@@ -44,9 +45,9 @@ fn after<'a>(observed: &'a Observed, swept: &[Transaction]) -> Cow<'a, Observed>
         let after = after.to_mut();
         for step in &one.steps {
             match step {
-                Step::Set { link, setting, to, .. } => after.assume(link, *setting, *to),
-                Step::SetMaster { port, to: None, .. } => after.assume_free(port),
-                Step::DeleteLink { name } => after.assume_gone(name),
+                Step::Setting(SettingChange { link, setting, to, .. }) => after.assume(link, *setting, *to),
+                Step::Port(PortChange { port, to: None, .. }) => after.assume_free(port),
+                Step::Link(LinkChange::Delete { name }) => after.assume_gone(name),
                 _ => {}
             }
         }
@@ -242,8 +243,9 @@ impl<'a> Up<'a> {
         let copy = self.replace_copy(Some(&both), &self.mark);
         let mut steps = self.make;
         if first != now {
-            let after_birth = usize::from(matches!(steps.first(), Some(Step::AddBridge { .. })));
-            let step = Step::SetAlias { link: bridge, from: now, to: first.clone() };
+            let after_birth =
+                usize::from(matches!(steps.first(), Some(Step::Link(LinkChange::AddBridge { .. }))));
+            let step = LinkChange::Alias { link: bridge, from: now, to: first.clone() }.into();
             steps.insert(after_birth, step);
         }
         steps.extend(tables);
@@ -254,7 +256,7 @@ impl<'a> Up<'a> {
             at_last.push(copy);
         }
         if last != first {
-            at_last.push(Step::SetAlias { link: bridge, from: first, to: last });
+            at_last.push(LinkChange::Alias { link: bridge, from: first, to: last }.into());
         }
         let title = match self.desired.tap {
             Some(tap) => format!("attach {tap} to {bridge}"),

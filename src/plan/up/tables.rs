@@ -2,9 +2,10 @@
 
 use super::Up;
 use crate::firewall::{self, Ground};
+use crate::item::{Step, TableChange};
 use crate::model::ruleset::{Chain, Elements, Family, Found, Set, Table, table_name};
 use crate::model::{Mac, Mark};
-use crate::plan::{Step, forwarding, gates};
+use crate::plan::{forwarding, gates};
 
 impl Up<'_> {
     /// The tables that are missing, differ, or are no longer wanted, with `record` as their copy.
@@ -25,18 +26,21 @@ impl Up<'_> {
         // would not be answered behind a closed one.
         let (doors, others): (Vec<&Found>, Vec<&Found>) =
             unwanted.partition(|found| found.family == Family::Netdev);
-        let delete = |found: &Found| Step::DeleteTable { family: found.family, name: found.name.clone() };
+        let delete = |found: &Found| -> Step {
+            TableChange::Delete { family: found.family, name: found.name.clone() }.into()
+        };
         self.clean.extend(others.into_iter().map(delete));
         let bridge = &self.desired.network.bridge;
-        let open = |found: &Found| Step::RemoveTable(firewall::door_table(bridge, &found.note));
+        let open =
+            |found: &Found| -> Step { TableChange::Remove(firewall::door_table(bridge, &found.note)).into() };
         let write = wanted.into_iter().filter_map(|table| {
             match found.iter().find(|found| found.family == table.family) {
-                None => Some(Step::AddTable(table)),
+                None => Some(TableChange::Add(table).into()),
                 Some(found) if is_whole(found, &table) => {
                     let is_old = table.family == Family::Inet && !self.has_copy(record);
                     is_old.then(|| self.replace_copy(self.copy().as_ref().or(self.old), record))
                 }
-                Some(_) => Some(Step::ReplaceTable(table)),
+                Some(_) => Some(TableChange::Replace(table).into()),
             }
         });
         let gates = gates::open(self.desired, self.observed);
@@ -51,7 +55,7 @@ impl Up<'_> {
     /// Writes the record in the table again.
     pub(super) fn replace_copy(&self, from: Option<&Mark>, to: &Mark) -> Step {
         let empty = Set { name: firewall::RECORD, elements: Vec::new() };
-        Step::ReplaceElements(Elements {
+        Step::Elements(Elements {
             family: Family::Inet,
             table: table_name(&self.desired.network.bridge),
             from: from.map_or(empty, firewall::record),

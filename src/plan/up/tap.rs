@@ -2,9 +2,10 @@
 //! stopped on the tap, before that is up.
 
 use super::Up;
+use crate::item::{LinkChange, Step};
 use crate::model::mark::Place;
 use crate::model::{AddrGen, Filter, Link, Mac, Setting, TapMark};
-use crate::plan::{Refusal, Step};
+use crate::plan::Refusal;
 
 /// All that a port can be told to treat as any other group: a pause frame (01) is nobody's but the link's.
 const EVERY_GROUP: u32 = 0xfffd;
@@ -33,14 +34,14 @@ impl Up<'_> {
         }
         if let Some((from, to)) = self.harmless_mac(tap) {
             mark.mac = mark.mac.or(Some(from));
-            steps.push(Step::SetMac { link: name, from, to });
+            steps.push(LinkChange::Mac { link: name, from, to }.into());
         }
         if !mark.fits() {
             return Err(Refusal::TapAliasTooLong(name));
         }
         let alias = mark.to_string();
         if alias != tap.alias {
-            self.open.push(Step::SetAlias { link: name, from: tap.alias.clone(), to: alias });
+            self.open.push(LinkChange::Alias { link: name, from: tap.alias.clone(), to: alias }.into());
         }
         self.open.extend(steps);
         let is_port = self.is_port(tap);

@@ -1,0 +1,103 @@
+//! kvmnet's rules in a chain of iptables.
+
+use std::fmt;
+
+use nix::errno::Errno;
+
+use super::table::write_untold;
+use super::{Change, Step, Transport};
+use crate::model::gate::{Passages, TABLE, comment};
+use crate::model::ruleset::{Match, is_text};
+use crate::netlink::nft;
+use crate::terminal::shell_quoted;
+
+/// A change of the rules for one network.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AcceptRulesChange {
+    Add(Passages),
+    Delete {
+        passages: Passages,
+        /// The numbers of the rules, where they are known.
+        handles: Vec<u64>,
+    },
+}
+
+impl From<AcceptRulesChange> for Step {
+    fn from(change: AcceptRulesChange) -> Self {
+        Step::AcceptRules(change)
+    }
+}
+
+impl Change for AcceptRulesChange {
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Add(_) => "add-rule",
+            Self::Delete { .. } => "delete-rule",
+        }
+    }
+
+    fn deed(&self) -> String {
+        match self {
+            Self::Add(Passages { protocol, chain, bridge, .. }) => {
+                format!("let packets of {bridge} through the nftables chain {protocol} {TABLE} {chain}")
+            }
+            Self::Delete { passages: Passages { protocol, chain, bridge, .. }, .. } => {
+                format!("take the rules for {bridge} out of the nftables chain {protocol} {TABLE} {chain}")
+            }
+        }
+    }
+
+    fn write_command(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            _ if !self.has_command() => write_untold(f, &self.deed()),
+            Self::Add(Passages { protocol, chain, bridge, rules }) => {
+                let comment = comment(bridge);
+                let inserts = rules.iter().rev().map(|rule| {
+                    format!("insert rule {protocol} {TABLE} {chain} {rule} comment \"{comment}\"")
+                });
+                write!(f, "nft {}", shell_quoted(inserts.collect::<Vec<_>>().join("; ")))
+            }
+            Self::Delete { passages: Passages { protocol, chain, .. }, handles } => {
+                let deletes = handles
+                    .iter()
+                    .map(|handle| format!("delete rule {protocol} {TABLE} {chain} handle {handle}"));
+                write!(f, "nft {}", shell_quoted(deletes.collect::<Vec<_>>().join("; ")))
+            }
+        }
+    }
+
+    /// `nft` takes fewer names than the kernel, and the numbers of rules that are still to be made are not known.
+    fn has_command(&self) -> bool {
+        match self {
+            Self::Add(passages) => {
+                let matches = passages.rules.iter().flat_map(|rule| &rule.matches);
+                matches.filter_map(Match::name).all(is_text)
+            }
+            Self::Delete { handles, .. } => !handles.is_empty(),
+        }
+    }
+
+    fn inverse(&self) -> Option<Step> {
+        let inverse = match self.clone() {
+            Self::Add(passages) => Self::Delete { passages, handles: Vec::new() },
+            Self::Delete { passages, .. } => Self::Add(passages),
+        };
+        Some(inverse.into())
+    }
+
+    fn transport(&self) -> Transport {
+        Transport::Nft
+    }
+
+    fn nft(&self) -> Option<nft::Change<'_>> {
+        Some(match self {
+            Self::Add(passages) => nft::Change::Insert(passages),
+            Self::Delete { passages, handles } => nft::Change::Remove(passages, handles),
+        })
+    }
+
+    /// Whoever's chain it is has taken it away.
+    fn forgives(&self, errno: Errno) -> bool {
+        errno == Errno::ENOENT
+    }
+}

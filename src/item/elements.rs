@@ -1,0 +1,49 @@
+//! The elements of a set in a table of kvmnet's own.
+
+use std::fmt;
+
+use super::{Change, Step, Transport};
+use crate::model::ruleset::{Elements, is_identifier};
+use crate::netlink::nft;
+use crate::terminal::shell_quoted;
+
+impl From<Elements> for Step {
+    fn from(elements: Elements) -> Self {
+        Step::Elements(elements)
+    }
+}
+
+/// Puts elements in the place of all that are in a set, and leaves its table alone.
+impl Change for Elements {
+    fn kind(&self) -> &'static str {
+        "replace-elements"
+    }
+
+    fn deed(&self) -> String {
+        let Elements { family, table, to, .. } = self;
+        format!("write the {} in the nftables table {family} {table}", to.name)
+    }
+
+    fn write_command(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Elements { family, table, to, .. } = self;
+        let set = format!("{family} {table} {}", to.name);
+        write!(f, "nft {}", shell_quoted(format!("flush set {set}; add element {set} {to}")))
+    }
+
+    fn has_command(&self) -> bool {
+        is_identifier(&self.table)
+    }
+
+    fn inverse(&self) -> Option<Step> {
+        let Elements { family, table, from, to } = self.clone();
+        Some(Elements { family, table, from: to, to: from }.into())
+    }
+
+    fn transport(&self) -> Transport {
+        Transport::Nft
+    }
+
+    fn nft(&self) -> Option<nft::Change<'_>> {
+        Some(nft::Change::Elements(self))
+    }
+}

@@ -1,0 +1,70 @@
+//! A question to a neighbour, before a takeover and after it: is the host still on the network?
+
+use std::fmt;
+use std::net::IpAddr;
+
+use super::{Change, Step, Transport, word};
+use crate::model::IfName;
+
+/// A neighbour that sees whether the host is still on the network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Witness {
+    /// The interface behind which it is.
+    pub link: IfName,
+    /// The host's address there.
+    pub source: IpAddr,
+    /// The neighbour's address.
+    pub target: IpAddr,
+}
+
+/// A question to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Probe {
+    /// Asks whether it is there, to know later whether its silence means something.
+    Before(Witness),
+    /// Asks again; fails where it answered before and is silent now.
+    After(Witness),
+}
+
+impl From<Probe> for Step {
+    fn from(probe: Probe) -> Self {
+        Step::Probe(probe)
+    }
+}
+
+impl Change for Probe {
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Before(_) => "ask",
+            Self::After(_) => "confirm",
+        }
+    }
+
+    fn deed(&self) -> String {
+        let (Self::Before(witness) | Self::After(witness)) = self;
+        format!("ask {} on {}", witness.target, witness.link)
+    }
+
+    fn write_command(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Self::Before(Witness { link, target, .. }) | Self::After(Witness { link, target, .. })) = self;
+        let link = word(link);
+        match self {
+            Self::Before(_) => write!(f, "# ask {target} on {link} whether it is there"),
+            Self::After(_) => {
+                write!(f, "# ask {target} on {link} again; all back if it answered before and does not now")
+            }
+        }
+    }
+
+    fn has_command(&self) -> bool {
+        false
+    }
+
+    fn inverse(&self) -> Option<Step> {
+        None
+    }
+
+    fn transport(&self) -> Transport {
+        Transport::None
+    }
+}
