@@ -50,7 +50,7 @@ impl<'a> GuestIndex<'a> {
     /// none of this one has, and the carrier says that somebody does.
     pub fn holders(&self, tap: &Link) -> Vec<&'a Holder> {
         let all = self.holders.get(&tap.name).map(Vec::as_slice).unwrap_or_default();
-        let (elsewhere, here): (Vec<_>, Vec<_>) = all.iter().partition(|holder| holder.elsewhere);
+        let (elsewhere, here): (Vec<_>, Vec<_>) = all.iter().partition(|holder| holder.other_netns);
         if here.is_empty() && tap.carrier { elsewhere } else { here }
     }
 
@@ -58,7 +58,7 @@ impl<'a> GuestIndex<'a> {
     pub fn vm(&self, tap: &Link) -> Vec<&'a Holder> {
         let mut holders = self.holders(tap);
         if holders.len() > 1 {
-            holders.retain(|holder| !holder.elsewhere);
+            holders.retain(|holder| !holder.other_netns);
         }
         holders
     }

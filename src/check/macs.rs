@@ -36,7 +36,7 @@ pub fn check(input: &CheckInput) -> Vec<Finding> {
         taps.dedup_by_key(|tap| tap.master);
         findings.extend(shared(Finding::note, &guests, mac, &taps, "on bridges that may be of one LAN"));
     }
-    findings.extend(input.holders.iter().filter(|holder| holder.is_cut && !holder.elsewhere).map(cut));
+    findings.extend(input.holders.iter().filter(|holder| holder.is_cut && !holder.other_netns).map(cut));
     findings
 }
 

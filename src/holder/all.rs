@@ -19,7 +19,7 @@ pub struct Holder {
     pub taps: Vec<(u32, IfName)>,
     /// Whether it lives in another network namespace than this process. Names of taps are per namespace, so it may
     /// have another tap of the same name open.
-    pub elsewhere: bool,
+    pub other_netns: bool,
 }
 
 /// All of them, in the order of their numbers. What this user may not look into is left out.
@@ -33,9 +33,9 @@ pub fn all() -> Vec<Holder> {
             return None;
         }
         taps.sort_unstable();
-        let elsewhere = namespace(&pid).ok() != here;
+        let other_netns = namespace(&pid).ok() != here;
         let (arguments, is_cut) = arguments(&pid);
-        Some(Holder { pid: number, arguments, is_cut, taps, elsewhere })
+        Some(Holder { pid: number, arguments, is_cut, taps, other_netns })
     };
     let mut found: Vec<Holder> = processes().into_iter().filter_map(&mut holder).collect();
     found.sort_unstable_by_key(|holder| holder.pid);

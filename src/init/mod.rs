@@ -1,7 +1,7 @@
 //! A configuration file for this machine.
 //!
 //! In: the machine's routes, interfaces and networks. Out: the commented example, with what suits the machine.
-//! Never: writes anything, or asks about anybody's configuration.
+//! Never: writes anything, or reads a configuration.
 
 mod document;
 mod subnet;
@@ -28,24 +28,24 @@ const NAMES: usize = 16;
 /// The text of a commented file with a free subnet and the machine's uplink.
 pub fn file() -> Result<String, Error> {
     let mut rtnl = Rtnl::open().map_err(Error::system("open a route socket (netlink)"))?;
-    let around = Surroundings::read(&mut rtnl, &names()).map_err(Error::system("ask the kernel"))?;
+    let host = Surroundings::read(&mut rtnl, &names()).map_err(Error::system("ask the kernel"))?;
     let mut random = [0; 5];
     let read = File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut random));
     read.map_err(Error::system("read /dev/urandom"))?;
-    Ok(text(&around, subnet::unique_local(random)))
+    Ok(text(&host, subnet::unique_local(random)))
 }
 
 /// What suits the machine, and `v6` for whoever wants IPv6.
-fn text(around: &Surroundings, v6: Ipv6Net) -> String {
+fn text(host: &Surroundings, v6: Ipv6Net) -> String {
     let mut document = Document::example();
     document.introduce(
-        "Made for this machine by `kvmnet config init`; what was found here stands behind \"Here:\". What begins with \
-         \"#\" is not in force: to use such a key, take that away.",
+        "Made for this machine by `kvmnet config init`; what was found here is marked \"Here:\". Lines that begin with \
+         \"#\" have no effect: to use such a key, remove the \"#\".",
     );
-    address(&mut document, around, v6);
-    let bridge = bridge(&mut document, around);
-    match &around.uplink {
-        Some(uplink) => way_out(&mut document, uplink, bridge, around),
+    address(&mut document, host, v6);
+    let bridge = bridge(&mut document, host);
+    match &host.uplink {
+        Some(uplink) => way_out(&mut document, uplink, bridge, host),
         None => document.remark("uplink", "nothing carries a default route now."),
     }
     document.to_string()
@@ -58,8 +58,8 @@ fn names() -> Vec<IfName> {
 }
 
 /// A name that nobody has, or the bridge that kvmnet made for this very network.
-fn bridge(document: &mut Document, around: &Surroundings) -> Option<IfName> {
-    let observed = &around.observed;
+fn bridge(document: &mut Document, host: &Surroundings) -> Option<IfName> {
+    let observed = &host.observed;
     let is_taken = |name: &IfName| {
         let mark = observed.network(name).and_then(|standing| standing.mark.as_ref());
         observed.facts.link(name).is_some()
@@ -68,37 +68,35 @@ fn bridge(document: &mut Document, around: &Surroundings) -> Option<IfName> {
     let names = names();
     let taken: Vec<&str> = names.iter().take_while(|name| is_taken(name)).map(IfName::as_str).collect();
     if !taken.is_empty() {
-        document.remark("bridge", &format!("somebody else has {}.", taken.join(", ")));
+        document.remark("bridge", &format!("already in use: {}.", taken.join(", ")));
     }
     let free = names.get(taken.len())?;
     document.set("bridge", &quoted(free.as_str()));
     Some(*free)
 }
 
-fn address(document: &mut Document, around: &Surroundings, v6: Ipv6Net) {
-    let mode = match subnet::free(around) {
+fn address(document: &mut Document, host: &Surroundings, v6: Ipv6Net) {
+    let mode = match subnet::free(host) {
         Some(net) => {
             document.set("address", &quoted(&net.to_string()));
             document.replace("[\"10.0.100.3/24\", \"fd00:100::3/64\"]", &format!("[\"{net}\", \"{v6}\"]"));
             Mode::Nat
         }
         None => {
-            let remark =
-                "all private subnets that were tried are taken, which leaves the modes without an address.";
-            document.remark("mode", remark);
+            document.remark("mode", "no private subnet is free, which leaves the modes without an address.");
             Mode::Isolated
         }
     };
     document.set("mode", &quoted(mode.as_str()));
-    if let Some(taken) = subnet::taken(PREFERRED, around) {
+    if let Some(taken) = subnet::taken(PREFERRED, host) {
         document.remark("address", &format!("{} is taken: {taken}.", PREFERRED.trunc()));
     }
 }
 
-fn way_out(document: &mut Document, uplink: &Link, bridge: Option<IfName>, around: &Surroundings) {
-    let observed = &around.observed;
+fn way_out(document: &mut Document, uplink: &Link, bridge: Option<IfName>, host: &Surroundings) {
+    let observed = &host.observed;
     document.set("uplink", &quoted(uplink.name.as_str()));
-    if let Some(remark) = about_bridging(uplink, bridge, around) {
+    if let Some(remark) = about_bridging(uplink, bridge, host) {
         document.remark("uplink", &remark);
     }
     let mut others: Vec<&Link> = observed
@@ -119,7 +117,7 @@ fn way_out(document: &mut Document, uplink: &Link, bridge: Option<IfName>, aroun
 }
 
 /// What to know before the uplink is bridged.
-fn about_bridging(uplink: &Link, bridge: Option<IfName>, around: &Surroundings) -> Option<String> {
+fn about_bridging(uplink: &Link, bridge: Option<IfName>, host: &Surroundings) -> Option<String> {
     let name = uplink.name;
     if uplink.is_bridge() {
         let keys = format!("mode = \"bridged\", bridge = {}, uplink = \"auto\"", quoted(name.as_str()));
@@ -127,8 +125,8 @@ fn about_bridging(uplink: &Link, bridge: Option<IfName>, around: &Surroundings) 
             "{name} is a bridge with the default route. Guests are on its LAN with {keys}."
         ));
     }
-    let managed = || Some(Refusal::Managed { name, owner: around.observed.owner? });
-    let refusal = bridge.and_then(|bridge| bridgeable(uplink, &bridge, &around.observed).err());
+    let managed = || Some(Refusal::Managed { name, owner: host.observed.owner? });
+    let refusal = bridge.and_then(|bridge| bridgeable(uplink, &bridge, &host.observed).err());
     let refusal = refusal.or_else(managed)?;
     let hint = refusal.hint().map(|hint| format!("; {hint}")).unwrap_or_default();
     Some(format!("bridged would be refused: {refusal}{hint}."))

@@ -2,7 +2,6 @@
 //!
 //! In: routes and addresses. Out: the host's address in a free subnet. Never: asks the kernel.
 
-use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
@@ -20,23 +19,23 @@ const HOST: u8 = 3;
 /// The built-in address.
 pub(super) const PREFERRED: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(10, 0, 100, HOST), 24);
 
-/// What has a subnet already; prints as what it is.
-pub(super) struct Taken<'a> {
-    way: &'a Way,
-    around: &'a Surroundings,
-}
-
 /// The host's address in the first free one of the private subnets (RFC 1918) that are tried.
-pub(super) fn free(around: &Surroundings) -> Option<Ipv4Net> {
-    candidates().find(|net| taken(*net, around).is_none())
+pub(super) fn free(host: &Surroundings) -> Option<Ipv4Net> {
+    candidates().find(|net| taken(*net, host).is_none())
 }
 
-/// What has the subnet of `net`.
-pub(super) fn taken(net: Ipv4Net, around: &Surroundings) -> Option<Taken<'_>> {
+/// What has the subnet of `net` already.
+pub(super) fn taken(net: Ipv4Net, host: &Surroundings) -> Option<String> {
     let net = IpNet::V4(net);
-    let ways = &around.observed.facts.ways;
-    let way = ways.iter().find(|way| is_in(way, &net) && !is_of_default_network(way, around))?;
-    Some(Taken { way, around })
+    let facts = &host.observed.facts;
+    let way = facts.ways.iter().find(|way| is_in(way, &net) && !is_of_default_network(way, host))?;
+    let device = way.devices.first().and_then(|device| facts.link_index(*device));
+    let device = device.map_or("another interface", |link| link.name.as_str());
+    let to = way.destination?;
+    Some(match way.kind {
+        LOCAL => format!("{} is an address of {device}", to.addr()),
+        _ => format!("there is a route {to} over {device}"),
+    })
 }
 
 /// /24 subnets: from 10.0.100 on upwards, then one in each 10.X, then from the upper ends of the other two private
@@ -56,9 +55,9 @@ fn is_in(way: &Way, net: &IpNet) -> bool {
     })
 }
 
-/// Whether a route is there because the network that the file is for stands already.
-fn is_of_default_network(way: &Way, around: &Surroundings) -> bool {
-    let facts = &around.observed.facts;
+/// Whether a route is there because the network that the file is for is up already.
+fn is_of_default_network(way: &Way, host: &Surroundings) -> bool {
+    let facts = &host.observed.facts;
     let is_over = |name: &IfName| facts.link(name).is_some_and(|link| way.devices.contains(&link.index));
     let is_its = |standing: &Standing| {
         let Some(mark) = &standing.mark else { return false };
@@ -66,20 +65,7 @@ fn is_of_default_network(way: &Way, around: &Surroundings) -> bool {
         let is_given = |to: &IpNet| mark.addresses.iter().any(|net| net.contains(to));
         mark.network == DEFAULT_NETWORK && is_over(door) && way.destination.as_ref().is_some_and(is_given)
     };
-    around.observed.networks.iter().any(is_its)
-}
-
-impl fmt::Display for Taken<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let facts = &self.around.observed.facts;
-        let device = self.way.devices.first().and_then(|device| facts.link_index(*device));
-        let device = device.map_or("another interface".to_owned(), |link| link.name.to_string());
-        match self.way.destination {
-            Some(to) if self.way.kind == LOCAL => write!(f, "{} is an address of {device}", to.addr()),
-            Some(to) => write!(f, "there is a route {to} over {device}"),
-            None => Ok(()),
-        }
-    }
+    host.observed.networks.iter().any(is_its)
 }
 
 /// The host's address in a subnet that nobody else has: of the 2^40 local prefixes (RFC 4193, section 3.1) a random one.

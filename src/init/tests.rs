@@ -159,7 +159,7 @@ fn nothing_private_is_free() {
     let mut machine = machine();
     ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"].iter().for_each(|route| machine.route(route, 2));
     let remarks = [
-        "all private subnets that were tried are taken, which leaves the modes without an address.",
+        "no private subnet is free, which leaves the modes without an address.",
         "10.0.100.0/24 is taken: there is a route 10.0.0.0/8 over eth3.",
     ];
     check(&machine, ["mode = \"isolated\"", BR0, "", ETH3], &remarks);
@@ -169,9 +169,9 @@ fn nothing_private_is_free() {
 fn a_bridge_that_is_taken() {
     let mut machine = machine();
     machine.add(link(5, "br0", Some("bridge")));
-    check(&machine, [NAT, "bridge = \"kvmbr0\"", TEN, ETH3], &["somebody else has br0."]);
+    check(&machine, [NAT, "bridge = \"kvmbr0\"", TEN, ETH3], &["already in use: br0."]);
     machine.add(link(6, "kvmbr0", None));
-    check(&machine, [NAT, "bridge = \"kvmbr1\"", TEN, ETH3], &["somebody else has br0, kvmbr0."]);
+    check(&machine, [NAT, "bridge = \"kvmbr1\"", TEN, ETH3], &["already in use: br0, kvmbr0."]);
 }
 
 #[test]
@@ -218,7 +218,7 @@ fn an_uplink_that_cannot_be_bridged() {
     let remark = "br0 is a bridge with the default route. Guests are on its LAN with mode = \"bridged\", \
                   bridge = \"br0\", uplink = \"auto\".";
     let keys = [NAT, "bridge = \"kvmbr0\"", TEN, "uplink = \"br0\""];
-    check(&lan, keys, &["somebody else has br0.", remark]);
+    check(&lan, keys, &["already in use: br0.", remark]);
 }
 
 #[test]

@@ -105,5 +105,5 @@ fn is_attached(tap: &Link) -> bool {
 }
 
 fn process(holder: &Holder) -> Process {
-    Process { pid: holder.pid, program: vmm::program(&holder.arguments), elsewhere: holder.elsewhere }
+    Process { pid: holder.pid, program: vmm::program(&holder.arguments), elsewhere: holder.other_netns }
 }

@@ -1,7 +1,7 @@
 //! What the command line of a VM tells: its program, its name (qemu(1), firecracker's `--id`, crosvm's and lkvm's
 //! `--name`), and the MACs of its NICs.
 //!
-//! In: the words of the command line. Out: what it says. Never: asks the VM; what was changed since, nothing here knows.
+//! In: the words of the command line. Out: what it says. Never: asks the VM, so it does not know what was changed since.
 
 mod options;
 mod qemu;

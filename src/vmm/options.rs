@@ -1,12 +1,12 @@
 //! The value of an option of QEMU's: keys with values.
 
 /// Keys and values in their order.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub struct Options(Vec<(String, String)>);
 
 impl Options {
-    /// Reads `tap,id=n0,ifname=vif0.0` or JSON. The first value may stand without its key, which is `first`; another
-    /// word alone is a switch that is on. A doubled comma is one of the value's (`get_opt_name_value` of QEMU).
+    /// Reads `tap,id=n0,ifname=vif0.0` or JSON. The first value may come without its key, which is `first`; any other
+    /// word alone is a switch that is on. A doubled comma is a comma in the value (`get_opt_name_value` of QEMU).
     pub fn read(mut text: &str, first: &str) -> Self {
         if let Ok(serde_json::Value::Object(object)) = serde_json::from_str(text) {
             let plain = |value: serde_json::Value| match value {
@@ -41,18 +41,18 @@ impl Options {
     }
 }
 
-/// The value that `text` begins with, and what comes behind it.
+/// The value that `text` begins with, and what comes after it.
 fn value(text: &str) -> (String, &str) {
     let mut value = String::new();
     let mut rest = text;
-    while let Some((before, behind)) = rest.split_once(',') {
+    while let Some((before, after)) = rest.split_once(',') {
         value.push_str(before);
-        match behind.strip_prefix(',') {
-            Some(behind) => {
+        match after.strip_prefix(',') {
+            Some(after) => {
                 value.push(',');
-                rest = behind;
+                rest = after;
             }
-            None => return (value, behind),
+            None => return (value, after),
         }
     }
     value.push_str(rest);

@@ -1,163 +1,126 @@
-//! The MACs of a QEMU's NICs, as its command line says. What was plugged in later it does not.
+//! The MACs of a QEMU's NICs, as its command line says. It does not know what was plugged in later.
 
 use std::collections::{HashMap, HashSet};
 
 use super::options::Options;
 use crate::model::{IfName, MAX_LEN, Mac};
 
-/// What QEMU gives the first NIC that was given none, in every VM the same; the next NIC of the same VM gets the next
+/// What QEMU gives the first NIC without a MAC, the same in every VM; the next NIC of the same VM gets the next
 /// (`qemu_macaddr_default_if_unset`).
 pub const DEFAULT_MAC: Mac = Mac([0x52, 0x54, 0x00, 0x12, 0x34, 0x56]);
 
 /// How an option says which tap it means.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Tap {
-    Named(String),
+    Name(IfName),
     File(u32),
     Any,
 }
 
-/// A NIC: the MAC that it was given, and where its cable goes: to a netdev, or to the hub of `-net`.
+/// What connects a NIC and taps: a netdev, or None for the hub of `-net`.
+type Cable = Option<String>;
+
 struct Nic {
     mac: Option<Mac>,
-    netdev: Option<String>,
+    cable: Cable,
 }
 
 /// The taps of a QEMU, each with the MAC of a NIC on it. `taps` are those that it has open, each with the number of the
 /// file, in that order. A command line may be as long as its author likes, so nothing is looked for along all of it.
 pub fn macs(arguments: &[String], taps: &[(u32, IfName)]) -> Vec<(IfName, Mac)> {
-    let mut line = Line::read(arguments);
-    line.give_defaults();
-    let named: HashSet<Tap> = line.backends.iter().flat_map(|(_, taps)| taps).map(Tap::cut).collect();
-    let is_named = |file: u32, name: &IfName| {
-        named.contains(&Tap::File(file)) || named.contains(&Tap::Named(name.to_string()))
-    };
-    let mut rest: Vec<IfName> =
-        taps.iter().filter(|(file, name)| !is_named(*file, name)).map(|(_, name)| *name).collect();
-    // One with several queues has several files, one behind the other.
-    rest.dedup();
-    let mut rest = rest.into_iter();
-    let open: HashMap<Tap, IfName> = taps
-        .iter()
-        .flat_map(|(file, name)| [(Tap::File(*file), *name), (Tap::Named(name.to_string()), *name)])
-        .collect();
-    let mut nics: HashMap<&Option<String>, Vec<Mac>> = HashMap::new();
-    for nic in &line.nics {
-        nic.mac.into_iter().for_each(|mac| nics.entry(&nic.netdev).or_default().push(mac));
-    }
-    let backends = line.backends.iter().flat_map(|(netdev, taps)| taps.iter().map(move |tap| (netdev, tap)));
+    let (nics, backends) = read(arguments);
+    let macs = by_cable(nics);
+    let named: HashSet<Tap> = backends.iter().map(|(_, tap)| *tap).collect();
+    let is_named = |file, name| named.contains(&Tap::File(file)) || named.contains(&Tap::Name(name));
+    let unnamed = taps.iter().filter(|(file, name)| !is_named(*file, *name));
+    let mut unnamed: Vec<IfName> = unnamed.map(|(_, name)| *name).collect();
+    // One with several queues has several files in a row.
+    unnamed.dedup();
+    let mut unnamed = unnamed.into_iter();
+    let files: HashMap<u32, IfName> = taps.iter().copied().collect();
+    let names: HashSet<IfName> = files.values().copied().collect();
     let mut found = Vec::new();
-    let mut told = HashSet::new();
-    for (netdev, tap) in backends {
+    let mut known = HashSet::new();
+    for (cable, tap) in &backends {
         let name = match tap {
-            Tap::Any => rest.next(),
-            tap => open.get(&tap.cut()).copied(),
+            Tap::Any => unnamed.next(),
+            Tap::File(file) => files.get(file).copied(),
+            Tap::Name(name) => names.get(name).copied(),
         };
-        // Two that have the same netdev and tap say the same again.
-        let Some(name) = name.filter(|name| told.insert((netdev, *name))) else { continue };
-        found.extend(nics.get(netdev).into_iter().flatten().map(|mac| (name, *mac)));
+        // The same cable to the same tap adds nothing.
+        let Some(name) = name.filter(|name| known.insert((cable, *name))) else { continue };
+        found.extend(macs.get(cable).into_iter().flatten().map(|mac| (name, *mac)));
     }
     found.dedup();
     found
 }
 
-impl Tap {
-    /// QEMU cuts names to the length that the kernel takes.
-    fn cut(&self) -> Self {
-        match self {
-            Tap::Named(name) => Tap::Named(name.get(..MAX_LEN).unwrap_or(name).to_owned()),
-            other => other.clone(),
+/// The NICs, in the order in which QEMU gives them MACs: of `-nic`, of `-net nic`, of `-device`; and the taps.
+fn read(arguments: &[String]) -> (Vec<Nic>, Vec<(Cable, Tap)>) {
+    let (mut nics, mut of_net, mut of_device) = (Vec::new(), Vec::new(), Vec::new());
+    let mut backends = Vec::new();
+    for (number, pair) in arguments.windows(2).enumerate() {
+        let [option, value] = pair else { continue };
+        let Some(option) = option.strip_prefix('-').map(|option| option.trim_start_matches('-')) else {
+            continue;
+        };
+        if !matches!(option, "nic" | "net" | "netdev" | "device") {
+            continue;
         }
-    }
-}
-
-/// What a command line says of networks.
-#[derive(Default)]
-struct Line {
-    /// In the order in which QEMU gives them MACs: of `-nic`, of `-net nic`, of `-device`.
-    nics: Vec<Nic>,
-    /// The taps of a netdev, or of the hub.
-    backends: Vec<(Option<String>, Vec<Tap>)>,
-}
-
-impl Line {
-    fn read(arguments: &[String]) -> Self {
-        let mut line = Self::default();
-        let (mut of_net, mut of_device) = (Vec::new(), Vec::new());
-        for (number, pair) in arguments.windows(2).enumerate() {
-            let [option, value] = pair else { continue };
-            match option.trim_start_matches('-') {
-                _ if !option.starts_with('-') => {}
-                "netdev" => line.netdev(&Options::read(value, "type")),
-                "nic" => line.nic(number, &Options::read(value, "type")),
-                "net" => {
-                    let options = Options::read(value, "type");
-                    match options.get("type") {
-                        Some("nic") => of_net.push(Nic::new(&options, "macaddr", options.get("netdev"))),
-                        Some("tap") => line.backends.push((None, taps(&options))),
-                        _ => {}
-                    }
-                }
-                "device" => {
-                    let options = Options::read(value, "driver");
-                    let netdev = options.get("netdev");
-                    of_device.extend(netdev.map(|netdev| Nic::new(&options, "mac", Some(netdev))));
-                }
-                _ => {}
-            }
-        }
-        line.nics.extend(of_net);
-        line.nics.extend(of_device);
-        line
-    }
-
-    fn netdev(&mut self, options: &Options) {
-        if options.get("type") == Some("tap") {
-            self.backends.push((options.get("id").map(str::to_owned), taps(options)));
-        }
-    }
-
-    /// `-nic` is both ends of a cable, which nothing else names.
-    fn nic(&mut self, number: usize, options: &Options) {
+        let options = Options::read(value, "type");
         let kind = options.get("type");
-        if kind == Some("none") {
-            return;
-        }
-        let cable = format!("-nic {number}");
-        self.nics.push(Nic::new(options, "mac", Some(&cable)));
-        if kind == Some("tap") {
-            self.backends.push((Some(cable), taps(options)));
+        let nic = |key: &str, cable: Cable| Nic { mac: options.get(key).and_then(Mac::parse), cable };
+        let netdev = options.get("netdev").map(str::to_owned);
+        let mut connect = |cable: Cable| backends.extend(taps(&options).map(|tap| (cable.clone(), tap)));
+        match (option, kind) {
+            ("nic", Some("none")) => {}
+            ("nic", _) => {
+                // Both ends of a cable, which nothing else names.
+                let cable = Some(format!("-nic {number}"));
+                nics.push(nic("mac", cable.clone()));
+                if kind == Some("tap") {
+                    connect(cable);
+                }
+            }
+            ("net", Some("nic")) => of_net.push(nic("macaddr", netdev)),
+            ("net", Some("tap")) => connect(None),
+            ("netdev", Some("tap")) => connect(options.get("id").map(str::to_owned)),
+            ("device", _) if netdev.is_some() => of_device.push(nic("mac", netdev)),
+            _ => {}
         }
     }
-
-    /// Gives a MAC to each NIC that has none, as QEMU does: the first of its own that no NIC before has.
-    fn give_defaults(&mut self) {
-        let Mac([a, b, c, d, e, first]) = DEFAULT_MAC;
-        let mut used: HashSet<Mac> = HashSet::new();
-        // What is used once stays so: the search goes on where it ended.
-        let mut free = (first..0xff).map(|last| Mac([a, b, c, d, e, last]));
-        for nic in &mut self.nics {
-            nic.mac = nic.mac.or_else(|| free.find(|mac| !used.contains(mac)));
-            used.extend(nic.mac);
-        }
-    }
+    nics.extend(of_net);
+    nics.extend(of_device);
+    (nics, backends)
 }
 
-impl Nic {
-    fn new(options: &Options, mac: &str, netdev: Option<&str>) -> Self {
-        Self { mac: options.get(mac).and_then(Mac::parse), netdev: netdev.map(str::to_owned) }
+/// The MACs of NICs. One that was given none gets, as from QEMU, the first default that no NIC before has.
+fn by_cable(nics: Vec<Nic>) -> HashMap<Cable, Vec<Mac>> {
+    let Mac([a, b, c, d, e, first]) = DEFAULT_MAC;
+    let mut used: HashSet<Mac> = HashSet::new();
+    // What is used once stays so: the search goes on where it ended.
+    let mut free = (first..0xff).map(|last| Mac([a, b, c, d, e, last]));
+    let mut by_cable: HashMap<Cable, Vec<Mac>> = HashMap::new();
+    for nic in nics {
+        let Some(mac) = nic.mac.or_else(|| free.find(|mac| !used.contains(mac))) else { continue };
+        used.insert(mac);
+        by_cable.entry(nic.cable).or_default().push(mac);
     }
+    by_cable
 }
 
 /// The taps of a backend; one with several queues has several files of one tap.
-fn taps(options: &Options) -> Vec<Tap> {
+fn taps(options: &Options) -> impl Iterator<Item = Tap> {
     let files = ["fd", "fds"].iter().filter_map(|key| options.get(key)).flat_map(|files| files.split(':'));
     let files: Vec<Tap> = files.filter_map(|file| file.parse().ok()).map(Tap::File).collect();
-    match options.get("ifname") {
+    let name = options.get("ifname").filter(|name| !name.contains('%'));
+    let taps = match name {
         _ if !files.is_empty() => files,
-        Some(name) if !name.contains('%') => vec![Tap::Named(name.to_owned())],
-        _ => vec![Tap::Any],
-    }
+        // QEMU cuts names to the length that the kernel takes.
+        Some(name) => IfName::new(name.get(..MAX_LEN).unwrap_or(name)).map(Tap::Name).into_iter().collect(),
+        None => vec![Tap::Any],
+    };
+    taps.into_iter()
 }
 
 #[cfg(test)]
