@@ -17,10 +17,10 @@ use crate::error::Error;
 use crate::item::{
     AcceptRulesChange, Ipv6IdentityChange, SettingChange, Step, Transport, Witness, secret_key,
 };
-use crate::model::{Facts, IfName, Setting};
+use crate::model::{Facts, IfName, Question, Setting};
 use crate::netlink::message::Message;
 use crate::netlink::nft::Nft;
-use crate::netlink::route::{Question, Rtnl};
+use crate::netlink::route::Rtnl;
 use crate::netlink::{Broken, KernelError};
 use crate::plan::{Plan, Transaction};
 use crate::signals;

@@ -3,8 +3,8 @@
 //! In: the configuration, the kernel. Out: names. Never: complains; what cannot be read has no names.
 
 use crate::config::{self, Environment};
-use crate::model::{Facts, Link, TapMark};
-use crate::netlink::route::{Question, Rtnl};
+use crate::model::{Facts, Link, Question, TapMark};
+use crate::netlink::route::Rtnl;
 use crate::terminal::shell_word;
 
 /// The networks of the configuration.

@@ -10,8 +10,8 @@ use nix::poll::PollTimeout;
 use super::Apply;
 use crate::error::Error;
 use crate::item::{AddressChange, Probe, Step, Wait, Witness};
-use crate::model::{Facts, IfName};
-use crate::netlink::route::{Question, Rtnl};
+use crate::model::{Facts, IfName, Question};
+use crate::netlink::route::Rtnl;
 use crate::probe;
 
 /// How long a bridge may take until it passes packets; it takes some 50 µs.

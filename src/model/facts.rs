@@ -4,11 +4,13 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::{Address, IfName, Link, Mac, Neighbour, Nexthop, PolicyRule, Route, Setting};
+use super::{Address, IfName, Link, Mac, Neighbour, Nexthop, PolicyRule, Question, Route, Setting};
 
 /// What the kernel said.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Facts {
+    /// The questions that were answered.
+    pub asked: Vec<Question>,
     /// The interfaces that were asked for and are there.
     pub links: Vec<Link>,
     /// `net.ipv4.ip_forward`

@@ -3,9 +3,9 @@
 use std::io;
 
 use super::Observed;
-use crate::model::{Filter, IfName, Link, TapMark};
+use crate::model::{Filter, IfName, Link, Question, TapMark};
 use crate::netlink::nft::Nft;
-use crate::netlink::route::{Question, Rtnl};
+use crate::netlink::route::Rtnl;
 
 impl Observed {
     /// Reads what taking a guest down can depend on.

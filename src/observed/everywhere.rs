@@ -5,8 +5,8 @@ use std::io;
 
 use super::{Observed, fresh};
 use crate::desired::Desired;
-use crate::model::{IfName, Mark, Setting, Uplink};
-use crate::netlink::route::{Question, Rtnl};
+use crate::model::{IfName, Mark, Question, Setting, Uplink};
+use crate::netlink::route::Rtnl;
 
 impl Observed {
     /// What `desired` wants of every interface. Nothing where the whole machine forwards already.

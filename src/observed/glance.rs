@@ -6,11 +6,11 @@ use std::io;
 use nix::errno::Errno;
 
 use super::Observed;
-use crate::model::IfName;
 use crate::model::facts::{Bytes, Met};
 use crate::model::ruleset::Family;
+use crate::model::{IfName, Question};
 use crate::netlink::nft::{Exit, Nft};
-use crate::netlink::route::{Question, Rtnl};
+use crate::netlink::route::Rtnl;
 
 /// What the kernel says of every network and every guest.
 #[derive(Debug, Default)]

@@ -7,9 +7,9 @@ use super::{Observed, Standing};
 use crate::firewall;
 use crate::model::facts::Bytes;
 use crate::model::ruleset::{Family, TABLE_PREFIX};
-use crate::model::{IfName, Link, Mark, Network, Saved, Setting, TapMark};
+use crate::model::{IfName, Link, Mark, Network, Question, Saved, Setting, TapMark};
 use crate::netlink::nft::Nft;
-use crate::netlink::route::{Question, Rtnl};
+use crate::netlink::route::Rtnl;
 
 /// Up to so many networks' bridges are asked for one by one.
 const FEW_NETWORKS: usize = 16;

@@ -3,8 +3,8 @@
 use std::io;
 
 use super::{Observed, owner, station};
-use crate::model::{IfName, Link};
-use crate::netlink::route::{Question, Rtnl};
+use crate::model::{IfName, Link, Question};
+use crate::netlink::route::Rtnl;
 
 /// Where a network of kvmnet's could be (RFC 1918).
 const PRIVATE: [&str; 3] = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"];

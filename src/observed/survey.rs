@@ -6,9 +6,9 @@ use ipnet::IpNet;
 
 use super::Observed;
 use crate::desired::Desired;
-use crate::model::{Network, TapMark};
+use crate::model::{Network, Question, TapMark};
 use crate::netlink::nft::Nft;
-use crate::netlink::route::{Question, Rtnl};
+use crate::netlink::route::Rtnl;
 
 impl Observed {
     /// Reads all interfaces, the default routes and those that concern `nets`, what the bridges have learned, and every network of kvmnet's. Without `nft`

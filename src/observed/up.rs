@@ -11,9 +11,9 @@ use crate::firewall;
 use crate::model::facts::Way;
 use crate::model::route::LOCAL;
 use crate::model::ruleset::table_name;
-use crate::model::{Address, Filter, IfName, Link, Mark, Mode, Network, TapMark, Uplink};
+use crate::model::{Address, Filter, IfName, Link, Mark, Mode, Network, Question, TapMark, Uplink};
 use crate::netlink::nft::Nft;
-use crate::netlink::route::{Question, Rtnl};
+use crate::netlink::route::Rtnl;
 
 impl Observed {
     /// Reads what bringing a guest up can depend on.

@@ -5,8 +5,8 @@ use std::io;
 use super::{Observed, station};
 use crate::model::facts::Way;
 use crate::model::route::MAIN;
-use crate::model::{IfName, Link};
-use crate::netlink::route::{Question, Rtnl};
+use crate::model::{IfName, Link, Question};
+use crate::netlink::route::Rtnl;
 
 impl Observed {
     /// The default routes of a family, or of both, best first: those of the main table if it has any, IPv4 before IPv6, the

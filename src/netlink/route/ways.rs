@@ -7,10 +7,11 @@ use std::net::{IpAddr, Ipv6Addr};
 use neli::consts::socket::NlFamily;
 use nix::errno::Errno;
 
-use super::{Question, Rtnl, is_without_family, link, nexthop, route};
-use crate::model::Link;
+use super::question::is_without_family;
+use super::{Rtnl, link, nexthop, route};
 use crate::model::facts::Way;
 use crate::model::route::{MAIN, UNICAST};
+use crate::model::{Link, Question};
 use crate::netlink::message::Message;
 use crate::netlink::socket::{Socket, of_one_moment};
 

@@ -1,0 +1,90 @@
+//! What can be asked of the kernel. What was asked is part of the facts, so that "no" differs from "not asked".
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use super::{Filter, IfName};
+
+/// Something to ask the kernel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Question {
+    /// An interface, by its name.
+    Link(IfName),
+    /// An interface, by its number.
+    LinkIndex(u32),
+    /// The machine-wide forwarding switch, of IPv6 or of IPv4.
+    WideForwarding {
+        /// Which of the two.
+        v6: bool,
+    },
+    /// Whether IPv4 interfaces to come will forward.
+    FreshForwarding,
+    /// The route to an address.
+    RouteTo(IpAddr),
+    /// The ports of the bridge with this number, until one is found that is a guest's. A dump.
+    Ports(u32),
+    /// Whether the interface with this number has a place for filters.
+    Clsact(u32),
+    /// Whether the interface with this number has a filter.
+    Filter(u32, Filter),
+    /// All bridges. A dump.
+    Bridges,
+    /// All interfaces. A dump.
+    Links,
+    /// All taps and tuns. A dump.
+    Taps,
+    /// The addresses of an interface. A dump that the kernel answers from this interface alone.
+    Addresses(u32),
+    /// The unicast routes of a family that lead into one of these networks, or past all of it, and the default ones. A
+    /// dump; what it says of others is forgotten at once.
+    Ways {
+        /// IPv6 or IPv4.
+        v6: bool,
+        /// The networks.
+        nets: Vec<IpNet>,
+    },
+    /// The host's own IPv4 addresses, as routes of the table `local`. A dump.
+    Own,
+    /// What a takeover carries from an interface: its routes of a family. A dump.
+    Routes {
+        /// IPv6 or IPv4.
+        v6: bool,
+        /// The interface.
+        device: u32,
+        /// Its name.
+        name: IfName,
+    },
+    /// What a takeover carries from an interface: nexthop objects. A dump.
+    Nexthops {
+        /// The interface.
+        device: u32,
+        /// Its name.
+        name: IfName,
+    },
+    /// What a takeover carries from an interface: the policy rules of a family that name it. A dump.
+    Rules {
+        /// IPv6 or IPv4.
+        v6: bool,
+        /// The interface's name.
+        name: IfName,
+    },
+    /// What a takeover carries from an interface: the addresses of a family that the host answers for on it. A dump.
+    Proxies {
+        /// IPv6 or IPv4.
+        v6: bool,
+        /// The interface.
+        device: u32,
+        /// Its name.
+        name: IfName,
+    },
+    /// What a takeover carries from an interface: its neighbours of a family. A dump.
+    Neighbours {
+        /// IPv6 or IPv4.
+        v6: bool,
+        /// The interface.
+        device: u32,
+        /// Its name.
+        name: IfName,
+    },
+}
