@@ -7,7 +7,7 @@ use nix::errno::Errno;
 use thiserror::Error;
 
 use crate::apply::Left;
-use crate::config::{ConfigError, ConfigErrors, nearest};
+use crate::config::{ConfigErrors, nearest};
 use crate::item::Step;
 use crate::lock;
 use crate::model::IfName;
@@ -132,12 +132,6 @@ pub enum Error {
         /// The system's words.
         source: io::Error,
     },
-}
-
-impl From<ConfigError> for Error {
-    fn from(error: ConfigError) -> Self {
-        Error::Config(error.into())
-    }
 }
 
 impl From<Left> for Error {

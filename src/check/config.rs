@@ -8,7 +8,7 @@ use crate::config::{self, Shadow, quoted};
 pub fn check(input: &CheckInput) -> Vec<Finding> {
     let errors = input.config.errors.iter().map(|error| {
         // The only error of a file that cannot be read is that it cannot.
-        let hidden = input.config_hidden && matches!(error.place(), config::Place::File(_));
+        let hidden = input.config_hidden && matches!(error.place(), config::Location::File(_));
         let finding = if hidden { Finding::note } else { Finding::problem };
         let finding = finding("configuration", error.text()).at(Place::from(error.place()));
         match error.hint() {

@@ -98,14 +98,14 @@ impl Finding {
     }
 }
 
-impl From<&config::Place> for Place {
-    fn from(place: &config::Place) -> Self {
+impl From<&config::Location> for Place {
+    fn from(place: &config::Location) -> Self {
         match place {
-            config::Place::Line { path, line, column } => {
+            config::Location::Line { path, line, column } => {
                 Place::File { file: printable(path), line: Some(*line), column: Some(*column) }
             }
-            config::Place::Variable(name) => Place::Variable { variable: printable(name) },
-            config::Place::File(path) => Place::file(path),
+            config::Location::Variable(name) => Place::Variable { variable: printable(name) },
+            config::Location::File(path) => Place::file(path),
             other => Place::file(&other.to_string()),
         }
     }

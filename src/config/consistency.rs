@@ -4,7 +4,7 @@
 //! wrong. Never: asks the kernel: whether an uplink exists is a question of `observed`.
 
 use super::entry::Entry;
-use super::error::{ConfigError, ConfigErrors, Place, Problem};
+use super::error::{ConfigError, ConfigErrors, Location, Problem};
 use super::key::{KEYS, Key};
 use super::section::Section;
 use crate::model::{IfName, Network, fnv1a};
@@ -13,6 +13,8 @@ use crate::model::{IfName, Network, fnv1a};
 pub(super) struct Draft<'a> {
     section: &'a Section,
     pub network: Network,
+    /// The interfaces that kvmnet makes for it, each with its key.
+    pub interfaces: Vec<(&'static Key, IfName)>,
 }
 
 /// Checks the sections, and makes the networks of them.
@@ -36,7 +38,10 @@ impl<'a> Draft<'a> {
         network.name.clone_from(&section.name);
         network.origins = section.origins();
         network.digest = (fnv1a(words.join(" ").as_bytes()) >> 32) as u32;
-        Self { section, network }
+        let used = KEYS.into_iter().filter(|key| (key.is_used)(mode) && section.entry(key).is_some());
+        let made = used.flat_map(|key| (key.makes)(&network).into_iter().map(move |name| (key, name)));
+        let interfaces = made.collect();
+        Self { section, network, interfaces }
     }
 
     pub fn name(&self) -> &str {
@@ -48,14 +53,8 @@ impl<'a> Draft<'a> {
         self.section.entry(key).filter(|entry| (entry.key.is_used)(self.network.mode))
     }
 
-    /// The interfaces that kvmnet makes for the network, each with its key.
-    pub fn interfaces(&self) -> Vec<(&'static Key, IfName)> {
-        let used = KEYS.into_iter().filter(|key| self.entry(key).is_some());
-        used.flat_map(|key| (key.makes)(&self.network).into_iter().map(move |name| (key, name))).collect()
-    }
-
     /// For an error about another network.
-    pub fn described(&self, place: &Place) -> String {
+    pub fn described(&self, place: &Location) -> String {
         format!("the network {:?} ({})", self.section.name, place.origin())
     }
 
@@ -67,14 +66,13 @@ impl<'a> Draft<'a> {
 
     /// No interface is made for two keys, or for two networks.
     fn check_interfaces(&self, earlier: &[Draft<'_>], errors: &mut Vec<ConfigError>) {
-        let own = self.interfaces();
-        for (index, (key, name)) in own.iter().enumerate() {
+        for (index, (key, name)) in self.interfaces.iter().enumerate() {
             let Some(entry) = self.entry(key) else { continue };
-            if let Some((before, _)) = own.iter().take(index).find(|(_, before)| before == name) {
+            if let Some((before, _)) = self.interfaces.iter().take(index).find(|(_, before)| before == name) {
                 errors.push(entry.error(belongs_to(before, *name)));
             }
             for other in earlier {
-                let theirs = other.interfaces().into_iter().find(|(_, taken)| taken == name);
+                let theirs = other.interfaces.iter().find(|(_, taken)| taken == name);
                 let Some(taken) = theirs.and_then(|(key, _)| other.entry(key)) else { continue };
                 let problem =
                     Problem::new(format!("\"{name}\" belongs to {}", other.described(&taken.place)));

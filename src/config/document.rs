@@ -8,7 +8,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::entry::{Entry, Shape};
-use super::error::{ConfigError, ConfigErrors, Place, Problem};
+use super::error::{ConfigError, ConfigErrors, Location, Problem};
 use super::file::DEFAULT_NETWORK;
 use super::key::{self, Key, Scope};
 use super::section::Section;
@@ -42,7 +42,7 @@ impl Reader<'_> {
             Some((_, networks)) => self.named(networks),
             None => Vec::new(),
         };
-        let place = Place::File(self.source.path.to_owned());
+        let place = Location::File(self.source.path.to_owned());
         let entries = in_order(root).into_iter().filter(|(key, _)| key.get_ref() != "network");
         let default = self.section(DEFAULT_NETWORK, place, entries);
         default.into_iter().chain(named).collect()
@@ -78,7 +78,7 @@ impl Reader<'_> {
     fn section<'t, K: AsRef<str> + 't>(
         &mut self,
         name: &str,
-        place: Place,
+        place: Location,
         table: impl IntoIterator<Item = (&'t Spanned<K>, &'t Spanned<DeValue<'t>>)>,
     ) -> Option<Section> {
         let before = self.errors.len();

@@ -3,15 +3,13 @@
 //! In: a value as it is written, and where. Out: the field of a network that it sets, or what is wrong with it.
 //! Never: knows a key by name, or compares one with another.
 
-use serde::Serialize;
-
-use super::error::{ConfigError, Place, Problem};
+use super::error::{ConfigError, Location, Problem};
 use super::key::{Form, Key};
 
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Entry {
     pub key: &'static Key,
-    pub place: Place,
+    pub place: Location,
     pub shape: Shape,
 }
 
@@ -28,7 +26,7 @@ pub(super) enum Shape {
 
 impl Entry {
     /// A value as it is written in the environment.
-    pub fn of_text(key: &'static Key, place: &Place, text: &str) -> Self {
+    pub fn of_text(key: &'static Key, place: &Location, text: &str) -> Self {
         let entry = |shape| Self { key, place: place.clone(), shape };
         let plain = |text: &str| entry(Shape::Text(text.to_owned()));
         match (key.form, flag(text)) {
@@ -85,7 +83,7 @@ impl Entry {
                 problem.hint("leave the quotes out")
             }
             // In the environment a word that is not taken is not meant, either.
-            Shape::Text(text) | Shape::Bare(text) if matches!(self.place, Place::Line { .. }) => {
+            Shape::Text(text) | Shape::Bare(text) if matches!(self.place, Location::Line { .. }) => {
                 match flag_meant(text) {
                     Some(meant) => problem.hint(format!("write {} = {meant}", self.key.word)),
                     None => problem,
@@ -96,34 +94,16 @@ impl Entry {
         Err(vec![self.error(problem)])
     }
 
-    fn unexpected(&self) -> Problem {
+    pub fn unexpected(&self) -> Problem {
         let found = match &self.shape {
             Shape::Text(text) => format!("{text:?}"),
             Shape::List(_) => "a list".to_owned(),
             Shape::Flag(flag) => flag.to_string(),
+            Shape::Bare(text) if text.is_empty() => "nothing".to_owned(),
             Shape::Bare(text) => text.clone(),
             Shape::Table => "a table".to_owned(),
         };
         Problem::new(format!("expected {}, found {found}", self.key.expected()))
-    }
-}
-
-/// The value of a key that holds.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(untagged)]
-pub(super) enum Value {
-    Text(String),
-    List(Vec<String>),
-    Flag(bool),
-}
-
-impl Value {
-    pub fn text(value: impl ToString) -> Self {
-        Value::Text(value.to_string())
-    }
-
-    pub fn list(values: impl IntoIterator<Item = impl ToString>) -> Self {
-        Value::List(values.into_iter().map(|value| value.to_string()).collect())
     }
 }
 

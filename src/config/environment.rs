@@ -9,7 +9,7 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 
 use super::entry::{Entry, items};
-use super::error::{ConfigError, Place, Problem, nearest};
+use super::error::{ConfigError, Location, Problem, nearest};
 use super::key::{KEYS, Key, Scope};
 use crate::model::Network;
 
@@ -81,18 +81,8 @@ impl Overrides {
     }
 }
 
-/// `KVMNET_NETWORK`, of which an error may be found only later, in the file.
-pub(super) fn network_variable() -> Place {
-    variable("NETWORK")
-}
-
-/// `KVMNET_CONFIG`, likewise.
-pub(super) fn config_variable() -> Place {
-    variable("CONFIG")
-}
-
-fn variable(word: &str) -> Place {
-    Place::Variable(format!("{PREFIX}{word}"))
+pub(super) fn variable(word: &str) -> Location {
+    Location::Variable(format!("{PREFIX}{word}"))
 }
 
 fn unknown(word: &str) -> Problem {

@@ -21,22 +21,22 @@ pub(super) const CANNOT_OPEN: &str = "cannot open it";
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{place}: {text}")]
 pub struct ConfigError {
-    place: Place,
+    place: Location,
     text: String,
     hint: Option<String>,
 }
 
 impl ConfigError {
     /// `problem`, found at `place`.
-    pub(super) fn new(place: Place, problem: Problem) -> Self {
+    pub(super) fn new(place: Location, problem: Problem) -> Self {
         let hint = problem.hint.as_deref().map(in_short);
         Self { place, text: in_short(&problem.text), hint }
     }
 
     /// `problem` with the value of `key`. A variable has the key in its name already.
-    pub(super) fn of_key(key: &Key, place: Place, problem: Problem) -> Self {
+    pub(super) fn of_key(key: &Key, place: Location, problem: Problem) -> Self {
         match place {
-            Place::Variable(_) => Self::new(place, problem),
+            Location::Variable(_) => Self::new(place, problem),
             _ => {
                 let text = format!("{}: {}", key.word, problem.text);
                 Self::new(place, Problem { text, ..problem })
@@ -44,68 +44,63 @@ impl ConfigError {
         }
     }
 
-    /// Where it is wrong.
-    pub fn place(&self) -> &Place {
+    pub(crate) fn place(&self) -> &Location {
         &self.place
     }
 
     /// Whether the file could not be opened: what it says may be right.
-    pub fn is_unreadable(&self) -> bool {
-        matches!(self.place, Place::File(_)) && self.text.starts_with(CANNOT_OPEN)
+    pub(crate) fn is_unreadable(&self) -> bool {
+        matches!(self.place, Location::File(_)) && self.text.starts_with(CANNOT_OPEN)
     }
 
-    /// What is wrong, without the place.
-    pub fn text(&self) -> &str {
+    /// Without the place.
+    pub(crate) fn text(&self) -> &str {
         &self.text
     }
 
     /// What to write instead, where that is clear.
-    pub fn hint(&self) -> Option<String> {
+    pub(crate) fn hint(&self) -> Option<String> {
         self.hint.clone()
     }
 }
 
 /// All that is wrong, from top to bottom; at least one thing.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ConfigErrors {
-    first: ConfigError,
-    others: Vec<ConfigError>,
-}
+pub struct ConfigErrors(pub(super) Vec<ConfigError>);
 
 impl ConfigErrors {
     /// `Ok` where nothing is wrong.
     pub(super) fn none_of(mut errors: Vec<ConfigError>) -> Result<(), Self> {
         errors.sort_by_key(|error| error.place.position());
-        let mut errors = errors.into_iter();
-        match errors.next() {
-            Some(first) => Err(Self { first, others: errors.collect() }),
-            None => Ok(()),
-        }
+        if errors.is_empty() { Ok(()) } else { Err(Self(errors)) }
     }
 
-    /// Each of them.
-    pub fn iter(&self) -> impl Iterator<Item = &ConfigError> {
-        std::iter::once(&self.first).chain(&self.others)
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &ConfigError> {
+        self.0.iter()
+    }
+
+    /// The topmost alone.
+    pub(super) fn first(self) -> Self {
+        Self(self.0.into_iter().take(1).collect())
     }
 
     /// What to write instead of the last, where that is clear.
     pub fn hint(&self) -> Option<String> {
-        self.others.last().unwrap_or(&self.first).hint()
+        self.0.last().and_then(ConfigError::hint)
     }
 }
 
 /// One line for each, with its hint below, but for the last one's: whoever prints an error prints that.
 impl fmt::Display for ConfigErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut before: Option<&ConfigError> = None;
-        for error in self.iter() {
-            match before.map(ConfigError::hint) {
-                Some(Some(hint)) => write!(f, "\nhint: {hint}\n")?,
-                Some(None) => f.write_str("\n")?,
-                None => {}
-            }
+        for (index, error) in self.0.iter().enumerate() {
+            let is_last = index + 1 == self.0.len();
             write!(f, "{error}")?;
-            before = Some(error);
+            match error.hint() {
+                _ if is_last => {}
+                Some(hint) => write!(f, "\nhint: {hint}\n")?,
+                None => f.write_str("\n")?,
+            }
         }
         Ok(())
     }
@@ -114,33 +109,19 @@ impl fmt::Display for ConfigErrors {
 impl std::error::Error for ConfigErrors {}
 
 impl From<ConfigError> for ConfigErrors {
-    fn from(first: ConfigError) -> Self {
-        Self { first, others: Vec::new() }
-    }
-}
-
-/// The first of them.
-impl From<ConfigErrors> for ConfigError {
-    fn from(errors: ConfigErrors) -> Self {
-        errors.first
+    fn from(error: ConfigError) -> Self {
+        Self(vec![error])
     }
 }
 
 /// Where a value stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Place {
+pub(crate) enum Location {
     /// Nowhere: the program has it built in.
     BuiltIn,
-    /// In the configuration file.
-    Line {
-        /// The file's path.
-        path: String,
-        /// Counted from 1.
-        line: usize,
-        /// In characters, counted from 1.
-        column: usize,
-    },
-    /// The configuration file as a whole.
+    /// In the file; line and column, in characters, are counted from 1.
+    Line { path: String, line: usize, column: usize },
+    /// The file as a whole.
     File(String),
     /// An environment variable.
     Variable(String),
@@ -148,33 +129,33 @@ pub enum Place {
     HookName,
 }
 
-impl Place {
+impl Location {
     /// The same for the rest of kvmnet.
     pub(super) fn origin(&self) -> Origin {
         match self {
-            Place::BuiltIn | Place::HookName => Origin::Default,
-            Place::Line { path, line, .. } => Origin::File { path: path.clone(), line: *line },
-            Place::File(path) => Origin::File { path: path.clone(), line: 1 },
-            Place::Variable(name) => Origin::Environment(name.clone()),
+            Location::BuiltIn | Location::HookName => Origin::Default,
+            Location::Line { path, line, .. } => Origin::File { path: path.clone(), line: *line },
+            Location::File(path) => Origin::File { path: path.clone(), line: 1 },
+            Location::Variable(name) => Origin::Environment(name.clone()),
         }
     }
 
     pub(super) fn position(&self) -> (usize, usize) {
         match self {
-            Place::Line { line, column, .. } => (*line, *column),
+            Location::Line { line, column, .. } => (*line, *column),
             _ => (0, 0),
         }
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Place::BuiltIn => f.write_str("built-in default"),
-            Place::Line { path, line, column } => write!(f, "{}:{line}:{column}", in_short(path)),
-            Place::File(path) => f.write_str(&in_short(path)),
-            Place::Variable(name) => f.write_str(&in_short(name)),
-            Place::HookName => f.write_str("the hook's name"),
+            Location::BuiltIn => f.write_str("built-in default"),
+            Location::Line { path, line, column } => write!(f, "{}:{line}:{column}", in_short(path)),
+            Location::File(path) => f.write_str(&in_short(path)),
+            Location::Variable(name) => f.write_str(&in_short(name)),
+            Location::HookName => f.write_str("the hook's name"),
         }
     }
 }

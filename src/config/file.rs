@@ -5,8 +5,8 @@
 
 use super::consistency;
 use super::document;
-use super::environment::{Environment, Overrides, network_variable};
-use super::error::{ConfigError, ConfigErrors, Place, Problem};
+use super::environment::{Environment, Overrides, variable};
+use super::error::{ConfigError, ConfigErrors, Location, Problem};
 use super::section::Section;
 use crate::model::{IfName, Network};
 
@@ -25,16 +25,8 @@ pub(crate) struct File {
 impl File {
     /// What serves where there is no file at `path`.
     pub fn built_in(path: &str) -> Self {
-        let default = Section::new(DEFAULT_NETWORK, Place::File(path.to_owned()), &[]);
+        let default = Section::new(DEFAULT_NETWORK, Location::File(path.to_owned()), &[]);
         Self { path: path.to_owned(), absent: true, sections: vec![default] }
-    }
-
-    /// Reads the text of the file at `path`.
-    #[cfg(test)]
-    pub fn parse(path: &str, text: impl AsRef<[u8]>) -> Result<Self, ConfigErrors> {
-        let (file, errors) = Self::read(path, text.as_ref())?;
-        ConfigErrors::none_of(errors)?;
-        Ok(file)
     }
 
     /// Reads the text as far as it is right: the networks with no error of their own, and all errors.
@@ -63,50 +55,37 @@ impl File {
     }
 
     /// The name of the network that `tap` belongs to: what the hook's name says, else what the environment
-    /// says, else the first whose `taps` match, else `default`.
-    pub fn choose(
-        &self,
-        hook_network: Option<&str>,
-        environment: &Environment,
-        tap: &IfName,
-    ) -> Result<&str, ConfigErrors> {
-        let (overrides, errors) = environment.read();
-        ConfigErrors::none_of(errors)?;
-        Ok(self.chosen(hook_network, &overrides, tap)?)
-    }
-
+    /// says, else what the file says.
     pub(super) fn chosen(
         &self,
         hook_network: Option<&str>,
         overrides: &Overrides,
         tap: &IfName,
     ) -> Result<&str, ConfigError> {
-        if let Some(name) = hook_network {
-            return self.find(name, Place::HookName);
+        match (hook_network, &overrides.network) {
+            (Some(name), _) => self.find(name, Location::HookName),
+            (None, Some(name)) => self.find(name, variable("NETWORK")),
+            (None, None) => Ok(self.network_of(tap)),
         }
-        if let Some(name) = &overrides.network {
-            return self.find(name, network_variable());
-        }
+    }
+
+    /// The first network whose `taps` match, else `default`.
+    pub fn network_of(&self, tap: &IfName) -> &str {
         let matches =
             |section: &&Section| section.patterns().iter().any(|(pattern, _)| pattern.matches(tap.as_str()));
-        Ok(self.sections.iter().find(matches).map_or(DEFAULT_NETWORK, |section| &section.name))
+        self.sections.iter().find(matches).map_or(DEFAULT_NETWORK, |section| &section.name)
     }
 
-    pub(super) fn find(&self, name: &str, place: Place) -> Result<&str, ConfigError> {
-        let found = self.names().find(|known| *known == name);
-        found.ok_or_else(|| self.no_network(name, place))
+    /// The network `name`, which is asked for at `place`.
+    pub(super) fn find(&self, name: &str, place: Location) -> Result<&str, ConfigError> {
+        self.section(name).map(|section| section.name.as_str()).ok_or_else(|| self.no_network(name, place))
     }
 
-    /// The network `name`, which a person asked for.
-    pub(super) fn known(&self, name: &str) -> Result<&str, ConfigError> {
-        self.find(name, Place::File(self.path.clone()))
-    }
-
-    fn no_network(&self, name: &str, place: Place) -> ConfigError {
+    fn no_network(&self, name: &str, place: Location) -> ConfigError {
         let names: Vec<&str> = self.names().collect();
         let problem = Problem::new(match (&place, self.absent) {
             (_, true) => format!("no network {name:?}: there is no file {}", self.path),
-            (Place::File(_), false) => format!("no network {name:?}"),
+            (Location::File(_), false) => format!("no network {name:?}"),
             (_, false) => format!("no network {name:?} in {}", self.path),
         });
         let problem = match self.absent {
@@ -124,7 +103,7 @@ impl File {
     /// All networks, the one that the environment is about as the environment wants it.
     pub(super) fn all(&self, overrides: &Overrides) -> Result<Vec<Network>, ConfigErrors> {
         let name = match &overrides.network {
-            Some(name) => self.find(name, network_variable())?,
+            Some(name) => self.find(name, variable("NETWORK"))?,
             None => DEFAULT_NETWORK,
         };
         consistency::networks(&self.sections_with(name, overrides))
@@ -141,7 +120,7 @@ impl File {
     pub(super) fn network_with(&self, name: &str, overrides: &Overrides) -> Result<Network, ConfigErrors> {
         let networks = consistency::networks(&self.sections_with(name, overrides))?;
         let network = networks.into_iter().find(|network| network.name == name);
-        let network = network.ok_or_else(|| self.no_network(name, Place::File(self.path.clone())))?;
+        let network = network.ok_or_else(|| self.no_network(name, Location::File(self.path.clone())))?;
         Ok(Network { overridden: network.has_overrides() && !self.says(&network), ..network })
     }
 

@@ -27,32 +27,33 @@ mod survey;
 mod syntax;
 #[cfg(test)]
 mod tests;
+mod value;
 
 pub use environment::Environment;
-pub use error::{ConfigError, ConfigErrors};
-pub(crate) use error::{Place, nearest};
+pub use error::ConfigErrors;
+pub(crate) use error::{Location, nearest};
 pub(crate) use file::{DEFAULT_NETWORK, File};
 pub(crate) use shadow::Shadow;
-pub(crate) use show::quoted;
 pub use show::{Shown, show};
 pub(crate) use survey::Survey;
+pub(crate) use value::quoted;
 
 use crate::model::{IfName, Network};
-use environment::{Overrides, config_variable};
-use error::Problem;
+use environment::{Overrides, variable};
+use error::{ConfigError, Problem};
 
 /// Where the configuration is, unless `KVMNET_CONFIG` says otherwise.
 const DEFAULT_PATH: &str = "/etc/kvmnet.conf";
 
-/// The network that `tap` belongs to. `hook_network` is the NAME of a hook called `qemu-ifup-NAME`.
+/// The network that `tap` belongs to, or the topmost error. `hook_network` is the NAME of a hook called `qemu-ifup-NAME`.
 pub(crate) fn load(
     environment: &Environment,
     hook_network: Option<&str>,
     tap: &IfName,
-) -> Result<Network, ConfigError> {
-    let (file, overrides) = Reading::of(environment).sound()?;
+) -> Result<Network, ConfigErrors> {
+    let (file, overrides) = Reading::of(environment).sound().map_err(ConfigErrors::first)?;
     let name = file.chosen(hook_network, &overrides, tap)?;
-    Ok(file.network_with(name, &overrides)?)
+    file.network_with(name, &overrides).map_err(ConfigErrors::first)
 }
 
 /// The configuration file, or what serves in its place where there is none.
@@ -80,7 +81,7 @@ impl Reading {
                 Some(file)
             }
             Err(of_file) => {
-                errors.extend(of_file.iter().cloned());
+                errors.extend(of_file.0);
                 None
             }
         };
@@ -98,7 +99,7 @@ impl Reading {
 
 /// The networks of the file that are right, each by itself, and what is wrong with the others.
 fn read_file(path: &str, is_named: bool) -> Result<(File, Vec<ConfigError>), ConfigErrors> {
-    let wrong = |problem| ConfigError::new(Place::File(path.to_owned()), problem);
+    let wrong = |problem| ConfigError::new(Location::File(path.to_owned()), problem);
     match read::read(path).map_err(wrong)? {
         Some(text) => File::read(path, &text),
         None if !is_named => Ok((File::built_in(path), Vec::new())),
@@ -108,7 +109,7 @@ fn read_file(path: &str, is_named: bool) -> Result<(File, Vec<ConfigError>), Con
                 true => problem,
                 false => problem.hint("write the whole path, from / on"),
             };
-            Err(ConfigError::new(config_variable(), problem).into())
+            Err(ConfigError::new(variable("CONFIG"), problem).into())
         }
     }
 }

@@ -38,7 +38,7 @@ pub(super) fn read(path: &str) -> Result<Option<Vec<u8>>, Problem> {
 fn absent(path: &str) -> Result<Option<Vec<u8>>, Problem> {
     match std::fs::read_link(path) {
         Ok(target) => {
-            let problem = Problem::new(format!("it is a link to {}, and no file is there", target.display()));
+            let problem = Problem::new(format!("it is a link to {}, which does not exist", target.display()));
             Err(problem.hint(format!("mount what holds that file, or: rm {}", shell_word(path))))
         }
         Err(_) => Ok(None),
@@ -50,7 +50,7 @@ fn contents(file: File) -> Result<Vec<u8>, Problem> {
     let read = file.take(MAX_SIZE + 1).read_to_end(&mut bytes);
     read.map_err(|error| Problem::new(format!("cannot read it: {error}")))?;
     if bytes.len() as u64 > MAX_SIZE {
-        return Err(Problem::new(format!("more than {} KiB are not a configuration", MAX_SIZE / 1024)));
+        return Err(Problem::new(format!("it is larger than {} KiB", MAX_SIZE / 1024)));
     }
     Ok(bytes)
 }
@@ -63,11 +63,12 @@ fn trusted(path: &str, stat: &FileStat) -> Result<(), Problem> {
     let path = shell_word(path);
     if stat.st_uid != 0 && stat.st_uid != geteuid().as_raw() {
         let problem =
-            Problem::new(format!("it belongs to user {}, who could say what root does", stat.st_uid));
+            Problem::new(format!("it belongs to user {}, who could decide what root does", stat.st_uid));
         return Err(problem.hint(format!("chown root:root {path}; chmod go-w {path}")));
     }
     if stat.st_mode & (Mode::S_IWGRP | Mode::S_IWOTH).bits() != 0 {
-        let problem = Problem::new("others than its owner may write it, and so say what root does");
+        let problem =
+            Problem::new("users other than its owner can write to it, and so decide what root does");
         return Err(problem.hint(format!("chmod go-w {path}")));
     }
     Ok(())

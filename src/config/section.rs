@@ -4,7 +4,7 @@
 //! Never: knows whether the values go together.
 
 use super::entry::Entry;
-use super::error::Place;
+use super::error::Location;
 use super::file::DEFAULT_NETWORK;
 use super::key::{BuiltIn, KEYS, Key, taps};
 use super::pattern::Pattern;
@@ -14,15 +14,15 @@ use crate::model::{Network, Origin};
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Section {
     pub name: String,
-    pub place: Place,
+    pub place: Location,
     entries: Vec<Entry>,
 }
 
 impl Section {
-    pub fn new(name: &str, place: Place, entries: &[Entry]) -> Self {
+    pub fn new(name: &str, place: Location, entries: &[Entry]) -> Self {
         let built_in = KEYS.into_iter().filter_map(|key| match key.default {
             BuiltIn::AtTop(text) if name == DEFAULT_NETWORK => {
-                Some(Entry::of_text(key, &Place::BuiltIn, text))
+                Some(Entry::of_text(key, &Location::BuiltIn, text))
             }
             _ => always(key),
         });
@@ -49,7 +49,7 @@ impl Section {
             false => always(key),
         });
         for entry in entries {
-            // What is wrong with it was told when it was read.
+            // Its errors were reported when it was read.
             let _ = (entry.key.set)(&mut network, &entry);
         }
         network
@@ -62,7 +62,7 @@ impl Section {
     }
 
     /// The patterns of its taps, and where each stands.
-    pub fn patterns(&self) -> Vec<(Pattern, &Place)> {
+    pub fn patterns(&self) -> Vec<(Pattern, &Location)> {
         let items = self.entry(&taps::KEY).map(Entry::items).unwrap_or_default();
         let patterns = items.iter().filter_map(|item| {
             let pattern = item.one(Pattern::new).ok()?;
@@ -75,7 +75,7 @@ impl Section {
 /// What is built in for `key` in every network.
 fn always(key: &'static Key) -> Option<Entry> {
     match key.default {
-        BuiltIn::Always(text) => Some(Entry::of_text(key, &Place::BuiltIn, text)),
+        BuiltIn::Always(text) => Some(Entry::of_text(key, &Location::BuiltIn, text)),
         BuiltIn::AtTop(_) | BuiltIn::None => None,
     }
 }

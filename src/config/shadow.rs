@@ -1,6 +1,6 @@
 //! Patterns of taps that never choose their network, as an earlier one has all the taps that they match.
 
-use super::error::Place;
+use super::error::Location;
 use super::file::File;
 use super::pattern::Pattern;
 
@@ -10,7 +10,7 @@ pub(crate) struct Shadow<'a> {
     pub network: &'a str,
     pub patterns: Vec<String>,
     /// Where the first stands.
-    pub place: &'a Place,
+    pub place: &'a Location,
     /// The network that has all taps of the first.
     pub by: &'a str,
     /// Whether no pattern of the network chooses it.

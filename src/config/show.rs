@@ -8,11 +8,11 @@ use std::fmt;
 use serde::{Serialize, Serializer};
 
 use super::consistency;
-use super::entry::Value;
-use super::environment::{Overrides, network_variable};
+use super::environment::{Overrides, variable};
 use super::key::{KEYS, Key};
 use super::section::Section;
-use super::{ConfigErrors, DEFAULT_NETWORK, Environment, File, Place, Reading};
+use super::value::{Value, quoted};
+use super::{ConfigErrors, DEFAULT_NETWORK, Environment, File, Location, Reading};
 use crate::model::Network;
 use crate::terminal::printable;
 
@@ -60,8 +60,8 @@ impl Shown {
         network: Option<&str>,
     ) -> Result<Self, ConfigErrors> {
         let chosen = match (network, &overrides.network) {
-            (Some(name), _) => file.known(name)?,
-            (None, Some(name)) => file.find(name, network_variable())?,
+            (Some(name), _) => file.find(name, Location::File(file.would_be_at().to_owned()))?,
+            (None, Some(name)) => file.find(name, variable("NETWORK"))?,
             (None, None) => DEFAULT_NETWORK,
         };
         let sections = file.sections_with(chosen, overrides);
@@ -85,7 +85,7 @@ impl ShownValue {
         let place = &section.entry(key)?.place;
         let used = (key.is_used)(network.mode);
         // Nobody has asked for it, and it does nothing.
-        if !used && *place == Place::BuiltIn {
+        if !used && *place == Location::BuiltIn {
             return None;
         }
         let value = (key.get)(network)?;
@@ -138,35 +138,6 @@ impl ShownValue {
     fn written_key(&self) -> String {
         format!("{}{}", if self.used { "" } else { "#" }, self.key)
     }
-}
-
-/// As TOML.
-impl fmt::Display for Value {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Value::Text(text) => f.write_str(&quoted(text)),
-            Value::List(words) => match words.as_slice() {
-                [word] => f.write_str(&quoted(word)),
-                _ => write!(f, "[{}]", words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(", ")),
-            },
-            Value::Flag(flag) => write!(f, "{flag}"),
-        }
-    }
-}
-
-/// A TOML basic string in which nothing is left for a terminal to obey.
-pub(crate) fn quoted(text: &str) -> String {
-    let mut string = String::from('"');
-    for c in text.chars() {
-        match c {
-            '"' | '\\' => string.extend(['\\', c]),
-            '\'' => string.push(c),
-            _ if c.escape_debug().len() > 1 => string.push_str(&format!("\\U{:08X}", u32::from(c))),
-            _ => string.push(c),
-        }
-    }
-    string.push('"');
-    string
 }
 
 /// A dot in a bare key would begin another table.

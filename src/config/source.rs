@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use super::error::{ConfigError, Place, Problem};
+use super::error::{ConfigError, Location, Problem};
 
 /// A text and the file it was in.
 pub(super) struct Source<'a> {
@@ -33,10 +33,10 @@ impl<'a> Source<'a> {
     }
 
     /// The place of the byte at `offset`.
-    pub fn place(&self, offset: usize) -> Place {
+    pub fn place(&self, offset: usize) -> Location {
         let line = self.lines.partition_point(|start| *start <= offset);
         let before = self.text.get(self.line_start(offset)..offset).unwrap_or_default();
-        Place::Line { path: self.path.to_owned(), line, column: before.chars().count() + 1 }
+        Location::Line { path: self.path.to_owned(), line, column: before.chars().count() + 1 }
     }
 
     /// The text of `span`; nothing where it is none.

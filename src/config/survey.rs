@@ -7,7 +7,7 @@ use ipnet::IpNet;
 
 use super::entry::Shape;
 use super::environment::Overrides;
-use super::error::{ConfigError, Place};
+use super::error::{ConfigError, Location};
 use super::file::File;
 use super::key::{Key, address};
 use super::shadow::{self, Shadow};
@@ -30,12 +30,12 @@ impl Survey {
     /// Reads all. The environment's keys go to the network that KVMNET_NETWORK names, else to `default`.
     pub fn read(environment: &Environment) -> Self {
         let Reading { path, file, overrides, mut errors } = Reading::of(environment);
-        // What is wrong with single keys would be told a second time, as what is missing.
+        // What is wrong with single keys would be reported a second time, as missing.
         let overrides = if errors.is_empty() { overrides } else { Overrides::default() };
         let networks = match file.as_ref().map(|file| file.all(&overrides)) {
             Some(Ok(networks)) if errors.is_empty() => networks,
             Some(Err(wrong)) => {
-                errors.extend(wrong.iter().cloned());
+                errors.extend(wrong.0);
                 Vec::new()
             }
             _ => Vec::new(),
@@ -54,16 +54,16 @@ impl Survey {
     }
 
     /// Where the value of `key` in the network `name` stands in the file; None where it is built in.
-    pub fn place(&self, name: &str, key: &Key) -> Option<&Place> {
+    pub fn place(&self, name: &str, key: &Key) -> Option<&Location> {
         let place = &self.file.as_ref()?.section(name)?.entry(key)?.place;
-        Some(place).filter(|place| **place != Place::BuiltIn)
+        Some(place).filter(|place| **place != Location::BuiltIn)
     }
 
     /// Where the address `net` of the network `name` stands in the file; None where it is built in.
-    pub fn address_place(&self, name: &str, net: &IpNet) -> Option<&Place> {
+    pub fn address_place(&self, name: &str, net: &IpNet) -> Option<&Location> {
         let mut items = self.file.as_ref()?.section(name)?.entry(&address::KEY)?.items().iter();
         let found =
             items.find(|item| matches!(&item.shape, Shape::Text(text) if text.parse() == Ok(*net)))?;
-        Some(&found.place).filter(|place| **place != Place::BuiltIn)
+        Some(&found.place).filter(|place| **place != Location::BuiltIn)
     }
 }

@@ -3,15 +3,16 @@
 //! In: the text and the parser's complaints. Out: one error for each line concerned.
 //! Never: guesses a value: a hint is for a person to type.
 
-use super::entry::flag_meant;
+use super::entry::{Entry, Shape, flag_meant};
 use super::error::{ConfigError, Problem};
 use super::key::{self, Form, Key};
 use super::source::Source;
+use super::value::Value;
 
 /// What people put around a value: the right quotes, and those of a word processor.
 const QUOTES: [char; 8] = ['"', '\'', '“', '”', '„', '‘', '’', '`'];
 
-/// The errors of a text that is no TOML.
+/// The errors of a text that is not TOML.
 pub(super) fn errors(source: &Source<'_>, complaints: &[toml::de::Error]) -> Vec<ConfigError> {
     let mut spans: Vec<_> = complaints.iter().map(|c| (c.span().unwrap_or_default(), c.message())).collect();
     spans.sort_by_key(|(span, _)| span.start);
@@ -115,36 +116,25 @@ impl<'a> Bare<'a> {
         let Some(key) = Key::of_word(self.key) else {
             return ConfigError::new(source.place(self.key_offset), key::unknown(self.key));
         };
-        let what = key.expected();
-        let problem = Problem::new(match (self.separator, self.value) {
-            (':', _) => "expected = behind the key, found :".to_owned(),
-            (_, "") => format!("expected {what}, found nothing"),
-            (_, value) => format!("expected {what}, found {value}"),
-        });
-        let problem = match self.corrected(key) {
-            Some(value) if self.separator == ':' || key.form == Form::Flag => {
-                problem.hint(format!("write {} = {value}", self.key))
-            }
-            Some(value) => problem.hint(format!("put the value in quotes: {} = {value}", self.key)),
-            None => problem,
+        let place = source.place(self.value_offset);
+        let entry = Entry { key, place, shape: Shape::Bare(self.value.to_owned()) };
+        let problem = match self.separator {
+            ':' => Problem::new("expected = behind the key, found :"),
+            _ => entry.unexpected(),
         };
-        ConfigError::of_key(key, source.place(self.value_offset), problem)
+        entry.error(match self.corrected(key) {
+            Some(value) => problem.hint(format!("write {} = {value}", self.key)),
+            None => problem,
+        })
     }
 
     /// The value as TOML has it.
-    fn corrected(&self, key: &Key) -> Option<String> {
-        let quoted = |word: &str| format!("{:?}", word.trim_matches(QUOTES));
+    fn corrected(&self, key: &Key) -> Option<Value> {
+        let bare = |word: &'a str| word.trim_matches(QUOTES);
         match key.form {
-            Form::Flag => flag_meant(self.value.trim_matches(QUOTES)).map(|flag| flag.to_string()),
-            Form::List => {
-                let words: Vec<String> = self.words().map(quoted).collect();
-                match words.as_slice() {
-                    [] => None,
-                    [one] => Some(one.clone()),
-                    many => Some(format!("[{}]", many.join(", "))),
-                }
-            }
-            Form::Text => Some(quoted(self.value)).filter(|_| !self.value.is_empty()),
+            Form::Flag => flag_meant(bare(self.value)).map(Value::Flag),
+            Form::List => Some(Value::list(self.words().map(bare))).filter(|_| self.words().next().is_some()),
+            Form::Text => Some(Value::text(bare(self.value))).filter(|_| !self.value.is_empty()),
         }
     }
 }

@@ -95,7 +95,7 @@ impl Difference {
         }
         for (tap, bridge) in living.strays() {
             let former = networks.iter().find(|network| Some(network.bridge) == bridge);
-            let chosen = file.choose(None, &Environment::default(), &tap).map_err(Error::Config)?;
+            let chosen = file.network_of(&tap);
             match former.or_else(|| find(chosen).filter(|_| bridge.is_none())) {
                 Some(network) => wanted.push(agreed(Desired::new(tap, network.clone()))),
                 None => self.unmet.push(format!(

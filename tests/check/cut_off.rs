@@ -133,7 +133,7 @@ fn a_configuration_that_is_not_a_file() {
     check(&lab).alone("problem", "configuration", &["not a regular file"]);
     lab.host.run("rm /etc/kvmnet.conf");
     lab.host.run("ln -s /mnt/nowhere/kvmnet.conf /etc/kvmnet.conf");
-    check(&lab).alone("problem", "configuration", &["/mnt/nowhere/kvmnet.conf", "no file is there"]);
+    check(&lab).alone("problem", "configuration", &["/mnt/nowhere/kvmnet.conf", "which does not exist"]);
     let one = lab.boot(1);
     assert!(lab.ifup(&one).complains(2).contains("/mnt/nowhere/kvmnet.conf"));
 }

@@ -62,7 +62,11 @@ fn a_file_of_anybodys() {
     let seen = look(&lab);
     assert_eq!(seen.data["networks"], json!([]));
     seen.says("No network is up.");
-    assert!(texts(&seen.data["notes"])[0].contains("others than its owner may write it"), "{}", seen.text);
+    assert!(
+        texts(&seen.data["notes"])[0].contains("users other than its owner can write to it"),
+        "{}",
+        seen.text
+    );
 }
 
 /// A program that reads the data relies on their form: every field is there, and no other.

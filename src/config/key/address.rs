@@ -4,14 +4,11 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
 
-use super::{BuiltIn, Form, Key, PLAIN};
-use crate::config::consistency::Draft;
-use crate::config::entry::Value;
-use crate::config::error::{ConfigError, Problem};
-use crate::model::Mode;
+use super::{BuiltIn, ConfigError, Draft, Form, Key, Mode, PLAIN, Problem, Value};
 
 pub(crate) static KEY: Key = Key {
     word: "address",
+    #[cfg(test)]
     meaning: "the host's address, or a list; IPv4 and IPv6",
     default: BuiltIn::AtTop("10.0.100.3/24"),
     is_used: Mode::has_host_address,

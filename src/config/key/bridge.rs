@@ -1,13 +1,10 @@
 //! `bridge`: the bridge that the taps are ports of.
 
-use super::{BuiltIn, Key, PLAIN};
-use crate::config::consistency::Draft;
-use crate::config::entry::Value;
-use crate::config::error::{ConfigError, Problem};
-use crate::model::IfName;
+use super::{BuiltIn, ConfigError, Draft, IfName, Key, PLAIN, Problem, Value};
 
 pub(crate) static KEY: Key = Key {
     word: "bridge",
+    #[cfg(test)]
     meaning: "made if it is not there; one that is there is used and left as it was found, unless it is a LAN or another program's",
     default: BuiltIn::AtTop("br0"),
     set: |network, entry| entry.one(new_interface).map(|name| network.bridge = name),

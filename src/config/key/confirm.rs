@@ -1,11 +1,10 @@
 //! `confirm`: whether a takeover that silences the gateway is taken back.
 
-use super::{BuiltIn, Form, Key, PLAIN};
-use crate::config::entry::Value;
-use crate::model::Mode;
+use super::{BuiltIn, Form, Key, Mode, PLAIN, Value};
 
 pub(crate) static KEY: Key = Key {
     word: "confirm",
+    #[cfg(test)]
     meaning: "bridged: a takeover that silences the gateway is taken back",
     default: BuiltIn::Always("true"),
     is_used: |mode| mode == Mode::Bridged,

@@ -1,10 +1,10 @@
 //! `keep`: whether the network stays when its last guest leaves.
 
-use super::{BuiltIn, Form, Key, PLAIN};
-use crate::config::entry::Value;
+use super::{BuiltIn, Form, Key, PLAIN, Value};
 
 pub(crate) static KEY: Key = Key {
     word: "keep",
+    #[cfg(test)]
     meaning: "the network stays when its last guest leaves",
     default: BuiltIn::Always("false"),
     form: Form::Flag,

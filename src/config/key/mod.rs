@@ -17,8 +17,9 @@ pub(crate) mod veth;
 use std::fmt;
 
 use super::consistency::Draft;
-use super::entry::{Entry, Value};
-use super::error::{ConfigError, Problem};
+use super::entry::Entry;
+use super::error::{ConfigError, Location, Problem};
+use super::value::Value;
 use crate::model::{IfName, Mode, Network};
 
 /// Every key, in the order of the documentation and of the digest. The mode is first: it says which others are used.
@@ -38,8 +39,8 @@ pub(crate) static KEYS: [&Key; 10] = [
 /// All that the rest of `config` has to know of a key.
 pub(crate) struct Key {
     pub word: &'static str,
-    /// Its meaning in the README's table.
-    #[cfg_attr(not(test), expect(dead_code, reason = "a test compares the README with it"))]
+    /// Its meaning in the README's table, which a test compares.
+    #[cfg(test)]
     pub(super) meaning: &'static str,
     pub(super) scope: Scope,
     pub(super) form: Form,
@@ -87,6 +88,7 @@ pub(super) enum BuiltIn {
 /// What most keys have in common.
 const PLAIN: Key = Key {
     word: "",
+    #[cfg(test)]
     meaning: "",
     scope: Scope::Everywhere,
     form: Form::Text,

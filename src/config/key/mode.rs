@@ -1,12 +1,10 @@
 //! `mode`: who reaches whom.
 
-use super::{BuiltIn, Key, PLAIN};
-use crate::config::entry::Value;
-use crate::config::error::Problem;
-use crate::model::Mode;
+use super::{BuiltIn, Key, Mode, PLAIN, Problem, Value};
 
 pub(crate) static KEY: Key = Key {
     word: "mode",
+    #[cfg(test)]
     meaning: "isolated, host-only, routed, nat, bridged",
     default: BuiltIn::Always("nat"),
     set: |network, entry| entry.one(parse).map(|mode| network.mode = mode),

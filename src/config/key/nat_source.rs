@@ -3,14 +3,11 @@
 use std::net::IpAddr;
 
 use super::address::unicast;
-use super::{Key, PLAIN};
-use crate::config::consistency::Draft;
-use crate::config::entry::Value;
-use crate::config::error::{ConfigError, Problem};
-use crate::model::Mode;
+use super::{ConfigError, Draft, Key, Mode, PLAIN, Problem, Value};
 
 pub(crate) static KEY: Key = Key {
     word: "nat_source",
+    #[cfg(test)]
     meaning: "nat: SNAT to this address instead of masquerade",
     is_used: |mode| mode == Mode::Nat,
     set: |network, entry| entry.one(parse).map(|address| network.nat_source = Some(address)),

@@ -1,12 +1,11 @@
 //! `taps`: patterns of the taps that belong to the network.
 
-use super::{Form, Key, PLAIN, Scope};
-use crate::config::entry::Value;
-use crate::config::error::Problem;
+use super::{Form, Key, PLAIN, Problem, Scope, Value};
 use crate::config::pattern::Pattern;
 
 pub(crate) static KEY: Key = Key {
     word: "taps",
+    #[cfg(test)]
     meaning: "in `[network.NAME]`: patterns of tap names",
     scope: Scope::Named {
         at_top: "write it under [network.NAME]: the top level gets the taps that are left",

@@ -1,13 +1,15 @@
 //! `uplink`: the way out.
 
-use super::{BuiltIn, Form, Key, PLAIN, mode};
-use crate::config::consistency::{Draft, belongs_to};
-use crate::config::entry::{Entry, Value};
-use crate::config::error::{ConfigError, Place, Problem};
-use crate::model::{IfName, Mode, Network, Uplink};
+use super::{
+    BuiltIn, ConfigError, Draft, Entry, Form, IfName, Key, Location, Mode, Network, PLAIN, Problem, Value,
+    mode,
+};
+use crate::config::consistency::belongs_to;
+use crate::model::Uplink;
 
 pub(crate) static KEY: Key = Key {
     word: "uplink",
+    #[cfg(test)]
     meaning: "bridged: the NIC by any of its names, or \"auto\"; it must be said; routed, nat: one or a list, optional",
     default: BuiltIn::Always("auto"),
     is_used: |mode| mode.forwards() || mode == Mode::Bridged,
@@ -56,10 +58,10 @@ fn not_one_nic(draft: &Draft<'_>) -> Option<ConfigError> {
         (Uplink::Named(names), Some(entry)) if names.len() != 1 => {
             Some(entry.error(Problem::new(format!("bridged takes one uplink, found {}", names.len()))))
         }
-        (Uplink::DefaultRoute, Some(entry)) if entry.place == Place::BuiltIn => {
+        (Uplink::DefaultRoute, Some(entry)) if entry.place == Location::BuiltIn => {
             let mode = draft.entry(&mode::KEY)?;
             let hint = match mode.place {
-                Place::Variable(_) => {
+                Location::Variable(_) => {
                     "set KVMNET_UPLINK to the NIC, or to auto for the one with the default route"
                 }
                 _ => "write uplink = \"auto\" for the NIC with the default route, or the name of another",
@@ -75,8 +77,7 @@ fn own_interfaces(draft: &Draft<'_>) -> Vec<ConfigError> {
     let (Uplink::Named(names), Some(entry)) = (&draft.network.uplink, draft.entry(&KEY)) else {
         return Vec::new();
     };
-    let own = draft.interfaces();
-    let taken = names.iter().filter_map(|name| own.iter().find(|(_, own)| own == name));
+    let taken = names.iter().filter_map(|name| draft.interfaces.iter().find(|(_, own)| own == name));
     let errors = taken.map(|(of, name)| {
         let problem = belongs_to(of, *name);
         entry.error(match draft.network.mode {

@@ -1,12 +1,10 @@
 //! `uplink_managed`: whether a NIC is taken although another program keeps its addresses.
 
-use super::{BuiltIn, Key, PLAIN};
-use crate::config::entry::Value;
-use crate::config::error::Problem;
-use crate::model::Mode;
+use super::{BuiltIn, Key, Mode, PLAIN, Problem, Value};
 
 pub(crate) static KEY: Key = Key {
     word: "uplink_managed",
+    #[cfg(test)]
     meaning: "bridged: \"take\" takes a NIC whose addresses another program keeps",
     default: BuiltIn::Always("refuse"),
     is_used: |mode| mode == Mode::Bridged,

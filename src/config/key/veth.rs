@@ -1,13 +1,12 @@
 //! `veth`: the pair through which the host joins, instead of by the bridge.
 
 use super::bridge::new_interface;
-use super::{Key, PLAIN};
-use crate::config::entry::Value;
-use crate::config::error::Problem;
-use crate::model::{Mode, Veth};
+use super::{Key, Mode, PLAIN, Problem, Value};
+use crate::model::Veth;
 
 pub(crate) static KEY: Key = Key {
     word: "veth",
+    #[cfg(test)]
     meaning: "host-only, routed, nat: join through `NAME.0` and `NAME.1`",
     is_used: Mode::has_host_address,
     set: |network, entry| entry.one(parse).map(|veth| network.veth = Some(veth)),

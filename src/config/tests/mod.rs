@@ -14,10 +14,30 @@ mod show;
 mod syntax;
 mod values;
 
-use super::{ConfigError, ConfigErrors, Environment, File};
+use super::error::ConfigError;
+use super::{ConfigErrors, Environment, File};
 use crate::model::{IfName, Network};
 
 const PATH: &str = "/etc/kvmnet.conf";
+
+impl File {
+    pub(crate) fn parse(path: &str, text: impl AsRef<[u8]>) -> Result<Self, ConfigErrors> {
+        let (file, errors) = Self::read(path, text.as_ref())?;
+        ConfigErrors::none_of(errors)?;
+        Ok(file)
+    }
+
+    pub(crate) fn choose(
+        &self,
+        hook_network: Option<&str>,
+        environment: &Environment,
+        tap: &IfName,
+    ) -> Result<&str, ConfigErrors> {
+        let (overrides, errors) = environment.read();
+        ConfigErrors::none_of(errors)?;
+        Ok(self.chosen(hook_network, &overrides, tap)?)
+    }
+}
 
 fn name(name: &str) -> IfName {
     IfName::new(name).unwrap()

@@ -60,14 +60,14 @@ fn what_others_may_write_is_refused() {
     for mode in [0o664, 0o646, 0o620, 0o602] {
         let path = scratch.file("", mode);
         let shown = path.display();
-        let text = "others than its owner may write it, and so say what root does";
+        let text = "users other than its owner can write to it, and so decide what root does";
         assert_eq!(mode_in(&path), Err(vec![format!("{shown}: {text} | chmod go-w {shown}")]));
     }
     if Uid::effective().is_root() {
         let path = scratch.file("", 0o600);
         chown(&path, Some(Uid::from_raw(4711)), None).unwrap();
         let shown = path.display();
-        let text = "it belongs to user 4711, who could say what root does";
+        let text = "it belongs to user 4711, who could decide what root does";
         assert_eq!(
             mode_in(&path),
             Err(vec![format!("{shown}: {text} | chown root:root {shown}; chmod go-w {shown}")])
@@ -91,7 +91,7 @@ fn a_link_that_leads_nowhere_is_not_an_absent_file() {
     let path = scratch.0.join("x");
     std::os::unix::fs::symlink("/no/disk/kvmnet.conf", &path).unwrap();
     let shown = path.display();
-    let text = "it is a link to /no/disk/kvmnet.conf, and no file is there";
+    let text = "it is a link to /no/disk/kvmnet.conf, which does not exist";
     let hint = format!("mount what holds that file, or: rm {shown}");
     assert_eq!(mode_in(&path), Err(vec![format!("{shown}: {text} | {hint}")]));
 }
@@ -111,10 +111,7 @@ fn a_file_that_is_too_large() {
     let scratch = Scratch::new("large");
     assert_eq!(mode_in(&scratch.file(vec![b'\n'; 256 * 1024], 0o600)), Ok(Mode::Nat));
     let path = scratch.file(vec![b'\n'; 256 * 1024 + 1], 0o600);
-    assert_eq!(
-        mode_in(&path),
-        Err(vec![format!("{}: more than 256 KiB are not a configuration", path.display())])
-    );
+    assert_eq!(mode_in(&path), Err(vec![format!("{}: it is larger than 256 KiB", path.display())]));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Texts that are no TOML, and keys that are none.
+//! Texts that are not TOML, and keys that do not exist.
 
 use super::{check, complaints, networks};
 use crate::config::File;
@@ -6,51 +6,44 @@ use crate::config::File;
 #[test]
 fn a_value_without_quotes() {
     check(&[
-        (
-            "mode = nat",
-            &["@1:8: mode: expected a text in quotes, found nat | put the value in quotes: mode = \"nat\""],
-        ),
+        ("mode = nat", &["@1:8: mode: expected a text in quotes, found nat | write mode = \"nat\""]),
         (
             "# é\n  mode = nat # ü\n\nbridge = br-lab",
             &[
-                "@2:10: mode: expected a text in quotes, found nat | put the value in quotes: mode = \"nat\"",
-                "@4:10: bridge: expected a text in quotes, found br-lab | put the value in quotes: bridge = \"br-lab\"",
+                "@2:10: mode: expected a text in quotes, found nat | write mode = \"nat\"",
+                "@4:10: bridge: expected a text in quotes, found br-lab | write bridge = \"br-lab\"",
             ],
         ),
         (
             "mode = \u{201c}nat\u{201d}",
-            &[
-                "@1:8: mode: expected a text in quotes, found \u{201c}nat\u{201d} | put the value in quotes: mode = \"nat\"",
-            ],
+            &["@1:8: mode: expected a text in quotes, found \u{201c}nat\u{201d} | write mode = \"nat\""],
         ),
         (
             "address = 10.0.100.3/24\r\n",
             &[
-                "@1:11: address: expected a text in quotes, found 10.0.100.3/24 | put the value in quotes: address = \"10.0.100.3/24\"",
+                "@1:11: address: expected a text in quotes, found 10.0.100.3/24 | write address = \"10.0.100.3/24\"",
             ],
         ),
         (
             "address = fd00::1/64",
-            &[
-                "@1:11: address: expected a text in quotes, found fd00::1/64 | put the value in quotes: address = \"fd00::1/64\"",
-            ],
+            &["@1:11: address: expected a text in quotes, found fd00::1/64 | write address = \"fd00::1/64\""],
         ),
         (
             "nat_source = 192.168.1.1",
             &[
-                "@1:14: nat_source: expected a text in quotes, found 192.168.1.1 | put the value in quotes: nat_source = \"192.168.1.1\"",
+                "@1:14: nat_source: expected a text in quotes, found 192.168.1.1 | write nat_source = \"192.168.1.1\"",
             ],
         ),
         (
             "uplink = eth0, eth1",
             &[
-                "@1:10: uplink: expected a text in quotes, found eth0, eth1 | put the value in quotes: uplink = [\"eth0\", \"eth1\"]",
+                "@1:10: uplink: expected a text in quotes, found eth0, eth1 | write uplink = [\"eth0\", \"eth1\"]",
             ],
         ),
         (
             "network.lab.taps = [lab*, \"vif*\"]",
             &[
-                "@1:20: taps: expected a text in quotes, found [lab*, \"vif*\"] | put the value in quotes: taps = [\"lab*\", \"vif*\"]",
+                "@1:20: taps: expected a text in quotes, found [lab*, \"vif*\"] | write taps = [\"lab*\", \"vif*\"]",
             ],
         ),
         ("mode =", &["@1:7: mode: expected a text in quotes, found nothing"]),
