@@ -54,7 +54,7 @@ impl<'a> GuestIndex<'a> {
         if here.is_empty() && tap.carrier { elsewhere } else { here }
     }
 
-    /// The same, but nobody where several of other namespaces may be meant.
+    /// The same, but nobody if several of other namespaces are possible.
     pub fn vm(&self, tap: &Link) -> Vec<&'a Holder> {
         let mut holders = self.holders(tap);
         if holders.len() > 1 {

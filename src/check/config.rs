@@ -20,11 +20,11 @@ pub fn check(input: &CheckInput) -> Vec<Finding> {
     errors.chain(input.config.shadows().iter().map(shadowed)).collect()
 }
 
-/// The first pattern that fits chooses, so one after a wider one never does.
+/// The first pattern that matches chooses, so one after a wider one never does.
 fn shadowed(Shadow { network, patterns, place, by, are_all }: &Shadow<'_>) -> Finding {
     let patterns: Vec<String> = patterns.iter().map(|pattern| quoted(pattern)).collect();
     let text = format!(
-        "taps: network {network} never gets a tap by {}: network {by} has them all before it",
+        "taps: network {network} never gets a tap by {}: network {by}, which comes first, takes them all",
         patterns.join(", ")
     );
     let finding = if *are_all { Finding::problem } else { Finding::note };

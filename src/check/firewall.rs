@@ -101,7 +101,7 @@ fn dropped_by_rules(
     dropped
 }
 
-/// firewalld has zones, and writes its chains anew.
+/// firewalld has zones, and rewrites its chains.
 fn firewalld(chain: &ForeignChain, door: &IfName) -> Option<Vec<String>> {
     let add = format!("firewall-cmd --permanent --zone=trusted --add-interface={}", shell_word(door));
     (chain.table == "firewalld").then(|| vec![add, "firewall-cmd --reload".to_owned()])
@@ -128,7 +128,7 @@ fn openings(
         let closed = [(out, "in"), (back, "out")].into_iter().filter(|(open, _)| !open);
         return closed.map(|(_, way)| format!("ufw route allow {way} on {}", shell_word(door))).collect();
     }
-    // Docker writes its own chains anew, and leaves this one to the administrator.
+    // Docker rewrites its own chains, and leaves this one to the administrator.
     let target = if has("DOCKER-USER") { "DOCKER-USER" } else { &chain.name };
     let answers = if network.mode == Mode::Nat { " ct state established,related" } else { "" };
     let door = nft_name(door);
@@ -200,7 +200,7 @@ fn legacy(input: &CheckInput) -> Vec<Finding> {
     let findings = used.map(|family| {
         let program = if *family == "ip6" { "ip6tables-legacy" } else { "iptables-legacy" };
         let text = format!(
-            "the table filter of {program} is in use, and whether it drops what is forwarded is not seen"
+            "the table filter of {program} is in use, and whether it drops forwarded packets cannot be seen"
         );
         Finding::note("firewall-legacy", text).run([format!("{program} -S FORWARD")])
     });

@@ -9,8 +9,8 @@ pub fn check(input: &CheckInput) -> Vec<Finding> {
         let text = match file {
             HookFile::Ours | HookFile::Hidden => return None,
             HookFile::Missing => "is not there: QEMU's taps get no network",
-            HookFile::Dangling(target) => &format!("is a link to {target}, where nothing is"),
-            HookFile::Foreign => "is not kvmnet's: QEMU's taps get what somebody else's script makes",
+            HookFile::Dangling(target) => &format!("is a dangling link to {target}"),
+            HookFile::Foreign => "is not kvmnet's: another script sets up QEMU's taps",
             HookFile::NotExecutable => "cannot be run",
         };
         let finding = Finding::note("hooks", text).at(Place::file(path));

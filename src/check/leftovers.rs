@@ -9,7 +9,7 @@ use crate::terminal::shell_word;
 
 /// Networks, taps and interfaces.
 pub fn check(input: &CheckInput) -> Vec<Finding> {
-    // One whose guest is on no bridge is that guest's still.
+    // One whose guest is on no bridge still belongs to that guest.
     let strays = input.observed.strays();
     let is_missed =
         |one: &&Standing| strays.iter().any(|(_, bridge)| bridge.is_none_or(|of| of == one.bridge));

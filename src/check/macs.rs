@@ -40,13 +40,13 @@ pub fn check(input: &CheckInput) -> Vec<Finding> {
     findings
 }
 
-/// What is after the end of what is read of a command line is not compared.
+/// The rest of a command line that was not read to its end is not compared.
 fn cut(holder: &Holder) -> Finding {
     let text = format!("the command line of process {} is too long to be read to its end", holder.pid);
-    Finding::note("mac", text).say("MACs that it gives further on are not compared")
+    Finding::note("mac", text).say("MACs further on in it are not compared")
 }
 
-/// Where there are two or more such taps.
+/// None unless there are two or more such taps.
 fn shared(
     finding: fn(&'static str, String) -> Finding,
     guests: &GuestIndex,
@@ -63,7 +63,7 @@ fn shared(
     let more = (more > 0).then(|| format!("{more} more"));
     let all: Vec<String> = described.chain(more).collect();
     let default = if mac == DEFAULT_MAC { ", which QEMU gives to all" } else { "" };
-    let text = format!("{} have one MAC {place}: {mac}{default}", all.join(" and "));
+    let text = format!("{} have the same MAC {place}: {mac}{default}", all.join(" and "));
     Some(finding("mac", text).at(&first.name).say(format!(
         "start the VM of {} with a MAC of its own: mac={} after -nic tap,… or -device …",
         last.name,

@@ -4,7 +4,7 @@
 //!
 //! ```text
 //!  file, environment ──┐
-//!  kernel ─────────────┼──► read ──► CheckInput ──► one file of judgements for each family ──► Findings
+//!  kernel ─────────────┼──► read ──► CheckInput ──► one file of checks for each family ──► Findings
 //!  /proc, /etc, /boot ─┘
 //! ```
 //!
@@ -13,6 +13,7 @@
 
 mod bridge_filter;
 mod config;
+mod drift;
 mod finding;
 mod firewall;
 mod hooks;
@@ -25,7 +26,6 @@ mod networks;
 mod read;
 mod render;
 mod rights;
-mod standing;
 mod walk;
 
 use finding::Finding;
@@ -67,7 +67,7 @@ pub fn check(environment: &Environment) -> Result<Findings, Error> {
         bridge_filter::check,
         macs::check,
         mtu::check,
-        standing::check,
+        drift::check,
         leftovers::check,
         kernel::check,
         hooks::check,

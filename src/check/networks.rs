@@ -104,7 +104,7 @@ fn loopback(input: &CheckInput, network: &Network) -> Option<Finding> {
     Some(finding.say("write the NIC that leads outside, or leave `uplink` out; `ip -br link` lists them"))
 }
 
-/// Answers to an address that the host does not have come to nobody, as a rule.
+/// Answers to an address that the host does not have are lost, as a rule.
 fn nat_source(input: &CheckInput, network: &Network) -> Option<Finding> {
     let source = network.nat_source.filter(|source| !input.addresses.contains(source))?;
     let text = format!(

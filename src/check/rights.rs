@@ -1,4 +1,4 @@
-//! What could not be input.
+//! What could not be seen.
 
 use super::finding::Finding;
 use super::input::{CheckInput, Tables};
@@ -15,7 +15,7 @@ pub fn check(input: &CheckInput) -> Vec<Finding> {
     if hidden.is_empty() {
         return Vec::new();
     }
-    let text = format!("not input, for lack of rights: {}", hidden.join("; "));
+    let text = format!("not seen, for lack of rights: {}", hidden.join("; "));
     let finding = Finding::note("rights", text);
     vec![match input.root {
         true => finding.say("root needs CAP_NET_ADMIN, which many containers lack"),

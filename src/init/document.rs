@@ -19,7 +19,7 @@ impl Document {
         Self(EXAMPLE.lines().map(str::to_owned).collect())
     }
 
-    /// Puts `text` in the place of the second paragraph, which says that all is as it is without a file.
+    /// Replaces the second paragraph, which says that the file changes nothing, with `text`.
     pub fn introduce(&mut self, text: &str) {
         let mut paragraphs = self.0.iter().enumerate().filter(|(_, line)| *line == "#").map(|(at, _)| at + 1);
         if let (Some(start), Some(end)) = (paragraphs.next(), paragraphs.next()) {
@@ -32,7 +32,7 @@ impl Document {
         self.put(key, format!("{key} = {value}"));
     }
 
-    /// Gives `key` a value that is not in force.
+    /// Gives `key` a value as an example, in a comment.
     pub fn exemplify(&mut self, key: &str, value: &str) {
         self.put(key, format!("#{key} = {value}"));
     }

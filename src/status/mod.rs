@@ -1,4 +1,4 @@
-//! What is: the networks, who is on them, and what kvmnet changed on the machine for them.
+//! The networks, who is on them, and what kvmnet changed on the machine for them.
 //!
 //! In: the kernel, /proc, the configuration. Out: [`Status`], as data and as text. Never: changes anything, or needs
 //! rights: it says what it cannot see without them.
@@ -26,7 +26,7 @@ use crate::observed::Glance;
 use data::{Guest, LinkState, Network};
 use guest::Guests;
 
-/// Reads what is; only of one network where it is named.
+/// All networks, or the one that is named.
 pub fn read(wanted: Option<&str>) -> Result<Status, Error> {
     let Kernel { mut rtnl, mut nft } = Kernel::open()?;
     let glance = Glance::read(nft.as_mut(), &mut rtnl).map_err(Error::system("ask the kernel"))?;
@@ -45,7 +45,7 @@ fn configured() -> Result<Vec<model::Network>, ConfigErrors> {
 
 fn gather(glance: &Glance, configured: &Result<Vec<model::Network>, ConfigErrors>) -> Status {
     let file = configured.as_ref().ok().map(Vec::as_slice);
-    // Without a tap nobody holds one.
+    // Without taps nobody has one open.
     let has_taps = glance.observed.facts.links.iter().any(model::Link::is_tap);
     let holders = if has_taps { holder::all() } else { Vec::new() };
     let guests = Guests::new(glance, &holders);
@@ -93,7 +93,6 @@ fn unseen<'a>(glance: &Glance, mut guests: impl Iterator<Item = &'a Guest>) -> V
     notes
 }
 
-/// One network of them.
 fn only(
     mut status: Status,
     name: &str,

@@ -152,12 +152,12 @@ fn other_ports(standing: &Standing, glance: &Glance) -> Vec<String> {
 fn problems(network: &Network, standing: &Standing, glance: &Glance) -> Vec<String> {
     let name = table_name(&standing.bridge);
     let Some(mark) = &standing.mark else {
-        return vec![format!("{name} has no record of what it is for; the next hook takes it away")];
+        return vec![format!("{name} has no record of what it is for; the next hook removes it")];
     };
     let mut problems = Vec::new();
     match network.state {
         State::Remains => {
-            return vec![format!("bridge {} is gone; the next hook clears up", standing.bridge)];
+            return vec![format!("bridge {} is gone; the next hook cleans up", standing.bridge)];
         }
         State::Down => problems.push(format!("bridge {} is switched off", standing.bridge)),
         State::Up | State::NotUp => {}
@@ -177,7 +177,7 @@ fn problems(network: &Network, standing: &Standing, glance: &Glance) -> Vec<Stri
     problems
         .extend(gone.map(|net| format!("{net} is gone from {}; the next guest puts it back", network.door)));
     if standing.is_dead() {
-        problems.push("nobody is on it; `kvmnet gc` or the next hook takes it away".to_owned());
+        problems.push("no guest is on it; `kvmnet gc` or the next hook removes it".to_owned());
     }
     problems
 }

@@ -29,12 +29,12 @@ pub struct Span {
 }
 
 impl Span {
-    /// What a terminal would obey is escaped.
+    /// Escapes what a terminal would act on.
     pub fn new(text: impl AsRef<str>, style: Style) -> Self {
         Self { text: printable(text.as_ref()), style }
     }
 
-    /// With a comma or a colon behind it.
+    /// With a comma or a colon after it.
     pub fn and(mut self, mark: char) -> Self {
         self.text.push(mark);
         self

@@ -1,4 +1,4 @@
-//! What the command line of a VM tells: its program, its name (qemu(1), firecracker's `--id`, crosvm's and lkvm's
+//! What the command line of a VM says: its program, its name (qemu(1), firecracker's `--id`, crosvm's and lkvm's
 //! `--name`), and the MACs of its NICs.
 //!
 //! In: the words of the command line. Out: what it says. Never: asks the VM, so it does not know what was changed since.

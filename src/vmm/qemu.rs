@@ -26,7 +26,7 @@ struct Nic {
 }
 
 /// The taps of a QEMU, each with the MAC of a NIC on it. `taps` are those that it has open, each with the number of the
-/// file, in that order. A command line may be as long as its author likes, so nothing is looked for along all of it.
+/// file, in that order. A command line may be of any length, so nothing searches all of it for each NIC.
 pub fn macs(arguments: &[String], taps: &[(u32, IfName)]) -> Vec<(IfName, Mac)> {
     let (nics, backends) = read(arguments);
     let macs = by_cable(nics);
@@ -98,7 +98,7 @@ fn read(arguments: &[String]) -> (Vec<Nic>, Vec<(Cable, Tap)>) {
 fn by_cable(nics: Vec<Nic>) -> HashMap<Cable, Vec<Mac>> {
     let Mac([a, b, c, d, e, first]) = DEFAULT_MAC;
     let mut used: HashSet<Mac> = HashSet::new();
-    // What is used once stays so: the search goes on where it ended.
+    // A MAC that is used stays used, so the search goes on where it ended.
     let mut free = (first..0xff).map(|last| Mac([a, b, c, d, e, last]));
     let mut by_cable: HashMap<Cable, Vec<Mac>> = HashMap::new();
     for nic in nics {

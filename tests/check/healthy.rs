@@ -79,7 +79,9 @@ fn without_rights() {
     Report::of(Cli::new(&lan.host, &["check", "--json"]).user(65534).run()).alone("note", "rights", &[]);
     let said = Cli::new(&lab.host, &["check"]).user(65534).run();
     assert!(
-        said.status == 0 && said.out.contains("the firewall") && !said.out.contains("All right"),
+        said.status == 0
+            && said.out.contains("not seen, for lack of rights: the firewall")
+            && !said.out.contains("All right"),
         "{said:?}"
     );
     assert!(said.out.replace('\n', " ").contains("without root"), "{said:?}");

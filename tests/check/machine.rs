@@ -73,7 +73,7 @@ fn hooks_that_are_not_kvmnets() {
     check(&lab).alone("note", "hooks", &["/etc/qemu-ifup", "is not kvmnet's"]);
     run("rm /etc/qemu-ifup");
     lab.host.enter(|| symlink("/usr/local/lib/kvmnet/qemu-ifup", "/etc/qemu-ifup")).unwrap();
-    check(&lab).alone("note", "hooks", &["/usr/local/lib/kvmnet/qemu-ifup", "where nothing is"]);
+    check(&lab).alone("note", "hooks", &["/usr/local/lib/kvmnet/qemu-ifup", "dangling link"]);
     run("rm /etc/qemu-ifup");
     lab.host.enter(|| symlink("/run/qemu-ifup", "/etc/qemu-ifup")).unwrap();
     all_right(&lab, "a link to a program of kvmnet's");

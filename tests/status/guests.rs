@@ -106,8 +106,8 @@ fn taps_without_a_process_and_without_a_bridge() {
     assert_eq!(seen.network("default")["guests"], json!([]));
     assert_eq!(seen.data["strays"][0]["tap"], "vif0.0");
     assert_eq!(seen.data["strays"][0]["bridge"], json!(null));
-    seen.says("Attached by kvmnet, and on none of its bridges now: vif0.0 down");
-    seen.says("problem nobody is on it; `kvmnet gc` or the next hook takes it away");
+    seen.says("Attached by kvmnet, but not on any of its bridges now: vif0.0 down");
+    seen.says("problem no guest is on it; `kvmnet gc` or the next hook removes it");
 }
 
 /// Others' ports of the bridge are told from guests, and others' taps from attached ones.

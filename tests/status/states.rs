@@ -52,7 +52,7 @@ fn a_configuration_that_changed_since() {
     assert_eq!(seen.network("default")["configuration"], "differs");
     assert_eq!(seen.network("default")["mode"], "nat", "what stands is shown, not what is configured");
     assert_eq!(seen.network("lab")["configuration"], "absent");
-    seen.says("note not as configured: that was changed since");
+    seen.says("note not as configured: the configuration was changed since");
     seen.says("note no longer in the configuration");
 }
 
@@ -101,7 +101,7 @@ fn what_is_missing_is_said() {
     assert_eq!(seen.change("10.0.100.3/24"), [None, None]);
     assert_eq!(seen.network("default")["uplinks"], json!(null), "the rules told them");
     drop(one);
-    look(&lab).says("problem nobody is on it; `kvmnet gc` or the next hook takes it away");
+    look(&lab).says("problem no guest is on it; `kvmnet gc` or the next hook removes it");
 }
 
 /// The bridge is deleted: its table still tells what the network was.
@@ -116,7 +116,7 @@ fn remains_of_a_network() {
     assert_eq!(seen.change("net/ipv4/conf/eth3/forwarding"), [Some("0"), Some("1")]);
     assert_eq!(seen.data["strays"][0]["tap"], "vif0.0");
     seen.says("default: nat, leftovers only");
-    seen.says("problem bridge br0 is gone; the next hook clears up");
+    seen.says("problem bridge br0 is gone; the next hook cleans up");
 }
 
 /// A table of somebody's with the name of one of kvmnet's, and nothing in it.
@@ -127,7 +127,7 @@ fn a_table_without_a_record() {
     let seen = look(&lab);
     let network = seen.network("br7");
     assert_eq!((&network["mode"], &network["configuration"]), (&json!(null), &json!("unknown")));
-    seen.says("problem kvmnet-br7 has no record of what it is for; the next hook takes it away");
+    seen.says("problem kvmnet-br7 has no record of what it is for; the next hook removes it");
 }
 
 /// Without a file what is built in would serve.

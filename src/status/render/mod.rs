@@ -35,7 +35,7 @@ impl Status {
         }
         if !self.strays.is_empty() {
             text.gap();
-            text.paragraph(0, "", 0, words("Attached by kvmnet, and on none of its bridges now:"));
+            text.paragraph(0, "", 0, words("Attached by kvmnet, but not on any of its bridges now:"));
             render_guests(&mut text, &self.strays, 2);
         }
         for note in &self.notes {
@@ -141,7 +141,7 @@ fn nat_text(nat: &[Nat]) -> Vec<Span> {
 fn comparison(network: &Network) -> Option<&'static str> {
     match network.configuration {
         Configuration::Same | Configuration::Unknown => None,
-        Configuration::Differs => Some("not as configured: that was changed since"),
+        Configuration::Differs => Some("not as configured: the configuration was changed since"),
         Configuration::Overridden => Some("not as configured: the KVMNET_ variables of a guest made it so"),
         Configuration::Absent => Some("no longer in the configuration"),
     }

@@ -29,7 +29,7 @@ fn network(input: &CheckInput, standing: &Standing, mark: &Mark) -> Option<Findi
     }
     match configured {
         Some(configured) if configured.desired.network.digest == mark.digest => changed(standing, configured),
-        // That is told as what the next guest meets with.
+        // Reported as the refusal of the next guest.
         Some(_) if mark.overridden => None,
         Some(configured) => Some(outdated(input, standing, configured)),
         None if input.config.errors.is_empty() => Some(unknown(standing, mark)),
@@ -98,16 +98,16 @@ fn changed(standing: &Standing, configured: &Configured) -> Option<Finding> {
     Some(Finding::problem("network", text).at(&standing.bridge).run(["kvmnet apply"]))
 }
 
-/// The first thing that a hook would do, of those that `is_meant` says, and how many more there are.
+/// The first step that a hook would take, of those that `is_meant` says, and how many more there are.
 fn left(
     standing: &Standing,
     Configured { desired, observed }: &Configured,
     is_meant: impl Fn(&Step) -> bool,
 ) -> Option<String> {
     let mut observed = observed.clone();
-    // Those are leftovers, and told as such.
+    // Those are reported as leftovers.
     observed.networks.retain(|other| !other.is_dead() || other.bridge == standing.bridge);
-    // Refusals are told elsewhere.
+    // Refusals are reported by themselves.
     let plan = plan::up(desired, &observed).ok()?;
     let mut steps = plan.steps().filter(|step| is_change(step, desired) && is_meant(step));
     let first = steps.next()?.deed();
@@ -134,14 +134,14 @@ fn foreign_port(input: &CheckInput, standing: &Standing, mark: &Mark) -> Option<
     Some(Finding::problem("network", text).at(&standing.bridge).run([command]))
 }
 
-/// Whether a step changes anything of the network. The MTU of a tap may be its owner's will; where it is too large, that
-/// is told elsewhere.
+/// Whether a step changes anything of the network. The owner of a tap may set its MTU; one that is too large is reported
+/// by itself.
 fn is_change(step: &Step, desired: &Desired) -> bool {
     if step.is_spare() && is_proc_fixed() {
         return false;
     }
     match step {
-        // Told with the chain that they are missing in.
+        // Reported with the chain that they are missing in.
         Step::AcceptRules(_) => false,
         Step::Wait(_) | Step::Probe(_) => false,
         Step::Setting(SettingChange { link, setting: Setting::Mtu, .. }) => Some(*link) != desired.tap,
