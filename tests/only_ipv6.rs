@@ -4,7 +4,7 @@
 mod lab;
 
 use lab::bench::{DOWN, NAME, UP};
-use lab::{Conversation, Hook, Lab, Network, Snapshot, Tap, TcpServer, eventually};
+use lab::{Conversation, Hook, Lab, Network, Process, Snapshot, Tap, TcpServer, eventually};
 
 /// A host whose NIC has no IPv4 address.
 fn without_ipv4() -> Lab {
@@ -59,13 +59,9 @@ fn static_addresses_and_routes() {
     lab.assert_as_before("the NIC is back", &before);
 }
 
-/// Address and default route are what a router announces, and so they are afterwards.
-#[test]
-fn what_a_router_announced() {
-    let lab = without_ipv4();
-    lab.host.ip("-6 addr del fd00:1::230/64 dev eth3");
-    lab.host.ip("-6 route flush default");
-    let router = [
+/// A router that announces a prefix and itself.
+fn router(lab: &Lab) -> Process {
+    let arguments = [
         "--no-daemon",
         "--port=0",
         "--interface=eth0",
@@ -75,7 +71,16 @@ fn what_a_router_announced() {
         "--enable-ra",
         "--dhcp-range=fd00:1::,ra-only,64,30m",
     ];
-    let _router = lab.outside.start("dnsmasq", &router);
+    lab.host.ip("-6 addr del fd00:1::230/64 dev eth3");
+    lab.host.ip("-6 route flush default");
+    lab.outside.start("dnsmasq", &arguments)
+}
+
+/// Address and default route are what a router announces, and so they are afterwards.
+#[test]
+fn what_a_router_announced() {
+    let lab = without_ipv4();
+    let _router = router(&lab);
     let announced = || {
         let addresses = lab.host.ip("-6 -o addr show dev eth3 scope global dynamic");
         let address = addresses.split_whitespace().nth(3)?.split('/').next()?.to_owned();
@@ -84,4 +89,32 @@ fn what_a_router_announced() {
     eventually("the host has what the router announces", || announced().is_some());
     is_taken_and_given_back(&lab, &announced().unwrap());
     assert!(announced().is_some(), "the address still has its lifetimes, and the route its origin");
+}
+
+/// Guests come and go: the route by the router is there once as the kernel made it, and at most once as it was copied.
+#[test]
+fn copies_of_an_announced_route_do_not_add_up() {
+    let lab = without_ipv4();
+    let _router = router(&lab);
+    let routes = || {
+        let routes = lab.host.ip("-6 route show default proto ra");
+        let words = |route: &str| route.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        let metric =
+            |words: Vec<String>| words[1 + words.iter().position(|word| word == "metric")?].parse().ok();
+        let mut metrics: Vec<u32> = routes.lines().filter_map(|route| metric(words(route))).collect();
+        metrics.sort_unstable();
+        metrics
+    };
+    for round in 1..=3 {
+        eventually("the router has spoken to the NIC", || routes().contains(&1024));
+        let tap = Tap::open(&lab.host, NAME);
+        Hook::new(&lab.host, UP, &[NAME]).tap(&tap).run().ok();
+        eventually("the router has spoken to the bridge", || routes().contains(&1024));
+        assert_eq!(routes(), [1024, 1025], "round {round}, on the bridge");
+        Hook::new(&lab.host, DOWN, &[NAME]).tap(&tap).run().ok();
+        assert!(matches!(routes()[..], [1025] | [1024, 1025]), "round {round}, back: {:?}", routes());
+        // The kernel asks for routers again when an interface comes up.
+        lab.host.ip("link set eth3 down");
+        lab.host.ip("link set eth3 up");
+    }
 }

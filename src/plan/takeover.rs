@@ -15,6 +15,7 @@ use crate::model::address::{FOREVER, PROTOCOL_LINK_LOCAL};
 use crate::model::route::{
     KEPT, MAIN, MULTICAST, PROTOCOL_KERNEL, PROTOCOL_RA, PROXY, REACHABLE, ROUTER, STALE, UNICAST,
 };
+use crate::model::setting::IPV6;
 use crate::model::{Address, IfName, Link, Mac, Mark, Neighbour, Route, Setting};
 use crate::observed::Observed;
 
@@ -183,9 +184,10 @@ pub fn carry(from: &IfName, to: &IfName, staying: &[IpNet], observed: &Observed)
     }
     let nexthops = observed.facts.nexthops.iter().filter(|nexthop| nexthop.device == *from);
     baggage.arrive.extend(nexthops.map(|nexthop| NexthopChange { nexthop: nexthop.clone(), to: *to }.into()));
+    let arriving = routes().filter(|route| !is_outlived(route, &by_router));
     baggage
         .arrive
-        .extend(routes().map(|route| RouteChange::Add(behind_announced(route.moved(from, to))).into()));
+        .extend(arriving.map(|route| RouteChange::Add(behind_announced(route, from, to, observed)).into()));
     for rule in observed.facts.rules.iter().filter(|rule| rule.names(from)) {
         baggage.arrive.push(PolicyRuleChange::Add(rule.moved(from, to)).into());
         baggage.leave.push(PolicyRuleChange::Delete(rule.clone()).into());
@@ -248,12 +250,30 @@ fn without_end(step: &mut Step) {
 
 /// A default route that a router announced is copied behind the place where the kernel will put its own with the
 /// next announcement: beside a copy of the same metric it would not, and would heed nothing else of it either
-/// (`ndisc_router_discovery`). The copy ends by itself.
-fn behind_announced(mut route: Route) -> Route {
-    if route.protocol == PROTOCOL_RA && route.destination.is_none() {
-        route.metric += 1;
+/// (`ndisc_router_discovery`). The copy ends by itself, and is at no further move put behind itself.
+fn behind_announced(route: &Route, from: &IfName, to: &IfName, observed: &Observed) -> Route {
+    let mut moved = route.moved(from, to);
+    if is_announced(route) && route.metric == announced_metric(from, observed) {
+        moved.metric += 1;
     }
-    route
+    moved
+}
+
+fn is_announced(route: &Route) -> bool {
+    route.protocol == PROTOCOL_RA && route.destination.is_none()
+}
+
+/// The metric that the kernel gives a default route which a router announced (IP6_RT_PRIO_USER without the setting).
+fn announced_metric(link: &IfName, observed: &Observed) -> u32 {
+    let place = IPV6.iter().position(|(name, _)| *name == "ra_defrtr_metric");
+    place.and_then(|place| observed.value(link, Setting::Ipv6(place))).filter(|&set| set != 0).unwrap_or(1024)
+}
+
+/// Whether it is a copy whose router has spoken since: the kernel's own route stands before it.
+fn is_outlived(route: &Route, routes: &[&Route]) -> bool {
+    let is_newer = |other: &&&Route| is_announced(other) && other.metric < route.metric;
+    let mut newer = routes.iter().filter(is_newer);
+    is_announced(route) && newer.any(|other| (other.table, &other.hops) == (route.table, &route.hops))
 }
 
 /// The order in which addresses are to be added so that they stand as they do now: IPv4 appends, IPv6 puts the
