@@ -214,6 +214,37 @@ fn a_former_uplink_is_not_forgotten() {
     lab.assert_as_before("all is given back again", &before);
 }
 
+/// Two NICs change their names while guests come and go: each gets back what was changed of it, not of its name.
+#[test]
+fn a_former_uplink_is_closed_though_its_name_is_anothers() {
+    for network in [Network::NAT, Network { mode: "routed", ..Network::NAT }] {
+        let lab = Lab::new(network);
+        let one = lab.attach(1);
+        for arguments in [
+            "link set eth3 down",
+            "link set eth3 name wan0",
+            "link set wan0 up",
+            "link set eth4 down",
+            "link set eth4 name eth3",
+            "link set eth3 up",
+        ] {
+            lab.host.ip(arguments);
+        }
+        let two = lab.attach(2);
+        let forwards = |nic: &str| {
+            let keys = [format!("ipv4/conf/{nic}/forwarding"), format!("ipv6/conf/{nic}/force_forwarding")];
+            keys.map(|key| lab.host.read_sysctl(&key).is_some_and(|value| value != "0"))
+        };
+        assert_eq!(forwards("wan0"), [false; 2], "{network:?}: it is left");
+        assert!(forwards("eth3")[0], "{network:?}: the one that has the name is open");
+        lab.detach(one);
+        lab.detach(two);
+        for nic in ["eth3", "wan0"] {
+            assert_eq!(forwards(nic), [false; 2], "{network:?}: {nic} is closed in the end");
+        }
+    }
+}
+
 /// A routed network without a subnet: the host has an address alone, and each guest one that is routed to it.
 #[test]
 fn routed_guests_with_single_addresses() {

@@ -10,7 +10,7 @@ mod lab;
 
 use std::time::Duration;
 
-use lab::{Capture, Frame, Lab, Network, Snapshot, eventually, within};
+use lab::{Capture, Cli, Frame, Lab, Network, Snapshot, eventually, within};
 
 /// One attribute: how it comes to be on the host, what shows it, and the words with DEV in the interface's place.
 struct Attribute {
@@ -267,6 +267,36 @@ fn a_nic_that_was_down_is_down_again() {
             lab.host.ip("link set eth3 down");
         }
         lab.detach(guest);
+        lab.assert_as_before("the NIC is down again", &before);
+    }
+}
+
+/// A NIC that was down is up for as long as guests are on it, however many come: the last one sets it down again.
+#[test]
+fn a_nic_that_was_down_is_up_for_every_guest() {
+    for flush in ["-6 addr flush dev eth3", "addr flush dev eth3", "-6 addr flush dev lo"] {
+        let lab = Lab::new(Network::BRIDGED);
+        lab.host.ip("link set eth3 down");
+        lab.host.ip(flush);
+        let before = Snapshot::of(&lab.host);
+        let is_up = |when: &str| {
+            eventually("the bridge has its port", || lab.host.ip("link show eth3").contains("LOWER_UP"));
+            eventually("the host has a link-local address there", || lab.host.link_local("br0").is_some());
+            let said = Cli::new(&lab.host, &["check"]).run();
+            assert_eq!(said.status, 0, "{when}: {}", said.out);
+        };
+        let one = lab.attach(1);
+        is_up("one guest");
+        let two = lab.attach(2);
+        is_up("two guests");
+        lab.ifup(&one).ok();
+        is_up("one again");
+        lab.host.ip("link set eth3 down");
+        lab.ifup(&two).ok();
+        is_up("set down by another hand");
+        lab.detach(one);
+        is_up("the first has left");
+        lab.detach(two);
         lab.assert_as_before("the NIC is down again", &before);
     }
 }

@@ -22,6 +22,7 @@ pub use surroundings::Surroundings;
 pub use up::is_proc_fixed;
 
 use crate::model::Facts;
+use crate::model::address::PROTOCOL_LINK_LOCAL;
 use crate::model::gate::Gate;
 use crate::model::ruleset::{Family, Found};
 use crate::model::{Address, IfName, Link, Mark, Mode, Network, Owner, Saved, Setting, Uplink};
@@ -187,8 +188,12 @@ impl Observed {
     }
 
     /// Whether a NIC that was taken over still has an address: one that another machine has stays there.
-    pub fn has_baggage(&self, nic: &IfName) -> bool {
-        self.addresses(nic).iter().any(|address| !address.is_duplicate())
+    ///
+    /// One that was down makes itself a link-local address as soon as it is set up: that is nothing it had.
+    pub fn has_baggage(&self, nic: &IfName, mark: &Mark) -> bool {
+        let came_up = mark.saved(nic, Setting::Up).is_some();
+        let is_fresh = |address: &Address| came_up && address.protocol == PROTOCOL_LINK_LOCAL;
+        self.addresses(nic).iter().any(|address| !address.is_duplicate() && !is_fresh(address))
     }
 
     /// The addresses of an interface.

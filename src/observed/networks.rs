@@ -7,7 +7,7 @@ use super::{Observed, Standing};
 use crate::firewall;
 use crate::model::facts::Bytes;
 use crate::model::ruleset::{Family, TABLE_PREFIX};
-use crate::model::{IfName, Link, Mark, Network, Question, Saved, Setting, TapMark};
+use crate::model::{Facts, IfName, Link, Mark, Network, Question, Saved, Setting, TapMark};
 use crate::netlink::nft::Nft;
 use crate::netlink::route::Rtnl;
 
@@ -157,11 +157,7 @@ impl Observed {
                 (None, _, copy) => (None, copy),
             };
             standing.mark = standing.mark.take().map(|mark| mark.believed(&standing.bridge));
-            // A NIC that has another name by now.
-            if let Some(mark) = standing.mark.as_mut().filter(|mark| mark.nic_index != 0) {
-                let nic = self.facts.link_index(mark.nic_index).map(|link| link.name);
-                mark.nic = nic.or(mark.nic);
-            }
+            standing.mark.iter_mut().for_each(|mark| follow_names(mark, &self.facts));
         }
     }
 
@@ -292,7 +288,10 @@ impl Observed {
         let mut numbers: Vec<u32> = saved.iter().map(|saved| saved.index).chain(masters).collect();
         numbers.retain(|index| *index != 0 && self.facts.link_index(*index).is_none());
         numbers.dedup();
-        rtnl.ask(&numbers.into_iter().map(Question::LinkIndex).collect::<Vec<_>>(), &mut self.facts)
+        rtnl.ask(&numbers.into_iter().map(Question::LinkIndex).collect::<Vec<_>>(), &mut self.facts)?;
+        let marks = self.networks.iter_mut().filter_map(|standing| standing.mark.as_mut());
+        marks.for_each(|mark| follow_names(mark, &self.facts));
+        Ok(())
     }
 
     /// What a takeover carries away from `link`.
@@ -315,6 +314,15 @@ impl Observed {
         let Some(device) = self.facts.link(name).map(|link| link.index) else { return Ok(()) };
         let questions = [false, true].map(|v6| Question::Neighbours { v6, device, name: *name });
         rtnl.ask(&questions, &mut self.facts)
+    }
+}
+
+/// Interfaces that have other names by now; their old ones may be others'.
+fn follow_names(mark: &mut Mark, facts: &Facts) {
+    let name_of = |index| facts.link_index(index).filter(|_| index != 0).map(|link| link.name);
+    mark.nic = mark.nic.map(|nic| name_of(mark.nic_index).unwrap_or(nic));
+    for saved in &mut mark.saved {
+        saved.link = name_of(saved.index).unwrap_or(saved.link);
     }
 }
 

@@ -236,7 +236,8 @@ impl Observed {
             Some(_) if taken.as_ref() == Some(&nic.name) => {
                 // Usually nothing: all that it had is on the bridge, unless the takeover was cut short.
                 rtnl.ask(&[Question::Addresses(nic.index)], &mut self.facts)?;
-                if !self.has_baggage(&nic.name) {
+                let mark = self.network(&network.bridge).and_then(|standing| standing.mark.as_ref());
+                if !mark.is_some_and(|mark| self.has_baggage(&nic.name, mark)) {
                     return Ok(());
                 }
                 self.ask_about_baggage(rtnl, &nic)?;

@@ -1,6 +1,7 @@
 //! The bridge and the door through which the host takes part.
 
 use super::Up;
+use super::host::identity;
 use crate::desired::Desired;
 use crate::item::{AddressChange, LinkChange, PortChange};
 use crate::model::link::lan_group;
@@ -66,10 +67,13 @@ impl Up<'_> {
     }
 
     /// How the bridge gets its link-local address. One that was found keeps its own in bridged mode; there, one of kvmnet's
-    /// makes none until it has what the NIC had.
+    /// makes none until it has what the NIC had, and at once where the NIC is down: that one had none to give.
     fn address_generation(&mut self, bridge: &IfName) {
         let Desired { network, addr_gen, .. } = self.desired;
         let is_fresh = self.bridge_link().is_none();
+        if let Some(nic) = self.taken_nic().filter(|nic| is_fresh && !nic.up) {
+            return self.make.extend(identity(nic, bridge));
+        }
         let is_wanted = match network.mode {
             Mode::Bridged => self.mark.made && (is_fresh || self.taken_nic().is_some()),
             _ => *addr_gen == AddrGen::NONE || (self.mark.made && !is_fresh),

@@ -38,8 +38,9 @@ impl<'a> Up<'a> {
     pub(super) fn taken_nic(&self) -> Option<&'a Link> {
         let network = &self.desired.network;
         let nic = self.observed.nic(network).filter(|_| network.mode == Mode::Bridged)?;
-        let is_half_taken = self.old.is_some_and(|old| old.nic.as_ref() == Some(&nic.name))
-            && self.observed.has_baggage(&nic.name);
+        let is_half_taken = self.old.is_some_and(|old| {
+            old.nic.as_ref() == Some(&nic.name) && self.observed.has_baggage(&nic.name, old)
+        });
         ((nic.master.is_none() || is_half_taken) && nic.name != network.bridge).then_some(nic)
     }
 
@@ -72,7 +73,10 @@ impl<'a> Up<'a> {
         self.mark.nic = taken.map(|nic| nic.name).or_else(|| former.filter(|_| stays).cloned());
         let known = self.old.map_or(0, |old| old.nic_index);
         self.mark.nic_index = self.mark.nic.map_or(0, |_| taken.map_or(known, |nic| nic.index));
-        let Some(nic) = taken else { return self.identity_again() };
+        let Some(nic) = taken else {
+            self.keep_up();
+            return self.identity_again();
+        };
         if self.old.is_none() && self.bridge_link().is_some() {
             self.mark.own = self.observed.addresses(bridge).iter().map(|address| address.net).collect();
         }
@@ -85,7 +89,8 @@ impl<'a> Up<'a> {
         let witness = takeover::witness(&nic.name, self.observed);
         let witness = witness.filter(|_| self.desired.network.confirm && nic.master.is_none() && nic.carrier);
         self.open.extend(witness.map(|witness| Probe::Before(witness).into()));
-        let identity = if self.mark.made { identity(nic, bridge) } else { Vec::new() };
+        let has_identity = !self.mark.made || (self.bridge_link().is_none() && !nic.up);
+        let identity = if has_identity { Vec::new() } else { identity(nic, bridge) };
         let steps = takeover::take(nic, bridge, self.observed.owner.is_some(), identity, self.observed);
         // A bridge of our own has the NIC's.
         let like = if self.mark.made { &nic.name } else { bridge };
@@ -105,6 +110,15 @@ impl<'a> Up<'a> {
         own.retain(|own| own.scope == LINK_SCOPE && !the_nics.iter().any(|address| address.net == own.net));
         self.clean
             .extend(own.into_iter().map(|address| AddressChange::Delete { link: bridge, address }.into()));
+    }
+
+    /// A NIC that was set up for the guests stays so while they are there, and what it was before stays recorded.
+    fn keep_up(&mut self) {
+        let Some(nic) = self.mark.nic else { return };
+        if self.former(&self.place(&nic), Setting::Up).is_some() {
+            let step = self.want(&nic, Setting::Up, 1);
+            self.open.extend(step);
+        }
     }
 
     /// A bridge of kvmnet's makes addresses as its NIC does, where a takeover was cut short before that was said.
@@ -166,7 +180,7 @@ impl<'a> Up<'a> {
 }
 
 /// How the NIC makes IPv6 addresses, for a bridge that has all that were made so.
-fn identity(nic: &Link, bridge: &IfName) -> Vec<Step> {
+pub(super) fn identity(nic: &Link, bridge: &IfName) -> Vec<Step> {
     let Some(mode) = nic.addr_gen.filter(|mode| *mode != AddrGen::NONE) else { return Vec::new() };
     let mut steps = Vec::new();
     if mode.is_secret() {
