@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::walk::{self, Packet};
-use crate::config::Survey;
+use crate::config::ConfigReport;
 use crate::desired::Desired;
 use crate::holder::Holder;
 use crate::model::foreign::{ForeignChain, ForeignRule};
@@ -70,7 +70,7 @@ pub enum HookFile {
 pub struct CheckInput {
     /// Whether root runs the check.
     pub root: bool,
-    pub config: Survey,
+    pub config: ConfigReport,
     /// Whether the configuration file is there and may not be read.
     pub config_hidden: bool,
     pub configured: Vec<Configured>,

@@ -11,14 +11,14 @@ use nix::unistd::{AccessFlags, access};
 
 use super::input::{CheckInput, Configured, Firewall, HookFile, KernelFacts, Tables};
 use crate::apply::Kernel;
-use crate::config::{Environment, Survey};
+use crate::config::{ConfigReport, Environment};
 use crate::error::Error;
 use crate::holder;
 use crate::netlink::nft::Nft;
 use crate::observed::Observed;
 
 pub fn read(environment: &Environment) -> Result<CheckInput, Error> {
-    let config = Survey::read(environment);
+    let config = ConfigReport::read(environment);
     let kernel = Kernel::open()?;
     let ask = || Error::system("ask the kernel");
     let (mut nft, tables, firewall) = firewall(kernel.nft).map_err(ask())?;

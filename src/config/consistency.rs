@@ -38,7 +38,7 @@ impl<'a> Draft<'a> {
         network.name.clone_from(&section.name);
         network.origins = section.origins();
         network.digest = (fnv1a(words.join(" ").as_bytes()) >> 32) as u32;
-        let used = KEYS.into_iter().filter(|key| (key.is_used)(mode) && section.entry(key).is_some());
+        let used = KEYS.iter().copied().filter(|key| (key.is_used)(mode) && section.entry(key).is_some());
         let made = used.flat_map(|key| (key.makes)(&network).into_iter().map(move |name| (key, name)));
         let interfaces = made.collect();
         Self { section, network, interfaces }

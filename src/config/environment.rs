@@ -66,7 +66,7 @@ impl Environment {
 impl Overrides {
     fn take(&mut self, word: &str, value: &str) -> Result<(), Vec<ConfigError>> {
         let given = (!value.is_empty()).then(|| value.to_owned());
-        match (word, KEYS.into_iter().find(|key| key.variable().as_deref() == Some(word))) {
+        match (word, KEYS.iter().copied().find(|key| key.variable().as_deref() == Some(word))) {
             ("CONFIG", _) => self.config = given,
             ("NETWORK", _) => self.network = given,
             (_, Some(key)) if items(value).next().is_some() => {

@@ -19,11 +19,11 @@ mod file;
 pub(crate) mod key;
 mod pattern;
 mod read;
+mod report;
 mod section;
 mod shadow;
 mod show;
 mod source;
-mod survey;
 mod syntax;
 #[cfg(test)]
 mod tests;
@@ -33,9 +33,9 @@ pub use environment::Environment;
 pub use error::ConfigErrors;
 pub(crate) use error::{Location, nearest};
 pub(crate) use file::{DEFAULT_NETWORK, File};
+pub(crate) use report::ConfigReport;
 pub(crate) use shadow::Shadow;
 pub use show::{Shown, show};
-pub(crate) use survey::Survey;
 pub(crate) use value::quoted;
 
 use crate::model::{IfName, Network};

@@ -20,7 +20,7 @@ pub(super) struct Section {
 
 impl Section {
     pub fn new(name: &str, place: Location, entries: &[Entry]) -> Self {
-        let built_in = KEYS.into_iter().filter_map(|key| match key.default {
+        let built_in = KEYS.iter().copied().filter_map(|key| match key.default {
             BuiltIn::AtTop(text) if name == DEFAULT_NETWORK => {
                 Some(Entry::of_text(key, &Location::BuiltIn, text))
             }
@@ -44,7 +44,7 @@ impl Section {
     /// A network with the values of the keys that are wanted, and what is always built in for the others.
     pub fn values(&self, is_wanted: impl Fn(&Key) -> bool) -> Network {
         let mut network = Network::default();
-        let entries = KEYS.into_iter().filter_map(|key| match is_wanted(key) {
+        let entries = KEYS.iter().copied().filter_map(|key| match is_wanted(key) {
             true => self.entry(key).cloned(),
             false => always(key),
         });

@@ -75,7 +75,7 @@ impl Shown {
 impl ShownNetwork {
     fn new(section: &Section) -> Self {
         let network = section.values(|_| true);
-        let values = KEYS.into_iter().filter_map(|key| ShownValue::new(key, section, &network));
+        let values = KEYS.iter().copied().filter_map(|key| ShownValue::new(key, section, &network));
         Self { name: section.name.clone(), values: values.collect() }
     }
 }

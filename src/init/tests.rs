@@ -234,7 +234,7 @@ fn the_example_has_every_key() {
     let mut document = Document::example();
     let example = document.to_string();
     assert!(keys(&example).is_empty(), "without an edit it says what no file would say");
-    for key in KEYS {
+    for &key in KEYS {
         assert!(example.contains(&format!("\n#{} = ", key.word)), "{key:?}");
         if *key != taps::KEY {
             document.set(key.word, "0");

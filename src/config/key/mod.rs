@@ -23,7 +23,7 @@ use super::value::Value;
 use crate::model::{IfName, Mode, Network};
 
 /// Every key, in the order of the documentation and of the digest. The mode is first: it says which others are used.
-pub(crate) static KEYS: [&Key; 10] = [
+pub(crate) static KEYS: &[&Key] = &[
     &mode::KEY,
     &bridge::KEY,
     &address::KEY,
@@ -103,7 +103,7 @@ const PLAIN: Key = Key {
 
 impl Key {
     pub(super) fn of_word(word: &str) -> Option<&'static Key> {
-        KEYS.into_iter().find(|key| key.word == word)
+        KEYS.iter().copied().find(|key| key.word == word)
     }
 
     /// Its variable, without the prefix; None where it has none.
@@ -131,7 +131,7 @@ impl fmt::Debug for Key {
 
 /// What is wrong with `word` in the place of a key.
 pub(super) fn unknown(word: &str) -> Problem {
-    let words = KEYS.map(|key| key.word);
+    let words: Vec<&str> = KEYS.iter().map(|key| key.word).collect();
     let problem = Problem::new(format!("unknown key {word:?}"));
     problem
         .hint(format!("the keys are: {}", words.join(", ")))

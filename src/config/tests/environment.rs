@@ -2,6 +2,7 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 
 use super::{complaints, default, environment, name, networks};
+use crate::config::key::KEYS;
 use crate::config::{Environment, File, open};
 use crate::model::{Mode, Origin, Uplink};
 
@@ -71,19 +72,16 @@ fn words_for_keep() {
 
 #[test]
 fn a_variable_that_is_none_of_ours() {
-    let rows: [(&str, &str); 6] = [
+    let words: Vec<String> = KEYS.iter().filter_map(|key| key.variable()).collect();
+    let all =
+        format!("unknown variable | KVMNET_ is followed by one of {}, CONFIG, NETWORK", words.join(", "));
+    let rows = [
         ("KVMNET_MDOE", "KVMNET_MDOE: unknown variable | did you mean KVMNET_MODE?"),
         ("KVMNET_mode", "KVMNET_mode: unknown variable | did you mean KVMNET_MODE?"),
         ("KVMNET_NETWORKS", "KVMNET_NETWORKS: unknown variable | did you mean KVMNET_NETWORK?"),
         ("KVMNET_TAPS", "KVMNET_TAPS: unknown variable | KVMNET_NETWORK=NAME chooses a network"),
-        (
-            "KVMNET_XYZ",
-            "KVMNET_XYZ: unknown variable | KVMNET_ is followed by one of MODE, BRIDGE, ADDRESS, UPLINK, NAT_SOURCE, VETH, KEEP, CONFIRM, UPLINK_MANAGED, CONFIG, NETWORK",
-        ),
-        (
-            "KVMNET_\u{1b}",
-            "KVMNET_\\u{1b}: unknown variable | KVMNET_ is followed by one of MODE, BRIDGE, ADDRESS, UPLINK, NAT_SOURCE, VETH, KEEP, CONFIRM, UPLINK_MANAGED, CONFIG, NETWORK",
-        ),
+        ("KVMNET_XYZ", &format!("KVMNET_XYZ: {all}")),
+        ("KVMNET_\u{1b}", &format!("KVMNET_\\u{{1b}}: {all}")),
     ];
     for (name, expected) in rows {
         assert_eq!(complaints(default("", &[(name, "")])), [expected]);

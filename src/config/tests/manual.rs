@@ -19,14 +19,14 @@ fn default(key: &Key) -> Option<&str> {
 #[test]
 fn the_table_of_the_readme() {
     let code = |text: &str| format!("`{text}`");
-    let rows = KEYS.map(|key| {
+    let rows = KEYS.iter().map(|key| {
         let variable = key.variable().map(|word| code(&format!("KVMNET_{word}"))).unwrap_or_default();
         let cells = [&code(key.word), &variable, &default(key).map(code).unwrap_or_default(), key.meaning];
         format!("| {} |", cells.join(" | ")).replace("|  |", "| |").replace("|  |", "| |")
     });
     let (_, table) =
         README.split_once("| key | environment | default | meaning |\n| --- | --- | --- | --- |\n").unwrap();
-    assert_eq!(table.lines().take(KEYS.len()).collect::<Vec<_>>(), rows);
+    assert_eq!(table.lines().take(KEYS.len()).collect::<Vec<_>>(), rows.collect::<Vec<_>>());
 }
 
 /// The paragraph of a key in kvmnet.conf(5).
@@ -38,7 +38,7 @@ fn paragraph(key: &Key) -> &'static str {
 
 #[test]
 fn the_manual_explains_every_key() {
-    for key in KEYS {
+    for &key in KEYS {
         let text = paragraph(key);
         let form = match key.form {
             Form::Flag => "Li true | false\n",
@@ -76,7 +76,7 @@ fn the_keys_of_a_mode() {
 /// Each key is a comment with a value that is right, which is the built-in one where there is one to show.
 #[test]
 fn the_example_shows_every_key() {
-    for key in KEYS {
+    for &key in KEYS {
         let mut lines = EXAMPLE.lines().filter_map(|line| line.strip_prefix('#'));
         let line = lines.find(|line| line.starts_with(&format!("{} = ", key.word)));
         let line = line.unwrap_or_else(|| panic!("{key:?}"));

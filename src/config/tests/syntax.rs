@@ -2,6 +2,7 @@
 
 use super::{check, complaints, networks};
 use crate::config::File;
+use crate::config::key::KEYS;
 
 #[test]
 fn a_value_without_quotes() {
@@ -105,8 +106,8 @@ fn no_toml() {
 
 #[test]
 fn unknown_keys() {
-    let keys =
-        "the keys are: mode, bridge, address, uplink, nat_source, veth, keep, confirm, uplink_managed, taps";
+    let words: Vec<&str> = KEYS.iter().map(|key| key.word).collect();
+    let keys = format!("the keys are: {}", words.join(", "));
     check(&[
         ("uplnk = 'x'", &["@1:1: unknown key \"uplnk\" | did you mean \"uplink\"?"]),
         ("Mode = 'x'", &["@1:1: unknown key \"Mode\" | did you mean \"mode\"?"]),

@@ -20,10 +20,10 @@ fn nothing_is_the_default() {
         keep: false,
         confirm: true,
         take_managed: false,
-        taps: Vec::new(),
-        digest: 0xdaab_db34,
         origins: Vec::new(),
         overridden: false,
+        digest: 0xdaab_db34,
+        ..Network::default()
     };
     for text in ["", "\n", "# nothing\r\n", "\u{feff}", "\u{feff}# nothing", "[network]"] {
         assert_eq!(networks(text), Ok(vec![expected.clone()]), "for {text:?}");
@@ -55,7 +55,6 @@ keep    = true
         keep: true,
         confirm: true,
         take_managed: false,
-        taps: Vec::new(),
         digest: network.digest,
         origins: vec![
             ("mode", line(2)),
@@ -67,6 +66,7 @@ keep    = true
             ("keep", line(8)),
         ],
         overridden: false,
+        ..Network::default()
     };
     assert_eq!(network, expected);
     assert_eq!(default(&text.replace('\n', "\r\n"), &[]), Ok(expected));

@@ -16,7 +16,7 @@ use crate::model::Network;
 
 /// What the configuration says, and what is wrong with it.
 #[derive(Debug)]
-pub(crate) struct Survey {
+pub(crate) struct ConfigReport {
     /// The file's path.
     pub path: String,
     /// Every network, `default` first; none where anything is wrong.
@@ -26,7 +26,7 @@ pub(crate) struct Survey {
     file: Option<File>,
 }
 
-impl Survey {
+impl ConfigReport {
     /// Reads all. The environment's keys go to the network that KVMNET_NETWORK names, else to `default`.
     pub fn read(environment: &Environment) -> Self {
         let Reading { path, file, overrides, mut errors } = Reading::of(environment);
