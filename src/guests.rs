@@ -96,3 +96,60 @@ impl<'a> GuestIndex<'a> {
         taps.filter(|tap| self.pid(tap).is_none_or(|pid| pids.insert(pid))).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::facts::Station;
+    use crate::plan::tests::world::{link, name};
+
+    fn tap(index: u32, text: &str, carrier: bool) -> Link {
+        Link { carrier, ..link(index, text, Some("tun")) }
+    }
+
+    fn holder(pid: u32, other_netns: bool, line: &str, taps: &[&str]) -> Holder {
+        let arguments = line.split(' ').map(str::to_owned).collect();
+        let taps = (9..).zip(taps.iter().map(|tap| name(tap))).collect();
+        Holder { pid, arguments, is_cut: false, taps, other_netns }
+    }
+
+    fn pids(holders: &[Holder], tap: &Link) -> (Vec<u32>, Option<u32>) {
+        let guests = GuestIndex::new(&Facts::default(), holders);
+        (guests.holders(tap).iter().map(|holder| holder.pid).collect(), guests.pid(tap))
+    }
+
+    /// Names of taps are per network namespace.
+    #[test]
+    fn a_process_of_another_namespace() {
+        let (here, there) = (holder(1, false, "qemu", &["vif0.0"]), holder(2, true, "qemu", &["vif0.0"]));
+        let another = holder(3, true, "qemu", &["vif0.0"]);
+        let (on, off) = (tap(3, "vif0.0", true), tap(3, "vif0.0", false));
+        assert_eq!(pids(&[here, there.clone()], &on), (vec![1], Some(1)));
+        assert_eq!(pids(std::slice::from_ref(&there), &on), (vec![2], Some(2)));
+        assert_eq!(pids(std::slice::from_ref(&there), &off), (vec![], None));
+        assert_eq!(pids(&[there, another], &on), (vec![2, 3], None), "either may be meant");
+    }
+
+    /// Two NICs of one VM count once.
+    #[test]
+    fn one_mac_behind_several_taps() {
+        let nics = "-nic tap,ifname=a,mac=52:54:00:00:00:07 -nic tap,ifname=b,mac=52:54:00:00:00:07";
+        let holders = [
+            holder(1, false, &format!("qemu {nics}"), &["a", "b"]),
+            holder(2, false, "qemu -nic tap,ifname=c", &["c"]),
+        ];
+        let mut facts = Facts::default();
+        let taps = [tap(3, "a", true), tap(4, "b", true), tap(5, "c", true)];
+        facts.stations.push(Station { port: 5, mac: Mac([0x52, 0x54, 0, 0, 0, 7]) });
+        let guests = GuestIndex::new(&facts, &holders);
+        let by_mac = guests.by_mac(taps.iter());
+        let names = |taps: &[&Link]| taps.iter().map(|tap| tap.name.to_string()).collect::<Vec<_>>();
+        assert_eq!(
+            by_mac.keys().map(Mac::to_string).collect::<Vec<_>>(),
+            ["52:54:00:00:00:07", "52:54:00:12:34:56"]
+        );
+        let same = by_mac.values().next().map(Vec::as_slice).unwrap_or_default();
+        assert_eq!(names(same), ["a", "b", "c"]);
+        assert_eq!(names(&guests.one_for_each_vm(same.iter().copied())), ["a", "c"]);
+    }
+}

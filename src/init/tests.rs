@@ -9,43 +9,15 @@ use super::{subnet, text};
 use crate::config::File;
 use crate::config::key::{KEYS, taps};
 use crate::model::facts::Way;
-use crate::model::link::{ETHERNET, Ipv4Conf};
 use crate::model::route::{LOCAL, UNICAST};
 use crate::model::{Address, IfName, Link, Owner};
 use crate::observed::{Observed, Surroundings};
-
-fn link(index: u32, name: &str, kind: Option<&str>) -> Link {
-    Link {
-        index,
-        name: IfName::new(name).unwrap(),
-        altnames: Vec::new(),
-        kind: kind.map(str::to_owned),
-        hardware: ETHERNET,
-        up: true,
-        loopback: false,
-        carrier: true,
-        operational: true,
-        mtu: 1500,
-        mac: None,
-        peer: None,
-        master: None,
-        group_fwd_mask: None,
-        fdb_max_learned: None,
-        group: 0,
-        alias: String::new(),
-        token: None,
-        addr_gen: None,
-        ipv4: Ipv4Conf::default(),
-        ipv6: None,
-        leads_abroad: false,
-        tun: None,
-    }
-}
+use crate::plan::tests::world::link;
 
 /// eth3 is 2 and has the default route.
 fn machine() -> Surroundings {
     let mut observed = Observed::default();
-    observed.facts.links.push(link(2, "eth3", None));
+    observed.facts.links.push(Link { up: true, ..link(2, "eth3", None) });
     observed.facts.addresses.push((2, Address::plain("192.168.1.230/24".parse().unwrap())));
     let uplink = observed.facts.links.first().cloned();
     let mut machine = Surroundings { observed, uplink };

@@ -11,7 +11,7 @@ mod gates;
 mod refusal;
 mod takeover;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod transaction;
 mod undo;
 mod up;

@@ -5,7 +5,7 @@ mod changes;
 mod networks;
 mod plans;
 mod refusals;
-mod world;
+pub(crate) mod world;
 
 use world::{World, name};
 
