@@ -23,8 +23,8 @@ pub struct Environment {
 }
 
 /// What they mean.
-#[derive(Debug, Default)]
-pub(super) struct Overrides {
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(crate) struct Overrides {
     /// The file to read.
     pub config: Option<String>,
     /// The network to take.

@@ -1,11 +1,11 @@
-//! The configuration file: networks with names, each with what is set for it.
+//! The configuration: the file's networks with names, and what the environment sets over them.
 //!
-//! In: the file's sections. Out: the networks, with the environment's values over them, and which one a tap gets.
+//! In: the file's sections, the environment. Out: the networks, and which one a tap gets.
 //! Never: reads anything.
 
 use super::consistency;
 use super::document;
-use super::environment::{Environment, Overrides, variable};
+use super::environment::{Overrides, variable};
 use super::error::{ConfigError, ConfigErrors, Location, Problem};
 use super::section::Section;
 use crate::model::{IfName, Network};
@@ -16,23 +16,25 @@ pub(crate) const DEFAULT_NETWORK: &str = "default";
 /// A configuration file whose values are right, each by itself.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct File {
-    path: String,
-    absent: bool,
+    pub(super) path: String,
+    pub(super) absent: bool,
     /// `default` first, the others as the file has them.
     pub(super) sections: Vec<Section>,
+    pub(super) overrides: Overrides,
 }
 
 impl File {
     /// What serves where there is no file at `path`.
     pub fn built_in(path: &str) -> Self {
         let default = Section::new(DEFAULT_NETWORK, Location::File(path.to_owned()), &[]);
-        Self { path: path.to_owned(), absent: true, sections: vec![default] }
+        let overrides = Overrides::default();
+        Self { path: path.to_owned(), absent: true, sections: vec![default], overrides }
     }
 
     /// Reads the text as far as it is right: the networks with no error of their own, and all errors.
     pub(super) fn read(path: &str, text: &[u8]) -> Result<(Self, Vec<ConfigError>), ConfigErrors> {
         let (sections, errors) = document::sections(path, text)?;
-        Ok((Self { path: path.to_owned(), absent: false, sections }, errors))
+        Ok((Self { absent: false, sections, ..Self::built_in(path) }, errors))
     }
 
     /// Where it is; None where it is not.
@@ -56,13 +58,8 @@ impl File {
 
     /// The name of the network that `tap` belongs to: what the hook's name says, else what the environment
     /// says, else what the file says.
-    pub(super) fn chosen(
-        &self,
-        hook_network: Option<&str>,
-        overrides: &Overrides,
-        tap: &IfName,
-    ) -> Result<&str, ConfigError> {
-        match (hook_network, &overrides.network) {
+    pub(super) fn chosen(&self, hook_network: Option<&str>, tap: &IfName) -> Result<&str, ConfigError> {
+        match (hook_network, &self.overrides.network) {
             (Some(name), _) => self.find(name, Location::HookName),
             (None, Some(name)) => self.find(name, variable("NETWORK")),
             (None, None) => Ok(self.network_of(tap)),
@@ -101,24 +98,18 @@ impl File {
     }
 
     /// All networks, the one that the environment is about as the environment wants it.
-    pub(super) fn all(&self, overrides: &Overrides) -> Result<Vec<Network>, ConfigErrors> {
-        let name = match &overrides.network {
+    pub(super) fn all(&self) -> Result<Vec<Network>, ConfigErrors> {
+        let name = match &self.overrides.network {
             Some(name) => self.find(name, variable("NETWORK"))?,
             None => DEFAULT_NETWORK,
         };
-        consistency::networks(&self.sections_with(name, overrides))
+        consistency::networks(&self.overridden(name))
     }
 
     /// The network `name` as the environment wants it. What is wrong with any other network of the file is an
     /// error too: a file that is wrong somewhere is not relied on elsewhere.
-    pub fn network(&self, name: &str, environment: &Environment) -> Result<Network, ConfigErrors> {
-        let (overrides, errors) = environment.read();
-        ConfigErrors::none_of(errors)?;
-        self.network_with(name, &overrides)
-    }
-
-    pub(super) fn network_with(&self, name: &str, overrides: &Overrides) -> Result<Network, ConfigErrors> {
-        let networks = consistency::networks(&self.sections_with(name, overrides))?;
+    pub fn effective(&self, name: &str) -> Result<Network, ConfigErrors> {
+        let networks = consistency::networks(&self.overridden(name))?;
         let network = networks.into_iter().find(|network| network.name == name);
         let network = network.ok_or_else(|| self.no_network(name, Location::File(self.path.clone())))?;
         Ok(Network { overridden: network.has_overrides() && !self.says(&network), ..network })
@@ -131,9 +122,9 @@ impl File {
     }
 
     /// The sections, with the environment's values over those of `name`.
-    pub(super) fn sections_with(&self, name: &str, overrides: &Overrides) -> Vec<Section> {
+    pub(super) fn overridden(&self, name: &str) -> Vec<Section> {
         let sections = self.sections.iter().map(|section| match section.name == name {
-            true => section.with(&overrides.entries),
+            true => section.with(&self.overrides.entries),
             false => section.clone(),
         });
         sections.collect()

@@ -39,7 +39,7 @@ pub use show::{Shown, show};
 pub(crate) use value::quoted;
 
 use crate::model::{IfName, Network};
-use environment::{Overrides, variable};
+use environment::variable;
 use error::{ConfigError, Problem};
 
 /// Where the configuration is, unless `KVMNET_CONFIG` says otherwise.
@@ -51,14 +51,17 @@ pub(crate) fn load(
     hook_network: Option<&str>,
     tap: &IfName,
 ) -> Result<Network, ConfigErrors> {
-    let (file, overrides) = Reading::of(environment).sound().map_err(ConfigErrors::first)?;
-    let name = file.chosen(hook_network, &overrides, tap)?;
-    file.network_with(name, &overrides).map_err(ConfigErrors::first)
+    let file = open(environment).map_err(ConfigErrors::first)?;
+    let name = file.chosen(hook_network, tap)?;
+    file.effective(name).map_err(ConfigErrors::first)
 }
 
-/// The configuration file, or what serves in its place where there is none.
+/// The configuration, if nothing is wrong with the file or the environment.
 pub(crate) fn open(environment: &Environment) -> Result<File, ConfigErrors> {
-    Reading::of(environment).sound().map(|(file, _)| file)
+    let Reading { path, file, errors } = Reading::of(environment);
+    ConfigErrors::none_of(errors)?;
+    // A file that is wrong as a whole has an error.
+    Ok(file.unwrap_or_else(|| File::built_in(&path)))
 }
 
 /// The environment and the file, as far as they are right.
@@ -66,7 +69,6 @@ struct Reading {
     path: String,
     /// The networks that are right, each by itself; None where it is wrong as a whole.
     file: Option<File>,
-    overrides: Overrides,
     /// All that is wrong, the environment's first.
     errors: Vec<ConfigError>,
 }
@@ -75,25 +77,12 @@ impl Reading {
     fn of(environment: &Environment) -> Self {
         let (overrides, mut errors) = environment.read();
         let path = overrides.config.clone().unwrap_or_else(|| DEFAULT_PATH.to_owned());
-        let file = match read_file(&path, overrides.config.is_some()) {
-            Ok((file, of_file)) => {
-                errors.extend(of_file);
-                Some(file)
-            }
-            Err(of_file) => {
-                errors.extend(of_file.0);
-                None
-            }
+        let (file, of_file) = match read_file(&path, overrides.config.is_some()) {
+            Ok((file, errors)) => (Some(File { overrides, ..file }), errors),
+            Err(errors) => (None, errors.0),
         };
-        Self { path, file, overrides, errors }
-    }
-
-    /// Where nothing is wrong.
-    fn sound(self) -> Result<(File, Overrides), ConfigErrors> {
-        ConfigErrors::none_of(self.errors)?;
-        // A file that is wrong as a whole has an error.
-        let file = self.file.unwrap_or_else(|| File::built_in(&self.path));
-        Ok((file, self.overrides))
+        errors.extend(of_file);
+        Self { path, file, errors }
     }
 }
 

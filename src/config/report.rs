@@ -29,17 +29,13 @@ pub(crate) struct ConfigReport {
 impl ConfigReport {
     /// Reads all. The environment's keys go to the network that KVMNET_NETWORK names, else to `default`.
     pub fn read(environment: &Environment) -> Self {
-        let Reading { path, file, overrides, mut errors } = Reading::of(environment);
+        let Reading { path, mut file, mut errors } = Reading::of(environment);
         // What is wrong with single keys would be reported a second time, as missing.
-        let overrides = if errors.is_empty() { overrides } else { Overrides::default() };
-        let networks = match file.as_ref().map(|file| file.all(&overrides)) {
-            Some(Ok(networks)) if errors.is_empty() => networks,
-            Some(Err(wrong)) => {
-                errors.extend(wrong.0);
-                Vec::new()
-            }
-            _ => Vec::new(),
-        };
+        if let Some(file) = file.as_mut().filter(|_| !errors.is_empty()) {
+            file.overrides = Overrides::default();
+        }
+        let networks = file.as_ref().map(|file| file.all().map_err(|wrong| errors.extend(wrong.0)));
+        let networks = networks.and_then(Result::ok).filter(|_| errors.is_empty()).unwrap_or_default();
         Self { path, networks, errors, file }
     }
 

@@ -8,11 +8,11 @@ use std::fmt;
 use serde::{Serialize, Serializer};
 
 use super::consistency;
-use super::environment::{Overrides, variable};
+use super::environment::variable;
 use super::key::{KEYS, Key};
 use super::section::Section;
 use super::value::{Value, quoted};
-use super::{ConfigErrors, DEFAULT_NETWORK, Environment, File, Location, Reading};
+use super::{ConfigErrors, DEFAULT_NETWORK, Environment, File, Location, open};
 use crate::model::Network;
 use crate::terminal::printable;
 
@@ -48,23 +48,18 @@ struct ShownValue {
 /// Reads them; only one network where it is named. The environment's values go over those of that network, else
 /// of the one that `KVMNET_NETWORK` names, else of `default`.
 pub fn show(environment: &Environment, network: Option<&str>) -> Result<Shown, ConfigErrors> {
-    let (file, overrides) = Reading::of(environment).sound()?;
-    Shown::new(&file, &overrides, network)
+    Shown::new(&open(environment)?, network)
 }
 
 impl Shown {
     /// What `file` says, with the environment's values over it.
-    pub(super) fn new(
-        file: &File,
-        overrides: &Overrides,
-        network: Option<&str>,
-    ) -> Result<Self, ConfigErrors> {
-        let chosen = match (network, &overrides.network) {
-            (Some(name), _) => file.find(name, Location::File(file.would_be_at().to_owned()))?,
+    pub(super) fn new(file: &File, network: Option<&str>) -> Result<Self, ConfigErrors> {
+        let chosen = match (network, &file.overrides.network) {
+            (Some(name), _) => file.find(name, Location::File(file.path.clone()))?,
             (None, Some(name)) => file.find(name, variable("NETWORK"))?,
             (None, None) => DEFAULT_NETWORK,
         };
-        let sections = file.sections_with(chosen, overrides);
+        let sections = file.overridden(chosen);
         consistency::networks(&sections)?;
         let all = sections.iter().map(ShownNetwork::new);
         let networks = all.filter(|shown| network.is_none_or(|name| shown.name == name)).collect();

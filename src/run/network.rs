@@ -20,14 +20,13 @@ pub fn network_up(name: &str, seen: Seen) -> Result<Done, Error> {
 
 /// The network of this name, as file and environment say.
 fn configured(name: &str) -> Result<Network, Error> {
-    let environment = Environment::of_process();
-    let file = config::open(&environment).map_err(Error::Config)?;
+    let file = config::open(&Environment::of_process()).map_err(Error::Config)?;
     if !file.names().any(|known| known == name) {
         let known = file.names().map(str::to_owned).collect();
         let absent = file.path().is_none().then(|| file.would_be_at().to_owned());
         return Err(Error::UnknownNetwork { name: name.to_owned(), known, absent });
     }
-    file.network(name, &environment).map_err(Error::Config)
+    file.effective(name).map_err(Error::Config)
 }
 
 /// Takes the network `name` down, or that of the bridge `name`; with `force`, also from under its guests. Needs no

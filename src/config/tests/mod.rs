@@ -27,15 +27,24 @@ impl File {
         Ok(file)
     }
 
+    fn with(&self, environment: &Environment) -> Result<Self, ConfigErrors> {
+        let (overrides, errors) = environment.read();
+        ConfigErrors::none_of(errors)?;
+        Ok(Self { overrides, ..self.clone() })
+    }
+
+    pub(crate) fn network(&self, name: &str, environment: &Environment) -> Result<Network, ConfigErrors> {
+        self.with(environment)?.effective(name)
+    }
+
     pub(crate) fn choose(
         &self,
         hook_network: Option<&str>,
         environment: &Environment,
         tap: &IfName,
     ) -> Result<&str, ConfigErrors> {
-        let (overrides, errors) = environment.read();
-        ConfigErrors::none_of(errors)?;
-        Ok(self.chosen(hook_network, &overrides, tap)?)
+        let name = self.with(environment)?.chosen(hook_network, tap)?.to_owned();
+        Ok(self.find(&name, super::Location::HookName)?)
     }
 }
 

@@ -5,9 +5,8 @@ use crate::config::{File, Shown};
 use crate::model::Network;
 
 fn shown(text: &str, variables: &[(&str, &str)], network: Option<&str>) -> Shown {
-    let (overrides, errors) = environment(variables).read();
-    assert_eq!(errors, []);
-    Shown::new(&File::parse(PATH, text).unwrap(), &overrides, network).unwrap()
+    let file = File::parse(PATH, text).unwrap().with(&environment(variables)).unwrap();
+    Shown::new(&file, network).unwrap()
 }
 
 const TWO: &str = "mode = 'isolated'\nconfirm = false\nuplink = ['eth3', 'eth4']\n\
@@ -71,7 +70,7 @@ fn as_data() {
         "keep": value(true.into(), "/etc/kvmnet.conf:1", true),
     }}]});
     assert_eq!(serde_json::to_value(&shown).unwrap(), expected);
-    let built_in = Shown::new(&File::built_in(PATH), &Default::default(), None).unwrap();
+    let built_in = Shown::new(&File::built_in(PATH), None).unwrap();
     assert_eq!(serde_json::to_value(&built_in).unwrap()["file"], serde_json::Value::Null);
 }
 
@@ -112,7 +111,7 @@ fn all_that_is_wrong_is_said() {
                     /etc/kvmnet.conf:4:6: keep: expected true or false, found 1";
     assert_eq!(errors.to_string(), expected);
     assert_eq!(errors.hint().as_deref(), Some("write keep = true"));
-    let unknown = Shown::new(&File::parse(PATH, TWO).unwrap(), &Default::default(), Some("lob"));
+    let unknown = Shown::new(&File::parse(PATH, TWO).unwrap(), Some("lob"));
     assert_eq!(
         complaints(unknown),
         ["/etc/kvmnet.conf: no network \"lob\" | did you mean \"lab\"?".replace("/etc/kvmnet.conf:", "@")]
