@@ -11,11 +11,8 @@ pub fn check(input: &CheckInput) -> Vec<Finding> {
         let hidden = input.config_hidden && matches!(error.place(), config::Location::File(_));
         let finding = if hidden { Finding::note } else { Finding::problem };
         let finding = finding("configuration", error.text()).at(Place::from(error.place()));
-        match error.hint() {
-            Some(hint) => finding.say(hint),
-            None if hidden => finding.run(["sudo kvmnet check"]),
-            None => finding,
-        }
+        let finding = if hidden { finding.run(["sudo kvmnet check"]) } else { finding };
+        finding.hint(error.hint())
     });
     errors.chain(input.config.shadows().iter().map(shadowed)).collect()
 }

@@ -88,6 +88,13 @@ impl Finding {
         Self { fix: Some(Fix::Say([printable(fix.as_ref())])), ..self }
     }
 
+    pub fn hint(self, hint: Option<impl AsRef<str>>) -> Self {
+        match hint {
+            Some(hint) => self.say(hint),
+            None => self,
+        }
+    }
+
     pub fn run<T: AsRef<str>>(self, commands: impl IntoIterator<Item = T>) -> Self {
         let commands = commands.into_iter().map(|command| printable(command.as_ref())).collect();
         Self { fix: Some(Fix::Run(commands)), ..self }

@@ -65,11 +65,7 @@ fn refused(input: &CheckInput, network: &Network, refusal: &Refusal) -> Finding 
         }
         other => format!("network {}: {other}", network.name),
     };
-    let finding = Finding { place, ..Finding::problem(kind, text) };
-    match refusal.hint() {
-        Some(hint) => finding.say(hint),
-        None => finding,
-    }
+    Finding { place, ..Finding::problem(kind, text) }.hint(refusal.hint())
 }
 
 /// Where a key's value stands: in the environment, or in the file; else the file as a whole.
