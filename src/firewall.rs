@@ -16,7 +16,7 @@ use crate::model::link::{GROUP, lan_group};
 use crate::model::ruleset::{
     Chain, Element, Family, Found, Hook, Match, Rule, Set, Table, Verdict, table_name,
 };
-use crate::model::{IfName, Mac, Mark, Mode, Network, Uplink, fnv1a};
+use crate::model::{IfName, Ledger, Mac, Mode, Network, Uplink, fnv1a};
 
 /// What kvmnet alone made forward packets; all that it may forward is kvmnet's.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,12 +59,17 @@ pub struct Ground {
     pub knows_sources: bool,
 }
 
-/// The tables of `desired`, the first with `mark` as its record.
-pub fn tables(desired: &Desired, ground: &Ground, mark: &Mark) -> Vec<Table> {
+/// The tables of `desired`, the first with `record` as its record.
+pub fn tables(desired: &Desired, ground: &Ground, ledger: &Ledger) -> Vec<Table> {
     let network = &desired.network;
     let name = table_name(&network.bridge);
-    let table =
-        |family, chains| Table { family, name: name.clone(), note: String::new(), sets: Vec::new(), chains };
+    let table = |family, chains| Table {
+        family,
+        name: name.clone(),
+        comment: String::new(),
+        sets: Vec::new(),
+        chains,
+    };
     let forward = |rules| forward(rules, &ground.leaks);
     let input = || input(network.door(), ground.knows_sources);
     let chains = match network.mode {
@@ -85,7 +90,7 @@ pub fn tables(desired: &Desired, ground: &Ground, mark: &Mark) -> Vec<Table> {
     }
     sign(&mut tables);
     if let Some(table) = tables.first_mut() {
-        table.sets.push(record(mark));
+        table.sets.push(record(ledger));
     }
     tables
 }
@@ -117,24 +122,24 @@ pub fn passages(desired: &Desired, v6: bool) -> Vec<Rule> {
     rules
 }
 
-/// The set with the copy of a mark. Earlier versions had a chain of this name, for what the note had no room for.
+/// The set with the copy of a record. Earlier versions had a chain of this name, for what the comment had no room for.
 pub const RECORD: &str = "record";
 
-/// The set with the copy of a mark, an entry each element.
-pub fn record(mark: &Mark) -> Set {
-    let elements = (1..).zip(mark.entries()).map(|(key, comment)| Element { key, comment });
+/// The set with the copy of a record, an entry each element.
+pub fn record(ledger: &Ledger) -> Set {
+    let elements = (1..).zip(ledger.entries()).map(|(key, comment)| Element { key, comment });
     Set { name: RECORD, elements: elements.collect() }
 }
 
-/// The mark in the note of a table that an earlier version wrote. It may be in short.
-pub fn mark_in(note: &str) -> Option<Mark> {
-    let (mark, _) = note.rsplit_once(" #")?;
-    Mark::parse(mark)
+/// The record in the comment of a table that an earlier version wrote. It may be in short.
+pub fn ledger_in(comment: &str) -> Option<Ledger> {
+    let (ledger, _) = comment.rsplit_once(" #")?;
+    Ledger::parse(ledger)
 }
 
-/// The copy of the mark that a table has, as far as it was read.
-pub fn mark_of(found: &Found) -> Option<Mark> {
-    found.record.as_deref().and_then(Mark::parse).or_else(|| mark_in(&found.note))
+/// The copy of the record that a table has, as far as it was read.
+pub fn ledger_of(found: &Found) -> Option<Ledger> {
+    found.record.as_deref().and_then(Ledger::parse).or_else(|| ledger_in(&found.comment))
 }
 
 const INPUT: &str = "input";
@@ -147,12 +152,12 @@ const LEAVING: &str = "leaving";
 const INGRESS: &str = "ingress";
 const EGRESS: &str = "egress";
 
-/// Writes the fingerprint of all rules into the notes: two tables with one note have one content.
+/// Writes the fingerprint of all rules into the notes: two tables with one comment have one content.
 fn sign(tables: &mut [Table]) {
     let text: String = tables.iter().map(ToString::to_string).collect();
-    let note = format!("kvmnet #{:016x}", fnv1a(text.as_bytes()));
+    let comment = format!("kvmnet #{:016x}", fnv1a(text.as_bytes()));
     for table in tables {
-        table.note.clone_from(&note);
+        table.comment.clone_from(&comment);
     }
 }
 
@@ -193,10 +198,10 @@ fn closed_door(bridge: &IfName) -> Vec<Chain> {
     vec![chain(INGRESS, Hook::Ingress(*bridge)), chain(EGRESS, Hook::Egress(*bridge))]
 }
 
-/// The table of a closed door as it was written with this note.
-pub fn door_table(bridge: &IfName, note: &str) -> Table {
-    let (name, note) = (table_name(bridge), note.to_owned());
-    Table { family: Family::Netdev, name, note, sets: Vec::new(), chains: closed_door(bridge) }
+/// The table of a closed door as it was written with this comment.
+pub fn door_table(bridge: &IfName, comment: &str) -> Table {
+    let (name, comment) = (table_name(bridge), comment.to_owned());
+    Table { family: Family::Netdev, name, comment, sets: Vec::new(), chains: closed_door(bridge) }
 }
 
 /// Frames between two guests that br_netfilter shows here.

@@ -33,7 +33,7 @@
 //! To find one's way: [`run::up`] is one run, in the order above; [`model::Network`] is what a configuration comes to,
 //! [`plan::Step`] what can be done about it. docs/architecture.md says why, and where to put what is new.
 //!
-//! There is no state file: the kernel is the database. See [`model::mark`].
+//! There is no state file: the kernel is the database. See [`model::ledger`].
 
 pub mod hook;
 pub mod run;

@@ -6,7 +6,7 @@ use crate::config::key::mode;
 use crate::desired::Desired;
 use crate::item::{LinkChange, SettingChange, Step, TableChange};
 use crate::model::ruleset::table_name;
-use crate::model::{Mark, Mode, Setting};
+use crate::model::{Ledger, Mode, Setting};
 use crate::observed::{Standing, is_proc_fixed};
 use crate::plan;
 use crate::terminal::shell_word;
@@ -15,24 +15,26 @@ use crate::terminal::shell_word;
 pub fn check(input: &CheckInput) -> Vec<Finding> {
     let in_use = input.networks_up().filter(|(standing, _)| !standing.is_dead());
     in_use
-        .flat_map(|(standing, mark)| {
-            network(input, standing, mark).into_iter().chain(foreign_port(input, standing, mark))
+        .flat_map(|(standing, ledger)| {
+            network(input, standing, ledger).into_iter().chain(foreign_port(input, standing, ledger))
         })
         .collect()
 }
 
-fn network(input: &CheckInput, standing: &Standing, mark: &Mark) -> Option<Finding> {
+fn network(input: &CheckInput, standing: &Standing, ledger: &Ledger) -> Option<Finding> {
     let configured = input.configured.iter().find(|one| one.desired.network.bridge == standing.bridge);
-    let missing = missing_tables(input, standing, mark, configured);
-    if let Some(finding) = missing.or_else(|| missing_pair(input, standing, mark)) {
+    let missing = missing_tables(input, standing, ledger, configured);
+    if let Some(finding) = missing.or_else(|| missing_pair(input, standing, ledger)) {
         return Some(finding);
     }
     match configured {
-        Some(configured) if configured.desired.network.digest == mark.digest => changed(standing, configured),
+        Some(configured) if configured.desired.network.digest == ledger.digest => {
+            changed(standing, configured)
+        }
         // Reported as the refusal of the next guest.
-        Some(_) if mark.overridden => None,
+        Some(_) if ledger.overridden => None,
         Some(configured) => Some(outdated(input, standing, configured)),
-        None if input.config.errors.is_empty() => Some(unknown(standing, mark)),
+        None if input.config.errors.is_empty() => Some(unknown(standing, ledger)),
         None => None,
     }
 }
@@ -41,14 +43,14 @@ fn network(input: &CheckInput, standing: &Standing, mark: &Mark) -> Option<Findi
 fn missing_tables(
     input: &CheckInput,
     standing: &Standing,
-    mark: &Mark,
+    ledger: &Ledger,
     configured: Option<&Configured>,
 ) -> Option<Finding> {
     if input.tables != Tables::Readable {
         return None;
     }
     let family = standing.missing_tables().into_iter().next()?;
-    let loss = match mark.mode {
+    let loss = match ledger.mode {
         Mode::Isolated | Mode::HostOnly | Mode::Routed => "nothing keeps its guests in",
         Mode::Nat => "its guests have no NAT, and nothing keeps them in",
         Mode::Bridged => "the copy of its record is gone",
@@ -59,14 +61,14 @@ fn missing_tables(
     let more = configured.and_then(|configured| left(standing, configured, is_other));
     let more = more.map(|more| format!("; also left to do: {more}")).unwrap_or_default();
     let text =
-        format!("the table of network {} on {} is missing: {loss}{more}", mark.network, standing.bridge);
+        format!("the table of network {} on {} is missing: {loss}{more}", ledger.network, standing.bridge);
     let place = Place::table(family, &table_name(&standing.bridge));
     Some(Finding::problem("network", text).at(place).run(["kvmnet apply"]))
 }
 
 /// The pair by which the host is on the network.
-fn missing_pair(input: &CheckInput, standing: &Standing, mark: &Mark) -> Option<Finding> {
-    let veth = mark.veth.as_ref()?;
+fn missing_pair(input: &CheckInput, standing: &Standing, ledger: &Ledger) -> Option<Finding> {
+    let veth = ledger.veth.as_ref()?;
     let facts = &input.observed.facts;
     let bridge = standing.link.as_ref().map(|link| link.index);
     let joined = facts.link(&veth.outer).is_some_and(|outer| outer.master == bridge);
@@ -75,7 +77,7 @@ fn missing_pair(input: &CheckInput, standing: &Standing, mark: &Mark) -> Option<
     }
     let text = format!(
         "the host is not on network {}: {} and {} do not join it to {}",
-        mark.network, veth.outer, veth.inner, standing.bridge
+        ledger.network, veth.outer, veth.inner, standing.bridge
     );
     Some(Finding::problem("network", text).at(&standing.bridge).run(["kvmnet apply"]))
 }
@@ -118,17 +120,17 @@ fn left(
 }
 
 /// A NIC, a container or another cable that somebody put into a bridge of kvmnet's: guests are on that LAN.
-fn foreign_port(input: &CheckInput, standing: &Standing, mark: &Mark) -> Option<Finding> {
-    if mark.mode == Mode::Bridged {
+fn foreign_port(input: &CheckInput, standing: &Standing, ledger: &Ledger) -> Option<Finding> {
+    if ledger.mode == Mode::Bridged {
         return None;
     }
     let index = standing.link.as_ref()?.index;
-    let is_own = |name| mark.veth.as_ref().is_some_and(|veth| veth.outer == name);
+    let is_own = |name| ledger.veth.as_ref().is_some_and(|veth| veth.outer == name);
     let mut ports = input.observed.facts.links.iter().filter(|link| link.master == Some(index));
     let port = ports.find(|port| !port.is_tap() && !port.ends_here() && !is_own(port.name))?;
     let text = format!(
         "{} is a port of {}: the guests of network {} are on the LAN behind it",
-        port.name, standing.bridge, mark.network
+        port.name, standing.bridge, ledger.network
     );
     let command = format!("ip link set {} nomaster", shell_word(port.name));
     Some(Finding::problem("network", text).at(&standing.bridge).run([command]))
@@ -150,13 +152,13 @@ fn is_change(step: &Step, desired: &Desired) -> bool {
 }
 
 /// It was taken out of the file while guests are on it.
-fn unknown(standing: &Standing, mark: &Mark) -> Finding {
+fn unknown(standing: &Standing, ledger: &Ledger) -> Finding {
     let text = format!(
         "network {} is up on {}, and the configuration has no network on that bridge",
-        mark.network, standing.bridge
+        ledger.network, standing.bridge
     );
     Finding::note("network", text).at(&standing.bridge).say(format!(
         "it goes with its last guest; to end it now: kvmnet down --force {}",
-        shell_word(&mark.network)
+        shell_word(&ledger.network)
     ))
 }

@@ -7,7 +7,7 @@ use crate::config::ConfigReport;
 use crate::desired::Desired;
 use crate::holder::Holder;
 use crate::model::foreign::{ForeignChain, ForeignRule};
-use crate::model::{IfName, Link, Mark};
+use crate::model::{IfName, Ledger, Link};
 use crate::observed::{Observed, Standing};
 
 /// Whether the tables of nf_tables could be read.
@@ -92,8 +92,8 @@ pub struct CheckInput {
 
 impl CheckInput {
     /// The networks of kvmnet's that have a record.
-    pub fn networks_up(&self) -> impl Iterator<Item = (&Standing, &Mark)> {
-        self.observed.networks.iter().filter_map(|standing| Some((standing, standing.mark.as_ref()?)))
+    pub fn networks_up(&self) -> impl Iterator<Item = (&Standing, &Ledger)> {
+        self.observed.networks.iter().filter_map(|standing| Some((standing, standing.ledger.as_ref()?)))
     }
 
     /// The guests: the taps on their bridges.

@@ -3,7 +3,7 @@
 use super::finding::{Finding, Place};
 use super::input::CheckInput;
 use crate::model::link::GROUP;
-use crate::model::{Link, TapMark};
+use crate::model::{Link, TapRecord};
 use crate::observed::Standing;
 use crate::terminal::shell_word;
 
@@ -22,14 +22,14 @@ pub fn check(input: &CheckInput) -> Vec<Finding> {
 /// A network that nothing keeps.
 fn network(standing: &Standing) -> Finding {
     let bridge = &standing.bridge;
-    let mark = standing.mark.as_ref();
-    let name = mark.map_or_else(|| "a network".to_owned(), |mark| format!("network {}", mark.network));
-    let text = match (&standing.link, mark) {
+    let ledger = standing.ledger.as_ref();
+    let name = ledger.map_or_else(|| "a network".to_owned(), |ledger| format!("network {}", ledger.network));
+    let text = match (&standing.link, ledger) {
         (None, _) => format!("the table of {name} is left over: its bridge {bridge} is gone"),
         (Some(_), None) => format!("the table of {name} is left over: {bridge} is not a bridge of kvmnet's"),
         (Some(_), Some(_)) => format!("{name} is left over: it has no guest, and nothing keeps it"),
     };
-    let is_whole = standing.link.is_some() && mark.is_some();
+    let is_whole = standing.link.is_some() && ledger.is_some();
     let table = standing.tables.first().filter(|_| !is_whole);
     let place = table.map_or_else(|| Place::from(bridge), |table| Place::table(table.family, &table.name));
     Finding::problem("leftover", text).at(place).run(["kvmnet gc"])
@@ -37,7 +37,7 @@ fn network(standing: &Standing) -> Finding {
 
 /// A tap that was attached and is on no bridge now.
 fn tap(link: &Link) -> Option<Finding> {
-    if !link.is_tap() || link.master.is_some() || TapMark::parse(&link.alias).is_none() {
+    if !link.is_tap() || link.master.is_some() || TapRecord::parse(&link.alias).is_none() {
         return None;
     }
     let name = shell_word(link.name);
@@ -53,10 +53,10 @@ fn tap(link: &Link) -> Option<Finding> {
     Some(finding.at(&link.name))
 }
 
-/// An interface in kvmnet's group that belongs to no network of kvmnet's: half of a veth pair, a bridge without a mark.
+/// An interface in kvmnet's group that belongs to no network of kvmnet's: half of a veth pair, a bridge without a record.
 fn is_orphan(input: &CheckInput, link: &Link) -> bool {
     let owns = |standing: &Standing| {
-        let veth = standing.mark.as_ref().and_then(|mark| mark.veth.as_ref());
+        let veth = standing.ledger.as_ref().and_then(|ledger| ledger.veth.as_ref());
         standing.bridge == link.name || veth.is_some_and(|veth| veth.inner == link.name)
     };
     link.group == GROUP && !input.observed.networks.iter().any(owns)

@@ -18,7 +18,7 @@ const MOST: usize = 8;
 /// For each MAC that several VMs have on one bridge, or on bridges that may be of one LAN.
 pub fn check(input: &CheckInput) -> Vec<Finding> {
     let guests = GuestIndex::new(&input.observed.facts, &input.holders);
-    let bridged = input.networks_up().filter(|(_, mark)| mark.mode == Mode::Bridged);
+    let bridged = input.networks_up().filter(|(_, record)| record.mode == Mode::Bridged);
     let lans: Vec<IfName> = bridged.map(|(standing, _)| standing.bridge).collect();
     let mut findings = Vec::new();
     for (mac, taps) in guests.by_mac(input.guests()) {

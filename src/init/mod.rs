@@ -61,9 +61,9 @@ fn names() -> Vec<IfName> {
 fn bridge(document: &mut Document, host: &Surroundings) -> Option<IfName> {
     let observed = &host.observed;
     let is_taken = |name: &IfName| {
-        let mark = observed.network(name).and_then(|standing| standing.mark.as_ref());
+        let ledger = observed.network(name).and_then(|standing| standing.ledger.as_ref());
         observed.facts.link(name).is_some()
-            && !mark.is_some_and(|mark| mark.made && mark.network == DEFAULT_NETWORK)
+            && !ledger.is_some_and(|ledger| ledger.made && ledger.network == DEFAULT_NETWORK)
     };
     let names = names();
     let taken: Vec<&str> = names.iter().take_while(|name| is_taken(name)).map(IfName::as_str).collect();

@@ -60,10 +60,10 @@ fn is_of_default_network(way: &Way, host: &Surroundings) -> bool {
     let facts = &host.observed.facts;
     let is_over = |name: &IfName| facts.link(name).is_some_and(|link| way.devices.contains(&link.index));
     let is_its = |standing: &Standing| {
-        let Some(mark) = &standing.mark else { return false };
-        let door = mark.veth.as_ref().map_or(&standing.bridge, |veth| &veth.inner);
-        let is_given = |to: &IpNet| mark.addresses.iter().any(|net| net.contains(to));
-        mark.network == DEFAULT_NETWORK && is_over(door) && way.destination.as_ref().is_some_and(is_given)
+        let Some(ledger) = &standing.ledger else { return false };
+        let door = ledger.veth.as_ref().map_or(&standing.bridge, |veth| &veth.inner);
+        let is_given = |to: &IpNet| ledger.addresses.iter().any(|net| net.contains(to));
+        ledger.network == DEFAULT_NETWORK && is_over(door) && way.destination.as_ref().is_some_and(is_given)
     };
     host.observed.networks.iter().any(is_its)
 }

@@ -49,8 +49,8 @@ impl Surroundings {
     }
 
     /// A network of kvmnet's that stands.
-    fn stand(&mut self, index: u32, bridge: &str, mark: &str) {
-        self.add(Link { alias: mark.to_owned(), ..link(index, bridge, Some("bridge")) });
+    fn stand(&mut self, index: u32, bridge: &str, record: &str) {
+        self.add(Link { alias: record.to_owned(), ..link(index, bridge, Some("bridge")) });
         self.observed.standing(&IfName::new(bridge).unwrap());
         self.observed.match_links();
     }

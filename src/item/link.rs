@@ -5,7 +5,7 @@ use std::fmt;
 use nix::errno::Errno;
 
 use super::{Change, Numbers, Step, word};
-use crate::model::{IfName, Mac, mark};
+use crate::model::{IfName, Mac, ledger};
 use crate::netlink::message::Message;
 use crate::netlink::route::link;
 use crate::terminal::shell_quoted;
@@ -49,7 +49,7 @@ impl Change for LinkChange {
             Self::AddVeth { outer, inner, .. } => format!("make the veth pair {outer} and {inner}"),
             Self::Delete { name } => format!("delete {name}"),
             Self::Mac { link, to, .. } => format!("give {link} the MAC {to}"),
-            Self::Alias { link, .. } => format!("write the mark of {link}"),
+            Self::Alias { link, .. } => format!("write the record of {link}"),
         }
     }
 
@@ -104,7 +104,7 @@ impl Change for LinkChange {
         match self {
             Self::Delete { .. } => errno == Errno::ENODEV,
             // A record that is taken off an interface that is gone.
-            Self::Alias { to, .. } => errno == Errno::ENODEV && !to.starts_with(mark::PREFIX),
+            Self::Alias { to, .. } => errno == Errno::ENODEV && !to.starts_with(ledger::PREFIX),
             _ => false,
         }
     }

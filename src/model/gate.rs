@@ -64,10 +64,10 @@ pub struct Passages {
 
 /// The comment of a network's rules.
 pub fn comment(bridge: &IfName) -> String {
-    format!("{}{bridge}", super::mark::PREFIX)
+    format!("{}{bridge}", super::ledger::PREFIX)
 }
 
 /// The bridge that a comment names.
 pub fn bridge_in(comment: &str) -> Option<IfName> {
-    IfName::new(comment.strip_prefix(super::mark::PREFIX)?).ok()
+    IfName::new(comment.strip_prefix(super::ledger::PREFIX)?).ok()
 }

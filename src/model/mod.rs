@@ -7,28 +7,28 @@ mod filter;
 pub mod foreign;
 pub mod gate;
 mod ifname;
+pub mod ledger;
 pub mod link;
-pub mod mark;
 mod network;
 mod owner;
 mod question;
 pub mod route;
 pub mod ruleset;
 pub mod setting;
-mod tap_mark;
+mod tap_record;
 
 pub use address::Address;
 pub use facts::Facts;
 pub use filter::{Filter, Instruction};
 pub use ifname::{BadName, IfName, MAX_LEN};
+pub use ledger::{Changed, Ledger};
 pub use link::{AddrGen, Link, Mac};
-pub use mark::{Mark, Saved};
 pub use network::{Mode, Network, Origin, Uplink, Veth};
 pub use owner::Owner;
 pub use question::Question;
 pub use route::{Neighbour, Nexthop, PolicyRule, Route};
 pub use setting::Setting;
-pub use tap_mark::TapMark;
+pub use tap_record::TapRecord;
 
 /// FNV-1a, 64 bits: the same for the same bytes in every build, which the hashes of `std` do not promise.
 pub fn fnv1a(bytes: &[u8]) -> u64 {

@@ -165,7 +165,7 @@ pub struct Table {
     /// `kvmnet-BRIDGE`.
     pub name: String,
     /// What the table's userdata says: the fingerprint of its rules.
-    pub note: String,
+    pub comment: String,
     /// Its sets, which can change without the table.
     pub sets: Vec<Set>,
     /// Its chains.
@@ -187,8 +187,8 @@ pub struct Found {
     pub family: Family,
     /// Its name.
     pub name: String,
-    /// Its note, empty where somebody wrote the table again without it.
-    pub note: String,
+    /// Its comment, empty where somebody wrote the table again without it.
+    pub comment: String,
     /// How many objects it holds: chains, sets, …
     pub objects: u32,
     /// The record that it keeps, where that was asked for.
@@ -377,7 +377,7 @@ pub fn is_identifier(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_alphabetic()) && text.chars().all(is_plain)
 }
 
-/// As one line that `nft` takes as it is, or with `{:#}` as lines. A note that cannot be a comment is left out.
+/// As one line that `nft` takes as it is, or with `{:#}` as lines. A comment that cannot be a comment is left out.
 impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // What ends a statement, and what stands before one.
@@ -386,8 +386,8 @@ impl fmt::Display for Table {
             false => (";", |_| " ".to_owned()),
         };
         write!(f, "table {} {} {{", self.family, self.name)?;
-        if is_comment(&self.note) {
-            write!(f, "{}comment \"{}\"{end}", gap(1), self.note)?;
+        if is_comment(&self.comment) {
+            write!(f, "{}comment \"{}\"{end}", gap(1), self.comment)?;
         }
         for set in &self.sets {
             write!(f, "{}set {} {{{}type mark{end}", gap(1), set.name, gap(2))?;

@@ -140,7 +140,7 @@ impl Setting {
         if self == Setting::AcceptRa { (1, 2) } else { (0, 1) }
     }
 
-    /// Its letter in a mark.
+    /// Its letter in a record.
     pub fn letter(self) -> &'static str {
         Self::LETTERS.iter().find(|(setting, _)| *setting == self).map_or("?", |(_, letter)| letter)
     }

@@ -3,7 +3,7 @@
 use std::io;
 
 use super::Observed;
-use crate::model::{Filter, IfName, Link, Question, TapMark};
+use crate::model::{Filter, IfName, Link, Question, TapRecord};
 use crate::netlink::nft::Nft;
 use crate::netlink::route::Rtnl;
 
@@ -20,7 +20,7 @@ impl Observed {
                 rtnl.ask(&[Question::LinkIndex(master)], &mut observed.facts)?;
             }
             Some(_) => {}
-            // The tap is gone, or was never attached: all that is left of its network may be a mark.
+            // The tap is gone, or was never attached: all that is left of its network may be a record.
             None => rtnl.ask(&[Question::Bridges], &mut observed.facts)?,
         }
         observed.ask_about_guards(rtnl, |link| link.name == *tap)?;
@@ -38,7 +38,7 @@ impl Observed {
     /// The filters of taps that get back what they had.
     fn ask_about_guards(&mut self, rtnl: &mut Rtnl, which: impl Fn(&Link) -> bool) -> io::Result<()> {
         let is_guarded =
-            |link: &&Link| TapMark::parse(&link.alias).is_some_and(|mark| !mark.saved.is_empty());
+            |link: &&Link| TapRecord::parse(&link.alias).is_some_and(|record| !record.changed.is_empty());
         let taps = self.facts.links.iter().filter(|link| link.is_tap() && which(link)).filter(is_guarded);
         let questions: Vec<_> = taps.map(|tap| Question::Filter(tap.index, Filter::Tap)).collect();
         rtnl.ask(&questions, &mut self.facts)
@@ -63,14 +63,14 @@ impl Observed {
         }
         let standing = observed.standing(bridge);
         standing.occupied = false;
-        if let Some(mark) = &mut standing.mark {
-            (mark.keep, mark.held) = (false, false);
+        if let Some(ledger) = &mut standing.ledger {
+            (ledger.keep, ledger.held) = (false, false);
         }
         observed.ask_about_undo(rtnl, None)?;
         Ok(observed)
     }
 
-    /// Finds every network, by its tables and by the mark of its bridge.
+    /// Finds every network, by its tables and by the record of its bridge.
     pub fn of_networks(mut nft: Option<&mut Nft>, rtnl: &mut Rtnl) -> io::Result<Self> {
         let mut observed = Self::tables(nft.as_deref_mut(), &[])?;
         rtnl.ask(&[Question::Bridges], &mut observed.facts)?;

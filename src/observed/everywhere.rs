@@ -5,7 +5,7 @@ use std::io;
 
 use super::{Observed, fresh};
 use crate::desired::Desired;
-use crate::model::{IfName, Mark, Question, Setting, Uplink};
+use crate::model::{IfName, Ledger, Question, Setting, Uplink};
 use crate::netlink::route::Rtnl;
 
 impl Observed {
@@ -18,7 +18,7 @@ impl Observed {
         }
         let has_force = self.value(desired.new_interface(), Setting::ForceForwarding).is_some();
         let is_ours =
-            || self.marks().any(|mark| mark.saved(&IfName::ALL, Setting::WideForwarding6).is_some());
+            || self.ledgers().any(|ledger| ledger.changed(&IfName::ALL, Setting::WideForwarding6).is_some());
         match (desired.forwards(true), has_force) {
             (true, true) if by_routes && !self.facts.wide6 => settings.push(Setting::ForceForwarding),
             // A host forgets the routes that routers announced as soon as it forwards, unless accept_ra is 2.
@@ -32,19 +32,19 @@ impl Observed {
     /// one question tells.
     pub fn is_everywhere(&self, desired: &Desired, setting: Setting) -> bool {
         let standing = self.network(&desired.network.bridge);
-        let mark = standing.and_then(|standing| standing.mark.as_ref());
+        let ledger = standing.and_then(|standing| standing.ledger.as_ref());
         let closed = |v6: bool| match setting {
             Setting::Forwarding => !v6 && self.facts.fresh4 == Some(false),
             Setting::AcceptRa => v6 && !self.facts.wide6,
             _ => false,
         };
-        mark.is_some_and(|mark| mark.saved(&IfName::DEFAULT, setting).is_some())
+        ledger.is_some_and(|ledger| ledger.changed(&IfName::DEFAULT, setting).is_some())
             && ![false, true].into_iter().any(closed)
     }
 
-    /// The marks of all networks.
-    pub fn marks(&self) -> impl Iterator<Item = &Mark> {
-        self.networks.iter().filter_map(|standing| standing.mark.as_ref())
+    /// The records of all networks.
+    pub fn ledgers(&self) -> impl Iterator<Item = &Ledger> {
+        self.networks.iter().filter_map(|standing| standing.ledger.as_ref())
     }
 
     /// All interfaces, and what those to come will be like, where not all is as it shall be. A dump.

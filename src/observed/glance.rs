@@ -48,14 +48,15 @@ impl Glance {
         let mut leaves_by_routes = false;
         if let Some(nft) = nft.filter(|_| self.sees_tables) {
             for standing in &self.observed.networks {
-                let forwards = standing.mark.as_ref().is_some_and(|mark| mark.mode.forwards());
+                let forwards = standing.ledger.as_ref().is_some_and(|ledger| ledger.mode.forwards());
                 let Some(table) =
                     standing.tables.iter().find(|table| forwards && table.family == Family::Inet)
                 else {
                     continue;
                 };
                 let exits = nft.exits(table.family, &table.name)?;
-                let door = standing.mark.as_ref().and_then(|mark| mark.veth.as_ref()).map(|veth| veth.inner);
+                let door =
+                    standing.ledger.as_ref().and_then(|ledger| ledger.veth.as_ref()).map(|veth| veth.inner);
                 let door = door.unwrap_or(standing.bridge);
                 leaves_by_routes |= exits.iter().all(|exit| exit.by.is_none_or(|name| name == door));
                 self.exits.insert(standing.bridge, exits);

@@ -25,7 +25,7 @@ use crate::model::Facts;
 use crate::model::address::PROTOCOL_LINK_LOCAL;
 use crate::model::gate::Gate;
 use crate::model::ruleset::{Family, Found};
-use crate::model::{Address, IfName, Link, Mark, Mode, Network, Owner, Saved, Setting, Uplink};
+use crate::model::{Address, Changed, IfName, Ledger, Link, Mode, Network, Owner, Setting, Uplink};
 
 /// A network that kvmnet made and that stands, or what is left of one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,7 +35,7 @@ pub struct Standing {
     /// Its bridge, unless somebody deleted it; one that was made later under that name is not it.
     pub link: Option<Link>,
     /// The record, from the bridge or else from the table.
-    pub mark: Option<Mark>,
+    pub ledger: Option<Ledger>,
     /// Its tables.
     pub tables: Vec<Found>,
     /// Whether a guest other than the one at hand, or anything else that kvmnet did not put there, is a port.
@@ -44,20 +44,20 @@ pub struct Standing {
 
 impl Standing {
     /// The record of the bridge that is there, if that is this network's own and not another one of its name.
-    pub fn mark_of_bridge(&self) -> Option<&Mark> {
-        self.mark.as_ref().filter(|_| self.link.is_some())
+    pub fn ledger_of_bridge(&self) -> Option<&Ledger> {
+        self.ledger.as_ref().filter(|_| self.link.is_some())
     }
 
     /// Whether nothing keeps it: no guest, no `keep`, and nobody who holds it.
     pub fn is_dead(&self) -> bool {
         !self.occupied
-            && !self.mark.as_ref().is_some_and(|mark| (mark.keep || mark.held) && self.link.is_some())
+            && !self.ledger.as_ref().is_some_and(|ledger| (ledger.keep || ledger.held) && self.link.is_some())
     }
 
     /// The families of the tables that a network of its kind has and this one has not.
     pub fn missing_tables(&self) -> Vec<Family> {
-        let Some(mark) = &self.mark else { return Vec::new() };
-        let is_closed = mark.mode == Mode::Isolated || mark.veth.is_some();
+        let Some(ledger) = &self.ledger else { return Vec::new() };
+        let is_closed = ledger.mode == Mode::Isolated || ledger.veth.is_some();
         let wanted = [(Family::Inet, true), (Family::Netdev, is_closed)];
         let mut families: Vec<Family> =
             wanted.into_iter().filter(|(_, is_wanted)| *is_wanted).map(|(family, _)| family).collect();
@@ -95,19 +95,20 @@ impl Observed {
 
     /// The uplink of a bridged network: by its name, else the one that was taken over, else by the default route.
     pub fn nic(&self, network: &Network) -> Option<&Link> {
-        let taken = || self.network(&network.bridge)?.mark.as_ref()?.nic.as_ref();
+        let taken = || self.network(&network.bridge)?.ledger.as_ref()?.nic();
         match &network.uplink {
             Uplink::Named(names) => names.first().and_then(|name| self.facts.link(name)),
-            Uplink::DefaultRoute => {
-                taken().and_then(|name| self.facts.link(name)).or_else(|| self.way_out(Some(&network.bridge)))
-            }
+            Uplink::DefaultRoute => taken()
+                .and_then(|name| self.facts.link(&name))
+                .or_else(|| self.way_out(Some(&network.bridge))),
         }
     }
 
-    /// The interface that a value was saved of, whatever its name is now.
-    pub fn place(&self, saved: &Saved) -> Option<&Link> {
-        let by_number = self.facts.links.iter().find(|link| link.index == saved.index && saved.index != 0);
-        by_number.or_else(|| self.facts.link(&saved.link))
+    /// The interface that was changed, whatever its name is now.
+    pub fn place(&self, changed: &Changed) -> Option<&Link> {
+        let by_number =
+            self.facts.links.iter().find(|link| link.index == changed.index && changed.index != 0);
+        by_number.or_else(|| self.facts.link(&changed.link))
     }
 
     /// The value of `setting` now; None where the interface is gone or has no such setting.
@@ -190,8 +191,8 @@ impl Observed {
     /// Whether a NIC that was taken over still has an address: one that another machine has stays there.
     ///
     /// One that was down makes itself a link-local address as soon as it is set up: that is nothing it had.
-    pub fn has_baggage(&self, nic: &IfName, mark: &Mark) -> bool {
-        let came_up = mark.saved(nic, Setting::Up).is_some();
+    pub fn has_baggage(&self, nic: &IfName, ledger: &Ledger) -> bool {
+        let came_up = ledger.changed(nic, Setting::Up).is_some();
         let is_fresh = |address: &Address| came_up && address.protocol == PROTOCOL_LINK_LOCAL;
         self.addresses(nic).iter().any(|address| !address.is_duplicate() && !is_fresh(address))
     }

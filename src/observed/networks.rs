@@ -7,7 +7,7 @@ use super::{Observed, Standing};
 use crate::firewall;
 use crate::model::facts::Bytes;
 use crate::model::ruleset::{Family, TABLE_PREFIX};
-use crate::model::{Facts, IfName, Link, Mark, Network, Question, Saved, Setting, TapMark};
+use crate::model::{Changed, Facts, IfName, Ledger, Link, Network, Question, Setting, TapRecord};
 use crate::netlink::nft::Nft;
 use crate::netlink::route::Rtnl;
 
@@ -41,13 +41,13 @@ impl Observed {
     pub(super) fn ask_about_records(&mut self, nft: Option<&mut Nft>) -> io::Result<()> {
         let Some(nft) = nft else { return Ok(()) };
         for standing in &mut self.networks {
-            let alias = self.facts.link(&standing.bridge).and_then(|link| Mark::parse(&link.alias));
+            let alias = self.facts.link(&standing.bridge).and_then(|link| Ledger::parse(&link.alias));
             if alias.is_some_and(|alias| !alias.more) {
                 continue;
             }
             for found in standing.tables.iter_mut().filter(|found| found.family == Family::Inet) {
-                found.record = match firewall::mark_in(&found.note) {
-                    Some(mark) if mark.more => {
+                found.record = match firewall::ledger_in(&found.comment) {
+                    Some(ledger) if ledger.more => {
                         Some(nft.comments(found.family, &found.name, firewall::RECORD)?)
                     }
                     Some(_) => None,
@@ -72,7 +72,7 @@ impl Observed {
             self.standing(&bridge);
         }
         self.match_links();
-        self.networks.retain(|standing| standing.mark.is_some() || !standing.tables.is_empty());
+        self.networks.retain(|standing| standing.ledger.is_some() || !standing.tables.is_empty());
     }
 
     /// Reads all interfaces and what the bridges have learned, finds every network and whether anybody is on it. Returns
@@ -105,7 +105,7 @@ impl Observed {
         let known = self.networks.iter().position(|standing| standing.bridge == *bridge);
         let at = known.unwrap_or_else(|| {
             let bridge = *bridge;
-            let empty = Standing { bridge, link: None, mark: None, tables: Vec::new(), occupied: false };
+            let empty = Standing { bridge, link: None, ledger: None, tables: Vec::new(), occupied: false };
             self.networks.push(empty);
             self.networks.len() - 1
         });
@@ -114,10 +114,10 @@ impl Observed {
 
     /// The guests of this bridge, of those that are among the facts, by name.
     pub fn guests(&self, bridge: &IfName) -> Vec<&Link> {
-        let standing = self.network(bridge).and_then(|s| Some((s.link.as_ref()?.index, s.mark.as_ref()?)));
-        let Some((index, mark)) = standing else { return Vec::new() };
+        let standing = self.network(bridge).and_then(|s| Some((s.link.as_ref()?.index, s.ledger.as_ref()?)));
+        let Some((index, ledger)) = standing else { return Vec::new() };
         let mut guests: Vec<&Link> =
-            self.facts.links.iter().filter(|link| is_guest(link, index, mark)).collect();
+            self.facts.links.iter().filter(|link| is_guest(link, index, ledger)).collect();
         guests.sort_by_key(|link| link.name);
         guests
     }
@@ -128,7 +128,7 @@ impl Observed {
         let lives = |link: &Link| link.carrier || link.tun.as_ref().is_some_and(|tun| tun.persistent);
         let taps =
             self.facts.links.iter().filter(|link| link.is_tap() && lives(link) && link.master.is_none());
-        taps.filter_map(|tap| Some((tap.name, TapMark::parse(&tap.alias)?.bridge))).collect()
+        taps.filter_map(|tap| Some((tap.name, TapRecord::parse(&tap.alias)?.bridge))).collect()
     }
 
     /// What to ask to know the bridges of all networks: each of a few; of many all that there are at once.
@@ -139,14 +139,14 @@ impl Observed {
         self.networks.iter().map(|standing| Question::Link(standing.bridge)).collect()
     }
 
-    /// Finds the bridges of the networks, and the marks.
+    /// Finds the bridges of the networks, and the records.
     pub(crate) fn match_links(&mut self) {
         for standing in &mut self.networks {
             let is_it = |link: &&Link| link.is_bridge() && link.name == standing.bridge;
             let there = self.facts.link(&standing.bridge).filter(is_it);
-            let alias = there.and_then(|link| Mark::parse(&link.alias));
-            let copy = standing.tables.iter().find_map(firewall::mark_of);
-            (standing.link, standing.mark) = match (there, alias, copy) {
+            let alias = there.and_then(|link| Ledger::parse(&link.alias));
+            let copy = standing.tables.iter().find_map(firewall::ledger_of);
+            (standing.link, standing.ledger) = match (there, alias, copy) {
                 (Some(link), Some(alias), copy) => (Some(link.clone()), Some(alias.with_copy(copy))),
                 (Some(link), None, Some(copy)) if copy.is_of(link, &self.facts) => {
                     (Some(link.clone()), Some(copy))
@@ -156,8 +156,8 @@ impl Observed {
                 (Some(_), None, Some(copy)) => (None, Some(copy.without_bridge(&standing.bridge))),
                 (None, _, copy) => (None, copy),
             };
-            standing.mark = standing.mark.take().map(|mark| mark.believed(&standing.bridge));
-            standing.mark.iter_mut().for_each(|mark| follow_names(mark, &self.facts));
+            standing.ledger = standing.ledger.take().map(|ledger| ledger.believed(&standing.bridge));
+            standing.ledger.iter_mut().for_each(|ledger| follow_names(ledger, &self.facts));
         }
     }
 
@@ -167,9 +167,10 @@ impl Observed {
         let is_lost =
             |standing: &&Standing| standing.link.is_none() && self.facts.link(&standing.bridge).is_some();
         let lost = self.networks.iter().filter(is_lost);
-        let marks = lost.flat_map(|standing| &standing.tables).filter_map(firewall::mark_of);
-        let mut nics: Vec<Question> = marks.filter_map(|mark| mark.nic).map(Question::Link).collect();
-        let numbers = self.marks().map(|mark| mark.nic_index).filter(|index| *index != 0);
+        let ledgers = lost.flat_map(|standing| &standing.tables).filter_map(firewall::ledger_of);
+        let mut nics: Vec<Question> = ledgers.filter_map(|ledger| ledger.nic()).map(Question::Link).collect();
+        let numbers =
+            self.ledgers().filter_map(|ledger| ledger.nic).map(|nic| nic.index).filter(|index| *index != 0);
         nics.extend(numbers.filter(|index| self.facts.link_index(*index).is_none()).map(Question::LinkIndex));
         if nics.is_empty() {
             return Ok(());
@@ -189,12 +190,12 @@ impl Observed {
     ) -> io::Result<()> {
         let mut open = Vec::new();
         for standing in &mut self.networks {
-            let (Some(link), Some(mark)) = (&standing.link, &standing.mark) else { continue };
+            let (Some(link), Some(ledger)) = (&standing.link, &standing.ledger) else { continue };
             // Carrier comes from a live port: a guest's, unless it has others, which have it always.
-            let has_other_ports = mark.veth.is_some() || mark.nic.is_some() || !mark.made;
+            let has_other_ports = ledger.veth.is_some() || ledger.nic.is_some() || !ledger.made;
             standing.occupied = link.carrier && !has_other_ports && !exactly(&standing.bridge);
             if !standing.occupied {
-                open.push((link.index, mark.clone()));
+                open.push((link.index, ledger.clone()));
             }
         }
         let occupied = match open.len() {
@@ -217,34 +218,34 @@ impl Observed {
         let mut questions = Vec::new();
         let mut bridges = Vec::new();
         let mut has_lost = false;
-        let mut marks: Vec<Mark> = Vec::new();
+        let mut ledgers: Vec<Ledger> = Vec::new();
         for standing in &self.networks {
-            let Some(mark) = &standing.mark else { continue };
+            let Some(ledger) = &standing.ledger else { continue };
             let needs_undo = match staying.filter(|network| network.bridge == standing.bridge) {
-                Some(network) => network.digest != mark.digest,
+                Some(network) => network.digest != ledger.digest,
                 None => standing.is_dead(),
             };
             if !needs_undo {
                 continue;
             }
-            marks.push(mark.clone());
+            ledgers.push(ledger.clone());
             let mut names: Vec<&IfName> = Vec::new();
-            names.extend(mark.veth.iter().flat_map(|veth| [&veth.outer, &veth.inner]));
-            names.extend(&mark.nic);
+            names.extend(ledger.veth.iter().flat_map(|veth| [&veth.outer, &veth.inner]));
+            names.extend(ledger.nic.as_ref().map(|nic| &nic.name));
             names.retain(|name| self.facts.link(name).is_none());
             questions.extend(names.into_iter().cloned().map(Question::Link));
-            has_lost |= mark.more;
-            if mark.more || mark.saved.iter().any(|saved| saved.setting.forwards()) {
+            has_lost |= ledger.more;
+            if ledger.more || ledger.changed.iter().any(|changed| changed.setting.forwards()) {
                 questions.extend([false, true].map(|v6| Question::WideForwarding { v6 }));
             }
-            bridges.extend(standing.link.iter().cloned().map(|link| (link, mark.nic)));
+            bridges.extend(standing.link.iter().cloned().map(|link| (link, ledger.nic())));
         }
         rtnl.ask(&questions, &mut self.facts)?;
-        if marks.iter().flat_map(|mark| &mark.saved).any(|saved| saved.link == IfName::DEFAULT) {
+        if ledgers.iter().flat_map(|ledger| &ledger.changed).any(|changed| changed.link == IfName::DEFAULT) {
             self.ask_about_all_links(rtnl)?;
         }
-        self.ask_about_saved(rtnl, marks.iter())?;
-        rtnl.ask(&self.about_saved_filters(), &mut self.facts)?;
+        self.ask_about_changed(rtnl, ledgers.iter())?;
+        rtnl.ask(&self.about_changed_filters(), &mut self.facts)?;
         if has_lost {
             // What the record has lost may be of any interface.
             rtnl.all_links()?.into_iter().for_each(|(link, _)| self.facts.add_link(link));
@@ -261,36 +262,39 @@ impl Observed {
     }
 
     /// The filters that were put on bridges which were there before.
-    fn about_saved_filters(&self) -> Vec<Question> {
-        let saved =
-            self.networks.iter().filter_map(|standing| standing.mark.as_ref()).flat_map(|mark| &mark.saved);
-        let question = |saved: &Saved| match (saved.setting, self.facts.link(&saved.link)?.index) {
+    fn about_changed_filters(&self) -> Vec<Question> {
+        let changed = self
+            .networks
+            .iter()
+            .filter_map(|standing| standing.ledger.as_ref())
+            .flat_map(|ledger| &ledger.changed);
+        let question = |changed: &Changed| match (changed.setting, self.facts.link(&changed.link)?.index) {
             (Setting::Clsact, index) => Some(Question::Clsact(index)),
             (Setting::Filter(filter), index) => Some(Question::Filter(index, filter)),
             _ => None,
         };
-        saved.filter_map(question).collect()
+        changed.filter_map(question).collect()
     }
 
-    /// The interfaces that something was saved of, whatever their names are now, and the bridges that they are ports of.
-    pub(super) fn ask_about_saved<'a>(
+    /// The interfaces that were changed, whatever their names are now, and the bridges that they are ports of.
+    pub(super) fn ask_about_changed<'a>(
         &mut self,
         rtnl: &mut Rtnl,
-        marks: impl Iterator<Item = &'a Mark>,
+        ledgers: impl Iterator<Item = &'a Ledger>,
     ) -> io::Result<()> {
-        let is_link = |saved: &&Saved| saved.link != IfName::DEFAULT && saved.link != IfName::ALL;
-        let saved: Vec<&Saved> = marks.flat_map(|mark| &mark.saved).filter(is_link).collect();
-        let mut names: Vec<IfName> = saved.iter().map(|saved| saved.link).collect();
+        let is_link = |changed: &&Changed| changed.link != IfName::DEFAULT && changed.link != IfName::ALL;
+        let changed: Vec<&Changed> = ledgers.flat_map(|ledger| &ledger.changed).filter(is_link).collect();
+        let mut names: Vec<IfName> = changed.iter().map(|changed| changed.link).collect();
         names.retain(|name| self.facts.link(name).is_none());
         names.dedup();
         rtnl.ask(&names.into_iter().map(Question::Link).collect::<Vec<_>>(), &mut self.facts)?;
-        let masters = saved.iter().filter_map(|saved| self.facts.link(&saved.link)?.master);
-        let mut numbers: Vec<u32> = saved.iter().map(|saved| saved.index).chain(masters).collect();
+        let masters = changed.iter().filter_map(|changed| self.facts.link(&changed.link)?.master);
+        let mut numbers: Vec<u32> = changed.iter().map(|changed| changed.index).chain(masters).collect();
         numbers.retain(|index| *index != 0 && self.facts.link_index(*index).is_none());
         numbers.dedup();
         rtnl.ask(&numbers.into_iter().map(Question::LinkIndex).collect::<Vec<_>>(), &mut self.facts)?;
-        let marks = self.networks.iter_mut().filter_map(|standing| standing.mark.as_mut());
-        marks.for_each(|mark| follow_names(mark, &self.facts));
+        let ledgers = self.networks.iter_mut().filter_map(|standing| standing.ledger.as_mut());
+        ledgers.for_each(|ledger| follow_names(ledger, &self.facts));
         Ok(())
     }
 
@@ -318,11 +322,13 @@ impl Observed {
 }
 
 /// Interfaces that have other names by now; their old ones may be others'.
-fn follow_names(mark: &mut Mark, facts: &Facts) {
+fn follow_names(ledger: &mut Ledger, facts: &Facts) {
     let name_of = |index| facts.link_index(index).filter(|_| index != 0).map(|link| link.name);
-    mark.nic = mark.nic.map(|nic| name_of(mark.nic_index).unwrap_or(nic));
-    for saved in &mut mark.saved {
-        saved.link = name_of(saved.index).unwrap_or(saved.link);
+    if let Some(nic) = &mut ledger.nic {
+        nic.name = name_of(nic.index).unwrap_or(nic.name);
+    }
+    for changed in &mut ledger.changed {
+        changed.link = name_of(changed.index).unwrap_or(changed.link);
     }
 }
 
@@ -330,11 +336,11 @@ fn follow_names(mark: &mut Mark, facts: &Facts) {
 fn occupied(
     rtnl: &mut Rtnl,
     question: &Question,
-    bridges: &[(u32, Mark)],
+    bridges: &[(u32, Ledger)],
     tap: &IfName,
 ) -> io::Result<Vec<u32>> {
     rtnl.links_while(question, |found: &mut Vec<u32>, port| {
-        let is_on = |(bridge, mark): &&(u32, Mark)| is_guest(&port, *bridge, mark);
+        let is_on = |(bridge, ledger): &&(u32, Ledger)| is_guest(&port, *bridge, ledger);
         let on =
             bridges.iter().find(is_on).filter(|(bridge, _)| port.name != *tap && !found.contains(bridge));
         found.extend(on.map(|(bridge, _)| *bridge));
@@ -343,14 +349,14 @@ fn occupied(
 }
 
 /// Whether an interface is a port of the bridge with this number that is not kvmnet's own, and alive.
-fn is_guest(port: &Link, bridge: u32, mark: &Mark) -> bool {
-    let is_own = mark.nic.as_ref() == Some(&port.name)
-        || mark.veth.as_ref().is_some_and(|veth| veth.outer == port.name);
-    let counts = match (port.is_tap(), mark.made) {
+fn is_guest(port: &Link, bridge: u32, ledger: &Ledger) -> bool {
+    let is_own =
+        ledger.nic() == Some(port.name) || ledger.veth.as_ref().is_some_and(|veth| veth.outer == port.name);
+    let counts = match (port.is_tap(), ledger.made) {
         // A tap without carrier has no process behind it; a persistent one that was attached waits for
         // the next. A found bridge may have taps of others.
         (true, made) => {
-            let attached = TapMark::parse(&port.alias).is_some();
+            let attached = TapRecord::parse(&port.alias).is_some();
             let waits = attached && port.tun.as_ref().is_some_and(|tun| tun.persistent);
             (port.carrier && (made || attached)) || waits
         }

@@ -52,7 +52,7 @@ impl Observed {
         devices.sort_unstable();
         devices.dedup();
         devices.retain(|device| self.facts.link_index(*device).is_none());
-        let taken = self.networks.iter().filter_map(|standing| standing.mark.as_ref()?.nic);
+        let taken = self.networks.iter().filter_map(|standing| standing.ledger.as_ref()?.nic());
         let questions = devices.into_iter().map(Question::LinkIndex).chain(taken.map(Question::Link));
         rtnl.ask(&questions.collect::<Vec<_>>(), &mut self.facts)
     }
@@ -60,7 +60,7 @@ impl Observed {
     /// The NIC with the default route; the one behind a bridge of kvmnet's.
     fn nic_out(&self) -> Option<Link> {
         let link = self.way_out(None)?;
-        let nic = self.network(&link.name).and_then(|standing| standing.mark.as_ref()?.nic);
+        let nic = self.network(&link.name).and_then(|standing| standing.ledger.as_ref()?.nic());
         nic.and_then(|nic| self.facts.link(&nic)).or(Some(link)).cloned()
     }
 }

@@ -11,7 +11,7 @@ use crate::firewall;
 use crate::model::facts::Way;
 use crate::model::route::LOCAL;
 use crate::model::ruleset::table_name;
-use crate::model::{Address, Filter, IfName, Link, Mark, Mode, Network, Question, TapMark, Uplink};
+use crate::model::{Address, Filter, IfName, Ledger, Link, Mode, Network, Question, TapRecord, Uplink};
 use crate::netlink::nft::Nft;
 use crate::netlink::route::Rtnl;
 
@@ -51,16 +51,16 @@ impl Observed {
         observed.match_links();
         observed.ask_about_nics(rtnl)?;
         observed.ask_about_everywhere(rtnl, desired)?;
-        let own = observed.network(&network.bridge).and_then(|standing| standing.mark.clone());
-        observed.ask_about_saved(rtnl, own.iter())?;
+        let own = observed.network(&network.bridge).and_then(|standing| standing.ledger.clone());
+        observed.ask_about_changed(rtnl, own.iter())?;
         observed.ask_about_found(rtnl, network)?;
         observed.ask_about_persistent_tap(rtnl, desired)?;
         observed.ask_about_door(rtnl, desired)?;
         observed.ask_about_uplinks(rtnl, network)?;
-        let overridden = |mark: &Mark| mark.overridden && mark.digest != network.digest;
+        let overridden = |ledger: &Ledger| ledger.overridden && ledger.digest != network.digest;
         let standing = observed.network(&network.bridge);
         let matters = network.has_overrides()
-            || standing.and_then(|standing| standing.mark.as_ref()).is_some_and(overridden);
+            || standing.and_then(|standing| standing.ledger.as_ref()).is_some_and(overridden);
         // The one that the tap is on has its carrier from the very guest that leaves.
         let left = observed.tap_on(desired).map(|bridge| bridge.name);
         let exactly = |bridge: &IfName| {
@@ -75,7 +75,7 @@ impl Observed {
     fn ask_about_persistent_tap(&mut self, rtnl: &mut Rtnl, desired: &Desired) -> io::Result<()> {
         let tap = desired.tap.and_then(|tap| self.facts.link(&tap));
         let is_new = |tap: &&Link| {
-            tap.tun.as_ref().is_some_and(|tun| tun.persistent) && TapMark::parse(&tap.alias).is_none()
+            tap.tun.as_ref().is_some_and(|tun| tun.persistent) && TapRecord::parse(&tap.alias).is_none()
         };
         let questions: Vec<Question> =
             tap.filter(is_new).map(|tap| Question::Addresses(tap.index)).into_iter().collect();
@@ -84,9 +84,9 @@ impl Observed {
 
     /// What a bridge has that was there before kvmnet: whose it is.
     fn ask_about_found(&mut self, rtnl: &mut Rtnl, network: &Network) -> io::Result<()> {
-        let is_settled = |mark: &Mark| mark.made || mark.digest == network.digest;
-        let mark = self.network(&network.bridge).and_then(Standing::mark_of_bridge);
-        let there = self.facts.link(&network.bridge).filter(|_| !mark.is_some_and(is_settled));
+        let is_settled = |ledger: &Ledger| ledger.made || ledger.digest == network.digest;
+        let ledger = self.network(&network.bridge).and_then(Standing::ledger_of_bridge);
+        let there = self.facts.link(&network.bridge).filter(|_| !ledger.is_some_and(is_settled));
         let Some(bridge) = there.map(|link| link.index) else { return Ok(()) };
         rtnl.ask(&[Question::Addresses(bridge), Question::Ports(bridge)], &mut self.facts)
     }
@@ -95,11 +95,11 @@ impl Observed {
     fn ask_about_door(&mut self, rtnl: &mut Rtnl, desired: &Desired) -> io::Result<()> {
         let network = &desired.network;
         let standing = self.network(&network.bridge);
-        let is_changed = |mark: &Mark| !mark.made && mark.digest != network.digest;
+        let is_changed = |ledger: &Ledger| !ledger.made && ledger.digest != network.digest;
         let adopts = self.facts.link(&network.bridge).is_some()
-            && standing.and_then(Standing::mark_of_bridge).is_none_or(is_changed);
+            && standing.and_then(Standing::ledger_of_bridge).is_none_or(is_changed);
         let settled =
-            standing.and_then(|s| s.mark.as_ref()).is_some_and(|mark| mark.digest == network.digest);
+            standing.and_then(|s| s.ledger.as_ref()).is_some_and(|ledger| ledger.digest == network.digest);
         if let Some(door) = self.facts.link(desired.door()).map(|link| link.index) {
             let is_known = adopts && *desired.door() == network.bridge;
             if !(is_known || settled && self.has_local_routes(network, door)) {
@@ -146,14 +146,14 @@ impl Observed {
     fn about_filters(&self, desired: &Desired) -> Vec<Question> {
         let mut questions = Vec::new();
         if let Some(tap) = desired.tap.and_then(|tap| self.facts.link(&tap)).filter(|tap| tap.index != 0) {
-            let is_known = TapMark::parse(&tap.alias).is_some();
+            let is_known = TapRecord::parse(&tap.alias).is_some();
             let stays = tap.tun.as_ref().is_some_and(|tun| tun.persistent);
             questions.extend((stays && !is_known).then_some(Question::Clsact(tap.index)));
             questions.extend((stays || is_known).then_some(Question::Filter(tap.index, Filter::Tap)));
         }
         if let Some(bridge) = self.facts.link(&desired.network.bridge) {
-            let mark = self.network(&bridge.name).and_then(|standing| standing.mark.as_ref());
-            let was_closed = mark.is_some_and(Mark::is_closed);
+            let ledger = self.network(&bridge.name).and_then(|standing| standing.ledger.as_ref());
+            let was_closed = ledger.is_some_and(Ledger::is_closed);
             if desired.closed || was_closed {
                 questions.extend((!was_closed).then_some(Question::Clsact(bridge.index)));
                 let filters = [Filter::Ingress, Filter::Egress];
@@ -214,7 +214,7 @@ impl Observed {
         if network.mode != Mode::Bridged {
             return Ok(());
         }
-        let taken = self.network(&network.bridge).and_then(|s| s.mark.as_ref()?.nic);
+        let taken = self.network(&network.bridge).and_then(|s| s.ledger.as_ref()?.nic());
         let unknown: Vec<_> = taken.iter().filter(|nic| self.facts.link(nic).is_none()).cloned().collect();
         rtnl.ask(&unknown.into_iter().map(Question::Link).collect::<Vec<_>>(), &mut self.facts)?;
         let is_taken = taken.is_some_and(|nic| self.facts.link(&nic).is_some());
@@ -236,8 +236,8 @@ impl Observed {
             Some(_) if taken.as_ref() == Some(&nic.name) => {
                 // Usually nothing: all that it had is on the bridge, unless the takeover was cut short.
                 rtnl.ask(&[Question::Addresses(nic.index)], &mut self.facts)?;
-                let mark = self.network(&network.bridge).and_then(|standing| standing.mark.as_ref());
-                if !mark.is_some_and(|mark| self.has_baggage(&nic.name, mark)) {
+                let ledger = self.network(&network.bridge).and_then(|standing| standing.ledger.as_ref());
+                if !ledger.is_some_and(|ledger| self.has_baggage(&nic.name, ledger)) {
                     return Ok(());
                 }
                 self.ask_about_baggage(rtnl, &nic)?;

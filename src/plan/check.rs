@@ -7,7 +7,7 @@ use crate::config::key::uplink;
 use crate::desired::Desired;
 use crate::model::facts::{Uncarriable, Way};
 use crate::model::route::{LOCAL, PROTOCOL_KERNEL, UNICAST};
-use crate::model::{IfName, Link, Mode, Network, Origin, TapMark, Uplink};
+use crate::model::{IfName, Link, Mode, Network, Origin, TapRecord, Uplink};
 use crate::observed::{Observed, Standing};
 
 /// Checks everything.
@@ -51,7 +51,7 @@ pub fn tap(name: &IfName, observed: &Observed) -> Result<(), Refusal> {
 
 /// The host has no address on the tap: one that is a port has no use for it, and would lose it.
 fn unused_by_the_host(tap: &IfName, observed: &Observed) -> Result<(), Refusal> {
-    let link = observed.facts.link(tap).filter(|tap| TapMark::parse(&tap.alias).is_none());
+    let link = observed.facts.link(tap).filter(|tap| TapRecord::parse(&tap.alias).is_none());
     let addresses = link.map(|link| observed.facts.addresses_of(link.index)).unwrap_or_default();
     match addresses.iter().find(|address| !is_link_local(&address.net)) {
         Some(address) => Err(Refusal::TapHasAddress { tap: *tap, address: address.net }),
@@ -62,12 +62,12 @@ fn unused_by_the_host(tap: &IfName, observed: &Observed) -> Result<(), Refusal> 
 /// The tap is nobody else's port. From one network of kvmnet's to another it may go, and one that kvmnet attached and
 /// another hand moved comes back.
 fn of_another(tap: &IfName, network: &Network, observed: &Observed) -> Result<(), Refusal> {
-    let link = observed.facts.link(tap).filter(|tap| TapMark::parse(&tap.alias).is_none());
+    let link = observed.facts.link(tap).filter(|tap| TapRecord::parse(&tap.alias).is_none());
     let Some(master) = link.and_then(|tap| tap.master) else { return Ok(()) };
     let on = observed.facts.link_index(master);
     let is_ours = |on: &Link| {
         on.name == network.bridge
-            || observed.network(&on.name).is_some_and(|standing| standing.mark_of_bridge().is_some())
+            || observed.network(&on.name).is_some_and(|standing| standing.ledger_of_bridge().is_some())
     };
     if on.is_some_and(is_ours) {
         return Ok(());
@@ -85,11 +85,11 @@ fn bridge(network: &Network, observed: &Observed) -> Result<(), Refusal> {
     if !link.is_bridge() {
         return Err(Refusal::NotABridge { name: link.name, kind: link.kind.clone() });
     }
-    let mark = observed.network(&network.bridge).and_then(Standing::mark_of_bridge);
-    if mark.is_some_and(|mark| mark.made || mark.digest == network.digest) {
+    let ledger = observed.network(&network.bridge).and_then(Standing::ledger_of_bridge);
+    if ledger.is_some_and(|ledger| ledger.made || ledger.digest == network.digest) {
         return Ok(());
     }
-    let is_taken = mark.is_some_and(|mark| mark.nic.is_some());
+    let is_taken = ledger.is_some_and(|ledger| ledger.nic.is_some());
     let has_default = !is_taken && observed.default_devices(None).contains(&link.index);
     if has_default && network.mode != Mode::Bridged {
         return Err(Refusal::BridgeIsWayOut { bridge: link.name, mode: network.mode });
@@ -158,10 +158,10 @@ fn baggage(bridge: &IfName, observed: &Observed) -> Option<&'static str> {
 
 /// The addresses that somebody else gave a bridge.
 fn own_addresses(bridge: &Link, observed: &Observed) -> Vec<IpNet> {
-    let mark = observed.network(&bridge.name).and_then(|standing| standing.mark.as_ref());
-    let is_own = |net: &IpNet| match mark {
-        Some(mark) if mark.nic.is_some() => mark.own.contains(net),
-        Some(mark) => !mark.addresses.contains(net),
+    let ledger = observed.network(&bridge.name).and_then(|standing| standing.ledger.as_ref());
+    let is_own = |net: &IpNet| match ledger {
+        Some(ledger) if ledger.nic.is_some() => ledger.bridge_addresses.contains(net),
+        Some(ledger) => !ledger.addresses.contains(net),
         None => true,
     };
     let addresses = observed.facts.addresses_of(bridge.index).into_iter().map(|address| address.net);
@@ -170,12 +170,12 @@ fn own_addresses(bridge: &Link, observed: &Observed) -> Vec<IpNet> {
 
 /// The ports that somebody else gave a bridge.
 fn ports<'a>(bridge: &'a Link, observed: &'a Observed) -> impl Iterator<Item = &'a Link> {
-    let mark = observed.network(&bridge.name).and_then(|standing| standing.mark.as_ref());
+    let ledger = observed.network(&bridge.name).and_then(|standing| standing.ledger.as_ref());
     let is_own = move |port: &Link| {
-        TapMark::parse(&port.alias).is_some()
-            || mark.is_some_and(|mark| {
-                let outer = mark.veth.as_ref().map(|veth| veth.outer);
-                mark.nic == Some(port.name) || outer == Some(port.name)
+        TapRecord::parse(&port.alias).is_some()
+            || ledger.is_some_and(|ledger| {
+                let outer = ledger.veth.as_ref().map(|veth| veth.outer);
+                ledger.nic() == Some(port.name) || outer == Some(port.name)
             })
     };
     observed.facts.links.iter().filter(move |link| link.master == Some(bridge.index) && !is_own(link))
@@ -186,7 +186,7 @@ fn ports<'a>(bridge: &'a Link, observed: &'a Observed) -> impl Iterator<Item = &
 fn overrides(desired: &Desired, observed: &Observed) -> Result<(), Refusal> {
     let network = &desired.network;
     let Some(standing) = observed.network(&network.bridge) else { return Ok(()) };
-    let Some(mark) = standing.mark.as_ref().filter(|mark| mark.digest != network.digest) else {
+    let Some(ledger) = standing.ledger.as_ref().filter(|ledger| ledger.digest != network.digest) else {
         return Ok(());
     };
     let variable = network.origins.iter().find_map(|(_, origin)| match origin {
@@ -195,12 +195,12 @@ fn overrides(desired: &Desired, observed: &Observed) -> Result<(), Refusal> {
     });
     match variable {
         Some(variable) if standing.occupied => {
-            Err(Refusal::OverrideInUse { variable, network: mark.network.clone() })
+            Err(Refusal::OverrideInUse { variable, network: ledger.network.clone() })
         }
-        None if mark.overridden && !standing.is_dead() && !desired.agreed => Err(Refusal::Overridden {
-            network: mark.network.clone(),
+        None if ledger.overridden && !standing.is_dead() && !desired.agreed => Err(Refusal::Overridden {
+            network: ledger.network.clone(),
             bridge: network.bridge,
-            mode: mark.mode,
+            mode: ledger.mode,
         }),
         _ => Ok(()),
     }
@@ -271,8 +271,8 @@ pub fn bridgeable(nic: &Link, bridge: &IfName, observed: &Observed) -> Result<()
 /// The pair's names are free, or the pair is this network's own.
 fn veth(desired: &Desired, observed: &Observed) -> Result<(), Refusal> {
     let Some(veth) = &desired.network.veth else { return Ok(()) };
-    let mark = observed.network(&desired.network.bridge).and_then(|standing| standing.mark.as_ref());
-    if mark.is_some_and(|mark| mark.veth.as_ref() == Some(veth)) && undo::is_pair(veth, observed) {
+    let ledger = observed.network(&desired.network.bridge).and_then(|standing| standing.ledger.as_ref());
+    if ledger.is_some_and(|ledger| ledger.veth.as_ref() == Some(veth)) && undo::is_pair(veth, observed) {
         return Ok(());
     }
     let taken = [&veth.outer, &veth.inner].into_iter().find(|name| observed.facts.link(name).is_some());
@@ -326,7 +326,7 @@ fn own_devices(desired: &Desired, observed: &Observed) -> Vec<u32> {
     for standing in &observed.networks {
         if standing.is_dead() || standing.bridge == desired.network.bridge {
             names.push(standing.bridge);
-            let veth = standing.mark.as_ref().and_then(|mark| mark.veth.as_ref());
+            let veth = standing.ledger.as_ref().and_then(|ledger| ledger.veth.as_ref());
             names.extend(veth.map(|veth| veth.inner));
         }
     }

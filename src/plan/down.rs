@@ -2,7 +2,7 @@
 
 use super::{Plan, Refusal, Transaction, check, undo};
 use crate::item::{LinkChange, PortChange, Step};
-use crate::model::{IfName, Link, Setting, TapMark};
+use crate::model::{IfName, Link, Setting, TapRecord};
 use crate::observed::Observed;
 
 /// Takes `tap` off its network, and every network away that has no guest any more. Its own goes with it, or it stays.
@@ -50,10 +50,11 @@ pub fn network_down(bridge: &IfName, force: bool, observed: &Observed) -> Result
 /// Down and off the bridge; the tap gets back what it had.
 fn take_off(tap: &Link, observed: &Observed) -> Vec<Step> {
     let name = &tap.name;
-    let mark = TapMark::parse(&tap.alias);
+    let record = TapRecord::parse(&tap.alias);
     let bridge = tap.master.and_then(|master| observed.facts.link_index(master)).map(|bridge| bridge.name);
-    let is_ours = |bridge| observed.network(bridge).is_some_and(|network| network.mark_of_bridge().is_some());
-    if mark.is_none() && !bridge.as_ref().is_some_and(is_ours) {
+    let is_ours =
+        |bridge| observed.network(bridge).is_some_and(|network| network.ledger_of_bridge().is_some());
+    if record.is_none() && !bridge.as_ref().is_some_and(is_ours) {
         // Somebody else's port, or nobody's.
         return Vec::new();
     }
@@ -65,17 +66,17 @@ fn take_off(tap: &Link, observed: &Observed) -> Vec<Step> {
     if let Some(bridge) = bridge {
         steps.push(PortChange { port: *name, from: Some(bridge), to: None }.into());
     }
-    let Some(mark) = mark else { return steps };
+    let Some(record) = record else { return steps };
     let mut set = |setting, from: Option<u32>, to| match from {
         Some(from) if from != to => steps.push(Step::put_back(*name, setting, from, to)),
         _ => {}
     };
-    for (setting, before) in mark.saved.into_iter().rev() {
+    for (setting, before) in record.changed.into_iter().rev() {
         set(setting, observed.value(name, setting), before);
     }
-    if let (Some(from), Some(to)) = (tap.mac.filter(|now| Some(*now) != mark.mac), mark.mac) {
+    if let (Some(from), Some(to)) = (tap.mac.filter(|now| Some(*now) != record.mac), record.mac) {
         steps.push(LinkChange::Mac { link: *name, from, to }.into());
     }
-    steps.push(LinkChange::Alias { link: *name, from: tap.alias.clone(), to: mark.alias }.into());
+    steps.push(LinkChange::Alias { link: *name, from: tap.alias.clone(), to: record.alias }.into());
     steps
 }

@@ -2,9 +2,9 @@
 
 use crate::desired::Desired;
 use crate::firewall::{Leak, Opened};
+use crate::model::ledger::Place;
 use crate::model::link::{GROUP, lan_group};
-use crate::model::mark::Place;
-use crate::model::{IfName, Link, Mark, Mode, Network, Saved, Setting, Uplink};
+use crate::model::{Changed, IfName, Ledger, Link, Mode, Network, Setting, Uplink};
 use crate::observed::Observed;
 
 /// The interfaces by which the network's packets of one family leave and answers come in.
@@ -69,33 +69,35 @@ fn has_force_forwarding(desired: &Desired, observed: &Observed) -> bool {
     observed.value(desired.new_interface(), Setting::ForceForwarding).is_some()
 }
 
-/// What forwards for kvmnet alone, as the mark says.
-pub fn leaks(desired: &Desired, observed: &Observed, mark: &Mark) -> Vec<Leak> {
+/// What forwards for kvmnet alone, as the record says.
+pub fn leaks(desired: &Desired, observed: &Observed, ledger: &Ledger) -> Vec<Leak> {
     let mut leaks: Vec<Leak> =
-        mark.saved.iter().flat_map(|saved| one_leak(desired, observed, mark, saved)).collect();
+        ledger.changed.iter().flat_map(|changed| one_leak(desired, observed, ledger, changed)).collect();
     for (v6, setting, wide) in [
         (false, Setting::Forwarding, observed.facts.wide4),
         (true, Setting::ForceForwarding, observed.facts.wide6),
     ] {
-        if mark.saved(&IfName::DEFAULT, setting).is_some() && !wide {
-            let is_before = |saved: &&Saved| saved.setting == setting && saved.before == setting.range().1;
-            let but = mark.saved.iter().filter(is_before).filter(|saved| saved.link != IfName::DEFAULT);
-            leaks.push(Leak { opened: Opened::All { but: but.map(|saved| saved.link).collect() }, v6 });
+        if ledger.changed(&IfName::DEFAULT, setting).is_some() && !wide {
+            let is_before =
+                |changed: &&Changed| changed.setting == setting && changed.before == setting.range().1;
+            let but =
+                ledger.changed.iter().filter(is_before).filter(|changed| changed.link != IfName::DEFAULT);
+            leaks.push(Leak { opened: Opened::All { but: but.map(|changed| changed.link).collect() }, v6 });
         }
     }
-    if mark.saved(&IfName::ALL, Setting::WideForwarding6).is_some() {
+    if ledger.changed(&IfName::ALL, Setting::WideForwarding6).is_some() {
         leaks.push(Leak { opened: Opened::All { but: Vec::new() }, v6: true });
     }
-    leaks.extend(lan_leaks(desired, observed, mark));
+    leaks.extend(lan_leaks(desired, observed, ledger));
     leaks
 }
 
 /// Of a bridge over a NIC that other networks opened: they do not know of it where they came first.
-fn lan_leaks(desired: &Desired, observed: &Observed, mark: &Mark) -> Vec<Leak> {
-    let Some(nic) = mark.nic.filter(|_| desired.network.mode == Mode::Bridged) else { return Vec::new() };
+fn lan_leaks(desired: &Desired, observed: &Observed, ledger: &Ledger) -> Vec<Leak> {
+    let Some(nic) = ledger.nic().filter(|_| desired.network.mode == Mode::Bridged) else { return Vec::new() };
     let mac = observed.facts.link(&nic).and_then(|nic| nic.mac);
     let opened = Opened::Link { name: desired.network.bridge, index: None, bridge: mac };
-    let is_wide6 = |mark: &Mark| mark.saved(&IfName::ALL, Setting::WideForwarding6).is_some();
+    let is_wide6 = |ledger: &Ledger| ledger.changed(&IfName::ALL, Setting::WideForwarding6).is_some();
     let mut families: Vec<bool> = opened_by_others(&nic, desired, observed)
         .iter()
         .map(|setting| *setting == Setting::ForceForwarding)
@@ -108,8 +110,8 @@ fn lan_leaks(desired: &Desired, observed: &Observed, mark: &Mark) -> Vec<Leak> {
 pub fn opened_by_others(nic: &IfName, desired: &Desired, observed: &Observed) -> Vec<Setting> {
     let place = Place { name: *nic, index: observed.facts.link(nic).map_or(0, |link| link.index) };
     let is_opened = |setting: &Setting| {
-        let former = others(desired, observed).find_map(|mark| mark.former(&place, *setting));
-        former.is_some_and(|saved| saved.before == 0)
+        let former = others(desired, observed).find_map(|ledger| ledger.former(&place, *setting));
+        former.is_some_and(|changed| changed.before == 0)
     };
     let switches =
         [(Setting::Forwarding, observed.facts.wide4), (Setting::ForceForwarding, observed.facts.wide6)];
@@ -117,16 +119,16 @@ pub fn opened_by_others(nic: &IfName, desired: &Desired, observed: &Observed) ->
     switches.filter(is_opened).collect()
 }
 
-/// The marks of other networks, which stay.
-fn others<'a>(desired: &'a Desired, observed: &'a Observed) -> impl Iterator<Item = &'a Mark> {
+/// The records of other networks, which stay.
+fn others<'a>(desired: &'a Desired, observed: &'a Observed) -> impl Iterator<Item = &'a Ledger> {
     let others = observed.networks.iter().filter(|other| other.bridge != desired.network.bridge);
-    others.filter(|other| !other.is_dead()).filter_map(|other| other.mark.as_ref())
+    others.filter(|other| !other.is_dead()).filter_map(|other| other.ledger.as_ref())
 }
 
 /// Of one interface that kvmnet opened by itself.
-fn one_leak(desired: &Desired, observed: &Observed, mark: &Mark, saved: &Saved) -> Vec<Leak> {
+fn one_leak(desired: &Desired, observed: &Observed, ledger: &Ledger, changed: &Changed) -> Vec<Leak> {
     let door = desired.door();
-    let Some(link) = observed.place(saved).filter(|link| saved.before == 0 && link.index != 0) else {
+    let Some(link) = observed.place(changed).filter(|link| changed.before == 0 && link.index != 0) else {
         return Vec::new();
     };
     if link.name == *door || link.name == desired.network.bridge {
@@ -134,9 +136,9 @@ fn one_leak(desired: &Desired, observed: &Observed, mark: &Mark, saved: &Saved) 
     }
     let bridge = link.mac.filter(|_| link.is_bridge());
     // Before Linux 6.17, IPv6 has no switch of one interface: of a bridge the guard has to know all the same.
-    let is_wide6 = bridge.is_some() && mark.saved(&IfName::ALL, Setting::WideForwarding6).is_some();
+    let is_wide6 = bridge.is_some() && ledger.changed(&IfName::ALL, Setting::WideForwarding6).is_some();
     // Once somebody else switches the whole machine on, what goes where is no longer kvmnet's to say.
-    let families = match saved.setting {
+    let families = match changed.setting {
         Setting::Forwarding => [(false, !observed.facts.wide4), (true, is_wide6)],
         Setting::ForceForwarding => [(false, false), (true, !observed.facts.wide6)],
         _ => return Vec::new(),

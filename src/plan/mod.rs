@@ -1,7 +1,7 @@
 //! What is to be done: a pure function of what is desired and what is observed.
 //!
 //! Never reads or writes anything, so it is tested as a table of cases. An empty plan is the normal result of
-//! a second run. The order of the steps is the safety of the whole: a mark is written before what it records
+//! a second run. The order of the steps is the safety of the whole: a record is written before what it records
 //! and removed after it, and the rules that keep guests in are there before a bridge is up and go last.
 
 mod check;

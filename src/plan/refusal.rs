@@ -203,7 +203,7 @@ pub enum Refusal {
     NoNft(Mode),
     /// The bridge's record would be too long.
     #[error("the record of what to undo does not fit into the alias of {0}")]
-    MarkTooLong(IfName),
+    RecordTooLong(IfName),
     /// The tap's record would be too long.
     #[error("the alias of {0} leaves no room for the record of what to undo")]
     TapAliasTooLong(IfName),
@@ -320,7 +320,7 @@ impl Refusal {
             Refusal::TapAliasTooLong(name) => {
                 format!("give it a shorter one: ip link set {} alias ''", shell_word(name))
             }
-            Refusal::MarkTooLong(_) => {
+            Refusal::RecordTooLong(_) => {
                 "give the network fewer addresses and uplinks, or a shorter name".to_owned()
             }
         })

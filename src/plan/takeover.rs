@@ -16,7 +16,7 @@ use crate::model::route::{
     KEPT, MAIN, MULTICAST, PROTOCOL_KERNEL, PROTOCOL_RA, PROXY, REACHABLE, ROUTER, STALE, UNICAST,
 };
 use crate::model::setting::IPV6;
-use crate::model::{Address, IfName, Link, Mac, Mark, Neighbour, Route, Setting};
+use crate::model::{Address, IfName, Ledger, Link, Mac, Neighbour, Route, Setting};
 use crate::observed::Observed;
 
 /// NUD_REACHABLE, NUD_STALE, NUD_DELAY, NUD_PROBE: a neighbour that answered.
@@ -126,18 +126,19 @@ pub fn witness(nic: &IfName, observed: &Observed) -> Option<Witness> {
 }
 
 /// Moves back to the NIC what the bridge has, and takes the NIC off. What the bridge had itself stays.
-pub fn give_back(mark: &Mark, bridge: &IfName, observed: &Observed) -> Vec<Step> {
-    let Some(nic) = mark.nic.as_ref().and_then(|nic| observed.facts.link(nic)) else { return Vec::new() };
+pub fn give_back(ledger: &Ledger, bridge: &IfName, observed: &Observed) -> Vec<Step> {
+    let Some(nic) = ledger.nic().and_then(|nic| observed.facts.link(&nic)) else { return Vec::new() };
     let port_of = nic.master.and_then(|master| observed.facts.link_index(master));
     if port_of.is_some_and(|master| master.name != *bridge) {
         return Vec::new();
     }
     // A bridge that was down makes an address of its own MAC as soon as it is up.
-    let own: Vec<IpNet> = mark.own.iter().copied().chain(mark.mac.map(Mac::link_local)).collect();
+    let own: Vec<IpNet> =
+        ledger.bridge_addresses.iter().copied().chain(ledger.mac.map(Mac::link_local)).collect();
     let mut baggage = carry(bridge, &nic.name, &own, observed);
     let mut steps = Vec::new();
     // Nothing can lead over a NIC that somebody has set down. One that was down before kvmnet came stays so.
-    if !nic.up && mark.saved(&nic.name, Setting::Up).is_some_and(|saved| saved.before == 0) {
+    if !nic.up && ledger.changed(&nic.name, Setting::Up).is_some_and(|changed| changed.before == 0) {
         baggage.arrive.retain(|step| !needs_up(step));
     } else if !nic.up {
         steps.push(Step::set(nic.name, Setting::Up, 0, 1));

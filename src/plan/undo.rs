@@ -1,27 +1,27 @@
-//! Takes a network away: everything that its mark records, in the reverse order of its making.
+//! Takes a network away: everything that its record records, in the reverse order of its making.
 
 use super::{Transaction, gates, takeover};
 use crate::item::{AddressChange, LinkChange, SettingChange, Step, TableChange};
+use crate::model::ledger::Place;
 use crate::model::link::{GROUP, lan_group};
-use crate::model::mark::Place;
-use crate::model::{IfName, Link, Mac, Mark, Saved, Setting, Veth};
+use crate::model::{Changed, IfName, Ledger, Link, Mac, Setting, Veth};
 use crate::observed::{Observed, Standing};
 
-/// Takes `standing` away. `others` are the marks of the networks that stay. The NIC is given back first, and alone: what
+/// Takes `standing` away. `others` are the records of the networks that stay. The NIC is given back first, and alone: what
 /// it was lent to goes only after that.
-fn network(standing: &Standing, others: &[&Mark], observed: &Observed) -> Vec<Transaction> {
+fn network(standing: &Standing, others: &[&Ledger], observed: &Observed) -> Vec<Transaction> {
     let bridge = &standing.bridge;
     let mut given_back = Vec::new();
     let mut steps = Vec::new();
-    if let Some(mark) = &standing.mark {
+    if let Some(ledger) = &standing.ledger {
         if standing.link.is_some() {
-            given_back.extend(takeover::give_back(mark, bridge, observed));
+            given_back.extend(takeover::give_back(ledger, bridge, observed));
         }
-        steps.extend(settings(mark, others, observed));
-        steps.extend(lost_settings(mark, others, observed));
-        steps.extend(pair(mark, observed));
+        steps.extend(settings(ledger, others, observed));
+        steps.extend(lost_settings(ledger, others, observed));
+        steps.extend(pair(ledger, observed));
         if let Some(link) = &standing.link {
-            steps.extend(self::bridge(mark, bridge, &link.alias, observed));
+            steps.extend(self::bridge(ledger, bridge, &link.alias, observed));
         }
     }
     steps.extend(gates::close(bridge, observed));
@@ -36,14 +36,15 @@ fn network(standing: &Standing, others: &[&Mark], observed: &Observed) -> Vec<Tr
     ]
 }
 
-/// Puts back what `mark` says was changed, last change first, unless another network needs it still.
-pub fn settings(mark: &Mark, others: &[&Mark], observed: &Observed) -> Vec<Step> {
-    let is_needed =
-        |saved: &&Saved| others.iter().any(|other| other.former(&saved.place(), saved.setting).is_some());
-    let free = mark.saved.iter().rev().filter(|saved| !is_needed(saved));
-    let steps = free.flat_map(|saved| match saved.link {
-        IfName::DEFAULT => everywhere(saved, mark, others, observed),
-        _ => setting(saved, mark, observed),
+/// Puts back what `record` says was changed, last change first, unless another network needs it still.
+pub fn settings(ledger: &Ledger, others: &[&Ledger], observed: &Observed) -> Vec<Step> {
+    let is_needed = |changed: &&Changed| {
+        others.iter().any(|other| other.former(&changed.place(), changed.setting).is_some())
+    };
+    let free = ledger.changed.iter().rev().filter(|changed| !is_needed(changed));
+    let steps = free.flat_map(|changed| match changed.link {
+        IfName::DEFAULT => everywhere(changed, ledger, others, observed),
+        _ => setting(changed, ledger, observed),
     });
     // IPv6 comes back last: it makes its address in the way that is set by then.
     let (last, mut steps): (Vec<Step>, Vec<Step>) = steps
@@ -54,12 +55,12 @@ pub fn settings(mark: &Mark, others: &[&Mark], observed: &Observed) -> Vec<Step>
 
 /// Where the record is lost in part, no interface but kvmnet's own goes on forwarding for others: kvmnet may have opened
 /// any.
-fn lost_settings(mark: &Mark, others: &[&Mark], observed: &Observed) -> Vec<Step> {
+fn lost_settings(ledger: &Ledger, others: &[&Ledger], observed: &Observed) -> Vec<Step> {
     let is_known = |link: &IfName, setting| {
         let place = Place { name: *link, index: observed.facts.link(link).map_or(0, |link| link.index) };
-        others.iter().chain([&mark]).any(|mark| mark.former(&place, setting).is_some())
+        others.iter().chain([&ledger]).any(|ledger| ledger.former(&place, setting).is_some())
     };
-    let links = observed.facts.links.iter().filter(|link| mark.more && link.group != GROUP);
+    let links = observed.facts.links.iter().filter(|link| ledger.more && link.group != GROUP);
     let names = links.map(|link| link.name);
     let switches =
         [(Setting::Forwarding, observed.facts.wide4), (Setting::ForceForwarding, observed.facts.wide6)];
@@ -70,22 +71,22 @@ fn lost_settings(mark: &Mark, others: &[&Mark], observed: &Observed) -> Vec<Step
     open.map(|(link, setting, _)| Step::put_back(link, setting, 1, 0)).collect()
 }
 
-fn setting(saved: &Saved, mark: &Mark, observed: &Observed) -> Vec<Step> {
+fn setting(changed: &Changed, ledger: &Ledger, observed: &Observed) -> Vec<Step> {
     // It was so before all others were made so, and nothing was changed of it.
-    let stayed = mark.saved(&IfName::DEFAULT, saved.setting).is_some();
-    if stayed && saved.before == saved.setting.range().1 || !is_undone(saved, observed) {
+    let stayed = ledger.changed(&IfName::DEFAULT, changed.setting).is_some();
+    if stayed && changed.before == changed.setting.range().1 || !is_undone(changed, observed) {
         return Vec::new();
     }
-    let link = observed.place(saved).map_or(saved.link, |link| link.name);
-    let own = step(&link, saved.setting, saved.before, observed);
-    own.into_iter().chain(lan_bridge(saved, mark, observed)).collect()
+    let link = observed.place(changed).map_or(changed.link, |link| link.name);
+    let own = step(&link, changed.setting, changed.before, observed);
+    own.into_iter().chain(lan_bridge(changed, ledger, observed)).collect()
 }
 
 /// Whether nobody has taken another decision about forwarding since.
-fn is_undone(saved: &Saved, observed: &Observed) -> bool {
-    match saved.setting {
-        Setting::Forwarding => observed.facts.wide4 == saved.wide,
-        Setting::ForceForwarding => observed.facts.wide6 == saved.wide,
+fn is_undone(changed: &Changed, observed: &Observed) -> bool {
+    match changed.setting {
+        Setting::Forwarding => observed.facts.wide4 == changed.global_forwarding,
+        Setting::ForceForwarding => observed.facts.wide6 == changed.global_forwarding,
         _ => true,
     }
 }
@@ -96,43 +97,44 @@ fn step(link: &IfName, setting: Setting, to: u32, observed: &Observed) -> Option
 }
 
 /// The bridge that has become the NIC's way, and forwards as the NIC did.
-fn lan_bridge(saved: &Saved, mark: &Mark, observed: &Observed) -> Option<Step> {
-    let nic = observed.place(saved).filter(|_| saved.setting.forwards())?;
+fn lan_bridge(changed: &Changed, ledger: &Ledger, observed: &Observed) -> Option<Step> {
+    let nic = observed.place(changed).filter(|_| changed.setting.forwards())?;
     let bridge = observed.facts.link_index(nic.master?)?;
-    let is_lan = bridge.group == lan_group(&nic.name) && mark.saved(&bridge.name, saved.setting).is_none();
-    step(&bridge.name, saved.setting, saved.before, observed).filter(|_| is_lan)
+    let is_lan =
+        bridge.group == lan_group(&nic.name) && ledger.changed(&bridge.name, changed.setting).is_none();
+    step(&bridge.name, changed.setting, changed.before, observed).filter(|_| is_lan)
 }
 
 /// Every interface that was not so before gets back what it had, and those to come will have it.
-fn everywhere(saved: &Saved, mark: &Mark, others: &[&Mark], observed: &Observed) -> Vec<Step> {
-    if !is_undone(saved, observed) {
+fn everywhere(changed: &Changed, ledger: &Ledger, others: &[&Ledger], observed: &Observed) -> Vec<Step> {
+    if !is_undone(changed, observed) {
         return Vec::new();
     }
-    let (closed, opened) = saved.setting.range();
+    let (closed, opened) = changed.setting.range();
     let is_another = |link: &Link| {
         let place = Place { name: link.name, index: link.index };
-        let is_recorded = |mark: &&Mark| {
-            mark.saved.iter().any(|other| other.setting == saved.setting && place.is_of(other))
+        let is_recorded = |ledger: &&Ledger| {
+            ledger.changed.iter().any(|other| other.setting == changed.setting && place.is_of(other))
         };
-        is_recorded(&mark) || others.iter().any(is_recorded)
+        is_recorded(&ledger) || others.iter().any(is_recorded)
     };
     // The doors of networks are their own business, and a bridge that was made for a NIC is as the NIC was.
     let is_lan = |link: &Link| {
-        let nic = observed.network(&link.name).and_then(|standing| standing.mark.as_ref()?.nic);
-        nic.is_some_and(|nic| mark.saved(&nic, saved.setting).is_some())
+        let nic = observed.network(&link.name).and_then(|standing| standing.ledger.as_ref()?.nic());
+        nic.is_some_and(|nic| ledger.changed(&nic, changed.setting).is_some())
     };
     let links = observed.facts.links.iter().filter(|link| link.index != 0 && link.group != GROUP);
-    let links = links.filter(|link| observed.value(&link.name, saved.setting) == Some(opened));
+    let links = links.filter(|link| observed.value(&link.name, changed.setting) == Some(opened));
     let links = links.filter(|link| !is_another(link) && !is_lan(link));
     let mut steps: Vec<Step> =
-        links.filter_map(|link| step(&link.name, saved.setting, closed, observed)).collect();
-    steps.extend(step(&IfName::DEFAULT, saved.setting, saved.before, observed));
+        links.filter_map(|link| step(&link.name, changed.setting, closed, observed)).collect();
+    steps.extend(step(&IfName::DEFAULT, changed.setting, changed.before, observed));
     steps
 }
 
 /// The pair goes with either of its ends. Others of these names stay.
-pub fn pair(mark: &Mark, observed: &Observed) -> Option<Step> {
-    let veth = mark.veth.as_ref()?;
+pub fn pair(ledger: &Ledger, observed: &Observed) -> Option<Step> {
+    let veth = ledger.veth.as_ref()?;
     is_pair(veth, observed).then_some(LinkChange::Delete { name: veth.inner }.into())
 }
 
@@ -147,47 +149,50 @@ pub fn is_pair(veth: &Veth, observed: &Observed) -> bool {
 }
 
 /// A bridge that kvmnet made goes; one that it found is given back.
-fn bridge(mark: &Mark, bridge: &IfName, alias: &str, observed: &Observed) -> Vec<Step> {
-    if mark.made {
+fn bridge(ledger: &Ledger, bridge: &IfName, alias: &str, observed: &Observed) -> Vec<Step> {
+    if ledger.made {
         return vec![LinkChange::Delete { name: *bridge }.into()];
     }
-    let given =
-        observed.addresses(bridge).into_iter().rev().filter(|address| mark.addresses.contains(&address.net));
+    let given = observed
+        .addresses(bridge)
+        .into_iter()
+        .rev()
+        .filter(|address| ledger.addresses.contains(&address.net));
     let mut steps: Vec<Step> =
         given.map(|address| AddressChange::Delete { link: *bridge, address }.into()).collect();
     let mac = observed.facts.link(bridge).and_then(|link| link.mac);
-    if let (Some(now), Some(before)) = (mac, mark.mac) {
+    if let (Some(now), Some(before)) = (mac, ledger.mac) {
         if now != before {
             steps.push(LinkChange::Mac { link: *bridge, from: now, to: before }.into());
         }
     }
     steps.push(Step::BARRIER);
-    steps.push(LinkChange::Alias { link: *bridge, from: alias.to_owned(), to: mark.alias.clone() }.into());
+    steps.push(LinkChange::Alias { link: *bridge, from: alias.to_owned(), to: ledger.alias.clone() }.into());
     steps
 }
 
-/// Takes away the network of `bridge`, if nothing keeps it, when another one with this mark has been brought up.
-pub fn unused_network(bridge: &IfName, mark: &Mark, observed: &Observed) -> Vec<Transaction> {
+/// Takes away the network of `bridge`, if nothing keeps it, when another one with this record has been brought up.
+pub fn unused_network(bridge: &IfName, ledger: &Ledger, observed: &Observed) -> Vec<Transaction> {
     let standing = observed.network(bridge).filter(|standing| standing.is_dead());
     let Some(standing) = standing else { return Vec::new() };
     let others = observed.networks.iter().filter(|other| other.bridge != *bridge);
-    let others: Vec<&Mark> = others.filter_map(|other| other.mark.as_ref()).chain([mark]).collect();
+    let others: Vec<&Ledger> = others.filter_map(|other| other.ledger.as_ref()).chain([ledger]).collect();
     network(standing, &others, observed)
 }
 
 /// Takes away every network that nothing keeps, except those of the bridges `staying`.
 pub fn unused_networks(staying: &[IfName], observed: &Observed) -> Vec<Transaction> {
-    let mut marks: Vec<(&IfName, &Mark)> = observed
+    let mut ledgers: Vec<(&IfName, &Ledger)> = observed
         .networks
         .iter()
-        .filter_map(|standing| Some((&standing.bridge, standing.mark.as_ref()?)))
+        .filter_map(|standing| Some((&standing.bridge, standing.ledger.as_ref()?)))
         .collect();
     let mut transactions = Vec::new();
     let unused = observed.networks.iter().filter(|standing| standing.is_dead());
     for standing in unused.filter(|standing| !staying.contains(&standing.bridge)) {
         // One that is taken away no longer needs what another one opened, too.
-        marks.retain(|(bridge, _)| **bridge != standing.bridge);
-        let others: Vec<&Mark> = marks.iter().map(|(_, mark)| *mark).collect();
+        ledgers.retain(|(bridge, _)| **bridge != standing.bridge);
+        let others: Vec<&Ledger> = ledgers.iter().map(|(_, ledger)| *ledger).collect();
         transactions.extend(network(standing, &others, observed));
     }
     transactions

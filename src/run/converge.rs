@@ -77,19 +77,19 @@ impl Difference {
         let find = |name: &str| networks.iter().find(|network| network.name == name);
         let mut wanted = Vec::new();
         for standing in living.networks.iter().filter(|standing| !standing.is_dead()) {
-            let Some(mark) = &standing.mark else { continue };
-            match find(&mark.network) {
+            let Some(ledger) = &standing.ledger else { continue };
+            match find(&ledger.network) {
                 Some(network) if network.bridge != standing.bridge => self.unmet.push(format!(
                     "network {name} is on {}, and on {} in the configuration: kvmnet down --force {}, then kvmnet attach TAP for each guest",
                     standing.bridge,
                     network.bridge,
-                    shell_word(&mark.network),
-                    name = mark.network,
+                    shell_word(&ledger.network),
+                    name = ledger.network,
                 )),
                 Some(network) => wanted.extend(of_network(network, standing, living)),
                 None => self.notes.push(format!(
                     "network {} on {} is in the configuration no longer; it goes with its last guest",
-                    mark.network, standing.bridge
+                    ledger.network, standing.bridge
                 )),
             }
         }

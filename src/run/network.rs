@@ -48,9 +48,9 @@ pub fn network_down(name: &str, force: bool, seen: Seen) -> Result<Done, Error> 
 
 /// The bridge of a network that stands. An override with a bridge of its own makes a second one of the same name.
 fn bridge_of(name: &str, observed: &Observed) -> Result<Option<IfName>, Error> {
-    let networks = || observed.networks.iter().filter_map(|one| Some((one.bridge, one.mark.as_ref()?)));
+    let networks = || observed.networks.iter().filter_map(|one| Some((one.bridge, one.ledger.as_ref()?)));
     let mut bridges: Vec<IfName> =
-        networks().filter(|(_, mark)| mark.network == name).map(|(bridge, _)| bridge).collect();
+        networks().filter(|(_, ledger)| ledger.network == name).map(|(bridge, _)| bridge).collect();
     bridges.sort_unstable();
     match bridges[..] {
         [] => Ok(networks().map(|(bridge, _)| bridge).find(|bridge| bridge.as_str() == name)),

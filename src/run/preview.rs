@@ -67,8 +67,8 @@ pub fn preview_up(tap: &IfName) -> Result<Preview, Error> {
     let network = &desired.network;
     if is_blind {
         notes.push(BLIND.to_owned());
-        let standing = observed.network(&network.bridge).and_then(|standing| standing.mark.as_ref());
-        if standing.is_some_and(|mark| mark.digest == network.digest) {
+        let standing = observed.network(&network.bridge).and_then(|standing| standing.ledger.as_ref());
+        if standing.is_some_and(|ledger| ledger.digest == network.digest) {
             plan.retain(|step| step.transport() != Transport::Nft);
         }
     }

@@ -1,8 +1,8 @@
-//! What kvmnet changed on the machine for a network: what its mark records, beside what holds now.
+//! What kvmnet changed on the machine for a network: what its record records, beside what holds now.
 
 use super::data::{Change, ChangeKind};
 use crate::model::setting::Setting;
-use crate::model::{AddrGen, IfName, Link, Mark, Saved, TapMark};
+use crate::model::{AddrGen, Changed, IfName, Ledger, Link, TapRecord};
 use crate::observed::{Observed, Standing};
 
 /// Everything, in the order in which it was done.
@@ -11,23 +11,23 @@ pub fn changes(standing: &Standing, observed: &Observed) -> Vec<Change> {
         let what = format!("{} {}", table.family, table.name);
         Change { kind: ChangeKind::Table, interface: None, before: None, now: Some(what.clone()), what }
     });
-    let Some(mark) = &standing.mark else { return tables.collect() };
-    let mut changes = links(mark, standing, observed);
+    let Some(ledger) = &standing.ledger else { return tables.collect() };
+    let mut changes = links(ledger, standing, observed);
     changes.extend(tables);
-    changes.extend(addresses(mark, observed, standing));
-    changes.extend(settings(mark, observed));
+    changes.extend(addresses(ledger, observed, standing));
+    changes.extend(settings(ledger, observed));
     if let Some(bridge) = &standing.link {
-        changes.extend(port(mark, bridge, observed));
-        changes.extend(mac(mark, bridge));
-        changes.extend(alias(mark, bridge));
+        changes.extend(port(ledger, bridge, observed));
+        changes.extend(mac(ledger, bridge));
+        changes.extend(alias(ledger, bridge));
         changes.extend(observed.taps_on(&bridge.name).flat_map(|tap| tap_settings(tap, observed)));
     }
     changes
 }
 
-fn links(mark: &Mark, standing: &Standing, observed: &Observed) -> Vec<Change> {
-    let bridge = standing.link.as_ref().filter(|_| mark.made).map(|bridge| bridge.name);
-    let ends = mark.veth.iter().flat_map(|veth| [veth.outer, veth.inner]);
+fn links(ledger: &Ledger, standing: &Standing, observed: &Observed) -> Vec<Change> {
+    let bridge = standing.link.as_ref().filter(|_| ledger.made).map(|bridge| bridge.name);
+    let ends = ledger.veth.iter().flat_map(|veth| [veth.outer, veth.inner]);
     let ends = ends.filter(|end| observed.facts.link(end).is_some());
     let made = |name: IfName| {
         let (what, now) = (name.to_string(), Some(name.to_string()));
@@ -37,19 +37,19 @@ fn links(mark: &Mark, standing: &Standing, observed: &Observed) -> Vec<Change> {
 }
 
 /// Addresses that the host was given, and those that moved with the NIC.
-fn addresses(mark: &Mark, observed: &Observed, standing: &Standing) -> Vec<Change> {
-    let door = mark.veth.as_ref().map_or(standing.bridge, |veth| veth.inner);
+fn addresses(ledger: &Ledger, observed: &Observed, standing: &Standing) -> Vec<Change> {
+    let door = ledger.veth.as_ref().map_or(standing.bridge, |veth| veth.inner);
     let interface = || Some(door.to_string());
     let present = observed.addresses(&door);
-    let given = mark.addresses.iter().map(|net| Change {
+    let given = ledger.addresses.iter().map(|net| Change {
         kind: ChangeKind::Address,
         what: net.to_string(),
         interface: interface(),
         before: None,
         now: present.iter().any(|address| address.net == *net).then(|| net.to_string()),
     });
-    let moved = present.iter().filter(|address| !mark.own.contains(&address.net));
-    let moved = mark.nic.iter().flat_map(|nic| moved.clone().map(move |address| (nic, address)));
+    let moved = present.iter().filter(|address| !ledger.bridge_addresses.contains(&address.net));
+    let moved = ledger.nic().into_iter().flat_map(|nic| moved.clone().map(move |address| (nic, address)));
     let moved = moved.map(|(nic, address)| Change {
         kind: ChangeKind::Moved,
         what: address.net.to_string(),
@@ -60,14 +60,15 @@ fn addresses(mark: &Mark, observed: &Observed, standing: &Standing) -> Vec<Chang
     given.chain(moved).collect()
 }
 
-fn settings(mark: &Mark, observed: &Observed) -> Vec<Change> {
+fn settings(ledger: &Ledger, observed: &Observed) -> Vec<Change> {
     // An exception from what was set everywhere was not changed.
-    let is_exception = |saved: &&Saved| {
-        mark.saved(&IfName::DEFAULT, saved.setting).is_some() && saved.before == saved.setting.range().1
+    let is_exception = |changed: &&Changed| {
+        ledger.changed(&IfName::DEFAULT, changed.setting).is_some()
+            && changed.before == changed.setting.range().1
     };
-    let changed = mark.saved.iter().filter(|saved| !is_exception(saved));
+    let changed = ledger.changed.iter().filter(|changed| !is_exception(changed));
     changed
-        .map(|Saved { link, setting, before, .. }| {
+        .map(|Changed { link, setting, before, .. }| {
             let what = match setting {
                 Setting::Up | Setting::Mtu | Setting::Group | Setting::AddrGen => {
                     format!("{setting} of {link}")
@@ -84,8 +85,8 @@ fn settings(mark: &Mark, observed: &Observed) -> Vec<Change> {
 /// Of a tap that outlives its guest: one that goes with its guest needs nothing put back.
 fn tap_settings(tap: &Link, observed: &Observed) -> Vec<Change> {
     let is_persistent = tap.tun.as_ref().is_some_and(|tun| tun.persistent);
-    let mark = TapMark::parse(&tap.alias).filter(|_| is_persistent);
-    let changed = mark.into_iter().flat_map(|mark| mark.saved);
+    let record = TapRecord::parse(&tap.alias).filter(|_| is_persistent);
+    let changed = record.into_iter().flat_map(|record| record.changed);
     changed
         .map(|(setting, before)| {
             changed_setting(format!("{setting} of {}", tap.name), tap.name, setting, before, observed)
@@ -107,8 +108,8 @@ fn changed_setting(what: String, link: IfName, setting: Setting, before: u32, ob
     }
 }
 
-fn port(mark: &Mark, bridge: &Link, observed: &Observed) -> Option<Change> {
-    let nic = mark.nic?;
+fn port(ledger: &Ledger, bridge: &Link, observed: &Observed) -> Option<Change> {
+    let nic = ledger.nic()?;
     let is_port = observed.facts.link(&nic)?.master == Some(bridge.index);
     Some(Change {
         kind: ChangeKind::Port,
@@ -119,23 +120,23 @@ fn port(mark: &Mark, bridge: &Link, observed: &Observed) -> Option<Change> {
     })
 }
 
-fn mac(mark: &Mark, bridge: &Link) -> Option<Change> {
+fn mac(ledger: &Ledger, bridge: &Link) -> Option<Change> {
     Some(Change {
         kind: ChangeKind::Mac,
         what: format!("MAC of {}", bridge.name),
         interface: Some(bridge.name.to_string()),
-        before: Some(mark.mac?.to_string()),
+        before: Some(ledger.mac?.to_string()),
         now: bridge.mac.map(|mac| mac.to_string()),
     })
 }
 
 /// The record itself replaces the alias that a found bridge had.
-fn alias(mark: &Mark, bridge: &Link) -> Option<Change> {
-    (!mark.made).then(|| Change {
+fn alias(ledger: &Ledger, bridge: &Link) -> Option<Change> {
+    (!ledger.made).then(|| Change {
         kind: ChangeKind::Setting,
         what: format!("alias of {}", bridge.name),
         interface: Some(bridge.name.to_string()),
-        before: (!mark.alias.is_empty()).then(|| mark.alias.clone()),
+        before: (!ledger.alias.is_empty()).then(|| ledger.alias.clone()),
         now: Some(bridge.alias.clone()),
     })
 }

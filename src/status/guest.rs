@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use super::data::{Guest, LinkState, Process};
 use crate::guests::GuestIndex;
 use crate::holder::Holder;
-use crate::model::{IfName, Link, Mac, TapMark};
+use crate::model::{IfName, Link, Mac, TapRecord};
 use crate::observed::Glance;
 use crate::vmm;
 
@@ -101,7 +101,7 @@ impl<'a> Guests<'a> {
 }
 
 fn is_attached(tap: &Link) -> bool {
-    TapMark::parse(&tap.alias).is_some()
+    TapRecord::parse(&tap.alias).is_some()
 }
 
 fn process(holder: &Holder) -> Process {

@@ -1,4 +1,4 @@
-//! Networks: one that is up, from its mark, its rules and its links; one that is only configured, from the file.
+//! Networks: one that is up, from its record, its rules and its links; one that is only configured, from the file.
 
 use std::collections::HashSet;
 use std::net::IpAddr;
@@ -8,34 +8,34 @@ use super::data::{Configuration, Forwarding, Nat, NatKind, Network, State, Uplin
 use super::guest::Guests;
 use crate::model::link::GROUP;
 use crate::model::ruleset::{Verdict, table_name};
-use crate::model::{self, IfName, Mark, Mode, Uplink};
+use crate::model::{self, IfName, Ledger, Mode, Uplink};
 use crate::observed::{Glance, Standing};
 
 /// A network that is up, or what is left of one. `file` is what the configuration says, if it could be read.
 pub fn up(standing: &Standing, glance: &Glance, guests: &Guests, file: Option<&[model::Network]>) -> Network {
-    let mark = standing.mark.as_ref();
-    let door = mark.and_then(|mark| mark.veth.as_ref()).map_or(standing.bridge, |veth| veth.inner);
+    let ledger = standing.ledger.as_ref();
+    let door = ledger.and_then(|ledger| ledger.veth.as_ref()).map_or(standing.bridge, |veth| veth.inner);
     let door_link = glance.observed.facts.link(&door).map(|door| door.index);
     let (uplinks, uplinks_by) = uplinks(standing, &door, glance).unzip();
     let bridge = standing.link.as_ref();
     let mut network = Network {
-        name: mark.map_or_else(|| standing.bridge.to_string(), |mark| mark.network.clone()),
+        name: ledger.map_or_else(|| standing.bridge.to_string(), |ledger| ledger.network.clone()),
         state: match bridge {
             None => State::Remains,
             Some(link) if link.up => State::Up,
             Some(_) => State::Down,
         },
-        mode: mark.map(|mark| mark.mode.to_string()),
+        mode: ledger.map(|ledger| ledger.mode.to_string()),
         bridge: standing.bridge.to_string(),
-        bridge_made: bridge.and(mark).map(|mark| mark.made),
+        bridge_made: bridge.and(ledger).map(|ledger| ledger.made),
         door: door.to_string(),
         addresses: addresses(&door, glance),
         uplinks,
         uplinks_by: uplinks_by.flatten(),
-        forwarding: forwarding(mark, &door, glance),
+        forwarding: forwarding(ledger, &door, glance),
         nat: nat(standing, glance),
-        keep: mark.is_some_and(|mark| mark.keep || mark.held),
-        configuration: configuration(mark, file),
+        keep: ledger.is_some_and(|ledger| ledger.keep || ledger.held),
+        configuration: configuration(ledger, file),
         changes: change::changes(standing, &glance.observed),
         guests: bridge.map(|bridge| guests.on_bridge(&bridge.name, door_link)).unwrap_or_default(),
         other_ports: other_ports(standing, glance),
@@ -79,11 +79,14 @@ fn addresses(door: &IfName, glance: &Glance) -> Vec<String> {
     addresses.filter(|net| !is_link_local(net.addr())).map(|net| net.to_string()).collect()
 }
 
-/// By the NIC in the mark, by the names in the rules, or by the default routes.
+/// By the NIC in the record, by the names in the rules, or by the default routes.
 fn uplinks(standing: &Standing, door: &IfName, glance: &Glance) -> Option<(Vec<String>, Option<UplinksBy>)> {
-    let mark = standing.mark.as_ref()?;
-    if !mark.mode.forwards() {
-        return Some((mark.nic.iter().map(ToString::to_string).collect(), mark.nic.map(|_| UplinksBy::Port)));
+    let ledger = standing.ledger.as_ref()?;
+    if !ledger.mode.forwards() {
+        return Some((
+            ledger.nic().iter().map(ToString::to_string).collect(),
+            ledger.nic.map(|_| UplinksBy::Port),
+        ));
     }
     let exits = glance.exits.get(&standing.bridge)?;
     let mut names: Vec<IfName> =
@@ -100,10 +103,10 @@ fn uplinks(standing: &Standing, door: &IfName, glance: &Glance) -> Option<(Vec<S
     Some((names.iter().map(ToString::to_string).collect(), Some(by)))
 }
 
-fn forwarding(mark: Option<&Mark>, door: &IfName, glance: &Glance) -> Forwarding {
+fn forwarding(ledger: Option<&Ledger>, door: &IfName, glance: &Glance) -> Forwarding {
     let facts = &glance.observed.facts;
-    match (mark, facts.link(door)) {
-        (Some(mark), Some(link)) if mark.mode.forwards() => Forwarding {
+    match (ledger, facts.link(door)) {
+        (Some(ledger), Some(link)) if ledger.mode.forwards() => Forwarding {
             ipv4: link.ipv4.forwarding != 0,
             ipv6: facts.wide6 || link.ipv6.and_then(|ipv6| ipv6.force_forwarding) == Some(1),
         },
@@ -112,8 +115,8 @@ fn forwarding(mark: Option<&Mark>, door: &IfName, glance: &Glance) -> Forwarding
 }
 
 fn nat(standing: &Standing, glance: &Glance) -> Option<Vec<Nat>> {
-    let mark = standing.mark.as_ref()?;
-    if mark.mode != Mode::Nat {
+    let ledger = standing.ledger.as_ref()?;
+    if ledger.mode != Mode::Nat {
         return Some(Vec::new());
     }
     let mut found = Vec::new();
@@ -129,29 +132,30 @@ fn nat(standing: &Standing, glance: &Glance) -> Option<Vec<Nat>> {
     Some(found)
 }
 
-fn configuration(mark: Option<&Mark>, file: Option<&[model::Network]>) -> Configuration {
-    let (Some(mark), Some(file)) = (mark, file) else { return Configuration::Unknown };
-    match file.iter().find(|network| network.name == mark.network) {
+fn configuration(ledger: Option<&Ledger>, file: Option<&[model::Network]>) -> Configuration {
+    let (Some(ledger), Some(file)) = (ledger, file) else { return Configuration::Unknown };
+    match file.iter().find(|network| network.name == ledger.network) {
         None => Configuration::Absent,
-        Some(network) if network.digest == mark.digest => Configuration::Same,
-        Some(_) if mark.overridden => Configuration::Overridden,
+        Some(network) if network.digest == ledger.digest => Configuration::Same,
+        Some(_) if ledger.overridden => Configuration::Overridden,
         Some(_) => Configuration::Differs,
     }
 }
 
 /// Ports that are not taps, and not the NIC or the end of the pair that kvmnet put there.
 fn other_ports(standing: &Standing, glance: &Glance) -> Vec<String> {
-    let (Some(bridge), Some(mark)) = (&standing.link, &standing.mark) else { return Vec::new() };
+    let (Some(bridge), Some(ledger)) = (&standing.link, &standing.ledger) else { return Vec::new() };
     let ports = glance.observed.facts.links.iter().filter(|link| link.master == Some(bridge.index));
-    let is_own =
-        |name: IfName| mark.nic == Some(name) || mark.veth.as_ref().is_some_and(|veth| veth.outer == name);
+    let is_own = |name: IfName| {
+        ledger.nic() == Some(name) || ledger.veth.as_ref().is_some_and(|veth| veth.outer == name)
+    };
     let others = ports.filter(|port| !port.is_tap() && !is_own(port.name));
     others.map(|port| port.name.to_string()).collect()
 }
 
 fn problems(network: &Network, standing: &Standing, glance: &Glance) -> Vec<String> {
     let name = table_name(&standing.bridge);
-    let Some(mark) = &standing.mark else {
+    let Some(ledger) = &standing.ledger else {
         return vec![format!("{name} has no record of what it is for; the next hook removes it")];
     };
     let mut problems = Vec::new();
@@ -173,7 +177,7 @@ fn problems(network: &Network, standing: &Standing, glance: &Glance) -> Vec<Stri
         );
     }
     let is_gone = |net: &String| !network.addresses.contains(net);
-    let gone = mark.addresses.iter().map(ToString::to_string).filter(is_gone);
+    let gone = ledger.addresses.iter().map(ToString::to_string).filter(is_gone);
     problems
         .extend(gone.map(|net| format!("{net} is gone from {}; the next guest puts it back", network.door)));
     if standing.is_dead() {

@@ -1,7 +1,7 @@
 //! Sets and their elements: NFT_MSG_NEWSET, NEWSETELEM, DELSETELEM, GETSETELEM (`net/netfilter/nf_tables_api.c`).
 
 use super::attr::*;
-use super::table::{body, family_number, note, userdata};
+use super::table::{body, comment, family_number, userdata};
 use crate::model::ruleset::{Element, Elements, Family, Set};
 use crate::netlink::message::{Message, attributes, find, u32_at};
 use crate::netlink::socket::{CREATE, DUMP, EXCL, REQUEST};
@@ -72,7 +72,7 @@ pub fn parse(reply: &[u8]) -> Option<Vec<Element>> {
 
 fn parse_element(element: &[u8]) -> Option<Element> {
     let key = find(element, NFTA_SET_ELEM_KEY).and_then(|key| find(key, NFTA_DATA_VALUE))?;
-    let comment = find(element, NFTA_SET_ELEM_USERDATA).map(note).unwrap_or_default();
+    let comment = find(element, NFTA_SET_ELEM_USERDATA).map(comment).unwrap_or_default();
     Some(Element { key: u32_at(key, 0)?, comment })
 }
 

@@ -17,7 +17,7 @@ const APPEND: u16 = 0x800;
 const DORMANT: u32 = 1;
 /// NFTNL_UDATA_TABLE_COMMENT: what `nft` shows as the table's comment.
 const COMMENT: u8 = 0;
-/// A type that `nft` passes over, for a note longer than the comments that it takes (NFTNL_UDATA_COMMENT_MAXLEN).
+/// A type that `nft` passes over, for a comment longer than the comments that it takes (NFTNL_UDATA_COMMENT_MAXLEN).
 const LONG_NOTE: u8 = b'k';
 
 /// `struct nfgenmsg`: family, version 0, resource.
@@ -47,7 +47,7 @@ pub fn end() -> Message {
 pub fn put(messages: &mut Vec<Message>, table: &Table) {
     let family = family_number(table.family);
     let mut message = Message::new(NEWTABLE, REQUEST | CREATE | EXCL, &body(family, 0));
-    message.put_str(NFTA_TABLE_NAME, &table.name).put(NFTA_TABLE_USERDATA, &userdata(&table.note));
+    message.put_str(NFTA_TABLE_NAME, &table.name).put(NFTA_TABLE_USERDATA, &userdata(&table.comment));
     messages.push(message);
     for (number, set) in (1..).zip(&table.sets) {
         set::put(messages, table.family, &table.name, set, number);
@@ -130,7 +130,7 @@ pub fn dump_chain(family: Family, table: &str, chain: &str) -> Message {
 
 /// The comment of a rule.
 pub fn parse_comment(reply: &[u8]) -> Option<String> {
-    find(reply.get(4..)?, NFTA_RULE_USERDATA).map(note)
+    find(reply.get(4..)?, NFTA_RULE_USERDATA).map(comment)
 }
 
 /// Reads a chain; None for a reply that is none.
@@ -173,7 +173,7 @@ pub fn parse(reply: &[u8]) -> Option<Found> {
     let mut found = Found {
         family,
         name: String::new(),
-        note: String::new(),
+        comment: String::new(),
         objects: 0,
         record: None,
         dormant: false,
@@ -184,7 +184,7 @@ pub fn parse(reply: &[u8]) -> Option<Found> {
             NFTA_TABLE_NAME => found.name = text(value),
             NFTA_TABLE_FLAGS => found.dormant = be32(value)? & DORMANT != 0,
             NFTA_TABLE_USE => found.objects = be32(value)?,
-            NFTA_TABLE_USERDATA => found.note = note(value),
+            NFTA_TABLE_USERDATA => found.comment = comment(value),
             _ => {}
         }
     }
@@ -192,15 +192,15 @@ pub fn parse(reply: &[u8]) -> Option<Found> {
 }
 
 /// Userdata is type, length, value in turn, a byte each for the first two (libnftnl, `udata.c`).
-pub(super) fn userdata(note: &str) -> Vec<u8> {
-    let kind = if note.len() <= COMMENT_MAX { COMMENT } else { LONG_NOTE };
-    let mut bytes = vec![kind, (note.len() + 1) as u8];
-    bytes.extend_from_slice(note.as_bytes());
+pub(super) fn userdata(comment: &str) -> Vec<u8> {
+    let kind = if comment.len() <= COMMENT_MAX { COMMENT } else { LONG_NOTE };
+    let mut bytes = vec![kind, (comment.len() + 1) as u8];
+    bytes.extend_from_slice(comment.as_bytes());
     bytes.push(0);
     bytes
 }
 
-pub(super) fn note(mut userdata: &[u8]) -> String {
+pub(super) fn comment(mut userdata: &[u8]) -> String {
     while let [kind, length, rest @ ..] = userdata {
         let Some((value, rest)) = rest.split_at_checked(usize::from(*length)) else { break };
         if matches!(*kind, COMMENT | LONG_NOTE) {

@@ -243,7 +243,7 @@ fn repairs_exactly_what_is_missing() {
     }
 }
 
-/// The bridge is deleted by hand: the table's copy of the mark remembers what is to be put back.
+/// The bridge is deleted by hand: the table's copy of the record remembers what is to be put back.
 #[test]
 fn the_copy_of_the_mark_survives_the_bridge() {
     let mut world = World::lab();

@@ -19,8 +19,8 @@ fn hold(world: &mut World, config: &str) -> Vec<Step> {
 fn let_go(world: &mut World) {
     let standing = world.0.standing(&name("br0"));
     standing.occupied = false;
-    let mark = standing.mark.as_mut().unwrap();
-    (mark.keep, mark.held) = (false, false);
+    let ledger = standing.ledger.as_mut().unwrap();
+    (ledger.keep, ledger.held) = (false, false);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use crate::model::facts::Way;
 use crate::model::link::{ETHERNET, Ipv4Conf, Ipv6Conf, Tun};
 use crate::model::route::Hop;
 use crate::model::ruleset::{Chain, Found, FoundChain, Set, Table};
-use crate::model::{AddrGen, Address, IfName, Link, Mac, Route, Setting, TapMark};
+use crate::model::{AddrGen, Address, IfName, Link, Mac, Route, Setting, TapRecord};
 use crate::observed::Observed;
 use crate::plan::{Refusal, down, up};
 
@@ -103,7 +103,7 @@ impl World {
         }
     }
 
-    /// What follows from the rest: routes, marks, who is there.
+    /// What follows from the rest: routes, records, who is there.
     pub fn settle(&mut self) {
         let facts = &mut self.0.facts;
         facts.ways.clear();
@@ -151,7 +151,7 @@ impl World {
                 index.is_some()
                     && link.master == index
                     && link.name != *tap
-                    && TapMark::parse(&link.alias).is_some()
+                    && TapRecord::parse(&link.alias).is_some()
             };
             standing.occupied = links.iter().any(is_guest);
         }
@@ -318,10 +318,10 @@ impl World {
             uses: table.uses(chain) as u32,
         };
         let chains = table.chains.iter().map(found_chain).collect();
-        let (objects, note) = ((table.chains.len() + table.sets.len()) as u32, table.note.clone());
+        let (objects, comment) = ((table.chains.len() + table.sets.len()) as u32, table.comment.clone());
         let record = table.sets.first().map(text);
         let name = table.name.clone();
-        let found = Found { family: table.family, name, note, objects, record, dormant: false, chains };
+        let found = Found { family: table.family, name, comment, objects, record, dormant: false, chains };
         let tables = &mut self.0.standing(&bridge).tables;
         assert!(!tables.iter().any(|has| has.family == table.family), "{} is added twice", table.name);
         tables.push(found);

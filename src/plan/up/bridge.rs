@@ -5,7 +5,7 @@ use super::host::identity;
 use crate::desired::Desired;
 use crate::item::{AddressChange, LinkChange, PortChange};
 use crate::model::link::lan_group;
-use crate::model::{AddrGen, Filter, IfName, Link, Mac, Mark, Mode, Setting};
+use crate::model::{AddrGen, Filter, IfName, Ledger, Link, Mac, Mode, Setting};
 use crate::plan::undo;
 
 impl Up<'_> {
@@ -24,7 +24,7 @@ impl Up<'_> {
                 let mac = self.taken_nic().and_then(|nic| nic.mac).unwrap_or(self.desired.bridge_mac);
                 self.make.push(LinkChange::AddBridge { name: *bridge, mac, group }.into());
             }
-            Some(link) if self.mark.made || group != 0 => {
+            Some(link) if self.ledger.made || group != 0 => {
                 let step = self.want(bridge, Setting::Group, group).filter(|_| link.group != group);
                 self.make.extend(step);
             }
@@ -49,7 +49,7 @@ impl Up<'_> {
         let bound = if network.mode == Mode::Bridged { 16384 } else { 4096 };
         // One without a bound was made by an older `ip`, or is on an older kernel.
         let has_bound = |bridge: &Link| bridge.fdb_max_learned.is_some_and(|bound| bound != 0);
-        if self.mark.made && bridge.is_none_or(has_bound) {
+        if self.ledger.made && bridge.is_none_or(has_bound) {
             let step = self.want(&network.bridge, Setting::FdbMaxLearned, bound);
             self.make.extend(step);
         }
@@ -75,8 +75,8 @@ impl Up<'_> {
             return self.make.extend(identity(nic, bridge));
         }
         let is_wanted = match network.mode {
-            Mode::Bridged => self.mark.made && (is_fresh || self.taken_nic().is_some()),
-            _ => *addr_gen == AddrGen::NONE || (self.mark.made && !is_fresh),
+            Mode::Bridged => self.ledger.made && (is_fresh || self.taken_nic().is_some()),
+            _ => *addr_gen == AddrGen::NONE || (self.ledger.made && !is_fresh),
         };
         let has_ipv6 = self.observed.value(self.desired.new_interface(), Setting::AddrGen).is_some();
         if has_ipv6 && is_wanted {
@@ -96,7 +96,7 @@ impl Up<'_> {
             Mode::Bridged => new.filter(|_| now == Some(0)),
             _ => Some(0),
         };
-        let is_own = self.mark.made || self.desired.network.veth.is_some();
+        let is_own = self.ledger.made || self.desired.network.veth.is_some();
         // On a LAN's bridge that was found, its owner has decided.
         let decides = is_own || (self.desired.network.mode != Mode::Bridged && !self.observed.is_proc_fixed);
         if let (Some(to), Some(_), true) = (wanted, new, decides) {
@@ -119,7 +119,7 @@ impl Up<'_> {
             self.make.extend(step);
         }
         let own = self.observed.addresses(bridge).into_iter().filter(|address| address.scope == LINK_SCOPE);
-        let made = self.mark.made;
+        let made = self.ledger.made;
         self.make.extend(
             own.filter(|_| made).map(|address| AddressChange::Delete { link: *bridge, address }.into()),
         );
@@ -137,7 +137,7 @@ impl Up<'_> {
     }
 
     pub(super) fn was_closed(&self) -> bool {
-        self.bridge_link().is_some() && self.old.is_some_and(Mark::is_closed)
+        self.bridge_link().is_some() && self.old.is_some_and(Ledger::is_closed)
     }
 
     /// A bridge that was made closed gets the values that a new interface has, one that was found those that it had: before
@@ -145,8 +145,8 @@ impl Up<'_> {
     pub(super) fn reopen(&mut self, bridge: &IfName) {
         // The way back: the filters before their place, the place before the settings.
         for (setting, _) in CLOSED.into_iter().rev().chain([(Setting::DisableIpv6, 1)]) {
-            let value = match self.old.filter(|_| !self.mark.made) {
-                Some(old) => old.saved(bridge, setting).map(|saved| saved.before),
+            let value = match self.old.filter(|_| !self.ledger.made) {
+                Some(old) => old.changed(bridge, setting).map(|changed| changed.before),
                 None => {
                     self.observed.value(bridge, setting).map(|_| self.new_value(setting).unwrap_or_default())
                 }

@@ -1,9 +1,9 @@
 //! What the host forwards for the network.
 
 use super::Up;
+use crate::model::ledger::Place;
 use crate::model::link::GROUP;
-use crate::model::mark::Place;
-use crate::model::{IfName, Link, Mark, Saved, Setting, TapMark};
+use crate::model::{Changed, IfName, Ledger, Link, Setting, TapRecord};
 use crate::plan::{Step, forwarding};
 
 impl Up<'_> {
@@ -29,23 +29,23 @@ impl Up<'_> {
         let (closed, opened) = setting.range();
         let default = self.observed.value(&IfName::DEFAULT, setting).unwrap_or(closed);
         if let Some(old) = self.old.filter(|_| self.observed.is_everywhere(self.desired, setting)) {
-            let is_known = |saved: &&Saved| saved.setting == setting;
-            let known = old.saved.iter().filter(is_known);
-            let new = known.filter(|saved| !self.mark.saved.iter().any(|own| own == *saved));
-            let new: Vec<Saved> = new.cloned().collect();
-            self.mark.saved.extend(new);
+            let is_known = |changed: &&Changed| changed.setting == setting;
+            let known = old.changed.iter().filter(is_known);
+            let new = known.filter(|changed| !self.ledger.changed.iter().any(|own| own == *changed));
+            let new: Vec<Changed> = new.cloned().collect();
+            self.ledger.changed.extend(new);
             return;
         }
         let place = Place { name: IfName::DEFAULT, index: 0 };
-        let before = self.marks_saved(&place, setting).unwrap_or(default);
-        let record = |place: Place, before: u32| Saved {
+        let before = self.changed_itself(&place, setting).unwrap_or(default);
+        let record = |place: Place, before: u32| Changed {
             link: place.name,
             index: place.index,
             setting,
             before,
-            wide: false,
+            global_forwarding: false,
         };
-        self.mark.saved.push(record(place, before));
+        self.ledger.changed.push(record(place, before));
         let set = |link: IfName| Step::set(link, setting, closed, opened);
         self.open.extend((default == closed).then(|| set(IfName::DEFAULT)));
         let observed = self.observed;
@@ -53,19 +53,19 @@ impl Up<'_> {
         for link in links {
             let Some(now) = observed.value(&link.name, setting) else { continue };
             let place = Place { name: link.name, index: link.index };
-            let before = self.former(&place, setting).map_or(now, |saved| saved.before);
+            let before = self.former(&place, setting).map_or(now, |changed| changed.before);
             if before == opened || before == closed && link.is_bridge() {
-                self.mark.saved.push(record(place, before));
+                self.ledger.changed.push(record(place, before));
             }
             // One that is gone meanwhile needs nothing, as with what is put back.
             self.open.extend((now == closed).then(|| Step::put_back(link.name, setting, closed, opened)));
         }
     }
 
-    /// What was saved of an interface itself.
-    fn marks_saved(&self, place: &Place, setting: Setting) -> Option<u32> {
-        let mut marks = self.old.into_iter().chain(self.observed.marks());
-        marks.find_map(|mark| mark.saved(&place.name, setting)).map(|saved| saved.before)
+    /// What was changed of an interface itself.
+    fn changed_itself(&self, place: &Place, setting: Setting) -> Option<u32> {
+        let mut ledgers = self.old.into_iter().chain(self.observed.ledgers());
+        ledgers.find_map(|ledger| ledger.changed(&place.name, setting)).map(|changed| changed.before)
     }
 
     /// Whether a packet for a guest could come in by it: not loopback, a door of kvmnet's, or a guest's tap.
@@ -73,8 +73,8 @@ impl Up<'_> {
         let bridge = &self.desired.network.bridge;
         let is_own = link.name == *bridge || link.name == *self.desired.door() || link.group == GROUP;
         let is_guest =
-            link.is_tap() && (TapMark::parse(&link.alias).is_some() || Some(link.name) == self.desired.tap);
-        let is_closed = Mark::parse(&link.alias).is_some_and(|mark| mark.is_closed());
+            link.is_tap() && (TapRecord::parse(&link.alias).is_some() || Some(link.name) == self.desired.tap);
+        let is_closed = Ledger::parse(&link.alias).is_some_and(|ledger| ledger.is_closed());
         link.index != 0 && !link.loopback && !is_own && !is_guest && !is_closed
     }
 }

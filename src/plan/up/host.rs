@@ -5,8 +5,9 @@ use ipnet::IpNet;
 use super::Up;
 use super::bridge::LINK_SCOPE;
 use crate::item::{AddressChange, Ipv6IdentityChange, LinkChange, Probe, Step, Witness};
+use crate::model::ledger::Place;
 use crate::model::setting::{IPV4, IPV6};
-use crate::model::{AddrGen, Address, IfName, Link, Mode, Setting};
+use crate::model::{AddrGen, Address, IfName, Ledger, Link, Mode, Setting};
 use crate::plan::takeover;
 
 impl<'a> Up<'a> {
@@ -38,9 +39,9 @@ impl<'a> Up<'a> {
     pub(super) fn taken_nic(&self) -> Option<&'a Link> {
         let network = &self.desired.network;
         let nic = self.observed.nic(network).filter(|_| network.mode == Mode::Bridged)?;
-        let is_half_taken = self.old.is_some_and(|old| {
-            old.nic.as_ref() == Some(&nic.name) && self.observed.has_baggage(&nic.name, old)
-        });
+        let is_half_taken = self
+            .old
+            .is_some_and(|old| old.nic() == Some(nic.name) && self.observed.has_baggage(&nic.name, old));
         ((nic.master.is_none() || is_half_taken) && nic.name != network.bridge).then_some(nic)
     }
 
@@ -49,36 +50,36 @@ impl<'a> Up<'a> {
         if self.desired.network.mode != Mode::Bridged {
             return None;
         }
-        self.taken_nic().map(|nic| nic.name).or_else(|| self.old.and_then(|old| old.nic))
+        self.taken_nic().map(|nic| nic.name).or_else(|| self.old.and_then(Ledger::nic))
     }
 
     /// The NIC as a port, with what it has on the bridge; a former one goes back.
     pub(super) fn nic(&mut self) {
         let bridge = &self.desired.network.bridge;
         let taken = self.taken_nic();
-        let former = self.old.and_then(|old| old.nic.as_ref());
+        let former = self.old.and_then(|old| old.nic);
         let stays = self.desired.network.mode == Mode::Bridged && taken.is_none();
-        if let Some(old) =
-            self.old.filter(|_| former.is_some() && !stays && former != taken.map(|nic| &nic.name))
+        if let Some(old) = self
+            .old
+            .filter(|_| former.is_some() && !stays && former.map(|nic| nic.name) != taken.map(|nic| nic.name))
         {
             let mut steps = takeover::give_back(old, bridge, self.observed);
             let mac = self.bridge_link().and_then(|link| link.mac);
-            if let (Some(from), true) = (mac, self.mark.made) {
+            if let (Some(from), true) = (mac, self.ledger.made) {
                 steps.push(LinkChange::Mac { link: *bridge, from, to: self.desired.bridge_mac }.into());
             }
             // Before the addresses of another mode come to the bridge.
             steps.append(&mut self.open);
             self.open = steps;
         }
-        self.mark.nic = taken.map(|nic| nic.name).or_else(|| former.filter(|_| stays).cloned());
-        let known = self.old.map_or(0, |old| old.nic_index);
-        self.mark.nic_index = self.mark.nic.map_or(0, |_| taken.map_or(known, |nic| nic.index));
+        self.ledger.nic = taken.map(Place::from).or_else(|| former.filter(|_| stays));
         let Some(nic) = taken else {
             self.keep_up();
             return self.identity_again();
         };
         if self.old.is_none() && self.bridge_link().is_some() {
-            self.mark.own = self.observed.addresses(bridge).iter().map(|address| address.net).collect();
+            self.ledger.bridge_addresses =
+                self.observed.addresses(bridge).iter().map(|address| address.net).collect();
         }
         self.drop_own_link_local(nic);
         self.lend_mac(nic);
@@ -89,11 +90,11 @@ impl<'a> Up<'a> {
         let witness = takeover::witness(&nic.name, self.observed);
         let witness = witness.filter(|_| self.desired.network.confirm && nic.master.is_none() && nic.carrier);
         self.open.extend(witness.map(|witness| Probe::Before(witness).into()));
-        let has_identity = !self.mark.made || (self.bridge_link().is_none() && !nic.up);
+        let has_identity = !self.ledger.made || (self.bridge_link().is_none() && !nic.up);
         let identity = if has_identity { Vec::new() } else { identity(nic, bridge) };
         let steps = takeover::take(nic, bridge, self.observed.owner.is_some(), identity, self.observed);
         // A bridge of our own has the NIC's.
-        let like = if self.mark.made { &nic.name } else { bridge };
+        let like = if self.ledger.made { &nic.name } else { bridge };
         let kept = self.observed.value(like, Setting::RpFilter).unwrap_or_default();
         self.open.extend(takeover::loosely(bridge, kept, self.observed, steps));
         self.open.extend(witness.map(|witness| Probe::After(Witness { link: *bridge, ..witness }).into()));
@@ -114,7 +115,7 @@ impl<'a> Up<'a> {
 
     /// A NIC that was set up for the guests stays so while they are there, and what it was before stays recorded.
     fn keep_up(&mut self) {
-        let Some(nic) = self.mark.nic else { return };
+        let Some(nic) = self.ledger.nic() else { return };
         if self.former(&self.place(&nic), Setting::Up).is_some() {
             let step = self.want(&nic, Setting::Up, 1);
             self.open.extend(step);
@@ -124,7 +125,8 @@ impl<'a> Up<'a> {
     /// A bridge of kvmnet's makes addresses as its NIC does, where a takeover was cut short before that was said.
     fn identity_again(&mut self) {
         let bridge = self.desired.network.bridge;
-        let nic = self.mark.nic.filter(|_| self.mark.made).and_then(|nic| self.observed.facts.link(&nic));
+        let nic =
+            self.ledger.nic().filter(|_| self.ledger.made).and_then(|nic| self.observed.facts.link(&nic));
         let now = self.bridge_link().and_then(|bridge| bridge.addr_gen);
         if let (Some(nic), Some(AddrGen::NONE)) = (nic, now) {
             self.open.extend(identity(nic, &bridge));
@@ -136,7 +138,7 @@ impl<'a> Up<'a> {
     pub(super) fn copy_settings(&mut self, nic: &Link) {
         let bridge = self.desired.network.bridge;
         let is_fresh = self.bridge_link().is_none();
-        if !self.mark.made || self.old.is_some_and(|old| old.mode == Mode::Bridged) {
+        if !self.ledger.made || self.old.is_some_and(|old| old.mode == Mode::Bridged) {
             return;
         }
         let ipv4 = (0..IPV4.len()).map(Setting::Ipv4).filter(|_| is_fresh);
@@ -164,7 +166,7 @@ impl<'a> Up<'a> {
             Setting::Ipv4(0) => self.former(&self.place(&nic.name), Setting::Forwarding),
             _ => None,
         };
-        former.map(|saved| saved.before).or_else(|| self.observed.value(&nic.name, setting))
+        former.map(|changed| changed.before).or_else(|| self.observed.value(&nic.name, setting))
     }
 
     /// A bridge that is there already gets the NIC's MAC, which the machines of the LAN know.
@@ -172,7 +174,7 @@ impl<'a> Up<'a> {
         let Some(link) = self.bridge_link() else { return };
         if let (Some(from), Some(to)) = (link.mac, nic.mac) {
             if from != to {
-                self.mark.mac = self.mark.mac.or(Some(from)).filter(|_| !self.mark.made);
+                self.ledger.mac = self.ledger.mac.or(Some(from)).filter(|_| !self.ledger.made);
                 self.open.push(LinkChange::Mac { link: link.name, from, to }.into());
             }
         }

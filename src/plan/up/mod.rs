@@ -13,8 +13,8 @@ use ipnet::IpNet;
 use super::{Plan, Refusal, Transaction, check, sweep, undo};
 use crate::desired::Desired;
 use crate::item::{LinkChange, PortChange, SettingChange, Step};
-use crate::model::mark::Place;
-use crate::model::{IfName, Link, Mark, Mode, Saved, Setting, TapMark};
+use crate::model::ledger::Place;
+use crate::model::{Changed, IfName, Ledger, Link, Mode, Setting, TapRecord};
 use crate::observed::{Observed, Standing};
 
 /// Makes `desired` true, after taking away every other network that nothing keeps. The one that the tap leaves goes when
@@ -23,11 +23,11 @@ pub fn up(desired: &Desired, observed: &Observed) -> Result<Plan, Refusal> {
     let left = left(desired, observed);
     let staying: Vec<IfName> = left.into_iter().chain([desired.network.bridge]).collect();
     let swept = sweep(&staying, observed);
-    let (wanted, mark) = converge(desired, &after(observed, &swept))?;
+    let (wanted, ledger) = converge(desired, &after(observed, &swept))?;
     let mut plan = Plan::default();
     plan.extend(swept);
     plan.extend(wanted);
-    plan.extend(left.iter().flat_map(|bridge| undo::unused_network(bridge, &mark, observed)));
+    plan.extend(left.iter().flat_map(|bridge| undo::unused_network(bridge, &ledger, observed)));
     Ok(plan)
 }
 
@@ -52,7 +52,7 @@ fn after<'a>(observed: &'a Observed, swept: &[Transaction]) -> Cow<'a, Observed>
             }
         }
         let standing = after.networks.iter_mut().filter(|standing| Some(standing.bridge) == one.cleans);
-        standing.filter_map(|standing| standing.mark.as_mut()).for_each(|mark| mark.saved.clear());
+        standing.filter_map(|standing| standing.ledger.as_mut()).for_each(|ledger| ledger.changed.clear());
     }
     after
 }
@@ -69,7 +69,7 @@ fn by_own_names(desired: &Desired, observed: &Observed) -> Desired {
 }
 
 /// The same, with the record that will be there.
-fn converge(desired: &Desired, observed: &Observed) -> Result<([Transaction; 2], Mark), Refusal> {
+fn converge(desired: &Desired, observed: &Observed) -> Result<([Transaction; 2], Ledger), Refusal> {
     let desired = &by_own_names(desired, observed);
     check::check(desired, observed)?;
     let mut up = Up::new(desired, observed);
@@ -83,11 +83,11 @@ fn converge(desired: &Desired, observed: &Observed) -> Result<([Transaction; 2],
     up.tap()?;
     up.shut_out_ipv6();
     up.leftovers();
-    if up.mark.short().is_none() || !(up.mark.fits() || observed.has_nft) {
-        return Err(Refusal::MarkTooLong(desired.network.bridge));
+    if up.ledger.short().is_none() || !(up.ledger.fits() || observed.has_nft) {
+        return Err(Refusal::RecordTooLong(desired.network.bridge));
     }
-    let mark = up.mark.clone();
-    Ok((up.finish(), mark))
+    let ledger = up.ledger.clone();
+    Ok((up.finish(), ledger))
 }
 
 /// The plan as it grows: in each part the steps have an order, and the parts have one.
@@ -95,10 +95,10 @@ struct Up<'a> {
     desired: &'a Desired,
     observed: &'a Observed,
     standing: Option<&'a Standing>,
-    /// The mark that is there.
-    old: Option<&'a Mark>,
-    /// The mark that shall be there.
-    mark: Mark,
+    /// The record that is there.
+    old: Option<&'a Ledger>,
+    /// The record that shall be there.
+    ledger: Ledger,
     /// Makes interfaces and closes doors; comes before the tables.
     make: Vec<Step>,
     /// Opens doors and sets up; comes after the tables.
@@ -111,47 +111,49 @@ impl<'a> Up<'a> {
     fn new(desired: &'a Desired, observed: &'a Observed) -> Self {
         let network = &desired.network;
         let standing = observed.network(&network.bridge);
-        let old = standing.and_then(|standing| standing.mark.as_ref());
+        let old = standing.and_then(|standing| standing.ledger.as_ref());
         let link = observed.facts.link(&network.bridge);
         // Where the bridge is another one by now, the record knows nothing of it.
         let of_bridge = old.filter(|_| standing.is_some_and(|standing| standing.link.is_some()));
         let made = link.is_none() || of_bridge.is_some_and(|old| old.made);
-        let mark = Mark {
-            mode: network.mode,
-            network: network.name.clone(),
-            digest: network.digest,
+        let ledger = Ledger {
             made,
             index: link.filter(|_| !made).map(|link| link.index),
-            more: false,
-            pending: false,
             keep: network.keep,
             held: desired.held || old.is_some_and(|old| old.held),
             overridden: network.overridden,
             veth: network.veth.clone(),
-            nic: None,
-            nic_index: 0,
             addresses: given(desired, observed, of_bridge, made),
-            own: old.map(|old| old.own.clone()).unwrap_or_default(),
+            bridge_addresses: old.map(|old| old.bridge_addresses.clone()).unwrap_or_default(),
             mac: old.and_then(|old| old.mac),
-            saved: Vec::new(),
             unknown: old.map(|old| old.unknown.clone()).unwrap_or_default(),
             alias: match (of_bridge, link) {
                 (Some(old), _) => old.alias.clone(),
                 (None, Some(link)) => link.alias.clone(),
                 (None, None) => String::new(),
             },
+            ..Ledger::new(network.mode, network.name.clone(), network.digest)
         };
-        Self { desired, observed, standing, old, mark, make: Vec::new(), open: Vec::new(), clean: Vec::new() }
+        Self {
+            desired,
+            observed,
+            standing,
+            old,
+            ledger,
+            make: Vec::new(),
+            open: Vec::new(),
+            clean: Vec::new(),
+        }
     }
 
     fn bridge_link(&self) -> Option<&'a Link> {
         self.observed.facts.link(&self.desired.network.bridge)
     }
 
-    /// Wants a setting; the step where it differs, with its former value in the mark where the interface stays.
+    /// Wants a setting; the step where it differs, with its former value in the record where the interface stays.
     fn want(&mut self, link: &IfName, setting: Setting, to: u32) -> Option<Step> {
         let now = self.observed.value(link, setting);
-        let made_by_us = (*link == self.desired.network.bridge && self.mark.made)
+        let made_by_us = (*link == self.desired.network.bridge && self.ledger.made)
             || self
                 .desired
                 .network
@@ -170,18 +172,18 @@ impl<'a> Up<'a> {
     fn new_value(&self, setting: Setting) -> Option<u32> {
         let is_default = !matches!(setting, Setting::Up | Setting::Group | Setting::Mtu | Setting::AddrGen);
         let like = self.desired.new_interface();
-        let mark = self.observed.facts.link(like).and_then(|tap| TapMark::parse(&tap.alias));
-        let before = mark.and_then(|mark| mark.before(setting));
+        let record = self.observed.facts.link(like).and_then(|tap| TapRecord::parse(&tap.alias));
+        let before = record.and_then(|record| record.before(setting));
         before.or_else(|| self.observed.value(like, setting)).filter(|_| is_default)
     }
 
     /// Saves a value before its first change. What another network changed has its former value there.
     fn remember(&mut self, link: &IfName, setting: Setting, now: Option<u32>, to: u32) {
         let place = self.place(link);
-        if self.mark.saved.iter().any(|saved| saved.setting == setting && place.is_of(saved)) {
+        if self.ledger.changed.iter().any(|changed| changed.setting == setting && place.is_of(changed)) {
             return;
         }
-        let known = self.former(&place, setting).filter(|saved| saved.before != to);
+        let known = self.former(&place, setting).filter(|changed| changed.before != to);
         let wide = if setting == Setting::Forwarding {
             self.observed.facts.wide4
         } else {
@@ -191,10 +193,10 @@ impl<'a> Up<'a> {
         let lost = self.old.is_some_and(|old| old.more) && setting.forwards();
         let before = if lost { now.map(|_| 0) } else { now };
         let fresh = before.filter(|before| *before != to).map(|before| {
-            let wide = setting.forwards() && wide;
-            Saved { link: *link, index: place.index, setting, before, wide }
+            let global_forwarding = setting.forwards() && wide;
+            Changed { link: *link, index: place.index, setting, before, global_forwarding }
         });
-        self.mark.saved.extend(known.or(fresh));
+        self.ledger.changed.extend(known.or(fresh));
     }
 
     fn place(&self, link: &IfName) -> Place {
@@ -202,9 +204,9 @@ impl<'a> Up<'a> {
     }
 
     /// What a setting was before this network or any other changed it.
-    fn former(&self, place: &Place, setting: Setting) -> Option<Saved> {
-        let mut marks = self.old.into_iter().chain(self.observed.marks());
-        marks.find_map(|mark| mark.former(place, setting))
+    fn former(&self, place: &Place, setting: Setting) -> Option<Changed> {
+        let mut ledgers = self.old.into_iter().chain(self.observed.ledgers());
+        ledgers.find_map(|ledger| ledger.former(place, setting))
     }
 
     /// What the former configuration changed and this one does not need.
@@ -212,7 +214,7 @@ impl<'a> Up<'a> {
         let Some(old) = self.old else { return };
         let bridge = &self.desired.network.bridge;
         let others = self.observed.networks.iter().filter(|s| s.bridge != *bridge);
-        let others: Vec<&Mark> = others.filter_map(|s| s.mark.as_ref()).chain([&self.mark]).collect();
+        let others: Vec<&Ledger> = others.filter_map(|s| s.ledger.as_ref()).chain([&self.ledger]).collect();
         self.clean.extend(undo::settings(old, &others, self.observed));
         // A closed bridge forwards nothing anyway.
         let stays_open = self.desired.network.mode == Mode::Bridged;
@@ -223,24 +225,24 @@ impl<'a> Up<'a> {
         }
     }
 
-    /// Puts the parts in order. While something old is still to be taken away, both marks hold.
+    /// Puts the parts in order. While something old is still to be taken away, both records hold.
     fn finish(mut self) -> [Transaction; 2] {
         let bridge = self.desired.network.bridge;
         let now = self.bridge_link().map(|link| link.alias.clone()).unwrap_or_default();
-        let last = self.mark.short().unwrap_or_default();
-        let mut both = self.mark.clone();
-        let left = self.old.iter().flat_map(|old| &old.saved);
-        let is_kept = |saved: &&Saved| {
-            let mut kept = self.mark.saved.iter();
-            kept.any(|known| known.setting == saved.setting && saved.place().is_of(known))
+        let last = self.ledger.short().unwrap_or_default();
+        let mut both = self.ledger.clone();
+        let left = self.old.iter().flat_map(|old| &old.changed);
+        let is_kept = |changed: &&Changed| {
+            let mut kept = self.ledger.changed.iter();
+            kept.any(|known| known.setting == changed.setting && changed.place().is_of(known))
         };
-        both.saved.extend(left.filter(|saved| !is_kept(saved)).cloned());
+        both.changed.extend(left.filter(|changed| !is_kept(changed)).cloned());
         let tables = self.tables(&both);
         // Until its copy is written, the bridge says so: a run that is cut off in between is made up for by the next.
         both.pending = !self.has_copy(&both);
         let first = both.short().unwrap_or_else(|| last.clone());
         both.pending = false;
-        let copy = self.replace_copy(Some(&both), &self.mark);
+        let copy = self.replace_copy(Some(&both), &self.ledger);
         let mut steps = self.make;
         if first != now {
             let after_birth =
@@ -252,7 +254,7 @@ impl<'a> Up<'a> {
         steps.extend(self.open);
         let mut clean = self.clean;
         let at_last = if clean.is_empty() { &mut steps } else { &mut clean };
-        if both != self.mark && self.observed.has_nft {
+        if both != self.ledger && self.observed.has_nft {
             at_last.push(copy);
         }
         if last != first {
@@ -274,7 +276,7 @@ impl<'a> Up<'a> {
 }
 
 /// The addresses that kvmnet gives or gave; one that the host had on a bridge that was found stays its own.
-fn given(desired: &Desired, observed: &Observed, old: Option<&Mark>, made: bool) -> Vec<IpNet> {
+fn given(desired: &Desired, observed: &Observed, old: Option<&Ledger>, made: bool) -> Vec<IpNet> {
     let present = observed.addresses(desired.door());
     let is_given = |net: &&IpNet| match old {
         Some(old) if old.addresses.contains(net) => true,

@@ -4,17 +4,17 @@ use super::Up;
 use crate::firewall::{self, Ground};
 use crate::item::{Step, TableChange};
 use crate::model::ruleset::{Chain, Elements, Family, Found, Set, Table, table_name};
-use crate::model::{Mac, Mark};
+use crate::model::{Ledger, Mac};
 use crate::plan::{forwarding, gates};
 
 impl Up<'_> {
     /// The tables that are missing, differ, or are no longer wanted, with `record` as their copy.
-    pub(super) fn tables(&mut self, record: &Mark) -> Vec<Step> {
+    pub(super) fn tables(&mut self, record: &Ledger) -> Vec<Step> {
         if !self.observed.has_nft {
             return Vec::new();
         }
         let ground = Ground {
-            leaks: forwarding::leaks(self.desired, self.observed, &self.mark),
+            leaks: forwarding::leaks(self.desired, self.observed, &self.ledger),
             mac: self.kept_mac(),
             masters: forwarding::masters(&self.desired.network, self.observed),
             knows_sources: self.knows_sources(),
@@ -31,8 +31,9 @@ impl Up<'_> {
         };
         self.clean.extend(others.into_iter().map(delete));
         let bridge = &self.desired.network.bridge;
-        let open =
-            |found: &Found| -> Step { TableChange::Remove(firewall::door_table(bridge, &found.note)).into() };
+        let open = |found: &Found| -> Step {
+            TableChange::Remove(firewall::door_table(bridge, &found.comment)).into()
+        };
         let write = wanted.into_iter().filter_map(|table| {
             match found.iter().find(|found| found.family == table.family) {
                 None => Some(TableChange::Add(table).into()),
@@ -48,12 +49,12 @@ impl Up<'_> {
     }
 
     /// Whether the table has this record, or has yet to be made.
-    pub(super) fn has_copy(&self, record: &Mark) -> bool {
+    pub(super) fn has_copy(&self, record: &Ledger) -> bool {
         self.inet_table().is_none() || self.copy().as_ref() == Some(record)
     }
 
     /// Writes the record in the table again.
-    pub(super) fn replace_copy(&self, from: Option<&Mark>, to: &Mark) -> Step {
+    pub(super) fn replace_copy(&self, from: Option<&Ledger>, to: &Ledger) -> Step {
         let empty = Set { name: firewall::RECORD, elements: Vec::new() };
         Step::Elements(Elements {
             family: Family::Inet,
@@ -64,11 +65,11 @@ impl Up<'_> {
     }
 
     /// The record in the table; None where that is not known.
-    fn copy(&self) -> Option<Mark> {
+    fn copy(&self) -> Option<Ledger> {
         match self.inet_table()?.record.as_deref() {
-            Some(read) => Mark::parse(read),
+            Some(read) => Ledger::parse(read),
             // It is not read where the bridge bears all of it.
-            None => Mark::parse(&self.bridge_link()?.alias).filter(|alias| !alias.more && !alias.pending),
+            None => Ledger::parse(&self.bridge_link()?.alias).filter(|alias| !alias.more && !alias.pending),
         }
     }
 
@@ -85,22 +86,22 @@ impl Up<'_> {
     /// The MAC that a bridge of kvmnet's own will have; that of one that was found can change with its ports.
     fn kept_mac(&self) -> Option<Mac> {
         let lent = self.taken_nic().map(|nic| nic.mac);
-        let gives_back = self.old.is_some_and(|old| old.nic.is_some()) && self.mark.nic.is_none();
+        let gives_back = self.old.is_some_and(|old| old.nic.is_some()) && self.ledger.nic.is_none();
         let own = || match self.bridge_link() {
             Some(link) if !gives_back => link.mac,
             _ => Some(self.desired.bridge_mac),
         };
-        lent.unwrap_or_else(own).filter(|_| self.mark.made)
+        lent.unwrap_or_else(own).filter(|_| self.ledger.made)
     }
 }
 
-/// Whether a table is what it was when it was written, and does something: its note, its chains with their place and
+/// Whether a table is what it was when it was written, and does something: its comment, its chains with their place and
 /// policy, the number of their rules, and that it has a record.
 fn is_whole(found: &Found, table: &Table) -> bool {
     let is_there = |chain: &Chain| found.chains.iter().any(|found| found.is(chain, table));
-    found.note == table.note
+    found.comment == table.comment
         && !found.dormant
         && found.objects as usize == table.chains.len() + table.sets.len()
-        && found.record.as_deref().is_none_or(|record| Mark::parse(record).is_some())
+        && found.record.as_deref().is_none_or(|record| Ledger::parse(record).is_some())
         && table.chains.iter().all(is_there)
 }

@@ -3,8 +3,8 @@
 
 use super::Up;
 use crate::item::{LinkChange, Step};
-use crate::model::mark::Place;
-use crate::model::{AddrGen, Filter, Link, Mac, Setting, TapMark};
+use crate::model::ledger::Place;
+use crate::model::{AddrGen, Filter, Link, Mac, Setting, TapRecord};
 use crate::plan::Refusal;
 
 /// All that a port can be told to treat as any other group: a pause frame (01) is nobody's but the link's.
@@ -16,10 +16,11 @@ impl Up<'_> {
         let tap = self.desired.tap.and_then(|tap| self.observed.facts.link(&tap));
         let Some(tap) = tap else { return Ok(()) };
         let name = tap.name;
-        let known = TapMark::parse(&tap.alias);
+        let known = TapRecord::parse(&tap.alias);
         let is_new = known.is_none();
-        let mut mark = known.unwrap_or_else(|| TapMark { alias: tap.alias.clone(), ..TapMark::default() });
-        mark.bridge = Some(self.desired.network.bridge);
+        let mut record =
+            known.unwrap_or_else(|| TapRecord { alias: tap.alias.clone(), ..TapRecord::default() });
+        record.bridge = Some(self.desired.network.bridge);
         let mut steps = Vec::new();
         for (setting, to) in self.guard(tap) {
             let from = self.observed.value(&name, setting).unwrap_or_default();
@@ -27,19 +28,19 @@ impl Up<'_> {
                 // The MTU of a guest that is on may be its owner's will; and what a network set everywhere, it takes back.
                 if setting != Setting::Mtu || is_new {
                     let place = Place { name, index: tap.index };
-                    mark.save(setting, self.former(&place, setting).map_or(from, |saved| saved.before));
+                    record.save(setting, self.former(&place, setting).map_or(from, |changed| changed.before));
                 }
                 steps.push(Step::set(name, setting, from, to));
             }
         }
         if let Some((from, to)) = self.harmless_mac(tap) {
-            mark.mac = mark.mac.or(Some(from));
+            record.mac = record.mac.or(Some(from));
             steps.push(LinkChange::Mac { link: name, from, to }.into());
         }
-        if !mark.fits() {
+        if !record.fits() {
             return Err(Refusal::TapAliasTooLong(name));
         }
-        let alias = mark.to_string();
+        let alias = record.to_string();
         if alias != tap.alias {
             self.open.push(LinkChange::Alias { link: name, from: tap.alias.clone(), to: alias }.into());
         }
@@ -76,7 +77,7 @@ impl Up<'_> {
     /// A bridge that was found may have the lowest MAC among its ports: a tap's must not be that (libvirt's taps begin
     /// with fe, too).
     fn harmless_mac(&self, tap: &Link) -> Option<(Mac, Mac)> {
-        let from = tap.mac.filter(|_| !self.mark.made)?;
+        let from = tap.mac.filter(|_| !self.ledger.made)?;
         let Mac([first, b, c, d, e, f]) = from;
         (first != 0xfe).then_some((from, Mac([0xfe, b, c, d, e, f])))
     }

@@ -12,45 +12,45 @@ const MAX_LEN: usize = 255;
 
 /// The ifalias of an attached tap.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct TapMark {
+pub struct TapRecord {
     /// The bridge that it was attached to; None in records of versions that did not say.
     pub bridge: Option<IfName>,
     /// What was changed, in that order, with its former value.
-    pub saved: Vec<(Setting, u32)>,
+    pub changed: Vec<(Setting, u32)>,
     /// Its former MAC.
     pub mac: Option<Mac>,
     /// Its former alias.
     pub alias: String,
 }
 
-impl TapMark {
+impl TapRecord {
     /// Reads the alias of a tap; None where kvmnet did not attach it.
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.strip_prefix(PREFIX)?;
         let (words, alias) = text.split_once(" was=").unwrap_or((text, ""));
-        let mut mark = TapMark { alias: alias.to_owned(), ..Self::default() };
+        let mut record = TapRecord { alias: alias.to_owned(), ..Self::default() };
         for word in words.split_whitespace() {
             match word.split_once('=')? {
-                ("on", name) => mark.bridge = Some(IfName::new(name).ok()?),
-                ("mac", value) => mark.mac = Some(Mac::parse(value)?),
+                ("on", name) => record.bridge = Some(IfName::new(name).ok()?),
+                ("mac", value) => record.mac = Some(Mac::parse(value)?),
                 (name, value) => {
                     let (setting, before) = (setting(name)?, value.parse().ok()?);
-                    mark.saved.extend(Some((setting, before)).filter(|_| setting.takes(before)));
+                    record.changed.extend(Some((setting, before)).filter(|_| setting.takes(before)));
                 }
             }
         }
-        Some(mark)
+        Some(record)
     }
 
     /// The former value of a setting that was changed.
     pub fn before(&self, setting: Setting) -> Option<u32> {
-        self.saved.iter().find(|(known, _)| *known == setting).map(|(_, before)| *before)
+        self.changed.iter().find(|(known, _)| *known == setting).map(|(_, before)| *before)
     }
 
     /// Saves the value of a setting before its first change.
     pub fn save(&mut self, setting: Setting, before: u32) {
         if self.before(setting).is_none() {
-            self.saved.push((setting, before));
+            self.changed.push((setting, before));
         }
     }
 
@@ -77,13 +77,13 @@ fn setting(name: &str) -> Option<Setting> {
     }
 }
 
-impl fmt::Display for TapMark {
+impl fmt::Display for TapRecord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(PREFIX)?;
         if let Some(bridge) = &self.bridge {
             write!(f, " on={bridge}")?;
         }
-        for (setting, before) in &self.saved {
+        for (setting, before) in &self.changed {
             write!(f, " {}={before}", word(*setting))?;
         }
         if let Some(mac) = self.mac {
@@ -110,16 +110,16 @@ mod tests {
             "kvmnet:tap was=x",
             "kvmnet:tap gen=0 a=0 r=2 q=0 t=0 d=0 mac=02:00:00:00:00:07",
         ] {
-            assert_eq!(TapMark::parse(text).unwrap().to_string(), text);
+            assert_eq!(TapRecord::parse(text).unwrap().to_string(), text);
         }
-        assert_eq!(TapMark::parse("kvmnet:nat default 00000000"), None);
-        assert_eq!(TapMark::parse("web server"), None);
+        assert_eq!(TapRecord::parse("kvmnet:nat default 00000000"), None);
+        assert_eq!(TapRecord::parse("web server"), None);
     }
 
     #[test]
     fn knows_when_it_does_not_fit() {
-        let mark = |length| TapMark { alias: "x".repeat(length), ..TapMark::default() };
-        assert!(mark(MAX_LEN - PREFIX.len() - 5).fits());
-        assert!(!mark(MAX_LEN - PREFIX.len() - 4).fits());
+        let record = |length| TapRecord { alias: "x".repeat(length), ..TapRecord::default() };
+        assert!(record(MAX_LEN - PREFIX.len() - 5).fits());
+        assert!(!record(MAX_LEN - PREFIX.len() - 4).fits());
     }
 }

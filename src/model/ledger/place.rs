@@ -1,0 +1,47 @@
+//! An interface by which it is found again under another name.
+
+use super::Changed;
+use super::entry::Value;
+use crate::model::{IfName, Link};
+
+/// An interface by its name and its number, which is 0 where it is not known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// Its name now.
+    pub name: IfName,
+    /// Its number.
+    pub index: u32,
+}
+
+impl Place {
+    /// Whether this is the interface that was changed.
+    pub fn is_of(&self, changed: &Changed) -> bool {
+        match (self.index, changed.index) {
+            (now, then) if now != 0 && now == then => true,
+            // One that was made anew under the name.
+            _ => self.name == changed.link,
+        }
+    }
+}
+
+impl From<&Link> for Place {
+    fn from(link: &Link) -> Self {
+        Self { name: link.name, index: link.index }
+    }
+}
+
+/// `eth3@2`, or `eth3` in records of versions that had no number.
+impl Value for Place {
+    fn parse(text: &str) -> Option<Self> {
+        let numbered = text.rsplit_once('@').and_then(|(name, index)| Some((name, index.parse().ok()?)));
+        let (name, index) = numbered.unwrap_or((text, 0));
+        Some(Self { name: IfName::of_kernel(name.as_bytes())?, index })
+    }
+
+    fn text(&self) -> String {
+        match self.index {
+            0 => self.name.to_string(),
+            index => format!("{}@{index}", self.name),
+        }
+    }
+}
