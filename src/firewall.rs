@@ -238,6 +238,7 @@ fn routed(network: &Network, ground: &Ground) -> Vec<Rule> {
 fn nat(network: &Network, ground: &Ground) -> Vec<Rule> {
     let door = network.door();
     let mut rules = vec![within(door), Rule::new([Match::Iif(*door), Match::OifGroup(GROUP)], Verdict::Drop)];
+    rules.extend(multicast(network));
     for way_out in ways_out(network, ground) {
         rules.push(Rule::new([vec![Match::Iif(*door)], way_out].concat(), Verdict::Jump(OUT)));
     }
@@ -253,6 +254,17 @@ fn nat(network: &Network, ground: &Ground) -> Vec<Rule> {
     }
     rules.push(Rule::new([Match::Oif(*door)], Verdict::Drop));
     rules
+}
+
+/// What a multicast router on the host sends on passes postrouting without the interface that it came in by (`ip_mc_output`):
+/// nothing there would translate it, or stop it for not being translated.
+fn multicast(network: &Network) -> Vec<Rule> {
+    let all =
+        [IpAddr::V4(Ipv4Addr::new(224, 0, 0, 0)), IpAddr::V6(Ipv6Addr::new(0xff00, 0, 0, 0, 0, 0, 0, 0))];
+    let nets = all.into_iter().zip([4, 8]).filter_map(|(first, length)| IpNet::new(first, length).ok());
+    let has = |net: &IpNet| subnets(network).any(|subnet| subnet.addr().is_ipv4() == net.addr().is_ipv4());
+    let drop = |net| Rule::new([Match::Iif(*network.door()), Match::Destination(net)], Verdict::Drop);
+    nets.filter(has).map(drop).collect()
 }
 
 /// Never for what br_netfilter shows: a frame that passes from port to port has no interface that it came in by here.

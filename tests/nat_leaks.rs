@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 mod lab;
+#[path = "nat_leaks/multicast.rs"]
+mod multicast;
 
 use std::net::{IpAddr, UdpSocket};
 use std::ops::Range;

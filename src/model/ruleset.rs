@@ -66,6 +66,8 @@ pub enum Match {
     Ipv6,
     /// Its source is in this subnet.
     Source(IpNet),
+    /// It is for an address in this subnet.
+    Destination(IpNet),
     /// Its frame is for this Ethernet address.
     ToMac(Mac),
     /// Its frame is for another Ethernet address.
@@ -267,6 +269,7 @@ impl fmt::Display for Match {
             Match::Ipv4 => f.write_str("meta nfproto ipv4"),
             Match::Ipv6 => f.write_str("meta nfproto ipv6"),
             Match::Source(net) => write!(f, "{} saddr {net}", ip_word(net)),
+            Match::Destination(net) => write!(f, "{} daddr {net}", ip_word(net)),
             Match::ToMac(mac) => write!(f, "ether daddr {mac}"),
             Match::ToMacNot(mac) => write!(f, "ether daddr != {mac}"),
             Match::Established => f.write_str("ct state established,related"),

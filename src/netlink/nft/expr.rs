@@ -57,7 +57,8 @@ fn put_match(list: &mut Message, condition: &Match) {
         Match::OifGroupNot(group) => meta_is(list, META_OIFGROUP, NOT_EQUAL, &group.to_ne_bytes()),
         Match::Ipv4 => meta_is(list, META_NFPROTO, EQUAL, &[NFPROTO_IPV4]),
         Match::Ipv6 => meta_is(list, META_NFPROTO, EQUAL, &[NFPROTO_IPV6]),
-        Match::Source(net) => source_is(list, net),
+        Match::Source(net) => address_is(list, net, if net.addr().is_ipv4() { 12 } else { 8 }),
+        Match::Destination(net) => address_is(list, net, if net.addr().is_ipv4() { 16 } else { 24 }),
         Match::ToMac(mac) => to_mac(list, *mac, EQUAL),
         Match::ToMacNot(mac) => to_mac(list, *mac, NOT_EQUAL),
         Match::Established => ct_has(list, CT_STATE, ESTABLISHED_RELATED),
@@ -126,12 +127,12 @@ fn mask(list: &mut Message, mask: &[u8]) {
     });
 }
 
-/// `ip saddr NET`: the family first, then as many bytes of the header as the prefix covers, then, where it
+/// `ip saddr NET`: the family first, then as many bytes of the header from `offset` on as the prefix covers, or, where it
 /// ends inside a byte, the whole address under a mask.
-fn source_is(list: &mut Message, net: &IpNet) {
-    let (family, address, mask_bytes, offset) = match net {
-        IpNet::V4(v4) => (NFPROTO_IPV4, v4.network().octets().to_vec(), v4.netmask().octets().to_vec(), 12),
-        IpNet::V6(v6) => (NFPROTO_IPV6, v6.network().octets().to_vec(), v6.netmask().octets().to_vec(), 8),
+fn address_is(list: &mut Message, net: &IpNet, offset: u32) {
+    let (family, address, mask_bytes) = match net {
+        IpNet::V4(v4) => (NFPROTO_IPV4, v4.network().octets().to_vec(), v4.netmask().octets().to_vec()),
+        IpNet::V6(v6) => (NFPROTO_IPV6, v6.network().octets().to_vec(), v6.netmask().octets().to_vec()),
     };
     meta_is(list, META_NFPROTO, EQUAL, &[family]);
     let whole = net.prefix_len() % 8 != 0;
