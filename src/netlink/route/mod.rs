@@ -10,6 +10,8 @@ mod question;
 #[allow(clippy::module_inception)]
 pub mod route;
 pub mod rule;
+#[cfg(test)]
+mod tests;
 mod ways;
 mod whole;
 
