@@ -11,7 +11,7 @@ use crate::model::{IfName, Network, fnv1a};
 
 /// A network that is yet to be checked, made of what its mode uses.
 pub(super) struct Draft<'a> {
-    section: &'a Section,
+    pub section: &'a Section,
     pub network: Network,
     /// The interfaces that kvmnet makes for it, each with its key.
     pub interfaces: Vec<(&'static Key, IfName)>,
@@ -42,10 +42,6 @@ impl<'a> Draft<'a> {
         let made = used.flat_map(|key| (key.makes)(&network).into_iter().map(move |name| (key, name)));
         let interfaces = made.collect();
         Self { section, network, interfaces }
-    }
-
-    pub fn name(&self) -> &str {
-        &self.section.name
     }
 
     /// What is set, or built in, for a key that the mode uses.

@@ -79,7 +79,7 @@ impl ShownValue {
     fn new(key: &Key, section: &Section, network: &Network) -> Option<Self> {
         let place = &section.entry(key)?.place;
         let used = (key.is_used)(network.mode);
-        // Nobody has asked for it, and it does nothing.
+        // It was not set, and does nothing.
         if !used && *place == Location::BuiltIn {
             return None;
         }

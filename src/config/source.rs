@@ -39,7 +39,7 @@ impl<'a> Source<'a> {
         Location::Line { path: self.path.to_owned(), line, column: before.chars().count() + 1 }
     }
 
-    /// The text of `span`; nothing where it is none.
+    /// The text of `span`; empty where there is none.
     pub fn piece(&self, span: Range<usize>) -> &'a str {
         self.text.get(span).unwrap_or_default()
     }

@@ -16,7 +16,7 @@ const QUOTES: [char; 8] = ['"', '\'', '“', '”', '„', '‘', '’', '`'];
 pub(super) fn errors(source: &Source<'_>, complaints: &[toml::de::Error]) -> Vec<ConfigError> {
     let mut spans: Vec<_> = complaints.iter().map(|c| (c.span().unwrap_or_default(), c.message())).collect();
     spans.sort_by_key(|(span, _)| span.start);
-    // The parser stumbles over one slip more than once.
+    // The parser reports one slip more than once.
     spans.dedup_by_key(|(span, _)| source.line(span.start).1);
     let errors = spans.into_iter().map(|(span, message)| {
         let (line, start) = source.line(span.start);
@@ -37,7 +37,7 @@ pub(super) fn errors(source: &Source<'_>, complaints: &[toml::de::Error]) -> Vec
     errors.collect()
 }
 
-/// A comment in the manner of another language.
+/// A comment as other languages write it.
 fn comment(line: &str, start: usize, source: &Source<'_>) -> Option<ConfigError> {
     let text = line.trim_start();
     let sign = ["//", ";", "--"].into_iter().find(|sign| text.starts_with(sign))?;

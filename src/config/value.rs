@@ -37,7 +37,7 @@ impl fmt::Display for Value {
     }
 }
 
-/// A TOML basic string in which nothing is left for a terminal to obey.
+/// A TOML basic string, with everything escaped that a terminal would act upon.
 pub(crate) fn quoted(text: &str) -> String {
     let mut string = String::from('"');
     for c in text.chars() {

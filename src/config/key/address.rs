@@ -94,8 +94,10 @@ fn check(draft: &Draft<'_>, earlier: &[Draft<'_>]) -> Vec<ConfigError> {
     let mut errors = Vec::new();
     let Some(entry) = draft.entry(&KEY) else {
         if draft.network.mode.has_host_address() {
-            let hint =
-                format!("write address = \"10.0.101.3/24\", or another, under [network.{}]", draft.name());
+            let hint = format!(
+                "write address = \"10.0.101.3/24\", or another, under [network.{}]",
+                draft.section.name
+            );
             errors.push(draft.missing("address, which its mode needs", hint));
         }
         return errors;

@@ -26,7 +26,7 @@ pub(super) fn new_interface(text: &str) -> Result<IfName, Problem> {
 }
 
 fn missing(draft: &Draft<'_>) -> Option<ConfigError> {
-    let name = draft.name();
+    let name = &draft.section.name;
     let suggested = IfName::new(&format!("br-{name}")).map_or("br1".to_owned(), |name| name.to_string());
     let hint = format!("write bridge = {suggested:?} under [network.{name}]");
     draft.entry(&KEY).is_none().then(|| draft.missing("bridge", hint))

@@ -49,7 +49,7 @@ fn set(network: &mut Network, entry: &Entry) -> Result<(), Vec<ConfigError>> {
     Ok(())
 }
 
-/// Nobody's NIC is taken over by accident.
+/// A NIC is taken over only if it is named, and only one.
 fn not_one_nic(draft: &Draft<'_>) -> Option<ConfigError> {
     if draft.network.mode != Mode::Bridged {
         return None;
