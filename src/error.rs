@@ -121,7 +121,7 @@ pub enum Error {
         /// What failed.
         error: Box<Error>,
     },
-    /// The lock is closed to this user.
+    /// The lock is closed to this user, or to all.
     #[error("cannot lock {path}: {0}", path = lock::PATH)]
     LockClosed(io::Error),
     /// A system call failed.
@@ -181,6 +181,9 @@ impl Error {
                 "give it to the container: docker run --cap-add NET_ADMIN --device /dev/net/tun, or the like".to_owned(),
             ),
             Error::Refused(refusal) => refusal.hint(),
+            Error::LockClosed(source) if source.kind() == io::ErrorKind::ReadOnlyFilesystem => {
+                Some("/run must be writable: for a container, docker run --tmpfs /run, or the like".to_owned())
+            }
             Error::LockClosed(_) => Some(format!(
                 "a user with CAP_NET_ADMIN is let in by a group: install -m 660 -g GROUP /dev/null {}",
                 lock::PATH

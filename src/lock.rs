@@ -48,6 +48,7 @@ fn failed(path: &str) -> impl FnOnce(io::Error) -> Error {
     let doing = format!("lock {path}");
     move |source| match source.kind() {
         io::ErrorKind::PermissionDenied if !nix::unistd::geteuid().is_root() => Error::LockClosed(source),
+        io::ErrorKind::ReadOnlyFilesystem => Error::LockClosed(source),
         _ => Error::System { doing, source },
     }
 }

@@ -87,3 +87,15 @@ fn an_isolated_guest_of_a_container() {
     lab.detach(two);
     lab.assert_as_before("the guests came and went", &before);
 }
+
+/// A container whose whole root is read-only, /run with it.
+#[test]
+fn a_lock_that_cannot_be_written() {
+    let lab = Lab::new(Network::NAT);
+    let one = lab.boot(1);
+    lab.host.run("mount --bind /run /run");
+    lab.host.run("mount -o remount,ro,bind /run");
+    let ran = lab.ifup(&one);
+    assert!(ran.complains(1).contains("cannot lock /run/kvmnet.lock"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("--tmpfs /run") && !ran.stderr.contains("/proc/sys"), "{}", ran.stderr);
+}
