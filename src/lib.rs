@@ -22,6 +22,7 @@
 //! | [`config`] | text, environment | a checked [`model::Network`] | asks the kernel |
 //! | [`desired`], [`firewall`] | a network | what must hold | does I/O |
 //! | [`observed`] | the kernel | what holds | decides or writes |
+//! | `network` | facts | what stands, and who is on it | does I/O |
 //! | [`plan`] | both | [`plan::Step`]s, of the kinds in `item` | does I/O |
 //! | [`apply`] | steps | nothing, or all taken back | decides |
 //! | [`status`], [`check`], [`init`], [`completion`] | the kernel, the configuration | what is, what is wrong, a file, names | writes |
@@ -44,6 +45,7 @@ pub mod config;
 mod desired;
 mod firewall;
 mod item;
+mod network;
 mod observed;
 pub mod plan;
 

@@ -4,13 +4,14 @@ use super::finding::{Finding, Place};
 use super::input::CheckInput;
 use crate::model::link::GROUP;
 use crate::model::{Link, TapRecord};
+use crate::network;
 use crate::observed::Standing;
 use crate::terminal::shell_word;
 
 /// Networks, taps and interfaces.
 pub fn check(input: &CheckInput) -> Vec<Finding> {
     // One whose guest is on no bridge still belongs to that guest.
-    let strays = input.observed.strays();
+    let strays = network::strays(&input.observed.facts);
     let is_missed =
         |one: &&Standing| strays.iter().any(|(_, bridge)| bridge.is_none_or(|of| of == one.bridge));
     let unused = input.observed.networks.iter().filter(|one| one.is_dead() && !is_missed(one));

@@ -10,7 +10,7 @@ use crate::config::File;
 use crate::config::key::{KEYS, taps};
 use crate::model::facts::Way;
 use crate::model::route::{LOCAL, UNICAST};
-use crate::model::{Address, IfName, Link, Owner};
+use crate::model::{Address, Link, Owner};
 use crate::observed::{Observed, Surroundings};
 use crate::plan::tests::world::link;
 
@@ -51,8 +51,7 @@ impl Surroundings {
     /// A network of kvmnet's that stands.
     fn stand(&mut self, index: u32, bridge: &str, record: &str) {
         self.add(Link { alias: record.to_owned(), ..link(index, bridge, Some("bridge")) });
-        self.observed.standing(&IfName::new(bridge).unwrap());
-        self.observed.match_links();
+        self.observed.work_out();
     }
 }
 

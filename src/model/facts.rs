@@ -45,6 +45,24 @@ pub struct Facts {
 }
 
 impl Facts {
+    /// Whether this was answered, by itself or in an answer about all interfaces.
+    pub fn knows(&self, question: &Question) -> bool {
+        let is_about_links = matches!(
+            question,
+            Question::Link(_)
+                | Question::LinkIndex(_)
+                | Question::Ports(_)
+                | Question::Bridges
+                | Question::Taps
+        );
+        self.asked.contains(question) || is_about_links && self.asked.contains(&Question::Links)
+    }
+
+    /// The bridge of this name.
+    pub fn bridge(&self, name: &IfName) -> Option<&Link> {
+        self.links.iter().find(|link| link.is_bridge() && link.name == *name)
+    }
+
     /// The interface of this name, or with this other name (`ip link property add … altname`).
     pub fn link(&self, name: &IfName) -> Option<&Link> {
         let named = self.links.iter().find(|link| link.name == *name);

@@ -6,11 +6,12 @@ use super::Observed;
 use crate::model::{Filter, IfName, Link, Question, TapRecord};
 use crate::netlink::nft::Nft;
 use crate::netlink::route::Rtnl;
+use crate::network::Standing;
 
 impl Observed {
     /// Reads what taking a guest down can depend on.
     pub fn for_down(mut nft: Option<&mut Nft>, rtnl: &mut Rtnl, tap: &IfName) -> io::Result<Self> {
-        let mut observed = Self::tables(nft.as_deref_mut(), &[])?;
+        let mut observed = Self { besides: Some(*tap), ..Self::tables(nft.as_deref_mut(), &[])? };
         let mut questions = vec![Question::Link(*tap)];
         questions.extend(observed.bridges());
         rtnl.ask(&questions, &mut observed.facts)?;
@@ -25,13 +26,13 @@ impl Observed {
         }
         observed.ask_about_guards(rtnl, |link| link.name == *tap)?;
         observed.ask_about_records(nft)?;
-        observed.find_networks();
+        observed.work_out();
         observed.ask_about_nics(rtnl)?;
         let bridge = master.and_then(|master| observed.facts.link_index(master)).map(|link| link.name);
         // A tap that is on no bridge may have been on any.
         let exactly = |name: &IfName| bridge.as_ref().is_none_or(|bridge| bridge == name);
-        observed.ask_about_guests(rtnl, tap, exactly)?;
-        observed.ask_about_undo(rtnl, None)?;
+        observed.ask_about_guests(rtnl, exactly)?;
+        observed.ask_about_undo(rtnl, Standing::is_dead)?;
         Ok(observed)
     }
 
@@ -47,26 +48,21 @@ impl Observed {
     /// Reads every network, and what the undo of those depends on that nothing keeps.
     pub fn for_sweep(nft: Option<&mut Nft>, rtnl: &mut Rtnl) -> io::Result<Self> {
         let mut observed = Self::of_networks(nft, rtnl)?;
-        observed.ask_about_guests(rtnl, &IfName::DEFAULT, |_| true)?;
-        observed.ask_about_undo(rtnl, None)?;
+        observed.ask_about_guests(rtnl, |_| true)?;
+        observed.ask_about_undo(rtnl, Standing::is_dead)?;
         Ok(observed)
     }
 
-    /// Reads what taking the network of `bridge` down depends on, with all its guests, which are among the facts. It is
-    /// shown as one that nothing keeps.
+    /// Reads what taking the network of `bridge` down depends on, with all its guests, which are among the facts.
     pub fn for_network_down(nft: Option<&mut Nft>, rtnl: &mut Rtnl, bridge: &IfName) -> io::Result<Self> {
         let mut observed = Self::of_networks(nft, rtnl)?;
-        observed.ask_about_guests(rtnl, &IfName::DEFAULT, |_| true)?;
-        if let Some(index) = observed.facts.link(bridge).map(|link| link.index) {
+        observed.ask_about_guests(rtnl, |_| true)?;
+        if let Some(index) = observed.facts.bridge(bridge).map(|link| link.index) {
             rtnl.ask(&[Question::Ports(index)], &mut observed.facts)?;
             observed.ask_about_guards(rtnl, |link| link.master == Some(index))?;
         }
-        let standing = observed.standing(bridge);
-        standing.occupied = false;
-        if let Some(ledger) = &mut standing.ledger {
-            (ledger.keep, ledger.held) = (false, false);
-        }
-        observed.ask_about_undo(rtnl, None)?;
+        observed.work_out();
+        observed.ask_about_undo(rtnl, |standing| standing.is_dead() || standing.bridge == *bridge)?;
         Ok(observed)
     }
 
@@ -75,7 +71,7 @@ impl Observed {
         let mut observed = Self::tables(nft.as_deref_mut(), &[])?;
         rtnl.ask(&[Question::Bridges], &mut observed.facts)?;
         observed.ask_about_records(nft)?;
-        observed.find_networks();
+        observed.work_out();
         observed.ask_about_nics(rtnl)?;
         Ok(observed)
     }

@@ -17,6 +17,7 @@ mod survey;
 mod up;
 mod way_out;
 
+pub use crate::network::Standing;
 pub use glance::Glance;
 pub use surroundings::Surroundings;
 pub use up::is_proc_fixed;
@@ -24,54 +25,20 @@ pub use up::is_proc_fixed;
 use crate::model::Facts;
 use crate::model::address::PROTOCOL_LINK_LOCAL;
 use crate::model::gate::Gate;
-use crate::model::ruleset::{Family, Found};
-use crate::model::{Address, Changed, IfName, Ledger, Link, Mode, Network, Owner, Setting, Uplink};
-
-/// A network that kvmnet made and that stands, or what is left of one.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Standing {
-    /// Its bridge's name.
-    pub bridge: IfName,
-    /// Its bridge, unless somebody deleted it; one that was made later under that name is not it.
-    pub link: Option<Link>,
-    /// The record, from the bridge or else from the table.
-    pub ledger: Option<Ledger>,
-    /// Its tables.
-    pub tables: Vec<Found>,
-    /// Whether a guest other than the one at hand, or anything else that kvmnet did not put there, is a port.
-    pub occupied: bool,
-}
-
-impl Standing {
-    /// The record of the bridge that is there, if that is this network's own and not another one of its name.
-    pub fn ledger_of_bridge(&self) -> Option<&Ledger> {
-        self.ledger.as_ref().filter(|_| self.link.is_some())
-    }
-
-    /// Whether nothing keeps it: no guest, no `keep`, and nobody who holds it.
-    pub fn is_dead(&self) -> bool {
-        !self.occupied
-            && !self.ledger.as_ref().is_some_and(|ledger| (ledger.keep || ledger.held) && self.link.is_some())
-    }
-
-    /// The families of the tables that a network of its kind has and this one has not.
-    pub fn missing_tables(&self) -> Vec<Family> {
-        let Some(ledger) = &self.ledger else { return Vec::new() };
-        let is_closed = ledger.mode == Mode::Isolated || ledger.veth.is_some();
-        let wanted = [(Family::Inet, true), (Family::Netdev, is_closed)];
-        let mut families: Vec<Family> =
-            wanted.into_iter().filter(|(_, is_wanted)| *is_wanted).map(|(family, _)| family).collect();
-        families.retain(|family| !self.tables.iter().any(|table| table.family == *family));
-        families
-    }
-}
+use crate::model::ruleset::Found;
+use crate::model::{Address, Changed, IfName, Ledger, Link, Network, Owner, Setting, Uplink};
+use crate::network;
 
 /// What the kernel says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Observed {
     /// Interfaces, addresses, routes.
     pub facts: Facts,
-    /// Every network of kvmnet's.
+    /// The tables of kvmnet's networks.
+    pub tables: Vec<Found>,
+    /// The guest at hand, who keeps no network alive.
+    pub besides: Option<IfName>,
+    /// Every network of kvmnet's, as it follows from the facts and the tables.
     pub networks: Vec<Standing>,
     /// The program that keeps the addresses of the NIC that is to be taken over.
     pub owner: Option<Owner>,
@@ -88,6 +55,19 @@ pub struct Observed {
 }
 
 impl Observed {
+    /// Works out what stands from what was read until now.
+    pub(crate) fn work_out(&mut self) {
+        self.networks = network::instances(&self.facts, &self.tables, self.besides.as_ref());
+    }
+
+    /// The guests of this bridge, of those that are among the facts, by name.
+    pub fn guests(&self, bridge: &IfName) -> Vec<&Link> {
+        let standing = self.network(bridge).into_iter();
+        let mut guests: Vec<&Link> = standing.flat_map(|standing| standing.guests(&self.facts)).collect();
+        guests.sort_by_key(|link| link.name);
+        guests
+    }
+
     /// The network of this bridge.
     pub fn network(&self, bridge: &IfName) -> Option<&Standing> {
         self.networks.iter().find(|standing| standing.bridge == *bridge)

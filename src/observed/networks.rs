@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 use std::io;
 
-use super::{Observed, Standing};
+use super::Observed;
 use crate::firewall;
 use crate::model::facts::Bytes;
-use crate::model::ruleset::{Family, TABLE_PREFIX};
-use crate::model::{Changed, Facts, IfName, Ledger, Link, Network, Question, Setting, TapRecord};
+use crate::model::ruleset::Family;
+use crate::model::{Changed, IfName, Ledger, Link, Question, Setting};
 use crate::netlink::nft::Nft;
 use crate::netlink::route::Rtnl;
+use crate::network::{Standing, bridge_of};
 
 /// Up to so many networks' bridges are asked for one by one.
 const FEW_NETWORKS: usize = 16;
@@ -27,52 +28,34 @@ impl Observed {
             tables => tables?,
         };
         observed.gates = nft.gates(&gates)?;
-        for found in tables {
-            let name = found.name.strip_prefix(TABLE_PREFIX).unwrap_or_default();
-            // A name that no interface can have is nobody's network, and no table of ours.
-            if let Ok(bridge) = IfName::new(name) {
-                observed.standing(&bridge).tables.push(found);
-            }
-        }
+        observed.tables = tables;
+        observed.tables.retain(|table| bridge_of(table).is_some());
         Ok(observed)
     }
 
     /// Reads the copies of those records that no bridge bears, or not as a whole.
     pub(super) fn ask_about_records(&mut self, nft: Option<&mut Nft>) -> io::Result<()> {
         let Some(nft) = nft else { return Ok(()) };
-        for standing in &mut self.networks {
-            let alias = self.facts.link(&standing.bridge).and_then(|link| Ledger::parse(&link.alias));
+        for found in self.tables.iter_mut().filter(|found| found.family == Family::Inet) {
+            let bridge = bridge_of(found).and_then(|bridge| self.facts.bridge(&bridge));
+            let alias = bridge.and_then(|link| Ledger::parse(&link.alias));
             if alias.is_some_and(|alias| !alias.more) {
                 continue;
             }
-            for found in standing.tables.iter_mut().filter(|found| found.family == Family::Inet) {
-                found.record = match firewall::ledger_in(&found.comment) {
-                    Some(ledger) if ledger.more => {
-                        Some(nft.comments(found.family, &found.name, firewall::RECORD)?)
-                    }
-                    Some(_) => None,
-                    None => {
-                        let mut elements = nft.elements(found.family, &found.name, firewall::RECORD)?;
-                        elements.sort_by_key(|element| element.key);
-                        let entries: Vec<String> =
-                            elements.into_iter().map(|element| element.comment).collect();
-                        Some(entries.join(" "))
-                    }
-                };
-            }
+            found.record = match firewall::ledger_in(&found.comment) {
+                Some(ledger) if ledger.more => {
+                    Some(nft.comments(found.family, &found.name, firewall::RECORD)?)
+                }
+                Some(_) => None,
+                None => {
+                    let mut elements = nft.elements(found.family, &found.name, firewall::RECORD)?;
+                    elements.sort_by_key(|element| element.key);
+                    let entries: Vec<String> = elements.into_iter().map(|element| element.comment).collect();
+                    Some(entries.join(" "))
+                }
+            };
         }
         Ok(())
-    }
-
-    /// Finds kvmnet's networks among the bridges that are known by now, too: one may have lost its tables, or they
-    /// cannot be seen.
-    pub(super) fn find_networks(&mut self) {
-        let bridges = self.facts.links.iter().filter(|link| link.is_bridge());
-        for bridge in bridges.map(|link| link.name).collect::<Vec<_>>() {
-            self.standing(&bridge);
-        }
-        self.match_links();
-        self.networks.retain(|standing| standing.ledger.is_some() || !standing.tables.is_empty());
     }
 
     /// Reads all interfaces and what the bridges have learned, finds every network and whether anybody is on it. Returns
@@ -89,83 +72,29 @@ impl Observed {
                 self.facts.links.push(link);
             }
         }
+        self.facts.asked.push(Question::Links);
         self.facts.stations = rtnl.all_stations()?;
         self.ask_about_records(nft)?;
-        self.find_networks();
-        let occupied: Vec<bool> =
-            self.networks.iter().map(|standing| !self.guests(&standing.bridge).is_empty()).collect();
-        for (standing, occupied) in self.networks.iter_mut().zip(occupied) {
-            standing.occupied = occupied;
-        }
+        self.work_out();
         Ok(bytes)
-    }
-
-    /// The network of this bridge, new where there is none yet.
-    pub(crate) fn standing(&mut self, bridge: &IfName) -> &mut Standing {
-        let known = self.networks.iter().position(|standing| standing.bridge == *bridge);
-        let at = known.unwrap_or_else(|| {
-            let bridge = *bridge;
-            let empty = Standing { bridge, link: None, ledger: None, tables: Vec::new(), occupied: false };
-            self.networks.push(empty);
-            self.networks.len() - 1
-        });
-        &mut self.networks[at]
-    }
-
-    /// The guests of this bridge, of those that are among the facts, by name.
-    pub fn guests(&self, bridge: &IfName) -> Vec<&Link> {
-        let standing = self.network(bridge).and_then(|s| Some((s.link.as_ref()?.index, s.ledger.as_ref()?)));
-        let Some((index, ledger)) = standing else { return Vec::new() };
-        let mut guests: Vec<&Link> =
-            self.facts.links.iter().filter(|link| is_guest(link, index, ledger)).collect();
-        guests.sort_by_key(|link| link.name);
-        guests
-    }
-
-    /// The taps that kvmnet attached, and which are ports of nothing now, of those among the facts, each with the bridge
-    /// that it was on.
-    pub fn strays(&self) -> Vec<(IfName, Option<IfName>)> {
-        let lives = |link: &Link| link.carrier || link.tun.as_ref().is_some_and(|tun| tun.persistent);
-        let taps =
-            self.facts.links.iter().filter(|link| link.is_tap() && lives(link) && link.master.is_none());
-        taps.filter_map(|tap| Some((tap.name, TapRecord::parse(&tap.alias)?.bridge))).collect()
     }
 
     /// What to ask to know the bridges of all networks: each of a few; of many all that there are at once.
     pub(super) fn bridges(&self) -> Vec<Question> {
-        if self.networks.len() > FEW_NETWORKS {
+        let mut names: Vec<IfName> = self.tables.iter().filter_map(bridge_of).collect();
+        names.sort_unstable();
+        names.dedup();
+        if names.len() > FEW_NETWORKS {
             return vec![Question::Bridges];
         }
-        self.networks.iter().map(|standing| Question::Link(standing.bridge)).collect()
-    }
-
-    /// Finds the bridges of the networks, and the records.
-    pub(crate) fn match_links(&mut self) {
-        for standing in &mut self.networks {
-            let is_it = |link: &&Link| link.is_bridge() && link.name == standing.bridge;
-            let there = self.facts.link(&standing.bridge).filter(is_it);
-            let alias = there.and_then(|link| Ledger::parse(&link.alias));
-            let copy = standing.tables.iter().find_map(firewall::ledger_of);
-            (standing.link, standing.ledger) = match (there, alias, copy) {
-                (Some(link), Some(alias), copy) => (Some(link.clone()), Some(alias.with_copy(copy))),
-                (Some(link), None, Some(copy)) if copy.is_of(link, &self.facts) => {
-                    (Some(link.clone()), Some(copy))
-                }
-                (Some(link), None, None) => (Some(link.clone()), None),
-                // Somebody else's, made anew under that name.
-                (Some(_), None, Some(copy)) => (None, Some(copy.without_bridge(&standing.bridge))),
-                (None, _, copy) => (None, copy),
-            };
-            standing.ledger = standing.ledger.take().map(|ledger| ledger.believed(&standing.bridge));
-            standing.ledger.iter_mut().for_each(|ledger| follow_names(ledger, &self.facts));
-        }
+        names.into_iter().map(Question::Link).collect()
     }
 
     /// The NICs that were taken, which may have other names by now; a bridge whose alias was wiped out is known by the NIC
     /// that is its port.
     pub(super) fn ask_about_nics(&mut self, rtnl: &mut Rtnl) -> io::Result<()> {
         let is_lost =
-            |standing: &&Standing| standing.link.is_none() && self.facts.link(&standing.bridge).is_some();
+            |standing: &&Standing| standing.link.is_none() && self.facts.bridge(&standing.bridge).is_some();
         let lost = self.networks.iter().filter(is_lost);
         let ledgers = lost.flat_map(|standing| &standing.tables).filter_map(firewall::ledger_of);
         let mut nics: Vec<Question> = ledgers.filter_map(|ledger| ledger.nic()).map(Question::Link).collect();
@@ -176,58 +105,61 @@ impl Observed {
             return Ok(());
         }
         rtnl.ask(&nics, &mut self.facts)?;
-        self.match_links();
+        self.work_out();
         Ok(())
     }
 
-    /// Which networks still have guests, apart from `tap`. Those that must be known exactly cost a dump each, as far as the
-    /// first guest; where they are many, one of all interfaces.
+    /// Which networks still have guests, apart from the one at hand, as far as carrier does not say so. Those that must be
+    /// known exactly cost a dump each, as far as the first guest; where they are many, one of all interfaces.
     pub(super) fn ask_about_guests(
         &mut self,
         rtnl: &mut Rtnl,
-        tap: &IfName,
         exactly: impl Fn(&IfName) -> bool,
     ) -> io::Result<()> {
-        let mut open = Vec::new();
-        for standing in &mut self.networks {
-            let (Some(link), Some(ledger)) = (&standing.link, &standing.ledger) else { continue };
-            // Carrier comes from a live port: a guest's, unless it has others, which have it always.
-            let has_other_ports = ledger.veth.is_some() || ledger.nic.is_some() || !ledger.made;
-            standing.occupied = link.carrier && !has_other_ports && !exactly(&standing.bridge);
-            if !standing.occupied {
-                open.push((link.index, ledger.clone()));
-            }
-        }
-        let occupied = match open.len() {
-            0..=FEW_DUMPS => open
-                .chunks(1)
-                .map(|one| occupied(rtnl, &Question::Ports(one[0].0), one, tap))
-                .collect::<io::Result<Vec<_>>>()?
-                .concat(),
-            _ => occupied(rtnl, &Question::Links, &open, tap)?,
+        let is_open = |one: &&Standing| {
+            let is_clear = one.has_carrier_of_guests() && !exactly(&one.bridge);
+            one.ledger_of_bridge().is_some()
+                && !is_clear
+                && !one.knows_guests(&self.facts, self.besides.as_ref())
         };
-        for standing in &mut self.networks {
-            let is_occupied = standing.link.as_ref().is_some_and(|link| occupied.contains(&link.index));
-            standing.occupied |= is_occupied;
+        let open: Vec<&Standing> = self.networks.iter().filter(is_open).collect();
+        let rounds: Vec<(Question, &[&Standing])> = match open.len() {
+            0..=FEW_DUMPS => open.chunks(1).filter_map(|one| Some((one[0].ports()?, one))).collect(),
+            _ => vec![(Question::Links, &open)],
+        };
+        let mut guests = Vec::new();
+        let mut asked = Vec::new();
+        for (question, networks) in rounds {
+            let found = rtnl.links_while(&question, |found: &mut Vec<(IfName, Link)>, port| {
+                let is_on = |one: &&&Standing| one.is_guest(&port) && Some(port.name) != self.besides;
+                let on = networks.iter().find(is_on).map(|one| one.bridge);
+                let is_new = |bridge: &IfName| !found.iter().any(|(known, _)| known == bridge);
+                found.extend(on.filter(is_new).map(|bridge| (bridge, port)));
+                found.len() < networks.len()
+            })?;
+            // The answer was read to its end, unless all have one.
+            let is_empty = |one: &&&Standing| !found.iter().any(|(bridge, _)| *bridge == one.bridge);
+            asked.extend(networks.iter().filter(is_empty).filter_map(|one| one.ports()));
+            guests.extend(found);
         }
+        self.facts.asked.extend(asked);
+        guests.into_iter().for_each(|(_, guest)| self.facts.add_link(guest));
+        self.work_out();
         Ok(())
     }
 
-    /// What the undo of dead networks needs, and what the change of `staying` does.
-    pub(super) fn ask_about_undo(&mut self, rtnl: &mut Rtnl, staying: Option<&Network>) -> io::Result<()> {
+    /// What the undo of some networks needs.
+    pub(super) fn ask_about_undo(
+        &mut self,
+        rtnl: &mut Rtnl,
+        is_undone: impl Fn(&Standing) -> bool,
+    ) -> io::Result<()> {
         let mut questions = Vec::new();
         let mut bridges = Vec::new();
         let mut has_lost = false;
         let mut ledgers: Vec<Ledger> = Vec::new();
-        for standing in &self.networks {
+        for standing in self.networks.iter().filter(|standing| is_undone(standing)) {
             let Some(ledger) = &standing.ledger else { continue };
-            let needs_undo = match staying.filter(|network| network.bridge == standing.bridge) {
-                Some(network) => network.digest != ledger.digest,
-                None => standing.is_dead(),
-            };
-            if !needs_undo {
-                continue;
-            }
             ledgers.push(ledger.clone());
             let mut names: Vec<&IfName> = Vec::new();
             names.extend(ledger.veth.iter().flat_map(|veth| [&veth.outer, &veth.inner]));
@@ -249,6 +181,7 @@ impl Observed {
         if has_lost {
             // What the record has lost may be of any interface.
             rtnl.all_links()?.into_iter().for_each(|(link, _)| self.facts.add_link(link));
+            self.facts.asked.push(Question::Links);
         }
         for (bridge, nic) in bridges {
             if let Some(nic) = nic {
@@ -293,8 +226,8 @@ impl Observed {
         numbers.retain(|index| *index != 0 && self.facts.link_index(*index).is_none());
         numbers.dedup();
         rtnl.ask(&numbers.into_iter().map(Question::LinkIndex).collect::<Vec<_>>(), &mut self.facts)?;
-        let ledgers = self.networks.iter_mut().filter_map(|standing| standing.ledger.as_mut());
-        ledgers.for_each(|ledger| follow_names(ledger, &self.facts));
+        // Records go by the names of now.
+        self.work_out();
         Ok(())
     }
 
@@ -319,49 +252,4 @@ impl Observed {
         let questions = [false, true].map(|v6| Question::Neighbours { v6, device, name: *name });
         rtnl.ask(&questions, &mut self.facts)
     }
-}
-
-/// Interfaces that have other names by now; their old ones may be others'.
-fn follow_names(ledger: &mut Ledger, facts: &Facts) {
-    let name_of = |index| facts.link_index(index).filter(|_| index != 0).map(|link| link.name);
-    if let Some(nic) = &mut ledger.nic {
-        nic.name = name_of(nic.index).unwrap_or(nic.name);
-    }
-    for changed in &mut ledger.changed {
-        changed.link = name_of(changed.index).unwrap_or(changed.link);
-    }
-}
-
-/// Those of `bridges` that have a guest other than `tap`: the answer is read until each has one.
-fn occupied(
-    rtnl: &mut Rtnl,
-    question: &Question,
-    bridges: &[(u32, Ledger)],
-    tap: &IfName,
-) -> io::Result<Vec<u32>> {
-    rtnl.links_while(question, |found: &mut Vec<u32>, port| {
-        let is_on = |(bridge, ledger): &&(u32, Ledger)| is_guest(&port, *bridge, ledger);
-        let on =
-            bridges.iter().find(is_on).filter(|(bridge, _)| port.name != *tap && !found.contains(bridge));
-        found.extend(on.map(|(bridge, _)| *bridge));
-        found.len() < bridges.len()
-    })
-}
-
-/// Whether an interface is a port of the bridge with this number that is not kvmnet's own, and alive.
-fn is_guest(port: &Link, bridge: u32, ledger: &Ledger) -> bool {
-    let is_own =
-        ledger.nic() == Some(port.name) || ledger.veth.as_ref().is_some_and(|veth| veth.outer == port.name);
-    let counts = match (port.is_tap(), ledger.made) {
-        // A tap without carrier has no process behind it; a persistent one that was attached waits for
-        // the next. A found bridge may have taps of others.
-        (true, made) => {
-            let attached = TapRecord::parse(&port.alias).is_some();
-            let waits = attached && port.tun.as_ref().is_some_and(|tun| tun.persistent);
-            (port.carrier && (made || attached)) || waits
-        }
-        // Somebody put it on the bridge that kvmnet made, or it was there before.
-        (false, made) => made,
-    };
-    counts && port.master == Some(bridge) && !is_own
 }

@@ -28,7 +28,7 @@ impl Surroundings {
         let nets = PRIVATE.iter().filter_map(|net| net.parse().ok()).collect();
         questions.extend([Question::Ways { v6: false, nets }, Question::Ways { v6: true, nets: Vec::new() }]);
         rtnl.ask(&questions, &mut observed.facts)?;
-        observed.find_networks();
+        observed.work_out();
         rtnl.resolve_nexthops(&mut observed.facts.ways)?;
         observed.ask_about_devices(rtnl)?;
         observed.find_stations();

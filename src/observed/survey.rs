@@ -37,10 +37,10 @@ impl Observed {
         observed.facts.ways.clone_from(&self.facts.ways);
         observed.stations.clone_from(&self.stations);
         self.facts.links.iter().for_each(|link| observed.facts.add_link(link.clone()));
-        for standing in &mut observed.networks {
-            let known = self.network(&standing.bridge);
-            standing.occupied = known.map_or(standing.occupied, |known| known.occupied);
-        }
+        observed.facts.asked.push(Question::Links);
+        // The guest is there, and keeps its network.
+        observed.besides = None;
+        observed.work_out();
         Ok((desired, observed))
     }
 }

@@ -5,7 +5,7 @@ use std::io;
 use ipnet::IpNet;
 use nix::sys::statvfs::{FsFlags, statvfs};
 
-use super::{Observed, Standing, fresh, owner, station};
+use super::{Observed, fresh, owner, station};
 use crate::desired::Desired;
 use crate::firewall;
 use crate::model::facts::Way;
@@ -14,6 +14,7 @@ use crate::model::ruleset::table_name;
 use crate::model::{Address, Filter, IfName, Ledger, Link, Mode, Network, Question, TapRecord, Uplink};
 use crate::netlink::nft::Nft;
 use crate::netlink::route::Rtnl;
+use crate::network::Standing;
 
 impl Observed {
     /// Reads what bringing a guest up can depend on.
@@ -22,7 +23,7 @@ impl Observed {
         let name = table_name(&network.bridge);
         let chains: Vec<_> = firewall::chain_names(desired);
         let wanted: Vec<_> = chains.iter().map(|(family, chain)| (*family, name.as_str(), *chain)).collect();
-        let mut observed = Self::tables(nft.as_deref_mut(), &wanted)?;
+        let mut observed = Self { besides: desired.tap, ..Self::tables(nft.as_deref_mut(), &wanted)? };
         let mut questions = vec![Question::Link(network.bridge)];
         match desired.tap {
             Some(tap) => questions.push(Question::Link(tap)),
@@ -46,9 +47,8 @@ impl Observed {
         rtnl.ask(&questions, &mut observed.facts)?;
         observed.ask_about_master(rtnl, desired)?;
         observed.is_proc_fixed = observed.hears_announcements(desired) && is_proc_fixed();
-        observed.standing(&network.bridge);
         observed.ask_about_records(nft)?;
-        observed.match_links();
+        observed.work_out();
         observed.ask_about_nics(rtnl)?;
         observed.ask_about_everywhere(rtnl, desired)?;
         let own = observed.network(&network.bridge).and_then(|standing| standing.ledger.clone());
@@ -66,8 +66,12 @@ impl Observed {
         let exactly = |bridge: &IfName| {
             if *bridge == network.bridge { matters } else { left == Some(*bridge) }
         };
-        observed.ask_about_guests(rtnl, desired.new_interface(), exactly)?;
-        observed.ask_about_undo(rtnl, Some(network))?;
+        observed.ask_about_guests(rtnl, exactly)?;
+        let is_changed = |ledger: &Ledger| ledger.digest != network.digest;
+        observed.ask_about_undo(rtnl, |standing| match standing.bridge == network.bridge {
+            true => standing.ledger.as_ref().is_some_and(is_changed),
+            false => standing.is_dead(),
+        })?;
         Ok(observed)
     }
 

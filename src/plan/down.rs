@@ -16,13 +16,14 @@ pub fn down(tap: &IfName, observed: &Observed) -> Result<Plan, Refusal> {
     };
     check::tap(tap, observed)?;
     let bridge = link.master.and_then(|master| observed.facts.link_index(master)).map(|bridge| bridge.name);
-    Ok(leave(format!("detach {tap}"), take_off(link, observed), bridge, observed))
+    let swept = sweep(&[], observed);
+    Ok(leave(format!("detach {tap}"), take_off(link, observed), bridge, swept))
 }
 
 /// Does `steps`, and takes the network of `bridge` down if nothing keeps it, or neither. Then sweeps the others.
-fn leave(title: String, mut steps: Vec<Step>, bridge: Option<IfName>, observed: &Observed) -> Plan {
+fn leave(title: String, mut steps: Vec<Step>, bridge: Option<IfName>, swept: Vec<Transaction>) -> Plan {
     let (own, others): (Vec<Transaction>, Vec<Transaction>) =
-        sweep(&[], observed).into_iter().partition(|one| bridge.is_some() && one.cleans == bridge);
+        swept.into_iter().partition(|one| bridge.is_some() && one.cleans == bridge);
     steps.extend(own.into_iter().flat_map(|one| one.steps));
     let mut plan = Plan::default();
     plan.must(title, steps);
@@ -32,10 +33,10 @@ fn leave(title: String, mut steps: Vec<Step>, bridge: Option<IfName>, observed: 
 
 /// Takes away every network that nothing keeps, except those of the bridges `staying`.
 pub fn sweep(staying: &[IfName], observed: &Observed) -> Vec<Transaction> {
-    undo::unused_networks(staying, observed)
+    undo::unused_networks(staying, None, observed)
 }
 
-/// Takes the network of `bridge` away. With `force`, its guests lose it.
+/// Takes the network of `bridge` away, kept or not. With `force`, its guests lose it.
 pub fn network_down(bridge: &IfName, force: bool, observed: &Observed) -> Result<Plan, Refusal> {
     let guests = observed.guests(bridge);
     if !guests.is_empty() && !force {
@@ -44,7 +45,8 @@ pub fn network_down(bridge: &IfName, force: bool, observed: &Observed) -> Result
     }
     let taps = guests.into_iter().filter(|guest| guest.is_tap());
     let steps = taps.flat_map(|tap| take_off(tap, observed)).collect();
-    Ok(leave(format!("take {bridge} down"), steps, Some(*bridge), observed))
+    let swept = undo::unused_networks(&[], Some(bridge), observed);
+    Ok(leave(format!("take {bridge} down"), steps, Some(*bridge), swept))
 }
 
 /// Down and off the bridge; the tap gets back what it had.

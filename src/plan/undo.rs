@@ -180,15 +180,17 @@ pub fn unused_network(bridge: &IfName, ledger: &Ledger, observed: &Observed) -> 
     network(standing, &others, observed)
 }
 
-/// Takes away every network that nothing keeps, except those of the bridges `staying`.
-pub fn unused_networks(staying: &[IfName], observed: &Observed) -> Vec<Transaction> {
+/// Takes away every network that nothing keeps, except those of the bridges `staying`; and the one of `ending`, whoever is
+/// on it.
+pub fn unused_networks(staying: &[IfName], ending: Option<&IfName>, observed: &Observed) -> Vec<Transaction> {
     let mut ledgers: Vec<(&IfName, &Ledger)> = observed
         .networks
         .iter()
         .filter_map(|standing| Some((&standing.bridge, standing.ledger.as_ref()?)))
         .collect();
     let mut transactions = Vec::new();
-    let unused = observed.networks.iter().filter(|standing| standing.is_dead());
+    let goes = |standing: &&Standing| standing.is_dead() || ending == Some(&standing.bridge);
+    let unused = observed.networks.iter().filter(goes);
     for standing in unused.filter(|standing| !staying.contains(&standing.bridge)) {
         // One that is taken away no longer needs what another one opened, too.
         ledgers.retain(|(bridge, _)| **bridge != standing.bridge);

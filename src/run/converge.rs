@@ -8,6 +8,7 @@ use crate::config::{self, Environment, File};
 use crate::desired::Desired;
 use crate::error::Error;
 use crate::model::{Facts, IfName, Network, Question};
+use crate::network;
 use crate::observed::{Observed, Standing, is_proc_fixed};
 use crate::plan::{self, Plan, Step, Transaction};
 use crate::terminal::{printable, shell_word};
@@ -63,7 +64,7 @@ impl Difference {
         }
         // Only now: a network may seem unused because its guest lost the bridge, and has it back above.
         let mut staying: Vec<IfName> = wanted.iter().map(|desired| desired.network.bridge).collect();
-        staying.extend(living.strays().into_iter().filter_map(|(_, bridge)| bridge));
+        staying.extend(network::strays(&living.facts).into_iter().filter_map(|(_, bridge)| bridge));
         difference.add(plan::sweep(&staying, &living));
         if is_proc_fixed() {
             difference.plan.retain(|step| !step.is_spare());
@@ -93,7 +94,7 @@ impl Difference {
                 )),
             }
         }
-        for (tap, bridge) in living.strays() {
+        for (tap, bridge) in network::strays(&living.facts) {
             let former = networks.iter().find(|network| Some(network.bridge) == bridge);
             let chosen = file.network_of(&tap);
             match former.or_else(|| find(chosen).filter(|_| bridge.is_none())) {

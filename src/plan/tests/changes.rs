@@ -198,7 +198,7 @@ fn a_guest_moves_to_another_network() {
 fn repairs_exactly_what_is_missing() {
     type Damage = fn(&mut World);
     let cases: [(&str, Damage, &[&str]); 8] = [
-        ("nat", |w| w.0.standing(&name("br0")).tables.clear(), &["nft "]),
+        ("nat", |w| w.0.tables.clear(), &["nft "]),
         (
             "nat",
             |w| w.0.facts.addresses.retain(|(index, _)| *index == 2),

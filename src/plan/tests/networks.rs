@@ -15,14 +15,6 @@ fn hold(world: &mut World, config: &str) -> Vec<Step> {
     steps
 }
 
-/// What is observed for `kvmnet down`.
-fn let_go(world: &mut World) {
-    let standing = world.0.standing(&name("br0"));
-    standing.occupied = false;
-    let ledger = standing.ledger.as_mut().unwrap();
-    (ledger.keep, ledger.held) = (false, false);
-}
-
 #[test]
 fn a_held_network_outlives_its_guests() {
     for mode in MODES {
@@ -35,7 +27,6 @@ fn a_held_network_outlives_its_guests() {
         }
         world.down("vif0.0");
         assert_eq!(sweep(&[], &world.0).iter().flat_map(|one| &one.steps).count(), 0, "{mode}");
-        let_go(&mut world);
         let steps = network_down(&name("br0"), false, &world.0).unwrap();
         steps.steps().for_each(|step| world.play(step));
         let tap = world::link(3, "vif0.0", Some("tun"));
@@ -57,7 +48,6 @@ fn guests_lose_their_network_by_force_only() {
         let mut world = World::lab();
         world.up(&config(mode), "vif0.0");
         world.up(&config(mode), "vif1.0");
-        let_go(&mut world);
         let refusal = network_down(&name("br0"), false, &world.0);
         let guests = vec![name("vif0.0"), name("vif1.0")];
         assert_eq!(refusal, Err(Refusal::HasGuests { bridge: name("br0"), guests }), "{mode}");

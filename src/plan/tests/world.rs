@@ -9,7 +9,7 @@ use crate::model::facts::Way;
 use crate::model::link::{ETHERNET, Ipv4Conf, Ipv6Conf, Tun};
 use crate::model::route::Hop;
 use crate::model::ruleset::{Chain, Found, FoundChain, Set, Table};
-use crate::model::{AddrGen, Address, IfName, Link, Mac, Route, Setting, TapRecord};
+use crate::model::{AddrGen, Address, IfName, Link, Mac, Question, Route, Setting};
 use crate::observed::Observed;
 use crate::plan::{Refusal, down, up};
 
@@ -62,6 +62,7 @@ pub struct World(pub Observed);
 impl World {
     pub fn lab() -> Self {
         let mut world = Self(Observed { has_nft: true, ..Observed::default() });
+        world.0.facts.asked.push(Question::Links);
         // What interfaces to come will be like.
         world.0.facts.links.push(link(0, "default", None));
         world.0.facts.fresh4 = Some(false);
@@ -133,28 +134,13 @@ impl World {
                 nexthop: None,
             });
         }
-        let bridges: Vec<IfName> =
-            facts.links.iter().filter(|link| link.is_bridge()).map(|link| link.name).collect();
-        for bridge in &bridges {
-            self.0.standing(bridge);
-        }
-        self.0.match_links();
-        self.0.networks.retain(|standing| standing.link.is_some() || !standing.tables.is_empty());
+        self.0.work_out();
     }
 
-    /// Who is on each network, seen from `tap`.
-    fn see_guests(&mut self, tap: &IfName) {
-        let links = self.0.facts.links.clone();
-        for standing in &mut self.0.networks {
-            let index = standing.link.as_ref().map(|link| link.index);
-            let is_guest = |link: &Link| {
-                index.is_some()
-                    && link.master == index
-                    && link.name != *tap
-                    && TapRecord::parse(&link.alias).is_some()
-            };
-            standing.occupied = links.iter().any(is_guest);
-        }
+    /// The world as the hook of this tap sees it.
+    fn seen_from(&mut self, tap: &str) {
+        self.0.besides = Some(name(tap));
+        self.0.work_out();
     }
 
     pub fn desired(config: &str, tap: &str) -> Desired {
@@ -166,7 +152,7 @@ impl World {
 
     /// The plan of an ifup.
     pub fn plan_up(&mut self, config: &str, tap: &str) -> Result<Vec<Step>, Refusal> {
-        self.see_guests(&name(tap));
+        self.seen_from(tap);
         Ok(up(&Self::desired(config, tap), &self.0)?.steps().cloned().collect())
     }
 
@@ -179,7 +165,7 @@ impl World {
 
     /// An ifdown.
     pub fn down(&mut self, tap: &str) -> Vec<Step> {
-        self.see_guests(&name(tap));
+        self.seen_from(tap);
         let steps: Vec<Step> = down(&name(tap), &self.0).unwrap().steps().cloned().collect();
         steps.iter().for_each(|step| self.play(step));
         steps
@@ -212,9 +198,9 @@ impl World {
             Step::Table(TableChange::Remove(table)) => self.delete_table(table.family, &table.name),
             Step::Table(TableChange::Delete { family, name }) => self.delete_table(*family, name),
             Step::Elements(elements) => {
-                let bridge = name(elements.table.strip_prefix("kvmnet-").unwrap());
-                let mut tables = self.0.standing(&bridge).tables.iter_mut();
-                let found = tables.find(|found| found.family == elements.family).unwrap();
+                let is_it =
+                    |found: &&mut Found| found.family == elements.family && found.name == elements.table;
+                let found = self.0.tables.iter_mut().find(is_it).unwrap();
                 assert_eq!(found.record, Some(text(&elements.from)), "{step}");
                 found.record = Some(text(&elements.to));
             }
@@ -310,7 +296,6 @@ impl World {
     }
 
     fn add_table(&mut self, table: &Table) {
-        let bridge = name(table.name.strip_prefix("kvmnet-").unwrap());
         let found_chain = |chain: &Chain| FoundChain {
             name: chain.name.to_owned(),
             hook: Some(chain.hook.clone()),
@@ -322,15 +307,13 @@ impl World {
         let record = table.sets.first().map(text);
         let name = table.name.clone();
         let found = Found { family: table.family, name, comment, objects, record, dormant: false, chains };
-        let tables = &mut self.0.standing(&bridge).tables;
-        assert!(!tables.iter().any(|has| has.family == table.family), "{} is added twice", table.name);
-        tables.push(found);
+        let is_there = |has: &Found| has.family == table.family && has.name == table.name;
+        assert!(!self.0.tables.iter().any(is_there), "{} is added twice", table.name);
+        self.0.tables.push(found);
     }
 
     fn delete_table(&mut self, family: crate::model::ruleset::Family, name: &str) {
-        for standing in &mut self.0.networks {
-            standing.tables.retain(|table| table.family != family || table.name != name);
-        }
+        self.0.tables.retain(|table| table.family != family || table.name != name);
     }
 
     /// All that a person could see, in one text.
@@ -340,7 +323,7 @@ impl World {
         links.sort_by_key(|link| link.index);
         let mut addresses = facts.addresses.clone();
         addresses.sort_by_key(|(index, address)| (*index, address.net));
-        let tables: Vec<_> = self.0.networks.iter().flat_map(|standing| &standing.tables).collect();
+        let tables = &self.0.tables;
         format!(
             "{links:#?}\n{addresses:#?}\n{:#?}\n{tables:#?}\nIPv6 forwarding: {}",
             facts.routes, facts.wide6
