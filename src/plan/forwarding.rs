@@ -1,7 +1,7 @@
 //! Forwarding: switched on only where a network needs it, and nowhere for the whole machine where that can be.
 
 use crate::desired::Desired;
-use crate::firewall::{Leak, Opened};
+use crate::firewall::{ForwardGuard, Opened};
 use crate::model::ledger::Place;
 use crate::model::link::{GROUP, lan_group};
 use crate::model::{Changed, IfName, Ledger, Link, Mode, Network, Setting, Uplink};
@@ -70,9 +70,9 @@ fn has_force_forwarding(desired: &Desired, observed: &Observed) -> bool {
 }
 
 /// What forwards for kvmnet alone, as the record says.
-pub fn leaks(desired: &Desired, observed: &Observed, ledger: &Ledger) -> Vec<Leak> {
-    let mut leaks: Vec<Leak> =
-        ledger.changed.iter().flat_map(|changed| one_leak(desired, observed, ledger, changed)).collect();
+pub fn guards(desired: &Desired, observed: &Observed, ledger: &Ledger) -> Vec<ForwardGuard> {
+    let mut guards: Vec<ForwardGuard> =
+        ledger.changed.iter().flat_map(|changed| guards_of(desired, observed, ledger, changed)).collect();
     for (v6, setting, wide) in [
         (false, Setting::Forwarding, observed.facts.wide4),
         (true, Setting::ForceForwarding, observed.facts.wide6),
@@ -82,18 +82,21 @@ pub fn leaks(desired: &Desired, observed: &Observed, ledger: &Ledger) -> Vec<Lea
                 |changed: &&Changed| changed.setting == setting && changed.before == setting.range().1;
             let but =
                 ledger.changed.iter().filter(is_before).filter(|changed| changed.link != IfName::DEFAULT);
-            leaks.push(Leak { opened: Opened::All { but: but.map(|changed| changed.link).collect() }, v6 });
+            guards.push(ForwardGuard {
+                opened: Opened::All { but: but.map(|changed| changed.link).collect() },
+                v6,
+            });
         }
     }
     if ledger.changed(&IfName::ALL, Setting::WideForwarding6).is_some() {
-        leaks.push(Leak { opened: Opened::All { but: Vec::new() }, v6: true });
+        guards.push(ForwardGuard { opened: Opened::All { but: Vec::new() }, v6: true });
     }
-    leaks.extend(lan_leaks(desired, observed, ledger));
-    leaks
+    guards.extend(lan_guards(desired, observed, ledger));
+    guards
 }
 
 /// Of a bridge over a NIC that other networks opened: they do not know of it where they came first.
-fn lan_leaks(desired: &Desired, observed: &Observed, ledger: &Ledger) -> Vec<Leak> {
+fn lan_guards(desired: &Desired, observed: &Observed, ledger: &Ledger) -> Vec<ForwardGuard> {
     let Some(nic) = ledger.nic().filter(|_| desired.network.mode == Mode::Bridged) else { return Vec::new() };
     let mac = observed.facts.link(&nic).and_then(|nic| nic.mac);
     let opened = Opened::Link { name: desired.network.bridge, index: None, bridge: mac };
@@ -103,7 +106,7 @@ fn lan_leaks(desired: &Desired, observed: &Observed, ledger: &Ledger) -> Vec<Lea
         .map(|setting| *setting == Setting::ForceForwarding)
         .collect();
     families.extend(others(desired, observed).any(is_wide6).then_some(true));
-    families.into_iter().map(|v6| Leak { opened: opened.clone(), v6 }).collect()
+    families.into_iter().map(|v6| ForwardGuard { opened: opened.clone(), v6 }).collect()
 }
 
 /// The switches of a NIC that other networks have set, and nobody else.
@@ -126,7 +129,12 @@ fn others<'a>(desired: &'a Desired, observed: &'a Observed) -> impl Iterator<Ite
 }
 
 /// Of one interface that kvmnet opened by itself.
-fn one_leak(desired: &Desired, observed: &Observed, ledger: &Ledger, changed: &Changed) -> Vec<Leak> {
+fn guards_of(
+    desired: &Desired,
+    observed: &Observed,
+    ledger: &Ledger,
+    changed: &Changed,
+) -> Vec<ForwardGuard> {
     let door = desired.door();
     let Some(link) = observed.place(changed).filter(|link| changed.before == 0 && link.index != 0) else {
         return Vec::new();
@@ -144,8 +152,8 @@ fn one_leak(desired: &Desired, observed: &Observed, ledger: &Ledger, changed: &C
         _ => return Vec::new(),
     };
     let opened = Opened::Link { name: link.name, index: Some(link.index), bridge };
-    let families = families.into_iter().filter(|(_, leaks)| *leaks);
-    families.map(|(v6, _)| Leak { opened: opened.clone(), v6 }).collect()
+    let families = families.into_iter().filter(|(_, guards)| *guards);
+    families.map(|(v6, _)| ForwardGuard { opened: opened.clone(), v6 }).collect()
 }
 
 /// The bridges of others that the named uplinks are ports of.

@@ -14,7 +14,7 @@ impl Up<'_> {
             return Vec::new();
         }
         let ground = Ground {
-            leaks: forwarding::leaks(self.desired, self.observed, &self.ledger),
+            guards: forwarding::guards(self.desired, self.observed, &self.ledger),
             mac: self.kept_mac(),
             masters: forwarding::masters(&self.desired.network, self.observed),
             knows_sources: self.knows_sources(),
@@ -32,7 +32,7 @@ impl Up<'_> {
         self.clean.extend(others.into_iter().map(delete));
         let bridge = &self.desired.network.bridge;
         let open = |found: &Found| -> Step {
-            TableChange::Remove(firewall::door_table(bridge, &found.comment)).into()
+            TableChange::Remove(firewall::isolation_table(bridge, &found.comment)).into()
         };
         let write = wanted.into_iter().filter_map(|table| {
             match found.iter().find(|found| found.family == table.family) {

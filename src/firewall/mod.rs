@@ -1,0 +1,126 @@
+//! The tables that a network wants: who may reach whom, in the words of `nft`.
+//!
+//! In: a network and its uplinks. Out: [`Table`]s. Never: asks the kernel.
+//!
+//! The rules stand on three facts. One drop wins over every accept of other tables, so a table of one's own
+//! can keep guests in but not open what another firewall closes. Every door between the host and a network
+//! whose guests must not be reached from elsewhere carries the link group [`GROUP`]. And where br_netfilter
+//! is on, frames between two guests of one bridge pass here too, with the bridge as both interfaces.
+
+//! A file for each thing that rules do: [`isolation`] of the host, who is forwarded where ([`forward`]), source NAT
+//! ([`nat`]), what may speak to the host itself ([`host`]), what keeps the host from routing for others
+//! ([`forward_guard`]), frames that br_netfilter shows ([`bridge_frames`]).
+
+mod bridge_frames;
+mod forward;
+mod forward_guard;
+mod host;
+mod isolation;
+mod nat;
+
+pub use bridge_frames::passages;
+pub use forward_guard::{ForwardGuard, Opened};
+pub use isolation::isolation_table;
+
+use bridge_frames::PREROUTING;
+use forward::FORWARD;
+use host::INPUT;
+use isolation::{EGRESS, INGRESS};
+use nat::{LEAVING, OUT, POSTROUTING, TRANSLATE};
+
+use crate::desired::Desired;
+use crate::model::ruleset::{Element, Family, Found, Set, Table, table_name};
+use crate::model::{IfName, Ledger, Mac, Mode, fnv1a};
+
+/// What a network's rules depend on besides its configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Ground {
+    /// What kvmnet opened.
+    pub guards: Vec<ForwardGuard>,
+    /// The MAC of a bridge that keeps it; frames for another one only pass from port to port.
+    pub mac: Option<Mac>,
+    /// The bridges of others that named uplinks are ports of.
+    pub masters: Vec<(IfName, IfName)>,
+    /// Whether rules may ask where a source is.
+    pub knows_sources: bool,
+}
+
+/// The tables of `desired`, the first with `record` as its record.
+pub fn tables(desired: &Desired, ground: &Ground, ledger: &Ledger) -> Vec<Table> {
+    let network = &desired.network;
+    let name = table_name(&network.bridge);
+    let table = |family, chains| Table {
+        family,
+        name: name.clone(),
+        comment: String::new(),
+        sets: Vec::new(),
+        chains,
+    };
+    let forward = |rules| forward::chain(rules, &ground.guards);
+    let input = || host::chain(network.door(), ground.knows_sources);
+    let chains = match network.mode {
+        Mode::Isolated => Vec::new(),
+        Mode::HostOnly => vec![input(), forward(forward::host_only(network.door()))],
+        Mode::Routed => vec![input(), forward(forward::routed(network, ground))],
+        Mode::Nat => {
+            let [out, translate] = nat::by_source(network);
+            let forward = forward(nat::forwarded(network, ground));
+            vec![out, translate, input(), forward, nat::source_nat(network, ground), nat::leaving(network)]
+        }
+        Mode::Bridged => vec![forward(Vec::new())],
+    };
+    let inside = bridge_frames::inside(desired, ground.mac);
+    let mut tables = vec![table(Family::Inet, [vec![inside], chains].concat())];
+    if desired.closed {
+        tables.push(table(Family::Netdev, isolation::chains(&network.bridge)));
+    }
+    sign(&mut tables);
+    if let Some(table) = tables.first_mut() {
+        table.sets.push(record(ledger));
+    }
+    tables
+}
+
+/// The chains of `desired`'s tables, which do not depend on what is observed.
+pub fn chain_names(desired: &Desired) -> Vec<(Family, &'static str)> {
+    let chains = match desired.network.mode {
+        Mode::Isolated => &[PREROUTING][..],
+        Mode::Bridged => &[PREROUTING, FORWARD],
+        Mode::HostOnly | Mode::Routed => &[PREROUTING, INPUT, FORWARD],
+        Mode::Nat => &[PREROUTING, OUT, TRANSLATE, INPUT, FORWARD, POSTROUTING, LEAVING],
+    };
+    let mut names: Vec<_> = chains.iter().map(|chain| (Family::Inet, *chain)).collect();
+    if desired.closed {
+        names.extend([(Family::Netdev, INGRESS), (Family::Netdev, EGRESS)]);
+    }
+    names
+}
+
+/// The set with the copy of a record. Earlier versions had a chain of this name, for what the comment had no room for.
+pub const RECORD: &str = "record";
+
+/// The set with the copy of a record, an entry each element.
+pub fn record(ledger: &Ledger) -> Set {
+    let elements = (1..).zip(ledger.entries()).map(|(key, comment)| Element { key, comment });
+    Set { name: RECORD, elements: elements.collect() }
+}
+
+/// The record in the comment of a table that an earlier version wrote. It may be in short.
+pub fn ledger_in(comment: &str) -> Option<Ledger> {
+    let (ledger, _) = comment.rsplit_once(" #")?;
+    Ledger::parse(ledger)
+}
+
+/// The copy of the record that a table has, as far as it was read.
+pub fn ledger_of(found: &Found) -> Option<Ledger> {
+    found.record.as_deref().and_then(Ledger::parse).or_else(|| ledger_in(&found.comment))
+}
+
+/// Writes the fingerprint of all rules into the notes: two tables with one comment have one content.
+fn sign(tables: &mut [Table]) {
+    let text: String = tables.iter().map(ToString::to_string).collect();
+    let comment = format!("kvmnet #{:016x}", fnv1a(text.as_bytes()));
+    for table in tables {
+        table.comment.clone_from(&comment);
+    }
+}
