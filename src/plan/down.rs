@@ -1,6 +1,6 @@
 //! A guest leaves, or a network goes.
 
-use super::{Plan, Refusal, Transaction, check, undo};
+use super::{Plan, Refusal, Transaction, refuse, undo};
 use crate::item::{LinkChange, PortChange, Step};
 use crate::model::{IfName, Link, Setting, TapRecord};
 use crate::observed::Observed;
@@ -14,7 +14,7 @@ pub fn down(tap: &IfName, observed: &Observed) -> Result<Plan, Refusal> {
         plan.extend(sweep(&[], observed));
         return Ok(plan);
     };
-    check::tap(tap, observed)?;
+    refuse::tap::tap(tap, observed)?;
     let bridge = link.master.and_then(|master| observed.facts.link_index(master)).map(|bridge| bridge.name);
     let swept = sweep(&[], observed);
     Ok(leave(format!("detach {tap}"), take_off(link, observed), bridge, swept))

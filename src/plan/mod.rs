@@ -4,11 +4,11 @@
 //! a second run. The order of the steps is the safety of the whole: a record is written before what it records
 //! and removed after it, and the rules that keep guests in are there before a bridge is up and go last.
 
-mod check;
 mod down;
 mod forwarding;
 mod gates;
 mod refusal;
+mod refuse;
 mod takeover;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -17,10 +17,10 @@ mod undo;
 mod up;
 
 pub use crate::item::Step;
-pub use check::network as refusals;
-pub(crate) use check::{bridgeable, collides};
 pub use down::{down, network_down, sweep};
 pub use forwarding::uplinks;
 pub use refusal::Refusal;
+pub use refuse::network as refusals;
+pub(crate) use refuse::{bridgeable, collides};
 pub use transaction::{Plan, Transaction};
 pub use up::{bring_up, up};

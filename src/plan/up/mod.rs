@@ -10,7 +10,7 @@ use std::borrow::Cow;
 
 use ipnet::IpNet;
 
-use super::{Plan, Refusal, Transaction, check, sweep, undo};
+use super::{Plan, Refusal, Transaction, refuse, sweep, undo};
 use crate::desired::Desired;
 use crate::item::{LinkChange, PortChange, SettingChange, Step};
 use crate::model::ledger::Place;
@@ -71,7 +71,7 @@ fn by_own_names(desired: &Desired, observed: &Observed) -> Desired {
 /// The same, with the record that will be there.
 fn converge(desired: &Desired, observed: &Observed) -> Result<([Transaction; 2], Ledger), Refusal> {
     let desired = &by_own_names(desired, observed);
-    check::check(desired, observed)?;
+    refuse::check(desired, observed)?;
     let mut up = Up::new(desired, observed);
     up.bridge();
     up.pair();

@@ -1,0 +1,72 @@
+//! The host's addresses and their subnets.
+
+use ipnet::IpNet;
+
+use crate::desired::Desired;
+use crate::model::facts::Way;
+use crate::model::route::{LOCAL, UNICAST};
+use crate::observed::Observed;
+use crate::plan::Refusal;
+
+/// The host's new addresses and their subnets are nobody else's.
+pub(super) fn addresses(desired: &Desired, observed: &Observed) -> Result<(), Refusal> {
+    let present = observed.addresses(desired.door());
+    let mut missing =
+        desired.network.addresses.iter().filter(|net| !present.iter().any(|has| has.net == **net));
+    missing.try_for_each(|net| address(net, desired, observed))
+}
+
+/// One address of the host and its subnet are nobody else's.
+pub(super) fn address(net: &IpNet, desired: &Desired, observed: &Observed) -> Result<(), Refusal> {
+    let own = own_devices(desired, observed);
+    let is_foreign = |way: &&Way| !way.devices.iter().any(|device| own.contains(device));
+    let local = observed
+        .facts
+        .matched
+        .iter()
+        .filter(is_foreign)
+        .find(|way| way.kind == LOCAL && way.destination.is_some_and(|to| to.addr() == net.addr()));
+    if let Some(way) = local {
+        return Err(Refusal::AddressTaken { address: net.addr(), owner: device_name(way, observed) });
+    }
+    for way in observed.facts.ways.iter().filter(is_foreign) {
+        if let Some(route) = way.destination.filter(|route| collides(route, net, way)) {
+            return Err(Refusal::SubnetTaken {
+                subnet: net.trunc(),
+                route,
+                device: device_name(way, observed),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Whether a route leads where a subnet is. What covers half the world is a default route in all but name.
+pub fn collides(route: &IpNet, subnet: &IpNet, way: &Way) -> bool {
+    let as_default = if route.addr().is_ipv4() { 1 } else { 3 };
+    way.kind == UNICAST
+        && route.prefix_len() > as_default
+        && (route.contains(&subnet.addr()) || subnet.contains(&route.addr()))
+}
+
+/// The interfaces whose routes are the network's own, or go with a network that is about to go.
+fn own_devices(desired: &Desired, observed: &Observed) -> Vec<u32> {
+    let mut names = vec![desired.network.bridge, *desired.door()];
+    for standing in &observed.networks {
+        if standing.is_dead() || standing.bridge == desired.network.bridge {
+            names.push(standing.bridge);
+            let veth = standing.ledger.as_ref().and_then(|ledger| ledger.veth.as_ref());
+            names.extend(veth.map(|veth| veth.inner));
+        }
+    }
+    names.iter().filter_map(|name| observed.facts.link(name)).map(|link| link.index).collect()
+}
+
+fn device_name(way: &Way, observed: &Observed) -> String {
+    let link = way.devices.first().and_then(|device| observed.facts.link_index(*device));
+    link.map_or_else(|| "another interface".to_owned(), |link| link.name.to_string())
+}
+
+pub(super) fn is_link_local(net: &IpNet) -> bool {
+    matches!(net, IpNet::V6(v6) if v6.addr().segments().first().is_some_and(|first| first & 0xffc0 == 0xfe80))
+}
