@@ -2,7 +2,7 @@
 //!
 //! In: what the kernel and /proc say. Out: [`GuestIndex`]. Never: reads anything.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
 use crate::holder::Holder;
 use crate::model::facts::Facts;
@@ -79,15 +79,19 @@ impl<'a> GuestIndex<'a> {
         self.learned.get(&tap.index).map(Vec::as_slice).unwrap_or_default()
     }
 
-    /// The MACs of guests, each with the taps of all that have it.
-    pub fn by_mac<'b>(&self, taps: impl Iterator<Item = &'b Link>) -> BTreeMap<Mac, Vec<&'b Link>> {
-        let mut by_mac: BTreeMap<Mac, Vec<&Link>> = BTreeMap::new();
+    /// The MACs of guests, each with a tap of one that has it: sorted, so that those of one MAC, and of one bridge, are
+    /// next to each other.
+    pub fn by_mac<'b>(&self, taps: impl Iterator<Item = &'b Link>) -> Vec<(Mac, &'b Link)> {
+        let mut found = Vec::new();
         for tap in taps {
-            let macs: HashSet<Mac> =
-                self.given_macs(tap).into_iter().chain(self.learned_macs(tap).iter().copied()).collect();
-            macs.into_iter().for_each(|mac| by_mac.entry(mac).or_default().push(tap));
+            let mut macs = self.given_macs(tap);
+            macs.extend(self.learned_macs(tap));
+            macs.sort_unstable();
+            macs.dedup();
+            found.extend(macs.into_iter().map(|mac| (mac, tap)));
         }
-        by_mac
+        found.sort_by_key(|(mac, tap)| (*mac, tap.master));
+        found
     }
 
     /// The first tap of each VM: two NICs of one VM may have one MAC on purpose, as in a bond.
@@ -144,12 +148,12 @@ mod tests {
         let guests = GuestIndex::new(&facts, &holders);
         let by_mac = guests.by_mac(taps.iter());
         let names = |taps: &[&Link]| taps.iter().map(|tap| tap.name.to_string()).collect::<Vec<_>>();
+        let found: Vec<_> = by_mac.iter().map(|(mac, tap)| format!("{mac} {}", tap.name)).collect();
+        let same = "52:54:00:00:00:07";
         assert_eq!(
-            by_mac.keys().map(Mac::to_string).collect::<Vec<_>>(),
-            ["52:54:00:00:00:07", "52:54:00:12:34:56"]
+            found,
+            [&*format!("{same} a"), &*format!("{same} b"), &*format!("{same} c"), "52:54:00:12:34:56 c"]
         );
-        let same = by_mac.values().next().map(Vec::as_slice).unwrap_or_default();
-        assert_eq!(names(same), ["a", "b", "c"]);
-        assert_eq!(names(&guests.one_for_each_vm(same.iter().copied())), ["a", "c"]);
+        assert_eq!(names(&guests.one_for_each_vm(taps.iter())), ["a", "c"]);
     }
 }

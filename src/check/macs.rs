@@ -3,8 +3,6 @@
 //! A bridge learns an address at one port at a time, so what it has learned is not enough; together with the command lines
 //! of the QEMUs it also shows a guest that took another's MAC by itself.
 
-use std::collections::BTreeMap;
-
 use super::finding::Finding;
 use super::input::CheckInput;
 use crate::guests::GuestIndex;
@@ -18,23 +16,22 @@ const MOST: usize = 8;
 /// For each MAC that several VMs have on one bridge, or on bridges that may be of one LAN.
 pub fn check(input: &CheckInput) -> Vec<Finding> {
     let guests = GuestIndex::new(&input.observed.facts, &input.holders);
-    let bridged = input.networks_up().filter(|(_, record)| record.mode == Mode::Bridged);
-    let lans: Vec<IfName> = bridged.map(|(standing, _)| standing.bridge).collect();
+    let bridged = input.networks_up().filter(|(_, mark)| mark.mode == Mode::Bridged);
+    let lans: Vec<u32> = bridged.filter_map(|(standing, _)| Some(standing.link.as_ref()?.index)).collect();
     let mut findings = Vec::new();
-    for (mac, taps) in guests.by_mac(input.guests()) {
-        let mut by_bridge: BTreeMap<IfName, Vec<&Link>> = BTreeMap::new();
-        for tap in taps {
-            let bridge = tap.master.and_then(|bridge| input.observed.facts.link_index(bridge));
-            bridge.into_iter().for_each(|bridge| by_bridge.entry(bridge.name).or_default().push(tap));
+    for same in guests.by_mac(input.guests()).chunk_by(|(mac, _), (next, _)| mac == next) {
+        let Some((mac, _)) = same.first() else { continue };
+        for here in same.chunk_by(|(_, tap), (_, next)| tap.master == next.master) {
+            let taps = guests.one_for_each_vm(here.iter().map(|(_, tap)| *tap));
+            let bridge = taps.first().and_then(|tap| input.observed.facts.link_index(tap.master?));
+            let place = bridge.map(|bridge| format!("on {}", bridge.name)).unwrap_or_default();
+            findings.extend(shared(Finding::problem, &guests, *mac, &taps, &place));
         }
-        for (bridge, taps) in &by_bridge {
-            let taps = guests.one_for_each_vm(taps.iter().copied());
-            findings.extend(shared(Finding::problem, &guests, mac, &taps, &format!("on {bridge}")));
-        }
-        by_bridge.retain(|bridge, _| lans.contains(bridge));
-        let mut taps = guests.one_for_each_vm(by_bridge.into_values().flatten());
+        let on_lans = same.iter().map(|(_, tap)| *tap);
+        let on_lans = on_lans.filter(|tap| tap.master.is_some_and(|bridge| lans.contains(&bridge)));
+        let mut taps = guests.one_for_each_vm(on_lans);
         taps.dedup_by_key(|tap| tap.master);
-        findings.extend(shared(Finding::note, &guests, mac, &taps, "on bridges that may be of one LAN"));
+        findings.extend(shared(Finding::note, &guests, *mac, &taps, "on bridges that may be of one LAN"));
     }
     findings.extend(input.holders.iter().filter(|holder| holder.is_cut && !holder.other_netns).map(cut));
     findings

@@ -1,6 +1,6 @@
 //! Guests: a tap, and what the kernel and /proc know of who is behind it.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::net::IpAddr;
 
 use super::data::{Guest, LinkState, Process};
@@ -19,15 +19,19 @@ pub struct Guests<'a> {
     index: GuestIndex<'a>,
     names: HashMap<u32, IfName>,
     /// The addresses that the host has met, by its interface and their MAC.
-    met: HashMap<(u32, Mac), BTreeSet<IpAddr>>,
+    met: HashMap<(u32, Mac), Vec<IpAddr>>,
 }
 
 impl<'a> Guests<'a> {
     pub fn new(glance: &'a Glance, holders: &'a [Holder]) -> Self {
         let facts = &glance.observed.facts;
-        let mut met: HashMap<(u32, Mac), BTreeSet<IpAddr>> = HashMap::new();
+        let mut met: HashMap<(u32, Mac), Vec<IpAddr>> = HashMap::new();
         for one in &glance.met {
-            met.entry((one.device, one.mac)).or_default().insert(one.address);
+            met.entry((one.device, one.mac)).or_default().push(one.address);
+        }
+        for addresses in met.values_mut() {
+            addresses.sort_unstable();
+            addresses.dedup();
         }
         let names = facts.links.iter().map(|link| (link.index, link.name)).collect();
         Self { glance, index: GuestIndex::new(facts, holders), names, met }
@@ -36,10 +40,9 @@ impl<'a> Guests<'a> {
     /// The guests on a bridge, whom the host meets on the interface `door`.
     pub fn on_bridge(&self, bridge: &IfName, door: Option<u32>) -> Vec<Guest> {
         let taps = || self.glance.observed.taps_on(bridge);
-        let by_mac = self.index.by_mac(taps());
-        let mut same: HashMap<u32, BTreeSet<String>> = HashMap::new();
-        for taps in by_mac.values() {
-            let taps: Vec<_> = taps.iter().map(|tap| (tap, self.index.pid(tap))).collect();
+        let mut same: HashMap<u32, Vec<String>> = HashMap::new();
+        for taps in self.index.by_mac(taps()).chunk_by(|(mac, _), (next, _)| mac == next) {
+            let taps: Vec<_> = taps.iter().map(|(_, tap)| (*tap, self.index.pid(tap))).collect();
             for (tap, pid) in &taps {
                 let is_same_vm = |other: Option<u32>| pid.is_some() && other == *pid;
                 let others = taps.iter().filter(|(other, pid)| other.index != tap.index && !is_same_vm(*pid));
@@ -48,7 +51,9 @@ impl<'a> Guests<'a> {
         }
         taps()
             .map(|tap| {
-                let same_mac_as = same.remove(&tap.index).into_iter().flatten().collect();
+                let mut same_mac_as = same.remove(&tap.index).unwrap_or_default();
+                same_mac_as.sort_unstable();
+                same_mac_as.dedup();
                 Guest { same_mac_as, ..self.guest(tap, door) }
             })
             .collect()
