@@ -121,6 +121,9 @@ pub enum Error {
         /// What failed.
         error: Box<Error>,
     },
+    /// A record has entries that only a later version can undo.
+    #[error("a later version of kvmnet has recorded {}, which this one cannot undo", .0.join(" "))]
+    LaterVersion(Vec<String>),
     /// The lock is closed to this user, or to all.
     #[error("cannot lock {path}: {0}", path = lock::PATH)]
     LockClosed(io::Error),
@@ -215,6 +218,7 @@ impl Error {
             Error::LeftStanding { error, .. } => {
                 Some(error.hint().unwrap_or_else(|| "once that is put right: kvmnet gc".to_owned()))
             }
+            Error::LaterVersion(_) => Some("install that version, then: kvmnet gc".to_owned()),
             Error::System { source, .. } if source.raw_os_error() == Some(Errno::EPERM as i32) => {
                 Some(NO_CAPABILITY.to_owned())
             }

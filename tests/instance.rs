@@ -202,6 +202,39 @@ fn a_copy_that_is_gone_is_missed_by_nobody() {
     }
 }
 
+/// What a later version has recorded stays recorded until that version undoes it; all else is undone.
+#[test]
+fn an_entry_of_a_later_version_is_kept_and_named() {
+    for network in [Network::NAT, Network::ISOLATED, Network::BRIDGED] {
+        let lab = Lab::new(network);
+        let before = settled(&lab);
+        let one = lab.attach(1);
+        lab.settle();
+        let on = settled(&lab);
+        set_alias(&lab, "br0", &format!("{} dhcp=yes", alias(&lab)));
+        lab.ifup(&one).ok();
+        assert!(alias(&lab).ends_with(" dhcp=yes"), "{}", alias(&lab));
+        lab.detach(one);
+        let left = copy(&lab);
+        assert!(left.contains("\"dhcp=yes\"") && !left.contains("made"), "{left}");
+        let gc = Cli::new(&lab.host, &["gc"]).run();
+        assert!(gc.status == 1 && gc.err.contains("br0") && gc.err.contains("dhcp=yes"), "{}", gc.err);
+        assert_eq!(copy(&lab), left, "it stays as it is");
+        let check = Cli::new(&lab.host, &["check"]).run();
+        assert!(check.out.contains("default has left dhcp=yes"), "{}", check.out);
+        let status = Cli::new(&lab.host, &["status"]).run().ok();
+        assert!(status.contains("a later version of kvmnet has recorded dhcp=yes"), "{status}");
+        let two = lab.attach(1);
+        lab.settle();
+        assert!(copy(&lab).contains("made") && copy(&lab).contains("dhcp=yes"), "{}", copy(&lab));
+        set_alias(&lab, "br0", &alias(&lab).replace(" dhcp=yes", " pending"));
+        lab.ifup(&two).ok();
+        lab.assert_as_before(&format!("{}: undone by that version", network.mode), &on);
+        lab.detach(two);
+        lab.assert_as_before(&format!("{}: nothing is left", network.mode), &before);
+    }
+}
+
 /// 64 uplinks and 64 addresses: more than fits into an alias.
 fn crowded() -> (Lab, Snapshot) {
     let lab = Lab::new(Network::NAT);

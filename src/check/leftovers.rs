@@ -3,7 +3,7 @@
 use super::finding::{Finding, Place};
 use super::input::CheckInput;
 use crate::model::link::GROUP;
-use crate::model::{Link, TapRecord};
+use crate::model::{Ledger, Link, TapRecord};
 use crate::network;
 use crate::observed::Standing;
 use crate::terminal::shell_word;
@@ -25,6 +25,7 @@ fn network(standing: &Standing) -> Finding {
     let bridge = &standing.bridge;
     let ledger = standing.ledger.as_ref();
     let name = ledger.map_or_else(|| "a network".to_owned(), |ledger| format!("network {}", ledger.network));
+    let beyond = ledger.and_then(Ledger::beyond).map(|left| left.unknown.join(" "));
     let text = match (&standing.link, ledger) {
         (None, _) => format!("the table of {name} is left over: its bridge {bridge} is gone"),
         (Some(_), None) => format!("the table of {name} is left over: {bridge} is not a bridge of kvmnet's"),
@@ -33,7 +34,12 @@ fn network(standing: &Standing) -> Finding {
     let is_whole = standing.link.is_some() && ledger.is_some();
     let table = standing.tables.first().filter(|_| !is_whole);
     let place = table.map_or_else(|| Place::from(bridge), |table| Place::table(table.family, &table.name));
-    Finding::problem("leftover", text).at(place).run(["kvmnet gc"])
+    match beyond {
+        Some(entries) => Finding::problem("leftover", format!("{name} has left {entries}"))
+            .at(place)
+            .say("a later version of kvmnet has recorded that; installed again, it can undo it: kvmnet gc"),
+        None => Finding::problem("leftover", text).at(place).run(["kvmnet gc"]),
+    }
 }
 
 /// A tap that was attached and is on no bridge now.

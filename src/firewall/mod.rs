@@ -45,7 +45,7 @@ pub struct Ground {
     pub knows_sources: bool,
 }
 
-/// The tables of `desired`, the first with `record` as its record.
+/// The tables of `desired`, the first with `ledger` as its record.
 pub fn tables(desired: &Desired, ground: &Ground, ledger: &Ledger) -> Vec<Table> {
     let network = &desired.network;
     let name = table_name(&network.bridge);
@@ -79,6 +79,15 @@ pub fn tables(desired: &Desired, ground: &Ground, ledger: &Ledger) -> Vec<Table>
         table.sets.push(record(ledger));
     }
     tables
+}
+
+/// The table of a network that is gone but for this record.
+pub fn record_alone(bridge: &IfName, ledger: &Ledger) -> Table {
+    let (name, comment) = (table_name(bridge), String::new());
+    let mut table = Table { family: Family::Inet, name, comment, sets: Vec::new(), chains: Vec::new() };
+    sign(std::slice::from_mut(&mut table));
+    table.sets.push(record(ledger));
+    table
 }
 
 /// The chains of `desired`'s tables, which do not depend on what is observed.
@@ -116,7 +125,7 @@ pub fn ledger_of(found: &Found) -> Option<Ledger> {
     found.record.as_deref().and_then(Ledger::parse).or_else(|| ledger_in(&found.comment))
 }
 
-/// Writes the fingerprint of all rules into the notes: two tables with one comment have one content.
+/// Writes the fingerprint of all rules into the comments: two tables with one comment have one content.
 fn sign(tables: &mut [Table]) {
     let text: String = tables.iter().map(ToString::to_string).collect();
     let comment = format!("kvmnet #{:016x}", fnv1a(text.as_bytes()));

@@ -1,9 +1,11 @@
 //! Takes a network away: everything that its record records, in the reverse order of its making.
 
 use super::{Transaction, gates, takeover};
+use crate::firewall;
 use crate::item::{AddressChange, LinkChange, SettingChange, Step, TableChange};
 use crate::model::ledger::Place;
 use crate::model::link::{GROUP, lan_group};
+use crate::model::ruleset::{Family, Found};
 use crate::model::{Changed, IfName, Ledger, Link, Mac, Setting, Veth};
 use crate::observed::{Observed, Standing};
 
@@ -25,10 +27,7 @@ fn network(standing: &Standing, others: &[&Ledger], observed: &Observed) -> Vec<
         }
     }
     steps.extend(gates::close(bridge, observed));
-    let tables = standing.tables.iter();
-    steps.extend(
-        tables.map(|table| TableChange::Delete { family: table.family, name: table.name.clone() }.into()),
-    );
+    steps.extend(tables(standing, observed));
     let cleans = Some(*bridge);
     vec![
         Transaction { title: format!("give back what {bridge} has of its NIC"), steps: given_back, cleans },
@@ -36,7 +35,25 @@ fn network(standing: &Standing, others: &[&Ledger], observed: &Observed) -> Vec<
     ]
 }
 
-/// Puts back what `record` says was changed, last change first, unless another network needs it still.
+/// The tables go, but for the record of what only a later version can undo.
+fn tables(standing: &Standing, observed: &Observed) -> Vec<Step> {
+    let beyond = standing.ledger.as_ref().and_then(Ledger::beyond).filter(|_| observed.has_nft);
+    let stays = |found: &&Found| found.family == Family::Inet && beyond.is_some();
+    let (kept, unwanted): (Vec<&Found>, Vec<&Found>) = standing.tables.iter().partition(stays);
+    let delete = |found: &Found| TableChange::Delete { family: found.family, name: found.name.clone() };
+    let mut changes: Vec<TableChange> = unwanted.into_iter().map(delete).collect();
+    if let Some(beyond) = beyond {
+        let table = firewall::record_alone(&standing.bridge, &beyond);
+        match kept.first() {
+            None => changes.push(TableChange::Add(table)),
+            Some(found) if found.comment == table.comment && firewall::ledger_of(found) == Some(beyond) => {}
+            Some(_) => changes.push(TableChange::Replace(table)),
+        }
+    }
+    changes.into_iter().map(Step::from).collect()
+}
+
+/// Puts back what `ledger` says was changed, last change first, unless another network needs it still.
 pub fn settings(ledger: &Ledger, others: &[&Ledger], observed: &Observed) -> Vec<Step> {
     let is_needed = |changed: &&Changed| {
         others.iter().any(|other| other.former(&changed.place(), changed.setting).is_some())

@@ -78,15 +78,23 @@ pub fn down(tap: &IfName) -> Result<Done, Error> {
         return Ok(Done::nothing(format!("{tap} is left as it is: another process holds it by now")));
     }
     let plan = plan::down(tap, &observed)?;
-    let left = work.apply(&observed.facts, &plan, &mut |_| {})?;
-    let mut done = Done::new(format_args!("{tap} is down"), &plan, left);
+    let mut left = work.apply(&observed.facts, &plan, &mut |_| {})?;
     // One whose tap is gone may be the network that the hook is run for.
     let is_on_a_bridge = observed.facts.link(tap).is_some_and(|link| link.master.is_some());
-    match done.left.len() {
-        0 => Ok(done),
-        _ if is_on_a_bridge => Ok(done),
-        _ => Err(done.left.swap_remove(0)),
+    if !is_on_a_bridge && !left.is_empty() {
+        return Err(left.swap_remove(0).into());
     }
+    left.extend(beyond(&observed));
+    Ok(Done::new(format_args!("{tap} is down"), &plan, left))
+}
+
+/// What stays recorded of networks that nothing keeps, as only a later version can undo it.
+fn beyond(observed: &Observed) -> impl Iterator<Item = Left> {
+    let unused = observed.networks.iter().filter(|standing| standing.is_dead());
+    unused.filter_map(|standing| {
+        let entries = standing.ledger.as_ref()?.beyond()?.unknown;
+        Some(Left { bridge: standing.bridge, error: Error::LaterVersion(entries) })
+    })
 }
 
 /// The kernel, with nobody else of kvmnet's at it, and no signal between its changes.
@@ -117,24 +125,24 @@ impl Work {
 
     /// What a sweep leaves is looked at again: it may have given back the very NIC that is wanted now.
     fn bring_up(&mut self, desired: &Desired, seen: Seen) -> Result<(Plan, Vec<Left>), Error> {
-        let (facts, plan) = self.plan_up(desired)?;
+        let (mut observed, mut plan) = self.plan_up(desired)?;
         let mut done = plan.sweep();
-        if done.is_empty() {
-            let left = self.apply(&facts, &plan, seen)?;
-            return Ok((plan, left));
+        let mut left = Vec::new();
+        if !done.is_empty() {
+            left = self.apply(&observed.facts, &done, seen)?;
+            (observed, plan) = self.plan_up(desired)?;
+            plan = plan.without(&left.iter().map(|left| left.bridge).collect::<Vec<_>>());
         }
-        let mut left = self.apply(&facts, &done, seen)?;
-        let (facts, plan) = self.plan_up(desired)?;
-        let rest = plan.without(&left.iter().map(|left| left.bridge).collect::<Vec<_>>());
-        left.extend(self.apply(&facts, &rest, seen)?);
-        done.extend(rest.0);
+        left.extend(self.apply(&observed.facts, &plan, seen)?);
+        left.extend(beyond(&observed).filter(|left| left.bridge != desired.network.bridge));
+        done.extend(plan.0);
         Ok((done, left))
     }
 
-    fn plan_up(&mut self, desired: &Desired) -> Result<(Facts, Plan), Error> {
+    fn plan_up(&mut self, desired: &Desired) -> Result<(Observed, Plan), Error> {
         let observed = self.observe(|Kernel { rtnl, nft }| Observed::for_up(nft.as_mut(), rtnl, desired))?;
         let plan = plan::up(desired, &observed)?;
-        Ok((observed.facts, plan))
+        Ok((observed, plan))
     }
 }
 

@@ -1,6 +1,6 @@
 //! Networks without regard to single guests: `kvmnet up`, `kvmnet down` and `kvmnet gc`.
 
-use super::{Done, Seen, Work, require_rights};
+use super::{Done, Seen, Work, beyond, require_rights};
 use crate::apply::Kernel;
 use crate::config::{self, Environment};
 use crate::desired::Desired;
@@ -42,7 +42,8 @@ pub fn network_down(name: &str, force: bool, seen: Seen) -> Result<Done, Error> 
     let observed =
         work.observe(|Kernel { rtnl, nft }| Observed::for_network_down(nft.as_mut(), rtnl, &bridge))?;
     let plan = plan::network_down(&bridge, force, &observed)?;
-    let left = work.apply(&observed.facts, &plan, seen)?;
+    let mut left = work.apply(&observed.facts, &plan, seen)?;
+    left.extend(beyond(&observed));
     Ok(Done::new(format_args!("{name} is down"), &plan, left))
 }
 
@@ -66,6 +67,7 @@ pub fn sweep(seen: Seen) -> Result<Done, Error> {
     let observed = work.observe(|Kernel { rtnl, nft }| Observed::for_sweep(nft.as_mut(), rtnl))?;
     let mut plan = Plan::default();
     plan.extend(plan::sweep(&[], &observed));
-    let left = work.apply(&observed.facts, &plan, seen)?;
+    let mut left = work.apply(&observed.facts, &plan, seen)?;
+    left.extend(beyond(&observed));
     Ok(Done::new("swept", &plan, left))
 }

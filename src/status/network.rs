@@ -158,8 +158,12 @@ fn problems(network: &Network, standing: &Standing, glance: &Glance) -> Vec<Stri
     let Some(ledger) = &standing.ledger else {
         return vec![format!("{name} has no record of what it is for; the next hook removes it")];
     };
-    let mut problems = Vec::new();
+    let beyond = ledger.beyond().map(|left| left.unknown.join(" "));
+    let beyond =
+        beyond.map(|entries| format!("a later version of kvmnet has recorded {entries}, and can undo it"));
+    let mut problems: Vec<String> = beyond.into_iter().collect();
     match network.state {
+        State::Remains if !problems.is_empty() => return problems,
         State::Remains => {
             return vec![format!("bridge {} is gone; the next hook cleans up", standing.bridge)];
         }

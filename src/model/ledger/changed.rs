@@ -28,6 +28,11 @@ impl Changed {
         Place { name: self.link, index: self.index }
     }
 
+    /// Whether kvmnet can have written it.
+    pub(super) fn is_possible(&self) -> bool {
+        self.setting.takes(self.before)
+    }
+
     /// Reads an entry; None where it is of another kind.
     pub(super) fn parse(entry: &str) -> Option<Self> {
         let (link, rest) = entry.rsplit_once(':')?;
@@ -41,8 +46,7 @@ impl Changed {
             None => (value, false),
         };
         let (link, setting) = (IfName::of_kernel(link.as_bytes())?, Setting::of_letter(letter)?);
-        let before = before.parse().ok().filter(|before| setting.takes(*before))?;
-        Some(Self { link, index, setting, before, global_forwarding })
+        Some(Self { link, index, setting, before: before.parse().ok()?, global_forwarding })
     }
 }
 

@@ -64,7 +64,7 @@ pub struct Ledger {
     pub mac: Option<Mac>,
     /// What to put back.
     pub changed: Vec<Changed>,
-    /// Entries of a later version, which are kept.
+    /// Entries of a later version, which stay until it undoes them.
     pub unknown: Vec<String>,
     /// The bridge's former ifalias.
     pub alias: String,
@@ -136,7 +136,7 @@ impl Ledger {
         if let Some((_, entries)) = self.kinds().into_iter().find(|(known, _)| *known == word) {
             return entries.read(value);
         }
-        self.changed.push(Changed::parse(entry)?);
+        self.changed.extend(Some(Changed::parse(entry)?).filter(Changed::is_possible));
         Some(())
     }
 
@@ -224,6 +224,12 @@ impl Ledger {
             alias: String::new(),
             ..self
         }
+    }
+
+    /// What only a later version can undo; None where this one can undo all.
+    pub fn beyond(&self) -> Option<Self> {
+        let left = Self { unknown: self.unknown.clone(), ..Self::new(self.mode, self.network.clone(), 0) };
+        (!left.unknown.is_empty()).then_some(left)
     }
 
     /// The name of the NIC that was made a port.

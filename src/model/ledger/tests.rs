@@ -25,6 +25,9 @@ fn what_it_cannot_read_is_of_a_later_version() {
     let ledger = Ledger::parse(text).unwrap();
     assert_eq!(ledger.unknown, ["keep=not", "dhcp=yes", "addr=x"]);
     assert!(ledger.made && ledger.held && !ledger.keep);
+    let left = ledger.beyond().unwrap().to_string();
+    assert_eq!(left, "kvmnet:nat default 00000000 keep=not dhcp=yes addr=x");
+    assert_eq!(Ledger::parse("kvmnet:nat default 00000000 made eth3:f=7").unwrap().beyond(), None);
 }
 
 #[test]

@@ -255,6 +255,29 @@ fn the_copy_of_the_mark_survives_the_bridge() {
     assert_eq!(world.link(&name("eth3")).ipv4.forwarding, 0);
 }
 
+/// The copy is not read where the bridge bears the whole record. Another entry is written to the bridge, then to the copy,
+/// and no rule; meanwhile the bridge says that the copy may be of before.
+#[test]
+fn an_entry_leaves_the_rules_alone() {
+    let mut world = World::lab();
+    world.up(&config("nat"), "vif0.0");
+    let copy = world.0.standing(&name("br0")).tables[0].record.take();
+    assert_eq!(world.plan_up(&config("nat"), "vif0.0").unwrap(), []);
+    let keeps = config("nat") + "keep = true\n";
+    let steps = world.plan_up(&keeps, "vif0.0").unwrap();
+    let texts: Vec<String> = steps.iter().map(ToString::to_string).collect();
+    let [first, second, third] = &texts[..] else { panic!("{texts:#?}") };
+    assert!(first.starts_with("ip link set br0 alias") && first.contains(" made pending keep "), "{first}");
+    assert!(second.starts_with("nft 'flush set inet kvmnet-br0 record; add element"), "{second}");
+    assert_eq!(*third, first.replace(" pending", ""));
+    world.play(&steps[0]);
+    let rest = world.plan_up(&keeps, "vif0.0").unwrap();
+    assert_eq!(rest.iter().map(ToString::to_string).collect::<Vec<_>>(), texts[1..], "cut off here");
+    world.0.standing(&name("br0")).tables[0].record = copy;
+    steps[1..].iter().for_each(|step| world.play(step));
+    assert_eq!(world.plan_up(&keeps, "vif0.0").unwrap(), []);
+}
+
 /// The rules that keep guests in are there before the bridge is up, and go after it is gone.
 #[test]
 fn the_door_is_closed_first_and_opened_last() {

@@ -138,7 +138,8 @@ impl<'a> Up<'a> {
     pub(super) fn copy_settings(&mut self, nic: &Link) {
         let bridge = self.desired.network.bridge;
         let is_fresh = self.bridge_link().is_none();
-        if !self.ledger.made || self.old.is_some_and(|old| old.mode == Mode::Bridged) {
+        let was_bridged = !is_fresh && self.old.is_some_and(|old| old.mode == Mode::Bridged);
+        if !self.ledger.made || was_bridged {
             return;
         }
         let ipv4 = (0..IPV4.len()).map(Setting::Ipv4).filter(|_| is_fresh);
