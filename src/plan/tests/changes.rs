@@ -261,7 +261,8 @@ fn the_copy_of_the_mark_survives_the_bridge() {
 fn an_entry_leaves_the_rules_alone() {
     let mut world = World::lab();
     world.up(&config("nat"), "vif0.0");
-    let copy = world.0.standing(&name("br0")).tables[0].record.take();
+    let copy = world.0.tables[0].record.take();
+    world.settle();
     assert_eq!(world.plan_up(&config("nat"), "vif0.0").unwrap(), []);
     let keeps = config("nat") + "keep = true\n";
     let steps = world.plan_up(&keeps, "vif0.0").unwrap();
@@ -273,7 +274,8 @@ fn an_entry_leaves_the_rules_alone() {
     world.play(&steps[0]);
     let rest = world.plan_up(&keeps, "vif0.0").unwrap();
     assert_eq!(rest.iter().map(ToString::to_string).collect::<Vec<_>>(), texts[1..], "cut off here");
-    world.0.standing(&name("br0")).tables[0].record = copy;
+    world.0.tables[0].record = copy;
+    world.settle();
     steps[1..].iter().for_each(|step| world.play(step));
     assert_eq!(world.plan_up(&keeps, "vif0.0").unwrap(), []);
 }
