@@ -9,7 +9,7 @@ mod router;
 use std::net::{Ipv4Addr, Ipv6Addr, UdpSocket};
 use std::time::Duration;
 
-use lab::{Capture, Frame, Lab, Listener, Network, World, eventually, frame, within};
+use lab::{Capture, Frame, Lab, Listener, Network, World, each_mode, eventually, frame, within};
 use nix::sys::socket::{setsockopt, sockopt};
 
 const ATTACKER: [u8; 6] = [0x52, 0x54, 0, 0x12, 0x34, 0x56];
@@ -266,32 +266,7 @@ fn guests_talk_through_br_netfilter(network: Network) {
     );
 }
 
-#[test]
-fn isolated_guests_talk_through_br_netfilter() {
-    guests_talk_through_br_netfilter(Network::ISOLATED);
-}
-
-#[test]
-fn host_only_guests_talk_through_br_netfilter() {
-    guests_talk_through_br_netfilter(Network::HOST_ONLY);
-    guests_talk_through_br_netfilter(Network::HOST_ONLY_VETH);
-}
-
-#[test]
-fn routed_guests_talk_through_br_netfilter() {
-    guests_talk_through_br_netfilter(Network::ROUTED);
-}
-
-#[test]
-fn nat_guests_talk_through_br_netfilter() {
-    guests_talk_through_br_netfilter(Network::NAT);
-    guests_talk_through_br_netfilter(Network::NAT_VETH);
-}
-
-#[test]
-fn bridged_guests_talk_through_br_netfilter() {
-    guests_talk_through_br_netfilter(Network::BRIDGED);
-}
+each_mode!(guests_talk_through_br_netfilter);
 
 const WORDS: &str = "to a closed port";
 

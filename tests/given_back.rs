@@ -5,7 +5,7 @@
 mod lab;
 
 use lab::bench::settled;
-use lab::{Cli, Hook, Lab, Network, Pings, Snapshot, eventually};
+use lab::{Cli, Hook, Lab, Network, Pings, Snapshot, each_mode, eventually};
 
 const MODES: [Network; 5] =
     [Network::ISOLATED, Network::HOST_ONLY, Network::HOST_ONLY_VETH, Network::ROUTED, Network::NAT];
@@ -114,26 +114,7 @@ fn a_found_bridge_gets_back_all(network: Network) {
     }
 }
 
-#[test]
-fn isolated_gives_a_found_bridge_back() {
-    a_found_bridge_gets_back_all(Network::ISOLATED);
-}
-
-#[test]
-fn host_only_gives_a_found_bridge_back() {
-    a_found_bridge_gets_back_all(Network::HOST_ONLY);
-    a_found_bridge_gets_back_all(Network::HOST_ONLY_VETH);
-}
-
-#[test]
-fn routed_gives_a_found_bridge_back() {
-    a_found_bridge_gets_back_all(Network::ROUTED);
-}
-
-#[test]
-fn nat_gives_a_found_bridge_back() {
-    a_found_bridge_gets_back_all(Network::NAT);
-}
+each_mode!(a_found_bridge_gets_back_all: isolated host_only host_only_veth routed nat);
 
 /// All that can be seen of a tap.
 fn state(lab: &Lab, tap: &str) -> String {

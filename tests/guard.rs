@@ -8,7 +8,7 @@ mod lab;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
-use lab::{Capture, Frame, Lab, Listener, Machine, Network, World, eventually, frame, within};
+use lab::{Capture, Frame, Lab, Listener, Machine, Network, World, each_mode, eventually, frame, within};
 
 const ATTACKER: [u8; 6] = [0x52, 0x54, 0, 0x12, 0x34, 0x56];
 const TYPES: [u16; 5] = [frame::ARP, frame::IPV4, frame::IPV6, frame::VLAN, frame::FOREIGN];
@@ -165,33 +165,7 @@ fn reserved_groups_reach_the_host_on_a_plain_bridge() {
     assert_ne!(Watch::state(&lab.host), watch.before);
 }
 
-#[test]
-fn isolated_reserved_groups_are_dropped() {
-    reserved_groups_are_dropped(Network::ISOLATED);
-}
-
-#[test]
-fn host_only_reserved_groups_are_dropped() {
-    reserved_groups_are_dropped(Network::HOST_ONLY);
-    reserved_groups_are_dropped(Network::HOST_ONLY_VETH);
-}
-
-#[test]
-fn routed_reserved_groups_are_dropped() {
-    reserved_groups_are_dropped(Network::ROUTED);
-    reserved_groups_are_dropped(Network::ROUTED_VETH);
-}
-
-#[test]
-fn nat_reserved_groups_are_dropped() {
-    reserved_groups_are_dropped(Network::NAT);
-    reserved_groups_are_dropped(Network::NAT_VETH);
-}
-
-#[test]
-fn bridged_reserved_groups_are_dropped() {
-    reserved_groups_are_dropped(Network::BRIDGED);
-}
+each_mode!(reserved_groups_are_dropped);
 
 /// A guest that sends from ever new MACs fills no memory of the host's: the bridge learns so many and no more, and still
 /// carries what is for those that it could not learn.

@@ -9,7 +9,7 @@ mod lab;
 use std::time::Duration;
 
 use lab::bench::{DOWN, UP, is_long};
-use lab::{Bench, Call, Fault, Network, Random, SPEAKING, Snapshot, Traced, sample, within};
+use lab::{Bench, Call, Fault, Network, Random, SPEAKING, Snapshot, Traced, each_mode, sample, within};
 
 /// What became of the runs that were to be killed.
 #[derive(Default)]
@@ -76,7 +76,7 @@ fn host_is_on_its_lan(bench: &Bench, what: &str) {
 /// Both hooks are killed at each call, and each time both hooks put it right; in a sample, at a call that changes
 /// nothing, one of them in turn.
 #[track_caller]
-fn survives_kills(network: Network) {
+fn a_killed_hook_is_made_good_by_the_next(network: Network) {
     const OTHERS: usize = 6;
     let bench = Bench::new(network);
     host_is_on_its_lan(&bench, "undisturbed");
@@ -118,7 +118,7 @@ fn survives_kills(network: Network) {
 
 /// Several runs in a row are killed, each finding what the one before it left, until one is not.
 #[track_caller]
-fn survives_kills_in_a_row(network: Network) {
+fn many_killed_hooks_are_made_good_by_the_next(network: Network) {
     let bench = Bench::new(network);
     host_is_on_its_lan(&bench, "undisturbed");
     let mut random = Random::new(0x6b76_6d6e_6574);
@@ -194,37 +194,8 @@ fn is_complete(bench: &Bench, program: &str, call: &Call, signal: &'static str) 
     Some(complete)
 }
 
-/// One test for each form of each mode, of each kind.
-macro_rules! each_network {
-    ($($name:ident: $network:expr;)*) => {
-        mod a_killed_hook_is_made_good_by_the_next {
-            use super::*;
-
-            $(#[test]
-            fn $name() {
-                survives_kills($network);
-            })*
-        }
-
-        mod many_killed_hooks_are_made_good_by_the_next {
-            use super::*;
-
-            $(#[test]
-            fn $name() {
-                survives_kills_in_a_row($network);
-            })*
-        }
-    };
-}
-
-each_network! {
-    isolated: Network::ISOLATED;
-    host_only: Network::HOST_ONLY;
-    host_only_veth: Network::HOST_ONLY_VETH;
-    routed: Network::ROUTED;
-    nat: Network::NAT;
-    bridged: Network::BRIDGED;
-}
+each_mode!(a_killed_hook_is_made_good_by_the_next: isolated host_only host_only_veth routed nat bridged);
+each_mode!(many_killed_hooks_are_made_good_by_the_next: isolated host_only host_only_veth routed nat bridged);
 
 #[test]
 fn ctrl_c_never_leaves_half_a_network() {

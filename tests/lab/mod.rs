@@ -9,7 +9,32 @@
 //!
 //! Nothing here has a name outside the test: a namespace is held by an open file of the test's process, a
 //! program by its parent's life, so that even `kill -9` of a test leaves nothing behind.
-#![allow(dead_code, unused_imports, reason = "each test crate uses its own part of the kit")]
+#![allow(dead_code, unused_imports, unused_macros, reason = "each test crate uses its own part of the kit")]
+
+/// One test for each form of each mode, or for those that are named: `each_mode!(the_host_is_silent: isolated host_only);` makes
+/// `the_host_is_silent::isolated` and `the_host_is_silent::host_only` of the function `the_host_is_silent`.
+macro_rules! each_mode {
+    ($test:ident) => {
+        crate::lab::each_mode!($test: isolated host_only host_only_veth routed routed_veth nat nat_veth bridged);
+    };
+    ($test:ident: $($mode:ident)*) => {
+        mod $test {
+            $(#[test]
+            fn $mode() {
+                super::$test(crate::lab::each_mode!(@ $mode));
+            })*
+        }
+    };
+    (@ isolated) => { crate::lab::Network::ISOLATED };
+    (@ host_only) => { crate::lab::Network::HOST_ONLY };
+    (@ host_only_veth) => { crate::lab::Network::HOST_ONLY_VETH };
+    (@ routed) => { crate::lab::Network::ROUTED };
+    (@ routed_veth) => { crate::lab::Network::ROUTED_VETH };
+    (@ nat) => { crate::lab::Network::NAT };
+    (@ nat_veth) => { crate::lab::Network::NAT_VETH };
+    (@ bridged) => { crate::lab::Network::BRIDGED };
+}
+pub(crate) use each_mode;
 
 pub mod bench;
 mod capture;
