@@ -14,7 +14,7 @@ use kvmnet::config::Environment;
 use kvmnet::error::Error;
 use kvmnet::log::{self, Level};
 use kvmnet::plan::Step;
-use kvmnet::run::{self, Creation, Done};
+use kvmnet::run::{self, Creation, Difference, Done};
 use kvmnet::{config, inherited, init, status, terminal};
 use serde::Serialize;
 
@@ -117,21 +117,45 @@ fn check(json: bool) -> Result<ExitCode, Error> {
 
 /// Shows the changes, asks, and makes them.
 fn apply(yes: bool) -> Result<ExitCode, Error> {
+    if yes {
+        return apply_at_once();
+    }
     let difference = run::difference()?;
     say(&difference.to_string());
     if difference.plan.is_empty() {
-        return Ok(if difference.unmet.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+        return Ok(met(&difference, ExitCode::SUCCESS));
     }
-    if !yes && !stdin().is_terminal() {
+    if !stdin().is_terminal() {
         complain("no terminal to ask on: nothing was changed", Some("kvmnet apply --yes"));
         return Ok(ExitCode::FAILURE);
     }
-    if !yes && !is_agreed() {
+    if !is_agreed() {
         complain("nothing was changed", None);
         return Ok(ExitCode::FAILURE);
     }
-    let status = report(run::converge(&difference, &mut |_| {}))?;
-    Ok(if difference.unmet.is_empty() { status } else { ExitCode::FAILURE })
+    let status = report(run::converge(&mut |found| *found == difference))?;
+    Ok(met(&difference, status))
+}
+
+/// Makes the changes, whatever they are, and shows them: they are looked at once, so that nothing changes in between.
+fn apply_at_once() -> Result<ExitCode, Error> {
+    let mut found = None;
+    let done = run::converge(&mut |difference| {
+        found = Some(difference.clone());
+        true
+    });
+    // Only now: whoever reads this slowly holds no hook up.
+    found.iter().for_each(|found| say(&found.to_string()));
+    let status = match done {
+        Ok(done) if !done.changed => ExitCode::SUCCESS,
+        done => report(done)?,
+    };
+    Ok(found.map_or(status, |found| met(&found, status)))
+}
+
+/// What is left to a person is not done.
+fn met(difference: &Difference, status: ExitCode) -> ExitCode {
+    if difference.unmet.is_empty() { status } else { ExitCode::FAILURE }
 }
 
 /// Whether the answer at the terminal is yes.

@@ -2,6 +2,8 @@
 //! network is there for as long as it has a guest. No lock outlives its holder.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+#[path = "race/beside.rs"]
+mod beside;
 mod lab;
 
 use std::collections::BTreeSet;

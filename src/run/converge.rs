@@ -1,8 +1,9 @@
 //! Every living network is brought to what the configuration says: `kvmnet apply`.
 
+use std::collections::HashMap;
 use std::fmt;
 
-use super::{Done, Seen, Work, require_rights};
+use super::{Done, Work, require_rights};
 use crate::apply::Kernel;
 use crate::config::{self, Environment, File};
 use crate::desired::Desired;
@@ -30,15 +31,15 @@ pub fn difference() -> Result<Difference, Error> {
     Difference::find(&mut Kernel::open()?)
 }
 
-/// Does away with the difference, unless it is another one by now than what somebody has agreed to.
-pub fn converge(agreed: &Difference, seen: Seen) -> Result<Done, Error> {
+/// Does away with the difference, if `agrees` says so of it as it is now: nobody else of kvmnet's changes it meanwhile.
+pub fn converge(agrees: &mut dyn FnMut(&Difference) -> bool) -> Result<Done, Error> {
     require_rights()?;
     let mut work = Work::begin()?;
     let found = Difference::find(&mut work.kernel)?;
-    if found != *agreed {
+    if !agrees(&found) {
         return Err(Error::ChangedMeanwhile);
     }
-    let left = work.apply(&Facts::default(), &found.plan, seen)?;
+    let left = work.apply(&Facts::default(), &found.plan, &mut |_| {})?;
     let what = if found.unmet.is_empty() && left.is_empty() {
         "every network is as configured"
     } else {
@@ -57,15 +58,16 @@ impl Difference {
         rtnl.ask(&[Question::Taps], &mut living.facts).map_err(asking())?;
         let mut difference = Self::default();
         let wanted = difference.wanted(&file, &living)?;
+        let mut known = Known::default();
         for desired in &wanted {
             let Kernel { rtnl, nft } = &mut *kernel;
             let observed = Observed::for_up(nft.as_mut(), rtnl, desired).map_err(asking())?;
-            difference.add(plan::bring_up(desired, &observed)?);
+            difference.add(plan::bring_up(desired, &observed)?, &mut known);
         }
         // Only now: a network may seem unused because its guest lost the bridge, and has it back above.
         let mut staying: Vec<IfName> = wanted.iter().map(|desired| desired.network.bridge).collect();
         staying.extend(network::strays(&living.facts).into_iter().filter_map(|(_, bridge)| bridge));
-        difference.add(plan::sweep(&staying, &living));
+        difference.add(plan::sweep(&staying, &living), &mut known);
         if is_proc_fixed() {
             difference.plan.retain(|step| !step.is_spare());
         }
@@ -109,13 +111,24 @@ impl Difference {
     }
 
     /// Adds what is not there already: the guests of one network lack the same things.
-    fn add(&mut self, transactions: impl IntoIterator<Item = Transaction>) {
+    fn add(&mut self, transactions: impl IntoIterator<Item = Transaction>, known: &mut Known) {
         for mut transaction in transactions {
-            let known: Vec<&Step> = self.plan.steps().collect();
-            transaction.steps.retain(|step| *step == Step::BARRIER || !known.contains(&step));
+            transaction.steps.retain(|step| *step == Step::BARRIER || is_new(step, known));
             self.plan.extend([transaction]);
         }
     }
+}
+
+/// Steps by what they print as: of hundreds of guests' few are compared with each other.
+type Known = HashMap<String, Vec<Step>>;
+
+fn is_new(step: &Step, known: &mut Known) -> bool {
+    let alike = known.entry(step.to_string()).or_default();
+    let is_new = !alike.contains(step);
+    if is_new {
+        alike.push(step.clone());
+    }
+    is_new
 }
 
 impl fmt::Display for Difference {
