@@ -19,9 +19,9 @@ const NEW: &str = "/run/kvmnet.lock.new";
 /// How often that is tried; somebody would have to put files there all the while.
 const TRIES: usize = 8;
 
-/// The lock. It is held until the process ends, however that happens: nothing comes after the work, and unlocking
-/// could fail.
-pub struct Lock(#[allow(dead_code)] ManuallyDrop<Flock<File>>);
+/// The lock. It is held until the process ends, however that happens, or until it is released: after most work nothing
+/// comes, and unlocking could fail.
+pub struct Lock(ManuallyDrop<Flock<File>>);
 
 impl Lock {
     /// Takes the lock, or fails with the name of the process that holds it once [`signals::LOCK_WAIT`] of the run is
@@ -41,6 +41,14 @@ impl Lock {
             }
         }
         Err(failed(PATH)(io::Error::other("it is open to others, again and again")))
+    }
+
+    /// Gives the lock back, before work that needs it no longer.
+    pub fn release(self) {
+        if let Err((lock, _)) = ManuallyDrop::into_inner(self.0).unlock() {
+            // Its file would panic; it is closed with the process.
+            std::mem::forget(lock);
+        }
     }
 }
 

@@ -59,12 +59,22 @@ pub fn start_deadline() -> io::Result<()> {
     // SAFETY: the handler only uses an atomic number, write(2) and _exit(2), which is safe at any point of a
     // program (signal-safety(7)).
     unsafe { sigaction(Signal::SIGALRM, &action) }?;
+    set_timer(LOCK_WAIT, TICK)
+}
+
+/// Ends it: what goes on may take as long as it does.
+pub fn stop_deadline() {
+    // Only a wrong value or address makes this fail (setitimer(2)).
+    let _ = set_timer(Duration::ZERO, Duration::ZERO);
+}
+
+fn set_timer(first: Duration, next: Duration) -> io::Result<()> {
     let time = |duration: Duration| libc::timeval {
         // The names of these types are deprecated with musl, which has changed them.
         tv_sec: duration.as_secs() as _,
         tv_usec: duration.subsec_micros() as _,
     };
-    let timer = libc::itimerval { it_interval: time(TICK), it_value: time(LOCK_WAIT) };
+    let timer = libc::itimerval { it_interval: time(next), it_value: time(first) };
     // SAFETY: the pointer is to a value that outlives the call, and the old timer is not asked for.
     let result = unsafe { libc::setitimer(libc::ITIMER_REAL, &timer, std::ptr::null_mut()) };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use super::walk::{self, Packet};
 use crate::config::ConfigReport;
 use crate::desired::Desired;
+use crate::error::Error;
 use crate::holder::Holder;
 use crate::model::foreign::{ForeignChain, ForeignRule};
 use crate::model::{IfName, Ledger, Link};
@@ -70,6 +71,8 @@ pub enum HookFile {
 pub struct CheckInput {
     /// Whether root runs the check.
     pub root: bool,
+    /// Why hooks may have been at work while the kernel was read.
+    pub busy: Option<Error>,
     pub config: ConfigReport,
     /// Whether the configuration file is there and may not be read.
     pub config_hidden: bool,

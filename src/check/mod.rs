@@ -8,7 +8,7 @@
 //!  /proc, /etc, /boot ─┘
 //! ```
 //!
-//! Everything is read first; the checks are functions of it. Those on networks are the plan's own refusals, and what was
+//! Everything is read first, while no hook is at work; the checks are functions of it. Those on networks are the plan's own refusals, and what was
 //! changed of a network is what the plan would do: what a hook would say is what is said here.
 
 mod bridge_filter;
@@ -23,6 +23,7 @@ mod leftovers;
 mod macs;
 mod mtu;
 mod networks;
+mod quiet;
 mod read;
 mod render;
 mod rights;

@@ -10,6 +10,7 @@ use nix::errno::Errno;
 use nix::unistd::{AccessFlags, access};
 
 use super::input::{CheckInput, Configured, Firewall, HookFile, KernelFacts, Tables};
+use super::quiet::Quiet;
 use crate::apply::Kernel;
 use crate::config::{ConfigReport, Environment};
 use crate::error::Error;
@@ -19,6 +20,7 @@ use crate::observed::Observed;
 
 pub fn read(environment: &Environment) -> Result<CheckInput, Error> {
     let config = ConfigReport::read(environment);
+    let quiet = Quiet::begin();
     let kernel = Kernel::open()?;
     let ask = || Error::system("ask the kernel");
     let (mut nft, tables, firewall) = firewall(kernel.nft).map_err(ask())?;
@@ -32,12 +34,15 @@ pub fn read(environment: &Environment) -> Result<CheckInput, Error> {
         configured.push(Configured { desired: read.0, observed: read.1 });
     }
     let addresses = rtnl.all_addresses().map_err(ask())?;
+    let without_ipv6 = without_ipv6(&configured);
+    let busy = quiet.end();
     Ok(CheckInput {
         root: nix::unistd::geteuid().is_root(),
         // Not by opening it: that waits where it is a FIFO.
         config_hidden: access(config.path.as_str(), AccessFlags::R_OK) == Err(Errno::EACCES),
         addresses: addresses.into_iter().map(|(_, address)| address.net.addr()).collect(),
-        without_ipv6: without_ipv6(&configured),
+        without_ipv6,
+        busy,
         config,
         configured,
         observed,

@@ -1,10 +1,20 @@
-//! What could not be seen.
+//! What could not be seen, or not as it stays.
 
 use super::finding::Finding;
 use super::input::{CheckInput, Tables};
 
 /// What is not seen is not all right.
 pub fn check(input: &CheckInput) -> Vec<Finding> {
+    hidden(input).into_iter().chain(busy(input)).collect()
+}
+
+fn busy(input: &CheckInput) -> Option<Finding> {
+    let why = input.busy.as_ref()?;
+    let text = format!("what was seen may be half of what a hook does: {why}");
+    Some(Finding::note("lock", text).say("look again when nothing else of kvmnet's is at work"))
+}
+
+fn hidden(input: &CheckInput) -> Option<Finding> {
     let mut hidden = Vec::new();
     if input.tables == Tables::Hidden {
         hidden.push("the firewall, kvmnet's and others'");
@@ -13,12 +23,12 @@ pub fn check(input: &CheckInput) -> Vec<Finding> {
         hidden.push("the processes of other users");
     }
     if hidden.is_empty() {
-        return Vec::new();
+        return None;
     }
     let text = format!("not seen, for lack of rights: {}", hidden.join("; "));
     let finding = Finding::note("rights", text);
-    vec![match input.root {
+    Some(match input.root {
         true => finding.say("root needs CAP_NET_ADMIN, which many containers lack"),
         false => finding.run(["sudo kvmnet check"]),
-    }]
+    })
 }

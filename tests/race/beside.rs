@@ -2,7 +2,7 @@
 
 use std::thread;
 
-use super::{eventually, waiters};
+use super::{eventually, holder, waiters};
 use crate::lab::bench::{DOWN, UP};
 use crate::lab::{Bench, Call, Cli, Network, Said};
 
@@ -24,6 +24,35 @@ fn beside(bench: &Bench, hook: &str, call: &Call, arguments: &[&str]) -> Said {
 /// What speaks to the kernel about interfaces and tables, of all calls of a hook.
 fn changes(calls: &[Call]) -> impl Iterator<Item = &Call> {
     calls.iter().filter(|call| call.changes && call.name == "sendto")
+}
+
+#[test]
+fn a_check_beside_a_hook_finds_nothing_wrong() {
+    let bench = Bench::new(Network::NAT_VETH);
+    let check = |hook: &str, call: &Call| {
+        let said = beside(&bench, hook, call, &["check"]);
+        assert!(said.clone().ok().starts_with("All right."), "{hook}, {call}: {said:?}");
+    };
+    for call in changes(&bench.up_calls) {
+        check(UP, call);
+        bench.hook(DOWN).ok();
+    }
+    for call in changes(&bench.down_calls) {
+        bench.hook(UP).ok();
+        check(DOWN, call);
+    }
+}
+
+/// A lock that is not to be had in time: it looks all the same, and says so.
+#[test]
+fn a_check_that_has_waited_looks_all_the_same() {
+    let bench = Bench::new(Network::NAT);
+    let process = bench.lab.host.start("flock", &["--no-fork", "/run/kvmnet.lock", "sleep", "60"]);
+    eventually("the lock is held", || holder(&bench.lab) == Some(process.pid()));
+    let said =
+        Cli::new(&bench.lab.host, &["check"]).run().ok().split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(said.contains(&format!("process {} holds /run/kvmnet.lock", process.pid())), "{said}");
+    assert!(said.contains("No problem, 1 note."), "{said}");
 }
 
 /// Nobody was shown a difference that is another one by now.
