@@ -10,7 +10,7 @@ pub fn check(input: &CheckInput) -> Vec<Finding> {
             HookFile::Ours | HookFile::Hidden => return None,
             HookFile::Missing => "is not there: QEMU's taps get no network",
             HookFile::Dangling(target) => &format!("is a dangling link to {target}"),
-            HookFile::Foreign => "is not kvmnet's: another script sets up QEMU's taps",
+            HookFile::Foreign => "is not kvmnet's: something else sets up QEMU's taps",
             HookFile::NotExecutable => "cannot be run",
         };
         let finding = Finding::note("hooks", text).at(Place::file(path));

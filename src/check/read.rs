@@ -113,8 +113,9 @@ fn kernel_facts() -> KernelFacts {
     }
 }
 
-/// What a program begins with, and a script does not.
-const ELF: [u8; 4] = *b"\x7fELF";
+/// More than the largest of kvmnet's programs has, and what both have in them.
+const MAX_PROGRAM: u64 = 16 * 1024 * 1024;
+const IN_PROGRAM: &[u8] = crate::lock::PATH.as_bytes();
 
 fn hook(path: &str) -> HookFile {
     let about = match fs::metadata(path) {
@@ -128,10 +129,11 @@ fn hook(path: &str) -> HookFile {
     if !about.is_file() {
         return HookFile::Foreign;
     }
-    let mut start = [0; ELF.len()];
-    match fs::File::open(path).and_then(|mut file| file.read_exact(&mut start)) {
-        Err(error) if error.kind() != ErrorKind::UnexpectedEof => HookFile::Hidden,
-        _ if start != ELF => HookFile::Foreign,
+    let mut bytes = Vec::new();
+    let read = fs::File::open(path).and_then(|file| file.take(MAX_PROGRAM).read_to_end(&mut bytes));
+    match read {
+        Err(_) => HookFile::Hidden,
+        Ok(_) if !bytes.windows(IN_PROGRAM.len()).any(|window| window == IN_PROGRAM) => HookFile::Foreign,
         _ if about.permissions().mode() & 0o111 == 0 => HookFile::NotExecutable,
         _ => HookFile::Ours,
     }

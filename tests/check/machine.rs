@@ -71,6 +71,8 @@ fn hooks_that_are_not_kvmnets() {
     check(&lab).alone("note", "hooks", &["/etc/qemu-ifup", "is not there", "./install.sh"]);
     lab.host.enter(|| fs::write("/etc/qemu-ifup", "#!/bin/sh\nexec brctl addif br0 $1\n")).unwrap();
     check(&lab).alone("note", "hooks", &["/etc/qemu-ifup", "is not kvmnet's"]);
+    run("cp /bin/true /etc/qemu-ifup");
+    check(&lab).alone("note", "hooks", &["/etc/qemu-ifup", "is not kvmnet's"]);
     run("rm /etc/qemu-ifup");
     lab.host.enter(|| symlink("/usr/local/lib/kvmnet/qemu-ifup", "/etc/qemu-ifup")).unwrap();
     check(&lab).alone("note", "hooks", &["/usr/local/lib/kvmnet/qemu-ifup", "dangling link"]);
