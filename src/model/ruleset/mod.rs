@@ -1,0 +1,13 @@
+//! The nftables tables that kvmnet wants, as values that print as `nft` text.
+
+mod found;
+mod rule;
+mod set;
+mod table;
+mod words;
+
+pub use found::{Found, FoundChain};
+pub use rule::{Match, Rule, Verdict};
+pub use set::{Element, Elements, Set};
+pub use table::{Chain, Family, Hook, TABLE_PREFIX, Table, table_name};
+pub use words::{COMMENT_MAX, is_identifier, is_text};

@@ -1,0 +1,152 @@
+//! Rules: conditions and a verdict.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use crate::model::{IfName, Mac};
+
+/// A condition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Match {
+    /// The interface it came in by.
+    Iif(IfName),
+    /// The interface it came in by, by its number: another one that gets its name is not meant.
+    IifIndex(IfName, u32),
+    /// Came in by an interface of this kind.
+    IifKind(&'static str),
+    /// Goes out by an interface of this kind.
+    OifKind(&'static str),
+    /// The interface it goes out by.
+    Oif(IfName),
+    /// Not going out by this interface.
+    OifNot(IfName),
+    /// Came in by an interface of this group.
+    IifGroup(u32),
+    /// Goes out by an interface of this group.
+    OifGroup(u32),
+    /// Came in by an interface of another group.
+    IifGroupNot(u32),
+    /// Goes out by an interface of another group.
+    OifGroupNot(u32),
+    /// Is IPv4.
+    Ipv4,
+    /// Is IPv6.
+    Ipv6,
+    /// Its source is in this subnet.
+    Source(IpNet),
+    /// It is for an address in this subnet.
+    Destination(IpNet),
+    /// Its frame is for this Ethernet address.
+    ToMac(Mac),
+    /// Its frame is for another Ethernet address.
+    ToMacNot(Mac),
+    /// Belongs or relates to a connection that both sides know.
+    Established,
+    /// Of a connection whose source is translated.
+    Translated,
+    /// Came in by an interface that a packet to its source would go out by.
+    ReversePath,
+    /// It does not.
+    NoReversePath,
+}
+
+/// What happens to a packet that meets every condition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// Goes on to the next chain.
+    Accept,
+    /// Is gone.
+    Drop,
+    /// Gets the address of the interface that it leaves by.
+    Masquerade,
+    /// Gets this source address.
+    Snat(IpAddr),
+    /// Makes no state of a connection.
+    NoTrack,
+    /// Goes through another chain of the table, and on if that decides nothing.
+    Jump(&'static str),
+}
+
+/// Conditions and a verdict.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rule {
+    /// All must hold.
+    pub matches: Vec<Match>,
+    /// Then this.
+    pub verdict: Verdict,
+}
+
+impl Rule {
+    /// A rule.
+    pub fn new(matches: impl Into<Vec<Match>>, verdict: Verdict) -> Self {
+        Self { matches: matches.into(), verdict }
+    }
+}
+
+impl Match {
+    /// The interface that it names.
+    pub fn name(&self) -> Option<&IfName> {
+        match self {
+            Match::Iif(name) | Match::IifIndex(name, _) | Match::Oif(name) | Match::OifNot(name) => {
+                Some(name)
+            }
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Match {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Match::Iif(name) => write!(f, "iifname \"{name}\""),
+            Match::IifIndex(name, _) => write!(f, "iif \"{name}\""),
+            Match::IifKind(kind) => write!(f, "meta iifkind \"{kind}\""),
+            Match::OifKind(kind) => write!(f, "meta oifkind \"{kind}\""),
+            Match::Oif(name) => write!(f, "oifname \"{name}\""),
+            Match::OifNot(name) => write!(f, "oifname != \"{name}\""),
+            Match::IifGroup(group) => write!(f, "iifgroup {group}"),
+            Match::OifGroup(group) => write!(f, "oifgroup {group}"),
+            Match::IifGroupNot(group) => write!(f, "iifgroup != {group}"),
+            Match::OifGroupNot(group) => write!(f, "oifgroup != {group}"),
+            Match::Ipv4 => f.write_str("meta nfproto ipv4"),
+            Match::Ipv6 => f.write_str("meta nfproto ipv6"),
+            Match::Source(net) => write!(f, "{} saddr {net}", ip_word(net)),
+            Match::Destination(net) => write!(f, "{} daddr {net}", ip_word(net)),
+            Match::ToMac(mac) => write!(f, "ether daddr {mac}"),
+            Match::ToMacNot(mac) => write!(f, "ether daddr != {mac}"),
+            Match::Established => f.write_str("ct state established,related"),
+            Match::Translated => f.write_str("ct status snat"),
+            Match::ReversePath => f.write_str("fib saddr . iif oif exists"),
+            Match::NoReversePath => f.write_str("fib saddr . iif oif missing"),
+        }
+    }
+}
+
+fn ip_word(net: &IpNet) -> &'static str {
+    if net.addr().is_ipv4() { "ip" } else { "ip6" }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Verdict::Accept => f.write_str("accept"),
+            Verdict::Drop => f.write_str("drop"),
+            Verdict::Masquerade => f.write_str("masquerade"),
+            Verdict::NoTrack => f.write_str("notrack"),
+            Verdict::Snat(IpAddr::V4(to)) => write!(f, "snat ip to {to}"),
+            Verdict::Snat(IpAddr::V6(to)) => write!(f, "snat ip6 to {to}"),
+            Verdict::Jump(chain) => write!(f, "jump {chain}"),
+        }
+    }
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for condition in &self.matches {
+            write!(f, "{condition} ")?;
+        }
+        write!(f, "{}", self.verdict)
+    }
+}
