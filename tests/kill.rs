@@ -6,9 +6,10 @@
 
 mod lab;
 
+use std::process::Command;
 use std::time::Duration;
 
-use lab::bench::{DOWN, UP, is_long};
+use lab::bench::{DOWN, NAME, UP, is_long};
 use lab::{Bench, Call, Fault, Network, Random, SPEAKING, Snapshot, Traced, each_mode, sample, within};
 
 /// What became of the runs that were to be killed.
@@ -145,6 +146,37 @@ fn many_killed_hooks_are_made_good_by_the_next(network: Network) {
     assert!(tally.killed >= 10, "hooks are killed");
 }
 
+/// A hook that follows an edit is killed at each call that changes something, and then one place of the record is lost,
+/// the bridge's alias or all tables: the other has what there is to undo.
+#[track_caller]
+fn survives_kills_and_losses(network: Network, edited: Network) {
+    let bench = Bench::new(network);
+    let host = &bench.lab.host;
+    let begin = || {
+        bench.lab.write_config(&network.config());
+        bench.hook(UP).ok();
+        bench.lab.write_config(&edited.config());
+    };
+    begin();
+    let calls = Traced::run(host, UP, (NAME, &bench.tap), None).calls();
+    bench.hook(DOWN).ok();
+    bench.assert_off("the guest of an edited network came and went");
+    let mut tally = Tally::default();
+    for call in calls.iter().filter(|call| call.changes) {
+        tally.points += 1;
+        for loss in ["ip link set br0 alias \"\"", "nft flush ruleset"] {
+            begin();
+            kill(&bench, UP, call, &mut tally);
+            let mut shell = Command::new("sh");
+            assert!(host.enter(|| shell.args(["-c", loss]).status().unwrap()).success());
+            bench.hook(DOWN).ok();
+            bench.assert_off(&format!("{UP} killed at {call}, and {loss}"));
+        }
+    }
+    println!("{}: {} kills and losses, {} survivors", name(network), tally.killed, tally.survivors);
+    assert!(tally.points >= 3 && tally.killed >= 6, "hooks are killed at calls that change something");
+}
+
 /// What a person at a terminal, and the end of a session, can send. While the kernel is changed they wait: the
 /// change is complete, or none was begun.
 #[track_caller]
@@ -196,6 +228,16 @@ fn is_complete(bench: &Bench, program: &str, call: &Call, signal: &'static str) 
 
 each_mode!(a_killed_hook_is_made_good_by_the_next: isolated host_only host_only_veth routed nat bridged);
 each_mode!(many_killed_hooks_are_made_good_by_the_next: isolated host_only host_only_veth routed nat bridged);
+
+#[test]
+fn a_record_is_whole_after_a_kill_and_a_loss() {
+    let two = Network { uplink: "uplink = [\"eth3\", \"eth4\"]\n", ..Network::NAT };
+    for (network, edited) in
+        [(Network::NAT, two), (two, Network::HOST_ONLY), (Network::ISOLATED, Network::NAT)]
+    {
+        survives_kills_and_losses(network, edited);
+    }
+}
 
 #[test]
 fn ctrl_c_never_leaves_half_a_network() {
