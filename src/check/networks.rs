@@ -24,6 +24,7 @@ fn network(input: &CheckInput, Configured { desired, observed }: &Configured) ->
     if findings.iter().any(|finding| finding.kind == "uplink") {
         return findings;
     }
+    findings.extend(spanning_tree(input, network));
     findings.extend(loopback(input, network));
     findings.extend(nat_source(input, network));
     findings.extend(ipv6(input, desired));
@@ -88,6 +89,20 @@ impl Finding {
     pub fn in_config(self, input: &CheckInput, network: &Network, key: &Key) -> Self {
         Self { place: place(input, network, key), ..self }
     }
+}
+
+/// On a bridge that was found as it is; kvmnet's own have none.
+fn spanning_tree(input: &CheckInput, network: &Network) -> Option<Finding> {
+    let bridge = input.observed.facts.link(&network.bridge).filter(|bridge| bridge.stp_delay != 0)?;
+    let text = format!(
+        "its spanning tree is on: a guest of network {} hears nothing for its first {} s",
+        network.name,
+        bridge.stp_delay / 100
+    );
+    Some(Finding::note("interface", text).at(&bridge.name).say(format!(
+        "have the guest wait for its network; or, where no two ways lead from the bridge to one LAN: ip link set {} type bridge stp_state 0",
+        shell_word(bridge.name)
+    )))
 }
 
 fn loopback(input: &CheckInput, network: &Network) -> Option<Finding> {

@@ -173,6 +173,8 @@ pub struct Link {
     pub group_fwd_mask: Option<u16>,
     /// How many machines a bridge learns of; None where it is no bridge, or before Linux 6.8.
     pub fdb_max_learned: Option<u32>,
+    /// Of a bridge, for how many hundredths of a second its spanning tree lets nothing through a new port; 0 without one.
+    pub stp_delay: u32,
     /// IFLA_GROUP.
     pub group: u32,
     /// IFLA_IFALIAS, empty where there is none.

@@ -45,6 +45,7 @@ pub(super) fn interface() -> io::Result<Link> {
         master: None,
         group_fwd_mask: None,
         fdb_max_learned: None,
+        stp_delay: 0,
         group: 0,
         alias: String::new(),
         token: None,

@@ -82,3 +82,15 @@ fn hooks_that_are_not_kvmnets() {
     run("chmod 644 /etc/qemu-ifdown");
     check(&lab).alone("note", "hooks", &["/etc/qemu-ifdown", "cannot be run", "chmod 755"]);
 }
+
+/// A bridge that another program made, whose spanning tree lets nothing through to a new guest at first.
+#[test]
+fn a_spanning_tree() {
+    let lab = Lab::new(Network::NAT);
+    lab.host.ip("link add br0 type bridge stp_state 1 forward_delay 400");
+    check(&lab).alone("note", "interface", &["br0", "8 s", "stp_state 0"]);
+    let _one = lab.attach(1);
+    check(&lab).alone("note", "interface", &["br0", "8 s"]);
+    lab.host.ip("link set br0 type bridge stp_state 0");
+    all_right(&lab, "a new port forwards at once");
+}

@@ -280,6 +280,7 @@ pub fn parse(reply: &[u8]) -> Option<Link> {
         fdb_max_learned: find(info, IflaInfo::Data)
             .filter(|_| is_bridge)
             .and_then(|data| u32_at(find(data, IFLA_BR_FDB_MAX_LEARNED)?, 0)),
+        stp_delay: find(info, IflaInfo::Data).filter(|_| is_bridge).map(stp_delay).unwrap_or_default(),
         group_fwd_mask: find(info, IflaInfo::SlaveData)
             .filter(|_| find(info, IflaInfo::SlaveKind).is_some_and(|kind| text(kind) == "bridge"))
             .and_then(|port| u16_at(find(port, IFLA_BRPORT_GROUP_FWD_MASK)?, 0)),
@@ -297,6 +298,12 @@ pub fn parse(reply: &[u8]) -> Option<Link> {
         leads_abroad: find(attrs, Ifla::LinkNetnsid).is_some(),
         tun,
     })
+}
+
+/// A port listens first, then learns, for as long as the forward delay each (IEEE 802.1D).
+fn stp_delay(bridge: &[u8]) -> u32 {
+    let number = |kind| find(bridge, kind).and_then(|value| u32_at(value, 0)).unwrap_or_default();
+    if number(IFLA_BR_STP_STATE) == 0 { 0 } else { number(IFLA_BR_FORWARD_DELAY).saturating_mul(2) }
 }
 
 fn parse_tun(data: &[u8]) -> Tun {

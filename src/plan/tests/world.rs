@@ -40,6 +40,7 @@ pub fn link(index: u32, text: &str, kind: Option<&str>) -> Link {
         master: None,
         group_fwd_mask: None,
         fdb_max_learned: (kind == Some("bridge")).then_some(0),
+        stp_delay: 0,
         group: 0,
         alias: String::new(),
         token: None,
