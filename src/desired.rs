@@ -14,6 +14,8 @@ pub struct Desired {
     pub tap: Option<IfName>,
     /// The network.
     pub network: Network,
+    /// The tap need not be there: QEMU will make it.
+    pub tap_to_come: bool,
     /// A person wants the network to stay until they take it down.
     pub held: bool,
     /// A person has seen the difference, and wants the network as the file says it, whoever is on it.
@@ -41,6 +43,7 @@ impl Desired {
         let has_own_address = !closed && network.mode != Mode::Bridged;
         Self {
             tap: None,
+            tap_to_come: false,
             held: false,
             agreed: false,
             bridge_mac: Mac::of_bridge(&network.bridge),

@@ -1,13 +1,13 @@
 //! Networks that are up, with guests or kept, and are not what they should be.
 
 use super::finding::{Finding, Place};
-use super::input::{CheckInput, Configured, Tables};
+use super::input::{CheckInput, Configured};
 use crate::config::key::mode;
 use crate::desired::Desired;
 use crate::item::{LinkChange, SettingChange, Step, TableChange};
 use crate::model::ruleset::table_name;
 use crate::model::{Ledger, Mode, Setting};
-use crate::observed::{Standing, is_proc_fixed};
+use crate::observed::{Standing, Tables, is_proc_fixed};
 use crate::plan;
 use crate::terminal::shell_word;
 
@@ -58,7 +58,7 @@ fn missing_tables(
     let is_other = |step: &Step| {
         !matches!(step, Step::Table(TableChange::Add(_)) | Step::Link(LinkChange::Alias { .. }))
     };
-    let more = configured.and_then(|configured| left(standing, configured, is_other));
+    let more = configured.and_then(|configured| left(configured, is_other));
     let more = more.map(|more| format!("; also left to do: {more}")).unwrap_or_default();
     let text =
         format!("the table of network {} on {} is missing: {loss}{more}", ledger.network, standing.bridge);
@@ -94,24 +94,18 @@ fn outdated(input: &CheckInput, standing: &Standing, configured: &Configured) ->
 
 /// What a hook would do now for a guest that is on already; nothing, where nobody has changed anything.
 fn changed(standing: &Standing, configured: &Configured) -> Option<Finding> {
-    let left = left(standing, configured, |_| true)?;
+    let left = left(configured, |_| true)?;
     let network = &configured.desired.network.name;
     let text = format!("network {network} was changed by something else; left to do: {left}");
     Some(Finding::problem("network", text).at(&standing.bridge).run(["kvmnet apply"]))
 }
 
 /// The first step that a hook would take, of those that `is_meant` says, and how many more there are.
-fn left(
-    standing: &Standing,
-    Configured { desired, observed }: &Configured,
-    is_meant: impl Fn(&Step) -> bool,
-) -> Option<String> {
-    let mut observed = observed.clone();
-    // Those are reported as leftovers.
-    observed.networks.retain(|other| !other.is_dead() || other.bridge == standing.bridge);
-    // Refusals are reported by themselves.
-    let plan = plan::up(desired, &observed).ok()?;
-    let mut steps = plan.steps().filter(|step| is_change(step, desired) && is_meant(step));
+fn left(Configured { desired, observed }: &Configured, is_meant: impl Fn(&Step) -> bool) -> Option<String> {
+    // Without a sweep: unused networks are reported as leftovers, and refusals by themselves.
+    let transactions = plan::bring_up(desired, observed).ok()?;
+    let steps = transactions.iter().flat_map(|one| &one.steps);
+    let mut steps = steps.filter(|step| is_change(step, desired) && is_meant(step));
     let first = steps.next()?.deed();
     Some(match steps.count() {
         0 => first,

@@ -9,17 +9,7 @@ use crate::error::Error;
 use crate::holder::Holder;
 use crate::model::foreign::{ForeignChain, ForeignRule};
 use crate::model::{IfName, Ledger, Link};
-use crate::observed::{Observed, Standing};
-
-/// Whether the tables of nf_tables could be read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Tables {
-    Readable,
-    /// Not without rights.
-    Hidden,
-    /// The kernel has no nf_tables.
-    Absent,
-}
+use crate::observed::{Observed, Standing, Tables};
 
 /// A network of the configuration, and what the kernel says of what it needs.
 #[derive(Debug)]

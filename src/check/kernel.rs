@@ -3,9 +3,10 @@
 //! modules.
 
 use super::finding::{Finding, Place};
-use super::input::{CheckInput, KernelFacts, Tables};
+use super::input::{CheckInput, KernelFacts};
 use crate::desired::Desired;
 use crate::model::Mode;
+use crate::observed::Tables;
 
 struct Feature {
     what: &'static str,

@@ -9,14 +9,14 @@ use ipnet::IpNet;
 use nix::errno::Errno;
 use nix::unistd::{AccessFlags, access};
 
-use super::input::{CheckInput, Configured, Firewall, HookFile, KernelFacts, Tables};
+use super::input::{CheckInput, Configured, Firewall, HookFile, KernelFacts};
 use super::quiet::Quiet;
 use crate::apply::Kernel;
 use crate::config::{ConfigReport, Environment};
 use crate::error::Error;
 use crate::holder;
 use crate::netlink::nft::Nft;
-use crate::observed::Observed;
+use crate::observed::{Observed, Tables};
 
 pub fn read(environment: &Environment) -> Result<CheckInput, Error> {
     let config = ConfigReport::read(environment);

@@ -1,7 +1,8 @@
 //! What could not be seen, or not as it stays.
 
 use super::finding::Finding;
-use super::input::{CheckInput, Tables};
+use super::input::CheckInput;
+use crate::observed::Tables;
 
 /// What is not seen is not all right.
 pub fn check(input: &CheckInput) -> Vec<Finding> {

@@ -187,9 +187,9 @@ impl Socket {
         self.converse(requests, false, on_reply)
     }
 
-    /// The same for a batch of nf_tables, which may be refused as a whole: that is told of its first message alone.
-    pub fn exchange_batch(&mut self, requests: &mut [Message]) -> Result<Outcome, Broken> {
-        self.converse(requests, true, &mut |_, _| {})
+    /// The same for nf_tables, which may refuse a send as a whole: that is told of its first message alone.
+    pub fn exchange_batch(&mut self, requests: &mut [Message], on_reply: OnReply) -> Result<Outcome, Broken> {
+        self.converse(requests, true, on_reply)
     }
 
     fn converse(

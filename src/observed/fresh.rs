@@ -4,21 +4,9 @@
 use std::fs;
 use std::io;
 
-use super::Observed;
-use crate::model::link::{ETHERNET, Ipv4Conf, Ipv6Conf, Tun};
+use crate::model::link::{ETHERNET, Ipv4Conf, Ipv6Conf};
 use crate::model::setting::{IPV4, IPV6};
 use crate::model::{AddrGen, IfName, Link};
-
-impl Observed {
-    /// Adds the tap that QEMU will make, where it is not there yet.
-    pub fn expect_tap(&mut self, name: &IfName) -> io::Result<()> {
-        if self.facts.link(name).is_none() {
-            let tun = Some(Tun { is_tap: true, persistent: false, owner: None });
-            self.facts.links.push(Link { name: *name, kind: Some("tun".to_owned()), tun, ..interface()? });
-        }
-        Ok(())
-    }
-}
 
 /// An interface with the values of `net.ipv4.conf.default` and `net.ipv6.conf.default`, under that name and without
 /// a number. Netlink (RTM_GETNETCONF) tells only some of them, so they are read from files.

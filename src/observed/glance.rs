@@ -3,8 +3,6 @@
 use std::collections::HashMap;
 use std::io;
 
-use nix::errno::Errno;
-
 use super::Observed;
 use crate::model::facts::{Bytes, Met};
 use crate::model::ruleset::Family;
@@ -23,20 +21,13 @@ pub struct Glance {
     pub met: Vec<Met>,
     /// What the rules of a network that forwards say of the ways out, by its bridge.
     pub exits: HashMap<IfName, Vec<Exit>>,
-    /// Whether nf_tables could be read, for which one needs the rights.
-    pub sees_tables: bool,
 }
 
 impl Glance {
     /// Asks each question once: dumps of tables, interfaces, addresses, forwarding databases and neighbours, and the
     /// rules of those networks that forward.
     pub fn read(mut nft: Option<&mut Nft>, rtnl: &mut Rtnl) -> io::Result<Self> {
-        let mut glance = Self { sees_tables: true, ..Self::default() };
-        match Observed::tables(nft.as_deref_mut(), &[]) {
-            Ok(observed) => glance.observed = observed,
-            Err(error) if error.raw_os_error() == Some(Errno::EPERM as i32) => glance.sees_tables = false,
-            Err(error) => return Err(error),
-        }
+        let mut glance = Self { observed: Observed::tables(nft.as_deref_mut(), &[])?, ..Self::default() };
         glance.bytes = glance.observed.ask_about_everybody(nft.as_deref_mut(), rtnl)?;
         glance.observed.facts.addresses = rtnl.all_addresses()?;
         glance.met = rtnl.all_met()?;
@@ -46,7 +37,7 @@ impl Glance {
 
     fn ask_about_exits(&mut self, nft: Option<&mut Nft>, rtnl: &mut Rtnl) -> io::Result<()> {
         let mut leaves_by_routes = false;
-        if let Some(nft) = nft.filter(|_| self.sees_tables) {
+        if let Some(nft) = nft {
             for standing in &self.observed.networks {
                 let forwards = standing.ledger.as_ref().is_some_and(|ledger| ledger.mode.forwards());
                 let Some(table) =

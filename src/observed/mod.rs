@@ -22,12 +22,27 @@ pub use glance::Glance;
 pub use surroundings::Surroundings;
 pub use up::is_proc_fixed;
 
+use std::io;
+
+use nix::errno::Errno;
+
 use crate::model::Facts;
 use crate::model::address::PROTOCOL_LINK_LOCAL;
 use crate::model::gate::Gate;
 use crate::model::ruleset::Found;
 use crate::model::{Address, Changed, IfName, Ledger, Link, Network, Owner, Setting, Uplink};
 use crate::network;
+
+/// Whether the tables of nf_tables could be read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Tables {
+    Readable,
+    /// Not without rights.
+    Hidden,
+    /// The kernel has no nf_tables.
+    #[default]
+    Absent,
+}
 
 /// What the kernel says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -48,8 +63,8 @@ pub struct Observed {
     pub stations: Vec<u32>,
     /// The forward chains of iptables, where there are any.
     pub gates: Vec<Gate>,
-    /// Whether the kernel has nf_tables.
-    pub has_nft: bool,
+    /// Whether the tables could be read.
+    pub nft: Tables,
     /// Whether /proc/sys cannot be written, as in many containers; known only where that matters.
     pub is_proc_fixed: bool,
 }
@@ -66,6 +81,19 @@ impl Observed {
         let mut guests: Vec<&Link> = standing.flat_map(|standing| standing.guests(&self.facts)).collect();
         guests.sort_by_key(|link| link.name);
         guests
+    }
+
+    /// The same, if nothing was hidden: who changes something must have seen everything.
+    pub fn complete(self) -> io::Result<Self> {
+        match self.nft {
+            Tables::Hidden => Err(Errno::EPERM.into()),
+            _ => Ok(self),
+        }
+    }
+
+    /// Whether the kernel has nf_tables.
+    pub fn has_nft(&self) -> bool {
+        self.nft != Tables::Absent
     }
 
     /// The network of this bridge.

@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 use std::io;
 
-use super::Observed;
+use nix::errno::Errno;
+
+use super::{Observed, Tables};
 use crate::firewall;
 use crate::model::facts::Bytes;
 use crate::model::ruleset::Family;
@@ -21,12 +23,16 @@ impl Observed {
     /// Finds kvmnet's networks by their tables.
     pub(super) fn tables(nft: Option<&mut Nft>, wanted: &[(Family, &str, &str)]) -> io::Result<Self> {
         let Some(nft) = nft else { return Ok(Self::default()) };
-        let mut observed = Self { has_nft: true, ..Self::default() };
         let (tables, gates) = match nft.tables(wanted) {
-            // nfnetlink is there, nf_tables is not (`nfnetlink_rcv_msg`).
-            Err(error) if error.raw_os_error() == Some(nix::libc::EINVAL) => return Ok(Self::default()),
-            tables => tables?,
+            Ok(answer) => answer,
+            Err(error) => match error.raw_os_error().map(Errno::from_raw) {
+                // nfnetlink is there, nf_tables is not (`nfnetlink_rcv_msg`).
+                Some(Errno::EINVAL) => return Ok(Self::default()),
+                Some(Errno::EPERM) => return Ok(Self { nft: Tables::Hidden, ..Self::default() }),
+                _ => return Err(error),
+            },
         };
+        let mut observed = Self { nft: Tables::Readable, ..Self::default() };
         observed.gates = nft.gates(&gates)?;
         observed.tables = tables;
         observed.tables.retain(|table| bridge_of(table).is_some());

@@ -45,6 +45,9 @@ impl Observed {
         let bridges = observed.bridges().into_iter();
         questions.extend(bridges.filter(|question| *question != Question::Link(network.bridge)));
         rtnl.ask(&questions, &mut observed.facts)?;
+        if desired.tap_to_come && desired.tap.is_some_and(|tap| observed.facts.link(&tap).is_none()) {
+            observed.facts.links.push(fresh::interface()?);
+        }
         observed.ask_about_master(rtnl, desired)?;
         observed.is_proc_fixed = observed.hears_announcements(desired) && is_proc_fixed();
         observed.ask_about_records(nft)?;

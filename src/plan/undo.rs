@@ -37,7 +37,7 @@ fn network(standing: &Standing, others: &[&Ledger], observed: &Observed) -> Vec<
 
 /// The tables go, but for the record of what only a later version can undo.
 fn tables(standing: &Standing, observed: &Observed) -> Vec<Step> {
-    let beyond = standing.ledger.as_ref().and_then(Ledger::beyond).filter(|_| observed.has_nft);
+    let beyond = standing.ledger.as_ref().and_then(Ledger::beyond).filter(|_| observed.has_nft());
     let stays = |found: &&Found| found.family == Family::Inet && beyond.is_some();
     let (kept, unwanted): (Vec<&Found>, Vec<&Found>) = standing.tables.iter().partition(stays);
     let delete = |found: &Found| TableChange::Delete { family: found.family, name: found.name.clone() };

@@ -54,7 +54,8 @@ impl Difference {
         let file = config::open(&environment).map_err(Error::Config)?;
         let Kernel { rtnl, nft } = kernel;
         let asking = || Error::system("ask the kernel");
-        let mut living = Observed::for_sweep(nft.as_mut(), rtnl).map_err(asking())?;
+        let living = Observed::for_sweep(nft.as_mut(), rtnl).and_then(Observed::complete);
+        let mut living = living.map_err(asking())?;
         rtnl.ask(&[Question::Taps], &mut living.facts).map_err(asking())?;
         let mut difference = Self::default();
         let wanted = difference.wanted(&file, &living)?;

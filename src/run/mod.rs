@@ -116,7 +116,7 @@ impl Work {
         &mut self,
         ask: impl FnOnce(&mut Kernel) -> std::io::Result<Observed>,
     ) -> Result<Observed, Error> {
-        ask(&mut self.kernel).map_err(Error::system("ask the kernel"))
+        ask(&mut self.kernel).and_then(Observed::complete).map_err(Error::system("ask the kernel"))
     }
 
     fn apply(&mut self, facts: &Facts, plan: &Plan, seen: Seen) -> Result<Vec<Left>, Error> {

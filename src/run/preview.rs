@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use nix::errno::Errno;
 use serde::Serialize;
 use serde::ser::{SerializeStruct, Serializer};
 
@@ -12,7 +11,7 @@ use crate::desired::Desired;
 use crate::error::Error;
 use crate::item::{Step, Transport};
 use crate::model::IfName;
-use crate::observed::{Observed, is_proc_fixed};
+use crate::observed::{Observed, Tables, is_proc_fixed};
 use crate::plan::{self, Plan};
 use crate::terminal::printable;
 
@@ -49,23 +48,20 @@ pub struct Joins {
 /// What `qemu-ifup TAP` would do. QEMU makes the tap, so it may be that there is none yet.
 pub fn preview_up(tap: &IfName) -> Result<Preview, Error> {
     let network = config::load(&Environment::of_process(), None, tap)?;
-    let desired = Desired::new(*tap, network);
-    let (mut kernel, is_blind) = open()?;
-    let Kernel { rtnl, nft } = &mut kernel;
-    let asking = || Error::system("ask the kernel");
-    let mut observed = Observed::for_up(nft.as_mut(), rtnl, &desired).map_err(asking())?;
-    observed.has_nft |= is_blind;
+    let desired = Desired { tap_to_come: true, ..Desired::new(*tap, network) };
+    let Kernel { mut rtnl, mut nft } = Kernel::open()?;
+    let observed = Observed::for_up(nft.as_mut(), &mut rtnl, &desired);
+    let observed = observed.map_err(Error::system("ask the kernel"))?;
     let mut notes = Vec::new();
     if observed.facts.link(tap).is_none() {
         notes.push(format!("{tap} is not there yet; QEMU makes it, and then:"));
-        observed.expect_tap(tap).map_err(asking())?;
     }
     let mut plan = plan::up(&desired, &observed)?;
     if is_proc_fixed() {
         plan.retain(|step| !step.is_spare());
     }
     let network = &desired.network;
-    if is_blind {
+    if observed.nft == Tables::Hidden {
         notes.push(BLIND.to_owned());
         let standing = observed.network(&network.bridge).and_then(|standing| standing.ledger.as_ref());
         if standing.is_some_and(|ledger| ledger.digest == network.digest) {
@@ -80,31 +76,19 @@ pub fn preview_up(tap: &IfName) -> Result<Preview, Error> {
 
 /// What `qemu-ifdown TAP` would do.
 pub fn preview_down(tap: &IfName) -> Result<Preview, Error> {
-    let (mut kernel, is_blind) = open()?;
-    let Kernel { rtnl, nft } = &mut kernel;
-    let observed = Observed::for_down(nft.as_mut(), rtnl, tap).map_err(Error::system("ask the kernel"))?;
+    let Kernel { mut rtnl, mut nft } = Kernel::open()?;
+    let observed = Observed::for_down(nft.as_mut(), &mut rtnl, tap);
+    let observed = observed.map_err(Error::system("ask the kernel"))?;
     let plan = plan::down(tap, &observed)?;
     let mut notes = Vec::new();
     if observed.facts.link(tap).is_none() {
         notes.push(format!("{tap} is not there"));
     }
-    notes.extend(is_blind.then(|| BLIND.to_owned()));
+    notes.extend((observed.nft == Tables::Hidden).then(|| BLIND.to_owned()));
     Ok(Preview::new(tap, format!("{tap} leaves its network"), notes, plan))
 }
 
 const BLIND: &str = "only root can see nftables: tables that are there already are taken to be right, and their end is not shown";
-
-/// Opens the kernel; true where it does not show its tables, because the user is not root (`nfnetlink_rcv`).
-fn open() -> Result<(Kernel, bool), Error> {
-    let mut kernel = Kernel::open()?;
-    let answer = kernel.nft.as_mut().map(|nft| nft.tables(&[]));
-    let refused = |error: std::io::Error| error.raw_os_error() == Some(Errno::EPERM as i32);
-    let is_blind = answer.is_some_and(|answer| answer.is_err_and(refused));
-    if is_blind {
-        kernel.nft = None;
-    }
-    Ok((kernel, is_blind))
-}
 
 impl Preview {
     fn new(tap: &IfName, summary: String, notes: Vec<String>, mut plan: Plan) -> Self {

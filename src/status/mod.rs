@@ -22,7 +22,7 @@ use crate::config::{self, ConfigErrors, Environment};
 use crate::error::Error;
 use crate::holder;
 use crate::model;
-use crate::observed::Glance;
+use crate::observed::{Glance, Tables};
 use data::{Guest, LinkState, Network};
 use guest::Guests;
 
@@ -78,7 +78,7 @@ fn unseen<'a>(glance: &Glance, mut guests: impl Iterator<Item = &'a Guest>) -> V
     let is_root = nix::unistd::geteuid().is_root();
     let why = if is_root { "no rights" } else { "not root" };
     let mut notes = Vec::new();
-    if !glance.sees_tables {
+    if glance.observed.nft == Tables::Hidden {
         notes.push(format!(
             "{why}: nftables cannot be read, so networks are found by their bridges alone; tables, NAT and uplinks are not shown"
         ));

@@ -9,7 +9,7 @@ use super::guest::Guests;
 use crate::model::link::GROUP;
 use crate::model::ruleset::{Verdict, table_name};
 use crate::model::{self, IfName, Ledger, Mode, Uplink};
-use crate::observed::{Glance, Standing};
+use crate::observed::{Glance, Standing, Tables};
 
 /// A network that is up, or what is left of one. `file` is what the configuration says, if it could be read.
 pub fn up(standing: &Standing, glance: &Glance, guests: &Guests, file: Option<&[model::Network]>) -> Network {
@@ -170,7 +170,7 @@ fn problems(network: &Network, standing: &Standing, glance: &Glance) -> Vec<Stri
         State::Down => problems.push(format!("bridge {} is switched off", standing.bridge)),
         State::Up | State::NotUp => {}
     }
-    if glance.sees_tables && glance.observed.has_nft {
+    if glance.observed.nft == Tables::Readable {
         let missing = standing.missing_tables().into_iter();
         problems.extend(
             missing.map(|family| format!("table {family} {name} is gone; the next guest puts it back")),

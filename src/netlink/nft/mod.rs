@@ -118,7 +118,7 @@ impl Nft {
     ) -> io::Result<Option<TablesAndChains<'a>>> {
         let mut tables: Vec<Found> = Vec::new();
         let (mut chains, mut gates) = (Vec::new(), Vec::new());
-        let outcome = self.0.exchange(messages, &mut |number, reply| match number
+        let outcome = self.0.exchange_batch(messages, &mut |number, reply| match number
             .checked_sub(1)
             .and_then(|chain| wanted.get(chain))
         {
@@ -195,7 +195,7 @@ impl Nft {
             last.add_flags(super::socket::ACK);
         }
         messages.push(table::end());
-        let outcome = self.0.exchange_batch(&mut messages)?;
+        let outcome = self.0.exchange_batch(&mut messages, &mut |_, _| {})?;
         let mut refusals = outcome.into_iter().enumerate().filter_map(|(at, error)| Some((at, error?)));
         Ok(refusals
             .next()

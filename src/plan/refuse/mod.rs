@@ -19,7 +19,7 @@ use crate::observed::Observed;
 pub fn check(desired: &Desired, observed: &Observed) -> Result<(), Refusal> {
     desired.tap.map_or(Ok(()), |name| tap::tap(&name, observed))?;
     let network = &desired.network;
-    if !observed.has_nft && network.mode != Mode::Bridged {
+    if !observed.has_nft() && network.mode != Mode::Bridged {
         return Err(Refusal::NoNft(network.mode));
     }
     desired.tap.map_or(Ok(()), |name| tap::of_another(&name, network, observed))?;

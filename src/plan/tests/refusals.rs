@@ -177,6 +177,6 @@ fn the_rest() {
     let world = &mut World::lab();
     world.0.facts.links.push(world::link(9, "veth1.1", Some("veth")));
     check(world, "veth = \"veth1\"", "vif0.0", "veth1.1 exists already and is not kvmnet's");
-    world.0.has_nft = false;
+    world.0.nft = crate::observed::Tables::Absent;
     check(world, "", "vif0.0", "mode nat needs nftables, and this kernel has none");
 }

@@ -10,7 +10,7 @@ use crate::model::link::{ETHERNET, Ipv4Conf, Ipv6Conf, Tun};
 use crate::model::route::Hop;
 use crate::model::ruleset::{Chain, Found, FoundChain, Set, Table};
 use crate::model::{AddrGen, Address, IfName, Link, Mac, Question, Route, Setting};
-use crate::observed::Observed;
+use crate::observed::{Observed, Tables};
 use crate::plan::{Refusal, down, up};
 
 pub fn name(name: &str) -> IfName {
@@ -62,7 +62,7 @@ pub struct World(pub Observed);
 
 impl World {
     pub fn lab() -> Self {
-        let mut world = Self(Observed { has_nft: true, ..Observed::default() });
+        let mut world = Self(Observed { nft: Tables::Readable, ..Observed::default() });
         world.0.facts.asked.push(Question::Links);
         // What interfaces to come will be like.
         world.0.facts.links.push(link(0, "default", None));

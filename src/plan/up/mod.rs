@@ -14,12 +14,14 @@ use super::{Plan, Refusal, Transaction, refuse, sweep, undo};
 use crate::desired::Desired;
 use crate::item::{LinkChange, PortChange, SettingChange, Step};
 use crate::model::ledger::Place;
+use crate::model::link::Tun;
 use crate::model::{Changed, IfName, Ledger, Link, Mode, Setting, TapRecord};
 use crate::observed::{Observed, Standing};
 
 /// Makes `desired` true, after taking away every other network that nothing keeps. The one that the tap leaves goes when
 /// the tap is off it.
 pub fn up(desired: &Desired, observed: &Observed) -> Result<Plan, Refusal> {
+    let observed = &*with_tap(desired, observed);
     let left = left(desired, observed);
     let staying: Vec<IfName> = left.into_iter().chain([desired.network.bridge]).collect();
     let swept = sweep(&staying, observed);
@@ -29,6 +31,18 @@ pub fn up(desired: &Desired, observed: &Observed) -> Result<Plan, Refusal> {
     plan.extend(wanted);
     plan.extend(left.iter().flat_map(|bridge| undo::unused_network(bridge, &ledger, observed)));
     Ok(plan)
+}
+
+/// What there is when QEMU has made the tap.
+fn with_tap<'a>(desired: &Desired, observed: &'a Observed) -> Cow<'a, Observed> {
+    let missing = desired.tap.filter(|tap| desired.tap_to_come && observed.facts.link(tap).is_none());
+    let template = observed.facts.link(&IfName::DEFAULT);
+    let Some((name, template)) = missing.zip(template) else { return Cow::Borrowed(observed) };
+    let tun = Some(Tun { is_tap: true, persistent: false, owner: None });
+    let tap = Link { name, kind: Some("tun".to_owned()), tun, ..template.clone() };
+    let mut with_tap = observed.clone();
+    with_tap.facts.links.push(tap);
+    Cow::Owned(with_tap)
 }
 
 /// The bridge of the other network of kvmnet's that the tap is on.
@@ -83,7 +97,7 @@ fn converge(desired: &Desired, observed: &Observed) -> Result<([Transaction; 2],
     up.tap()?;
     up.shut_out_ipv6();
     up.leftovers();
-    if up.ledger.short().is_none() || !(up.ledger.fits() || observed.has_nft) {
+    if up.ledger.short().is_none() || !(up.ledger.fits() || observed.has_nft()) {
         return Err(Refusal::RecordTooLong(desired.network.bridge));
     }
     let ledger = up.ledger.clone();
@@ -254,7 +268,7 @@ impl<'a> Up<'a> {
         steps.extend(self.open);
         let mut clean = self.clean;
         let at_last = if clean.is_empty() { &mut steps } else { &mut clean };
-        if both != self.ledger && self.observed.has_nft {
+        if both != self.ledger && self.observed.has_nft() {
             at_last.push(copy);
         }
         if last != first {

@@ -10,7 +10,7 @@ use crate::plan::{forwarding, gates};
 impl Up<'_> {
     /// The tables that are missing, differ, or are no longer wanted, with `record` as their copy.
     pub(super) fn tables(&mut self, record: &Ledger) -> Vec<Step> {
-        if !self.observed.has_nft {
+        if !self.observed.has_nft() {
             return Vec::new();
         }
         let ground = Ground {
