@@ -83,7 +83,7 @@ impl Walk<'_> {
                 continue;
             }
             let end = match &rule.fate {
-                Fate::None => continue,
+                Fate::None | Fate::Nat(_) => continue,
                 Fate::Accept => End::Through,
                 Fate::Drop => End::Dropped,
                 // What comes after it may not be reached.

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use super::ruleset::TABLE_PREFIX;
+use super::IfName;
+use super::ruleset::{TABLE_PREFIX, Verdict};
 
 /// The address family of a chain of anybody's (NFPROTO_*, `include/uapi/linux/netfilter.h`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,6 +123,8 @@ pub enum Fate {
     Go(String, bool),
     /// It goes back to where it came from.
     Return,
+    /// Its source is translated.
+    Nat(Verdict),
 }
 
 /// A rule.
@@ -144,6 +147,22 @@ impl ForeignRule {
     pub fn lets_in(&self, name: &str) -> bool {
         let names = |condition: &Condition| matches!(condition, Condition::Iif(iif, true) if iif.fits(name));
         self.fate == Fate::Accept && self.conditions.iter().any(names)
+    }
+
+    /// How it translates the source of a packet.
+    pub fn nat(&self) -> Option<&Verdict> {
+        match &self.fate {
+            Fate::Nat(verdict) => Some(verdict),
+            _ => None,
+        }
+    }
+
+    /// The interface that a packet must go out by.
+    pub fn oif(&self) -> Option<IfName> {
+        self.conditions.iter().find_map(|condition| match condition {
+            Condition::Oif(oif, true) => IfName::new(&oif.text).ok(),
+            _ => None,
+        })
     }
 
     /// Whether it accepts what goes out by an interface, likewise.

@@ -5,9 +5,10 @@ use std::io;
 
 use super::Observed;
 use crate::model::facts::{Bytes, Met};
+use crate::model::foreign::{ForeignRule, Protocol};
 use crate::model::ruleset::Family;
 use crate::model::{IfName, Question};
-use crate::netlink::nft::{Exit, Nft};
+use crate::netlink::nft::Nft;
 use crate::netlink::route::Rtnl;
 
 /// What the kernel says of every network and every guest.
@@ -20,7 +21,7 @@ pub struct Glance {
     /// Who was met on the links of the machine.
     pub met: Vec<Met>,
     /// What the rules of a network that forwards say of the ways out, by its bridge.
-    pub exits: HashMap<IfName, Vec<Exit>>,
+    pub exits: HashMap<IfName, Vec<ForeignRule>>,
 }
 
 impl Glance {
@@ -45,11 +46,11 @@ impl Glance {
                 else {
                     continue;
                 };
-                let exits = nft.exits(table.family, &table.name)?;
+                let exits = nft.rules(Protocol::Inet, &table.name)?;
                 let door =
                     standing.ledger.as_ref().and_then(|ledger| ledger.veth.as_ref()).map(|veth| veth.inner);
                 let door = door.unwrap_or(standing.bridge);
-                leaves_by_routes |= exits.iter().all(|exit| exit.by.is_none_or(|name| name == door));
+                leaves_by_routes |= exits.iter().all(|exit| exit.oif().is_none_or(|name| name == door));
                 self.exits.insert(standing.bridge, exits);
             }
         }

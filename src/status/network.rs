@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use super::change;
 use super::data::{Configuration, Forwarding, Nat, NatKind, Network, State, UplinksBy};
 use super::guest::Guests;
+use crate::model::foreign::ForeignRule;
 use crate::model::link::GROUP;
 use crate::model::ruleset::{Verdict, table_name};
 use crate::model::{self, IfName, Ledger, Mode, Uplink};
@@ -90,7 +91,7 @@ fn uplinks(standing: &Standing, door: &IfName, glance: &Glance) -> Option<(Vec<S
     }
     let exits = glance.exits.get(&standing.bridge)?;
     let mut names: Vec<IfName> =
-        exits.iter().filter_map(|exit| exit.by).filter(|name| name != door).collect();
+        exits.iter().filter_map(ForeignRule::oif).filter(|name| name != door).collect();
     let by = if names.is_empty() { UplinksBy::DefaultRoute } else { UplinksBy::Name };
     if names.is_empty() {
         let devices = glance.observed.default_devices(None).into_iter();
@@ -120,7 +121,7 @@ fn nat(standing: &Standing, glance: &Glance) -> Option<Vec<Nat>> {
         return Some(Vec::new());
     }
     let mut found = Vec::new();
-    for verdict in glance.exits.get(&standing.bridge)?.iter().filter_map(|exit| exit.nat.as_ref()) {
+    for verdict in glance.exits.get(&standing.bridge)?.iter().filter_map(ForeignRule::nat) {
         let nat = match verdict {
             Verdict::Snat(to) => Nat { kind: NatKind::Snat, to: Some(to.to_string()) },
             _ => Nat { kind: NatKind::Masquerade, to: None },

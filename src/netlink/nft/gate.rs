@@ -1,7 +1,7 @@
 //! kvmnet's rules in chains of iptables: NFT_MSG_NEWRULE, NFT_MSG_DELRULE.
 
 use super::attr::*;
-use super::chain::{number, parse_rule};
+use super::decode::{number, parse_rule};
 use super::expr;
 use super::table::{body, parse_comment, userdata};
 use crate::model::IfName;

@@ -1,8 +1,7 @@
 //! nf_tables over nfnetlink: kvmnet's tables, each written and deleted as a whole.
 
 mod attr;
-mod chain;
-mod exit;
+mod decode;
 mod expr;
 mod gate;
 mod set;
@@ -10,7 +9,6 @@ mod table;
 
 use std::io;
 
-pub use exit::Exit;
 use neli::consts::socket::NlFamily;
 
 use nix::errno::Errno;
@@ -80,7 +78,7 @@ impl Nft {
             let [ufw, ufw6] = UFW;
             let mut messages = [FORWARD, USERS, ufw, ufw6].map(|chain| gate::get_chain(*protocol, chain));
             let outcome = self.0.exchange(&mut messages, &mut |number, reply| match number {
-                0 => drops = chain::parse(reply).map(|chain| chain.drops),
+                0 => drops = decode::parse(reply).map(|chain| chain.drops),
                 1 => chain = USERS,
                 _ => is_managed = true,
             })?;
@@ -156,17 +154,12 @@ impl Nft {
 
     /// All chains of anybody's that packets or bridged frames can meet. A dump.
     pub fn chains(&mut self) -> io::Result<Vec<ForeignChain>> {
-        self.0.dump(chain::dump(), chain::parse)
+        self.0.dump(decode::dump(), decode::parse)
     }
 
     /// The rules of a table, in order. A dump.
     pub fn rules(&mut self, protocol: Protocol, table: &str) -> io::Result<Vec<ForeignRule>> {
-        self.0.dump(table::dump_rules(chain::number(protocol), table), chain::parse_rule)
-    }
-
-    /// What the rules of one table say of the ways out.
-    pub fn exits(&mut self, family: Family, table: &str) -> io::Result<Vec<Exit>> {
-        self.0.dump(table::dump_rules(table::family_number(family), table), exit::parse)
+        self.0.dump(table::dump_rules(decode::number(protocol), table), decode::parse_rule)
     }
 
     /// Makes all changes or none (one nfnetlink batch). The error tells which change was refused.

@@ -3,7 +3,8 @@
 use super::attr::*;
 use super::table::body;
 use crate::model::foreign::{Condition, Fate, ForeignChain, ForeignRule, NamePattern, Point, Protocol};
-use crate::netlink::message::{Message, attributes, be32, find, text, u32_at};
+use crate::model::ruleset::Verdict;
+use crate::netlink::message::{Message, attributes, be32, find, ip, text, u32_at};
 use crate::netlink::socket::{DUMP, REQUEST};
 
 /// Asks for all chains of all families.
@@ -74,6 +75,7 @@ pub fn parse_rule(reply: &[u8]) -> Option<ForeignRule> {
         fate: Fate::None,
     };
     let mut loaded = Loaded::Other;
+    let mut address = None;
     // A rule without expressions does nothing.
     for (_, element) in attributes(find(attrs, NFTA_RULE_EXPRESSIONS).unwrap_or_default()) {
         let data = find(element, NFTA_EXPR_DATA).unwrap_or_default();
@@ -88,7 +90,15 @@ pub fn parse_rule(reply: &[u8]) -> Option<ForeignRule> {
             "cmp" => rule.conditions.push(compared(loaded, data)),
             "lookup" => look_up(&mut rule, loaded, data),
             "range" if loaded == Loaded::Service => rule.conditions.push(Condition::Service),
-            "immediate" => rule.fate = verdict(data).unwrap_or(rule.fate),
+            "immediate" => match verdict(data) {
+                Some(fate) => rule.fate = fate,
+                None => {
+                    address =
+                        find(data, NFTA_IMMEDIATE_DATA).and_then(|data| ip(find(data, NFTA_DATA_VALUE)?))
+                }
+            },
+            "masq" => rule.fate = Fate::Nat(Verdict::Masquerade),
+            "nat" => rule.fate = address.map_or(rule.fate, |to| Fate::Nat(Verdict::Snat(to))),
             "reject" => rule.fate = Fate::Drop,
             "target" if find(data, NFTA_TARGET_NAME).map(text).as_deref() == Some("REJECT") => {
                 rule.fate = Fate::Drop;
@@ -133,6 +143,7 @@ fn masked(data: &[u8]) -> Loaded {
 fn compared(loaded: Loaded, data: &[u8]) -> Condition {
     let is_equal = find(data, NFTA_CMP_OP).and_then(be32) == Some(EQUAL);
     let value = find(data, NFTA_CMP_DATA).and_then(|data| find(data, NFTA_DATA_VALUE));
+    // A whole name ends with a NUL, the beginning of one does not.
     let name = || value.map(|value| NamePattern { text: text(value), open: !value.contains(&0) });
     let number = || value.and_then(|value| u32_at(value, 0));
     let condition = match loaded {
@@ -171,14 +182,6 @@ fn extension(data: &[u8]) -> Condition {
         Some("conntrack" | "state") => Condition::StateIn,
         Some("tcp" | "udp" | "sctp" | "icmp" | "icmp6" | "multiport") => Condition::Service,
         _ => Condition::Other,
-    }
-}
-
-/// What a name must be equal to: a whole one ends with a NUL, the beginning of one does not.
-pub fn pattern(comparison: &[u8]) -> Option<NamePattern> {
-    match compared(Loaded::Iif, comparison) {
-        Condition::Iif(name, true) => Some(name),
-        _ => None,
     }
 }
 
