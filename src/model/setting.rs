@@ -112,82 +112,103 @@ pub const IPV6: [(&str, u16); 36] = [
     ("accept_ra_min_lft", 58),
 ];
 
+/// By which way the kernel is told of a setting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Home {
+    /// An attribute of the interface.
+    Link,
+    /// `net.ipv4.conf.X`, by netlink: its number (IPV4_DEVCONF_*).
+    Ipv4(u16),
+    /// `net.ipv6.conf.X`, which only a file sets.
+    Ipv6,
+    /// Traffic control.
+    Filter,
+}
+
+/// What there is to know of a setting, in one line.
+struct About {
+    setting: Setting,
+    /// In a record.
+    letter: &'static str,
+    /// As `ip` or `sysctl` has it.
+    name: &'static str,
+    home: Home,
+    /// The largest value.
+    max: u32,
+}
+
+const fn about(setting: Setting, letter: &'static str, name: &'static str, home: Home, max: u32) -> About {
+    About { setting, letter, name, home, max }
+}
+
+const ALL: [About; 20] = [
+    about(Setting::Up, "u", "up", Home::Link, 1),
+    about(Setting::Mtu, "m", "mtu", Home::Link, 65535),
+    about(Setting::Group, "g", "group", Home::Link, u32::MAX),
+    about(Setting::AddrGen, "n", "addrgenmode", Home::Link, 3),
+    about(Setting::Forwarding, "f", "forwarding", Home::Ipv4(1), 1),
+    about(Setting::RpFilter, "r", "rp_filter", Home::Ipv4(8), 2),
+    about(Setting::ArpIgnore, "a", "arp_ignore", Home::Ipv4(19), 8),
+    about(Setting::AcceptLocal, "l", "accept_local", Home::Ipv4(23), 1),
+    about(Setting::RouteLocalnet, "L", "route_localnet", Home::Ipv4(26), 1),
+    about(Setting::AcceptRa, "R", "accept_ra", Home::Ipv6, 2),
+    about(Setting::ForceForwarding, "F", "force_forwarding", Home::Ipv6, 1),
+    about(Setting::WideForwarding6, "W", "forwarding", Home::Ipv6, 1),
+    about(Setting::DisableIpv6, "d", "disable_ipv6", Home::Ipv6, 1),
+    about(Setting::GroupFwdMask, "w", "group_fwd_mask", Home::Link, 0xffff),
+    // It is never on record: a bridge that was found keeps its own.
+    about(Setting::FdbMaxLearned, "?", "fdb_max_learned", Home::Link, 1),
+    about(Setting::Clsact, "q", "clsact", Home::Filter, 1),
+    about(Setting::Filter(Filter::Tap), "t", "", Home::Filter, 1),
+    about(Setting::Filter(Filter::Ingress), "i", "", Home::Filter, 1),
+    about(Setting::Filter(Filter::Egress), "e", "", Home::Filter, 1),
+    about(Setting::Filter(Filter::Announcements), "A", "", Home::Filter, 1),
+];
+
 impl Setting {
-    const LETTERS: [(Setting, &'static str); 19] = [
-        (Setting::Up, "u"),
-        (Setting::Mtu, "m"),
-        (Setting::Group, "g"),
-        (Setting::AddrGen, "n"),
-        (Setting::Forwarding, "f"),
-        (Setting::RpFilter, "r"),
-        (Setting::ArpIgnore, "a"),
-        (Setting::AcceptLocal, "l"),
-        (Setting::RouteLocalnet, "L"),
-        (Setting::AcceptRa, "R"),
-        (Setting::ForceForwarding, "F"),
-        (Setting::WideForwarding6, "W"),
-        (Setting::DisableIpv6, "d"),
-        (Setting::GroupFwdMask, "w"),
-        (Setting::Clsact, "q"),
-        (Setting::Filter(Filter::Tap), "t"),
-        (Setting::Filter(Filter::Ingress), "i"),
-        (Setting::Filter(Filter::Egress), "e"),
-        (Setting::Filter(Filter::Announcements), "A"),
-    ];
+    fn about(self) -> Option<&'static About> {
+        ALL.iter().find(|about| about.setting == self)
+    }
 
     /// What kvmnet finds of one that it sets everywhere, and what it makes of it.
     pub fn range(self) -> (u32, u32) {
         if self == Setting::AcceptRa { (1, 2) } else { (0, 1) }
     }
 
-    /// Its letter in a record.
+    /// Its letter in a record; "?" where it is never on record.
     pub fn letter(self) -> &'static str {
-        Self::LETTERS.iter().find(|(setting, _)| *setting == self).map_or("?", |(_, letter)| letter)
+        self.about().map_or("?", |about| about.letter)
     }
 
     /// The setting of a letter.
     pub fn of_letter(letter: &str) -> Option<Self> {
-        Self::LETTERS.iter().find(|(_, known)| *known == letter).map(|(setting, _)| *setting)
+        ALL.iter().find(|about| about.letter == letter && letter != "?").map(|about| about.setting)
+    }
+
+    /// By which way the kernel is told of it.
+    pub fn home(self) -> Home {
+        match self {
+            Setting::Ipv4(place) => Home::Ipv4(IPV4.get(place).map_or(0, |(_, number)| *number)),
+            Setting::Ipv6(_) => Home::Ipv6,
+            _ => self.about().map_or(Home::Link, |about| about.home),
+        }
     }
 
     /// Its sysctl key for `link`, with slashes, because an interface's name may have dots.
     pub fn key(self, link: &IfName) -> String {
-        let is_v4 = matches!(
-            self,
-            Setting::Forwarding
-                | Setting::RpFilter
-                | Setting::ArpIgnore
-                | Setting::AcceptLocal
-                | Setting::RouteLocalnet
-                | Setting::Ipv4(_)
-        );
-        let family = if is_v4 { 4 } else { 6 };
+        let family = if matches!(self.home(), Home::Ipv4(_)) { 4 } else { 6 };
         format!("net/ipv{family}/conf/{link}/{self}")
     }
 
     /// Whether only a file under /proc/sys sets it; netlink sets the others.
     pub fn is_file(self) -> bool {
-        matches!(
-            self,
-            Setting::AcceptRa
-                | Setting::DisableIpv6
-                | Setting::ForceForwarding
-                | Setting::WideForwarding6
-                | Setting::Ipv6(_)
-        )
+        self.home() == Home::Ipv6
     }
 
     /// Whether it can have this value: what a record says may be anybody's.
     pub fn takes(self, value: u32) -> bool {
-        match self {
-            Setting::Group => true,
-            Setting::Mtu => (68..=65535).contains(&value),
-            Setting::GroupFwdMask => value <= 0xffff,
-            Setting::ArpIgnore => value <= 8,
-            Setting::AddrGen => value <= 3,
-            Setting::RpFilter | Setting::AcceptRa => value <= 2,
-            _ => value <= 1,
-        }
+        let min = if self == Setting::Mtu { 68 } else { 0 };
+        (min..=self.about().map_or(1, |about| about.max)).contains(&value)
     }
 
     /// Whether kvmnet changes it on interfaces that are no part of a network.
@@ -213,24 +234,10 @@ impl Setting {
 impl fmt::Display for Setting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Setting::Up => "up",
-            Setting::Mtu => "mtu",
-            Setting::Group => "group",
-            Setting::AddrGen => "addrgenmode",
-            Setting::Forwarding | Setting::WideForwarding6 => "forwarding",
-            Setting::RpFilter => "rp_filter",
-            Setting::ArpIgnore => "arp_ignore",
-            Setting::AcceptLocal => "accept_local",
-            Setting::RouteLocalnet => "route_localnet",
-            Setting::AcceptRa => "accept_ra",
-            Setting::ForceForwarding => "force_forwarding",
-            Setting::DisableIpv6 => "disable_ipv6",
-            Setting::GroupFwdMask => "group_fwd_mask",
-            Setting::FdbMaxLearned => "fdb_max_learned",
-            Setting::Clsact => "clsact",
             Setting::Filter(filter) => return filter.fmt(f),
             Setting::Ipv4(place) => IPV4.get(*place).map_or("?", |(name, _)| name),
             Setting::Ipv6(place) => IPV6.get(*place).map_or("?", |(name, _)| name),
+            _ => self.about().map_or("?", |about| about.name),
         })
     }
 }

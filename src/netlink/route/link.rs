@@ -6,7 +6,7 @@ use neli::consts::rtnl::{Ifla, IflaInfo, Rtm};
 use nix::libc;
 
 use crate::model::link::{ETHERNET, Ipv4Conf, Ipv6Conf, Tun};
-use crate::model::setting::{IPV4, IPV6};
+use crate::model::setting::{Home, IPV4, IPV6};
 use crate::model::{AddrGen, IfName, Link, Mac, Setting};
 use crate::netlink::message::{Message, attributes, find, ip, text, u16_at, u32_at};
 use crate::netlink::socket::{CREATE, DUMP, EXCL, REQUEST};
@@ -176,18 +176,13 @@ pub fn set(name: &IfName, setting: Setting, value: u32) -> Option<Message> {
             message.put_u32(Ifla::Group, value);
         }
         Setting::AddrGen => set_addr_gen(&mut message, value as u8),
-        Setting::Forwarding => set_ipv4(&mut message, FORWARDING, value),
-        Setting::RpFilter => set_ipv4(&mut message, RP_FILTER, value),
-        Setting::ArpIgnore => set_ipv4(&mut message, ARP_IGNORE, value),
-        Setting::AcceptLocal => set_ipv4(&mut message, ACCEPT_LOCAL, value),
-        Setting::RouteLocalnet => set_ipv4(&mut message, ROUTE_LOCALNET, value),
-        Setting::Ipv4(place) => set_ipv4(&mut message, IPV4.get(place)?.1, value),
         Setting::FdbMaxLearned => message = set_fdb_max_learned(name, value),
         Setting::GroupFwdMask => message = set_group_fwd_mask(name, value as u16),
-        Setting::AcceptRa | Setting::DisableIpv6 | Setting::ForceForwarding => return None,
-        Setting::WideForwarding6 | Setting::Ipv6(_) => return None,
-        // These are no interface's attributes, and know it by its number alone.
-        Setting::Clsact | Setting::Filter(_) => return None,
+        _ => match setting.home() {
+            Home::Ipv4(number) => set_ipv4(&mut message, number, value),
+            // Files, and what is no attribute of an interface's.
+            Home::Ipv6 | Home::Filter | Home::Link => return None,
+        },
     }
     Some(message)
 }
