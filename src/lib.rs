@@ -66,6 +66,7 @@ pub mod log;
 mod probe;
 mod rights;
 mod signals;
+mod sorted;
 pub mod terminal;
 mod tun;
 mod vmm;

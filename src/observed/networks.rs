@@ -13,6 +13,7 @@ use crate::model::{Changed, IfName, Ledger, Link, Question, Setting};
 use crate::netlink::nft::Nft;
 use crate::netlink::route::Rtnl;
 use crate::network::{Standing, bridge_of};
+use crate::sorted::sorted_by_key;
 
 /// Up to so many networks' bridges are asked for one by one.
 const FEW_NETWORKS: usize = 16;
@@ -54,8 +55,8 @@ impl Observed {
                 }
                 Some(_) => None,
                 None => {
-                    let mut elements = nft.elements(found.family, &found.name, firewall::RECORD)?;
-                    elements.sort_by_key(|element| element.key);
+                    let elements = nft.elements(found.family, &found.name, firewall::RECORD)?;
+                    let elements = sorted_by_key(elements, |element| element.key);
                     let entries: Vec<String> = elements.into_iter().map(|element| element.comment).collect();
                     Some(entries.join(" "))
                 }

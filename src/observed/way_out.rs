@@ -7,6 +7,7 @@ use crate::model::facts::Way;
 use crate::model::route::MAIN;
 use crate::model::{IfName, Link, Question};
 use crate::netlink::route::Rtnl;
+use crate::sorted::sorted_by_key;
 
 impl Observed {
     /// The default routes of a family, or of both, best first: those of the main table if it has any, IPv4 before IPv6, the
@@ -18,8 +19,7 @@ impl Observed {
         if !main.is_empty() {
             ways = main;
         }
-        ways.sort_by_key(|way| (way.v6, way.metric));
-        ways
+        sorted_by_key(ways, |way| (way.v6, way.metric))
     }
 
     /// The interfaces that carry them, best first.

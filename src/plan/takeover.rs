@@ -18,6 +18,7 @@ use crate::model::route::{
 use crate::model::setting::IPV6;
 use crate::model::{Address, IfName, Ledger, Link, Mac, Neighbour, Route, Setting};
 use crate::observed::Observed;
+use crate::sorted::sorted_by_key;
 
 /// NUD_REACHABLE, NUD_STALE, NUD_DELAY, NUD_PROBE: a neighbour that answered.
 const KNOWN: u16 = 0x02 | 0x04 | 0x08 | 0x10;
@@ -97,9 +98,8 @@ pub fn loosely(bridge: &IfName, kept: u32, observed: &Observed, mut steps: Vec<S
 /// answered lately. A gateway may be outside every subnet of the host (onlink, a host route).
 pub fn witness(nic: &IfName, observed: &Observed) -> Option<Witness> {
     let addresses = observed.addresses(nic);
-    let mut routes: Vec<&Route> =
-        observed.facts.routes.iter().filter(|route| route.is_default() && route.is_over(nic)).collect();
-    routes.sort_by_key(|route| (route.table != MAIN, route.metric));
+    let routes = observed.facts.routes.iter().filter(|route| route.is_default() && route.is_over(nic));
+    let routes = sorted_by_key(routes, |route| (route.table != MAIN, route.metric));
     let hops = |route: &Route| route.hops.clone().into_iter().filter(|hop| hop.device == *nic);
     let gateways = routes.into_iter().flat_map(|route| {
         let source = route.source;
@@ -113,12 +113,11 @@ pub fn witness(nic: &IfName, observed: &Observed) -> Option<Witness> {
         .chain(reachable.map(|neighbour| neighbour.address))
         .map(|target| (target, None));
     let source_for = |target: &IpAddr| {
-        let mut sources: Vec<&Address> = addresses
+        let sources = addresses
             .iter()
-            .filter(|address| address.net.addr().is_ipv6() == target.is_ipv6() && !address.is_tentative())
-            .collect();
-        sources.sort_by_key(|address| !address.net.contains(target));
-        sources.first().map(|address| address.net.addr())
+            .filter(|address| address.net.addr().is_ipv6() == target.is_ipv6() && !address.is_tentative());
+        let best = sources.min_by_key(|address| !address.net.contains(target));
+        best.map(|address| address.net.addr())
     };
     gateways.chain(others).find_map(|(target, source)| {
         Some(Witness { link: *nic, source: source.or(source_for(&target))?, target })
