@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::Ipv6Addr;
+use std::str::FromStr;
 
 use ipnet::{IpNet, Ipv6Net};
 
@@ -43,11 +44,15 @@ impl Mac {
         let address = Ipv6Addr::new(0xfe80, 0, 0, 0, end[0], end[1], end[2], end[3]);
         Ipv6Net::new(address, 64).unwrap_or_else(|_| address.into()).into()
     }
+}
 
-    /// Reads `02:00:00:00:00:07`.
-    pub fn parse(text: &str) -> Option<Self> {
-        let bytes: Option<Vec<u8>> = text.split(':').map(|byte| u8::from_str_radix(byte, 16).ok()).collect();
-        bytes?.try_into().ok().map(Mac)
+/// Reads `02:00:00:00:00:07`.
+impl FromStr for Mac {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let bytes: Result<Vec<u8>, _> = text.split(':').map(|byte| u8::from_str_radix(byte, 16)).collect();
+        bytes.ok().and_then(|bytes| bytes.try_into().ok()).map(Mac).ok_or(())
     }
 }
 

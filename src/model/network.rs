@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::str::FromStr;
 
 use ipnet::IpNet;
 
@@ -74,16 +75,20 @@ pub struct Veth {
     pub inner: IfName,
 }
 
-impl Veth {
-    /// The pair `NAME.0`, `NAME.1`.
-    pub fn named(name: &str) -> Result<Self, BadName> {
+/// The pair `NAME.0`, `NAME.1`.
+impl FromStr for Veth {
+    type Err = BadName;
+
+    fn from_str(name: &str) -> Result<Self, BadName> {
         Ok(Self { outer: IfName::new(&format!("{name}.0"))?, inner: IfName::new(&format!("{name}.1"))? })
     }
+}
 
-    /// The name that both ends share.
-    pub fn name(&self) -> &str {
+/// The name that both ends share.
+impl fmt::Display for Veth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let outer = self.outer.as_str();
-        outer.strip_suffix(".0").unwrap_or(outer)
+        f.write_str(outer.strip_suffix(".0").unwrap_or(outer))
     }
 }
 

@@ -32,7 +32,7 @@ impl TapRecord {
         for word in words.split_whitespace() {
             match word.split_once('=')? {
                 ("on", name) => record.bridge = Some(IfName::new(name).ok()?),
-                ("mac", value) => record.mac = Some(Mac::parse(value)?),
+                ("mac", value) => record.mac = Some(value.parse().ok()?),
                 (name, value) => {
                     let (setting, before) = (setting(name)?, value.parse().ok()?);
                     record.changed.extend(Some((setting, before)).filter(|_| setting.takes(before)));

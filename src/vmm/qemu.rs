@@ -69,7 +69,8 @@ fn read(arguments: &[String]) -> (Vec<Nic>, Vec<(Cable, Tap)>) {
         }
         let options = Options::read(value, "type");
         let kind = options.get("type");
-        let nic = |key: &str, cable: Cable| Nic { mac: options.get(key).and_then(Mac::parse), cable };
+        let nic =
+            |key: &str, cable: Cable| Nic { mac: options.get(key).and_then(|mac| mac.parse().ok()), cable };
         let netdev = options.get("netdev").map(str::to_owned);
         let mut connect = |cable: Cable| backends.extend(taps(&options).map(|tap| (cable.clone(), tap)));
         match (option, kind) {

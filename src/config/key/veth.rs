@@ -10,7 +10,7 @@ pub(crate) static KEY: Key = Key {
     meaning: "host-only, routed, nat: join through `NAME.0` and `NAME.1`",
     is_used: Mode::has_host_address,
     set: |network, entry| entry.one(parse).map(|veth| network.veth = Some(veth)),
-    get: |network| network.veth.as_ref().map(|veth| Value::text(veth.name())),
+    get: |network| network.veth.as_ref().map(Value::text),
     digest: |network| Some(format!("{:?}", network.veth)),
     makes: |network| network.veth.iter().flat_map(|veth| [veth.outer, veth.inner]).collect(),
     ..PLAIN
@@ -20,5 +20,5 @@ pub(crate) static KEY: Key = Key {
 fn parse(text: &str) -> Result<Veth, Problem> {
     new_interface(text)?;
     let too_long = |bad| Problem::from(bad).hint("a name for two ends, .0 and .1, has at most 13 bytes");
-    Veth::named(text).map_err(too_long)
+    text.parse().map_err(too_long)
 }

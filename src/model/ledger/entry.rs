@@ -1,17 +1,7 @@
 //! Entries of one kind: how what stands behind their word is read and written.
 
-use ipnet::IpNet;
-
-use crate::model::{Mac, Veth};
-
-/// What stands behind the word of an entry.
-pub(super) trait Value: Sized {
-    /// Reads it.
-    fn parse(text: &str) -> Option<Self>;
-
-    /// As it is read.
-    fn text(&self) -> String;
-}
+use std::fmt::Display;
+use std::str::FromStr;
 
 /// All entries of one kind that a record has.
 pub(super) trait Entries {
@@ -34,65 +24,25 @@ impl Entries for bool {
 }
 
 /// One at most.
-impl<V: Value> Entries for Option<V> {
+impl<V: FromStr + Display> Entries for Option<V> {
     fn read(&mut self, value: Option<&str>) -> Option<()> {
-        *self = Some(V::parse(value?)?);
+        *self = Some(value?.parse().ok()?);
         Some(())
     }
 
     fn values(&self) -> Vec<Option<String>> {
-        self.iter().map(|value| Some(value.text())).collect()
+        self.iter().map(|value| Some(value.to_string())).collect()
     }
 }
 
 /// As many as there are.
-impl<V: Value> Entries for Vec<V> {
+impl<V: FromStr + Display> Entries for Vec<V> {
     fn read(&mut self, value: Option<&str>) -> Option<()> {
-        self.push(V::parse(value?)?);
+        self.push(value?.parse().ok()?);
         Some(())
     }
 
     fn values(&self) -> Vec<Option<String>> {
-        self.iter().map(|value| Some(value.text())).collect()
-    }
-}
-
-impl Value for u32 {
-    fn parse(text: &str) -> Option<Self> {
-        text.parse().ok()
-    }
-
-    fn text(&self) -> String {
-        self.to_string()
-    }
-}
-
-impl Value for IpNet {
-    fn parse(text: &str) -> Option<Self> {
-        text.parse().ok()
-    }
-
-    fn text(&self) -> String {
-        self.to_string()
-    }
-}
-
-impl Value for Mac {
-    fn parse(text: &str) -> Option<Self> {
-        Mac::parse(text)
-    }
-
-    fn text(&self) -> String {
-        self.to_string()
-    }
-}
-
-impl Value for Veth {
-    fn parse(text: &str) -> Option<Self> {
-        Veth::named(text).ok()
-    }
-
-    fn text(&self) -> String {
-        self.name().to_owned()
+        self.iter().map(|value| Some(value.to_string())).collect()
     }
 }

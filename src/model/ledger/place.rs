@@ -1,7 +1,9 @@
 //! An interface by which it is found again under another name.
 
+use std::fmt;
+use std::str::FromStr;
+
 use super::Changed;
-use super::entry::Value;
 use crate::model::{IfName, Link};
 
 /// An interface by its name and its number, which is 0 where it is not known.
@@ -30,18 +32,22 @@ impl From<&Link> for Place {
     }
 }
 
-/// `eth3@2`, or `eth3` in records of versions that had no number.
-impl Value for Place {
-    fn parse(text: &str) -> Option<Self> {
+impl FromStr for Place {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
         let numbered = text.rsplit_once('@').and_then(|(name, index)| Some((name, index.parse().ok()?)));
         let (name, index) = numbered.unwrap_or((text, 0));
-        Some(Self { name: IfName::of_kernel(name.as_bytes())?, index })
+        Ok(Self { name: IfName::of_kernel(name.as_bytes()).ok_or(())?, index })
     }
+}
 
-    fn text(&self) -> String {
+/// `eth3@2`, or `eth3` in records of versions that had no number.
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.index {
-            0 => self.name.to_string(),
-            index => format!("{}@{index}", self.name),
+            0 => write!(f, "{}", self.name),
+            index => write!(f, "{}@{index}", self.name),
         }
     }
 }
