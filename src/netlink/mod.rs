@@ -2,6 +2,7 @@
 //!
 //! Speaks in terms of [`crate::model`]; knows nothing of configurations, plans or guests.
 
+mod answers;
 pub mod message;
 pub mod nft;
 pub mod route;

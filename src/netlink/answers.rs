@@ -1,0 +1,192 @@
+//! What the kernel says to several requests of one send, told apart by their numbers.
+
+use nix::libc;
+
+use super::message::{HEADER, Message, attributes, text, u16_at, u32_at};
+use super::socket::{ACK, KernelError, OnReply, Outcome};
+
+const NLMSG_ERROR: u16 = 2;
+const NLMSG_DONE: u16 = 3;
+const NLM_F_MULTI: u16 = 0x2;
+const NLM_F_DUMP_INTR: u16 = 0x10;
+const NLM_F_CAPPED: u16 = 0x100;
+const NLM_F_ACK_TLVS: u16 = 0x200;
+const NLMSGERR_ATTR_MSG: u16 = 1;
+
+/// The requests that still wait for an answer.
+pub(super) struct Answers {
+    first: u32,
+    open: Vec<bool>,
+    /// Whether a change came between two parts of the reply.
+    interrupted: Vec<bool>,
+    outcome: Outcome,
+}
+
+impl Answers {
+    pub(super) fn new(requests: &[Message], first: u32) -> Self {
+        let asks = |request: &Message| {
+            u16_at(request.bytes(), 6).is_some_and(|flags| flags & ACK != 0 || is_get(request))
+        };
+        let count = requests.len();
+        Self {
+            first,
+            open: requests.iter().map(asks).collect(),
+            interrupted: vec![false; count],
+            outcome: vec![None; count],
+        }
+    }
+
+    pub(super) fn failed(&self) -> bool {
+        self.outcome.iter().any(Option::is_some)
+    }
+
+    pub(super) fn complete(&self) -> bool {
+        !self.open.contains(&true)
+    }
+
+    /// An error that the kernel named counts more than that it was interrupted.
+    pub(super) fn outcome(self) -> Outcome {
+        let interrupted = || KernelError { errno: libc::EINTR, message: String::new() };
+        let all = self.outcome.into_iter().zip(self.interrupted);
+        all.map(|(error, is_interrupted)| error.or_else(|| is_interrupted.then(interrupted))).collect()
+    }
+
+    /// Reads the messages of one datagram.
+    pub(super) fn read(&mut self, mut part: &[u8], on_reply: OnReply) {
+        while let (Some(length), Some(kind), Some(flags), Some(sequence)) =
+            (u32_at(part, 0), u16_at(part, 4), u16_at(part, 6), u32_at(part, 8))
+        {
+            let length = length as usize;
+            let Some(body) = part.get(HEADER..length) else { break };
+            part = part.get(length.next_multiple_of(4)..).unwrap_or_default();
+            let number = sequence.wrapping_sub(self.first) as usize;
+            if number >= self.open.len() {
+                continue;
+            }
+            if let (true, Some(interrupted)) =
+                (flags & NLM_F_DUMP_INTR != 0, self.interrupted.get_mut(number))
+            {
+                *interrupted = true;
+            }
+            match kind {
+                NLMSG_ERROR => self.close(number, error(body, flags)),
+                NLMSG_DONE => self.close(number, done(body)),
+                _ => {
+                    on_reply(number, body);
+                    if flags & NLM_F_MULTI == 0 {
+                        self.close(number, None);
+                    }
+                }
+            }
+        }
+    }
+
+    fn close(&mut self, number: usize, error: Option<KernelError>) {
+        if let Some(outcome) = self.outcome.get_mut(number) {
+            *outcome = outcome.take().or(error);
+        }
+        if let Some(open) = self.open.get_mut(number) {
+            *open = false;
+        }
+    }
+}
+
+/// Gets are answered without an acknowledgement; in both families their types are told by the numbers.
+fn is_get(request: &Message) -> bool {
+    let kind = u16_at(request.bytes(), 4).unwrap_or_default();
+    match kind >> 8 {
+        // rtnetlink: four types for each object, the third is the get (`include/uapi/linux/rtnetlink.h`).
+        0 => kind & 3 == 2,
+        // nf_tables: GETTABLE, GETCHAIN, GETRULE, GETSET, GETSETELEM: new, get, delete in turn.
+        _ => matches!(kind & 0xff, 1 | 4 | 7 | 10 | 13),
+    }
+}
+
+fn error(body: &[u8], flags: u16) -> Option<KernelError> {
+    let errno = u32_at(body, 0)? as i32;
+    if errno == 0 {
+        return None;
+    }
+    let request = if flags & NLM_F_CAPPED != 0 { HEADER } else { u32_at(body, 4)? as usize };
+    let attributes_at = 4 + request.next_multiple_of(4);
+    let message = (flags & NLM_F_ACK_TLVS != 0).then(|| {
+        let mut found = attributes(body.get(attributes_at..).unwrap_or_default());
+        found.find(|(kind, _)| *kind == NLMSGERR_ATTR_MSG).map(|(_, value)| text(value))
+    });
+    Some(KernelError { errno: -errno, message: message.flatten().unwrap_or_default() })
+}
+
+/// A dump that failed says so in its last message.
+fn done(body: &[u8]) -> Option<KernelError> {
+    let errno = u32_at(body, 0).map(|number| number as i32).filter(|errno| *errno < 0)?;
+    Some(KernelError { errno: -errno, message: String::new() })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::netlink::socket::{DUMP, REQUEST};
+
+    const GETLINK: u16 = 18;
+    const SETLINK: u16 = 19;
+    const NEWLINK: u16 = 16;
+
+    /// A message as the kernel sends it, for the request of this number.
+    fn reply(kind: u16, flags: u16, number: u32, body: &[u8]) -> Vec<u8> {
+        let mut message = Message::new(kind, flags, body);
+        message.set_sequence(number);
+        message.bytes().to_vec()
+    }
+
+    fn no_error(number: u32, flags: u16) -> Vec<u8> {
+        reply(NLMSG_DONE, NLM_F_MULTI | flags, number, &[0; 4])
+    }
+
+    /// What comes of one dump whose parts are these.
+    fn dump(parts: &[Vec<u8>]) -> (usize, Option<i32>) {
+        let mut answers = Answers::new(&[Message::new(GETLINK, REQUEST | DUMP, &[0; 16])], 1);
+        let mut replies = 0;
+        parts.iter().for_each(|part| answers.read(part, &mut |_, _| replies += 1));
+        assert!(answers.complete());
+        let outcome = answers.outcome();
+        (replies, outcome.into_iter().next().unwrap().map(|error| error.errno))
+    }
+
+    #[test]
+    fn a_dump_that_was_cut_through_says_so() {
+        let link = |flags| reply(NEWLINK, NLM_F_MULTI | flags, 1, &[0; 16]);
+        assert_eq!(dump(&[link(0), link(0), no_error(1, 0)]), (2, None));
+        assert_eq!(dump(&[link(0), link(NLM_F_DUMP_INTR), no_error(1, 0)]), (2, Some(libc::EINTR)));
+        assert_eq!(
+            dump(&[[link(NLM_F_DUMP_INTR), link(0)].concat(), no_error(1, 0)]),
+            (2, Some(libc::EINTR))
+        );
+        assert_eq!(dump(&[link(0), no_error(1, NLM_F_DUMP_INTR)]), (1, Some(libc::EINTR)));
+        // nf_tables may say it in so many words.
+        let errno = |errno: i32| reply(NLMSG_DONE, NLM_F_MULTI, 1, &(-errno).to_ne_bytes());
+        assert_eq!(dump(&[link(0), errno(libc::EINTR)]), (1, Some(libc::EINTR)));
+        assert_eq!(dump(&[link(NLM_F_DUMP_INTR), errno(libc::ENOMEM)]), (1, Some(libc::ENOMEM)));
+    }
+
+    #[test]
+    fn an_interruption_is_that_dumps_alone() {
+        let get = |flags| Message::new(GETLINK, REQUEST | flags, &[0; 16]);
+        let mut answers = Answers::new(&[get(0), get(DUMP)], 1);
+        answers.read(&reply(NEWLINK, 0, 1, &[0; 16]), &mut |_, _| {});
+        answers.read(&reply(NEWLINK, NLM_F_MULTI | NLM_F_DUMP_INTR, 2, &[0; 16]), &mut |_, _| {});
+        answers.read(&no_error(2, 0), &mut |_, _| {});
+        let interrupted = |error: Option<KernelError>| error.is_some_and(|error| error.is_interrupted());
+        assert_eq!(answers.outcome().into_iter().map(interrupted).collect::<Vec<_>>(), [false, true]);
+    }
+
+    /// A change whose acknowledgement is lost is not done, whatever is known of those before it.
+    #[test]
+    fn an_error_of_one_is_not_the_answer_of_another() {
+        let set = |flags| Message::new(SETLINK, REQUEST | flags, &[0; 16]);
+        let mut answers = Answers::new(&[set(0), set(ACK)], 1);
+        let refusal = [(-libc::ENODEV).to_ne_bytes().to_vec(), vec![0; 16]].concat();
+        answers.read(&reply(NLMSG_ERROR, NLM_F_CAPPED, 1, &refusal), &mut |_, _| {});
+        assert!(answers.failed() && !answers.complete());
+    }
+}
