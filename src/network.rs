@@ -151,3 +151,33 @@ pub fn strays(facts: &Facts) -> Vec<(IfName, Option<IfName>)> {
     let taps = facts.links.iter().filter(|link| link.is_tap() && lives(link) && link.master.is_none());
     taps.filter_map(|tap| Some((tap.name, TapRecord::parse(&tap.alias)?.bridge))).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::plan::tests::world::{link, name};
+
+    /// A bridge whose ports nobody asked for may have a guest; one whose ports are known has none but those.
+    #[test]
+    fn a_network_that_nobody_asked_about_is_in_use() {
+        let alias = "kvmnet:isolated default 00000000 made".to_owned();
+        let bridge = Link { alias, ..link(7, "br0", Some("bridge")) };
+        let tap = Link { master: Some(7), ..link(8, "vif0.0", Some("tun")) };
+        let mut facts = Facts { links: vec![bridge], ..Facts::default() };
+        let is_unused = |facts: &Facts, besides: Option<&IfName>| {
+            instances(facts, &[], besides).first().unwrap().is_dead()
+        };
+        assert!(!is_unused(&facts, None));
+        facts.asked.push(Question::Ports(7));
+        assert!(is_unused(&facts, None));
+        facts.links.push(tap);
+        assert!(!is_unused(&facts, None) && is_unused(&facts, Some(&name("vif0.0"))));
+    }
+
+    #[test]
+    #[should_panic(expected = "was not asked")]
+    fn an_answer_to_what_was_not_asked_fails_a_test() {
+        Facts::default().wide(false);
+    }
+}

@@ -10,13 +10,14 @@ use crate::config::File;
 use crate::config::key::{KEYS, taps};
 use crate::model::facts::Way;
 use crate::model::route::{LOCAL, UNICAST};
-use crate::model::{Address, Link, Owner};
+use crate::model::{Address, Link, Owner, Question};
 use crate::observed::{Observed, Surroundings};
 use crate::plan::tests::world::link;
 
 /// eth3 is 2 and has the default route.
 fn machine() -> Surroundings {
     let mut observed = Observed::default();
+    observed.facts.asked.push(Question::Links);
     observed.facts.links.push(Link { up: true, ..link(2, "eth3", None) });
     observed.facts.addresses.push((2, Address::plain("192.168.1.230/24".parse().unwrap())));
     let uplink = observed.facts.links.first().cloned();

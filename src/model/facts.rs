@@ -45,6 +45,17 @@ pub struct Facts {
 }
 
 impl Facts {
+    /// `net.ipv4.ip_forward`, or `net.ipv6.conf.all.forwarding`.
+    pub fn wide(&self, v6: bool) -> bool {
+        self.must_know(&Question::WideForwarding { v6 });
+        if v6 { self.wide6 } else { self.wide4 }
+    }
+
+    /// Fails a test where an answer is read to what was not asked: nobody can tell "no" from that.
+    fn must_know(&self, question: &Question) {
+        debug_assert!(self.knows(question), "{question:?} was not asked");
+    }
+
     /// Whether this was answered, by itself or in an answer about all interfaces.
     pub fn knows(&self, question: &Question) -> bool {
         let is_about_links = matches!(

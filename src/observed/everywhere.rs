@@ -13,7 +13,7 @@ impl Observed {
     pub fn everywhere(&self, desired: &Desired) -> Vec<Setting> {
         let by_routes = desired.network.uplink == Uplink::DefaultRoute;
         let mut settings = Vec::new();
-        if desired.forwards(false) && by_routes && !self.facts.wide4 {
+        if desired.forwards(false) && by_routes && !self.facts.wide(false) {
             settings.push(Setting::Forwarding);
         }
         let has_force = self.value(desired.new_interface(), Setting::ForceForwarding).is_some();
@@ -22,7 +22,7 @@ impl Observed {
         match (desired.forwards(true), has_force) {
             (true, true) if by_routes && !self.facts.wide6 => settings.push(Setting::ForceForwarding),
             // A host forgets the routes that routers announced as soon as it forwards, unless accept_ra is 2.
-            (true, false) if !self.facts.wide6 || is_ours() => settings.push(Setting::AcceptRa),
+            (true, false) if !self.facts.wide(true) || is_ours() => settings.push(Setting::AcceptRa),
             _ => {}
         }
         settings
@@ -35,7 +35,7 @@ impl Observed {
         let ledger = standing.and_then(|standing| standing.ledger.as_ref());
         let closed = |v6: bool| match setting {
             Setting::Forwarding => !v6 && self.facts.fresh4 == Some(false),
-            Setting::AcceptRa => v6 && !self.facts.wide6,
+            Setting::AcceptRa => v6 && !self.facts.wide(true),
             _ => false,
         };
         ledger.is_some_and(|ledger| ledger.changed(&IfName::DEFAULT, setting).is_some())

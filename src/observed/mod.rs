@@ -122,7 +122,7 @@ impl Observed {
     /// The value of `setting` now; None where the interface is gone or has no such setting.
     pub fn value(&self, link: &IfName, setting: Setting) -> Option<u32> {
         if setting == Setting::WideForwarding6 {
-            return Some(u32::from(self.facts.wide6));
+            return Some(u32::from(self.facts.wide(true)));
         }
         if *link == IfName::DEFAULT && setting == Setting::Forwarding {
             let fresh = || self.facts.link(link).map(|link| link.ipv4.forwarding);

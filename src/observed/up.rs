@@ -121,7 +121,7 @@ impl Observed {
         for v6 in [false, true] {
             let nets: Vec<IpNet> =
                 missing.iter().filter(|net| net.addr().is_ipv6() == v6).map(|net| **net).collect();
-            let is_router = if v6 { self.facts.wide6 } else { self.facts.wide4 };
+            let is_router = self.facts.wide(v6);
             let carries = network.uplink == Uplink::DefaultRoute && desired.forwards(v6) && is_router;
             // A dump tells of the default routes as well.
             if nets.is_empty() {

@@ -74,8 +74,8 @@ pub fn guards(desired: &Desired, observed: &Observed, ledger: &Ledger) -> Vec<Fo
     let mut guards: Vec<ForwardGuard> =
         ledger.changed.iter().flat_map(|changed| guards_of(desired, observed, ledger, changed)).collect();
     for (v6, setting, wide) in [
-        (false, Setting::Forwarding, observed.facts.wide4),
-        (true, Setting::ForceForwarding, observed.facts.wide6),
+        (false, Setting::Forwarding, observed.facts.wide(false)),
+        (true, Setting::ForceForwarding, observed.facts.wide(true)),
     ] {
         if ledger.changed(&IfName::DEFAULT, setting).is_some() && !wide {
             let is_before =
@@ -116,8 +116,10 @@ pub fn opened_by_others(nic: &IfName, desired: &Desired, observed: &Observed) ->
         let former = others(desired, observed).find_map(|ledger| ledger.former(&place, *setting));
         former.is_some_and(|changed| changed.before == 0)
     };
-    let switches =
-        [(Setting::Forwarding, observed.facts.wide4), (Setting::ForceForwarding, observed.facts.wide6)];
+    let switches = [
+        (Setting::Forwarding, observed.facts.wide(false)),
+        (Setting::ForceForwarding, observed.facts.wide(true)),
+    ];
     let switches = switches.into_iter().filter(|(_, wide)| !wide).map(|(setting, _)| setting);
     switches.filter(is_opened).collect()
 }
@@ -147,8 +149,8 @@ fn guards_of(
     let is_wide6 = bridge.is_some() && ledger.changed(&IfName::ALL, Setting::WideForwarding6).is_some();
     // Once somebody else switches the whole machine on, what goes where is no longer kvmnet's to say.
     let families = match changed.setting {
-        Setting::Forwarding => [(false, !observed.facts.wide4), (true, is_wide6)],
-        Setting::ForceForwarding => [(false, false), (true, !observed.facts.wide6)],
+        Setting::Forwarding => [(false, !observed.facts.wide(false)), (true, is_wide6)],
+        Setting::ForceForwarding => [(false, false), (true, !observed.facts.wide(true))],
         _ => return Vec::new(),
     };
     let opened = Opened::Link { name: link.name, index: Some(link.index), bridge };

@@ -73,14 +73,19 @@ pub fn settings(ledger: &Ledger, others: &[&Ledger], observed: &Observed) -> Vec
 /// Where the record is lost in part, no interface but kvmnet's own goes on forwarding for others: kvmnet may have opened
 /// any.
 fn lost_settings(ledger: &Ledger, others: &[&Ledger], observed: &Observed) -> Vec<Step> {
+    if !ledger.more {
+        return Vec::new();
+    }
     let is_known = |link: &IfName, setting| {
         let place = Place { name: *link, index: observed.facts.link(link).map_or(0, |link| link.index) };
         others.iter().chain([&ledger]).any(|ledger| ledger.former(&place, setting).is_some())
     };
-    let links = observed.facts.links.iter().filter(|link| ledger.more && link.group != GROUP);
+    let links = observed.facts.links.iter().filter(|link| link.group != GROUP);
     let names = links.map(|link| link.name);
-    let switches =
-        [(Setting::Forwarding, observed.facts.wide4), (Setting::ForceForwarding, observed.facts.wide6)];
+    let switches = [
+        (Setting::Forwarding, observed.facts.wide(false)),
+        (Setting::ForceForwarding, observed.facts.wide(true)),
+    ];
     let all = names.flat_map(|link| switches.map(|(setting, wide)| (link, setting, wide)));
     let open = all.filter(|(link, setting, wide)| {
         !wide && observed.value(link, *setting) == Some(1) && !is_known(link, *setting)
@@ -102,8 +107,8 @@ fn setting(changed: &Changed, ledger: &Ledger, observed: &Observed) -> Vec<Step>
 /// Whether nobody has taken another decision about forwarding since.
 fn is_undone(changed: &Changed, observed: &Observed) -> bool {
     match changed.setting {
-        Setting::Forwarding => observed.facts.wide4 == changed.global_forwarding,
-        Setting::ForceForwarding => observed.facts.wide6 == changed.global_forwarding,
+        Setting::Forwarding => observed.facts.wide(false) == changed.global_forwarding,
+        Setting::ForceForwarding => observed.facts.wide(true) == changed.global_forwarding,
         _ => true,
     }
 }

@@ -109,7 +109,7 @@ fn forwarding(ledger: Option<&Ledger>, door: &IfName, glance: &Glance) -> Forwar
     match (ledger, facts.link(door)) {
         (Some(ledger), Some(link)) if ledger.mode.forwards() => Forwarding {
             ipv4: link.ipv4.forwarding != 0,
-            ipv6: facts.wide6 || link.ipv6.and_then(|ipv6| ipv6.force_forwarding) == Some(1),
+            ipv6: facts.wide(true) || link.ipv6.and_then(|ipv6| ipv6.force_forwarding) == Some(1),
         },
         _ => Forwarding::default(),
     }

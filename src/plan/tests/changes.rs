@@ -323,10 +323,10 @@ fn announcements_are_heeded_while_the_whole_machine_forwards() {
         world.up(&config, "vif1.0");
         let heeds = |world: &mut World, nic: &str| world.link(&name(nic)).ipv6.unwrap().accept_ra;
         let all = ["default", "eth3", "eth4", "eth5", "eth6"].map(|nic| heeds(&mut world, nic));
-        assert_eq!((all, world.0.facts.wide6), ([2, 2, 2, 2, 0], true), "{uplink}");
+        assert_eq!((all, world.0.facts.wide(true)), ([2, 2, 2, 2, 0], true), "{uplink}");
         assert_eq!(world.up(&config, "vif0.0"), [], "{uplink}");
         world.down(order[0]);
-        assert!(world.0.facts.wide6 && heeds(&mut world, "eth4") == 2, "{uplink}: one is left");
+        assert!(world.0.facts.wide(true) && heeds(&mut world, "eth4") == 2, "{uplink}: one is left");
         world.down(order[1]);
         assert_eq!(world.snapshot(), before, "{uplink}");
     }

@@ -64,6 +64,7 @@ impl World {
     pub fn lab() -> Self {
         let mut world = Self(Observed { nft: Tables::Readable, ..Observed::default() });
         world.0.facts.asked.push(Question::Links);
+        world.0.facts.asked.extend([false, true].map(|v6| Question::WideForwarding { v6 }));
         // What interfaces to come will be like.
         world.0.facts.links.push(link(0, "default", None));
         world.0.facts.fresh4 = Some(false);
@@ -327,7 +328,8 @@ impl World {
         let tables = &self.0.tables;
         format!(
             "{links:#?}\n{addresses:#?}\n{:#?}\n{tables:#?}\nIPv6 forwarding: {}",
-            facts.routes, facts.wide6
+            facts.routes,
+            facts.wide(true)
         )
     }
 }

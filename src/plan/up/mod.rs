@@ -198,11 +198,7 @@ impl<'a> Up<'a> {
             return;
         }
         let known = self.former(&place, setting).filter(|changed| changed.before != to);
-        let wide = if setting == Setting::Forwarding {
-            self.observed.facts.wide4
-        } else {
-            self.observed.facts.wide6
-        };
+        let wide = self.observed.facts.wide(setting != Setting::Forwarding);
         // What a record was that is lost in part is not known: then a switch that is on is ours.
         let lost = self.old.is_some_and(|old| old.more) && setting.forwards();
         let before = if lost { now.map(|_| 0) } else { now };
@@ -233,7 +229,7 @@ impl<'a> Up<'a> {
         // A closed bridge forwards nothing anyway.
         let stays_open = self.desired.network.mode == Mode::Bridged;
         if old.made && old.mode.forwards() && stays_open && self.bridge_link().is_some() {
-            let wide = u32::from(self.observed.facts.wide4);
+            let wide = u32::from(self.observed.facts.wide(false));
             let step = self.want(bridge, Setting::Forwarding, wide).filter(|_| old.veth.is_none());
             self.clean.extend(step);
         }
