@@ -134,7 +134,7 @@ fn a_network_that_was_brought_up_stays_until_it_is_taken_down() {
     );
     // Guests of this and another network come and go.
     let one = lab.attach(1);
-    assert!(one.pings("192.168.1.25"), "its guest is on a network as any other");
+    eventually("its guest is on a network as any other", || one.pings("192.168.1.25"));
     let other = lab.attach_in_lab(1);
     lab.detach(other);
     lab.detach(one);

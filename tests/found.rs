@@ -32,6 +32,7 @@ fn config(mode: &str, more: &str) -> String {
 
 #[track_caller]
 fn refused(lab: &Lab, guest: &Guest, words: &[&str]) {
+    lab.wait_for_addresses();
     let before = Snapshot::of(&lab.host);
     let ran = lab.ifup(guest);
     let line = ran.complains(1);
@@ -56,6 +57,7 @@ fn a_bridge_of_another_program_is_shared_by_its_address_only() {
         lab.write_config(&config(mode, ""));
         refused(&lab, &one, &["virbr0", "192.168.122.1/24"]);
     }
+    lab.wait_for_addresses();
     let before = Snapshot::of(&lab.host);
     lab.write_config(&config("nat", "address = \"192.168.122.1/24\"\n"));
     lab.ifup(&one).ok();

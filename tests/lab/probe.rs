@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use nix::net::if_::if_nametoindex;
 
-use super::Machine;
+use super::{Machine, eventually};
 
 /// The port that every probe of the lab speaks to.
 pub const PORT: u16 = 7000;
@@ -58,8 +58,7 @@ pub struct Listener {
 
 impl Listener {
     pub fn on(machine: &Machine) -> Self {
-        let socket =
-            machine.enter(|| UdpSocket::bind((Ipv6Addr::UNSPECIFIED, PORT))).expect("the port is free");
+        let socket = bound(|| machine.enter(|| UdpSocket::bind((Ipv6Addr::UNSPECIFIED, PORT))));
         socket.set_nonblocking(true).expect("a socket can be non-blocking");
         Self { socket, heard: Vec::new() }
     }
@@ -85,6 +84,16 @@ impl Listener {
     }
 }
 
+/// Binds a socket. The one before may live a moment longer, in a program that another thread's test is just starting.
+fn bound<T>(bind: impl Fn() -> io::Result<T>) -> T {
+    let mut socket = None;
+    eventually("the port is free", || {
+        socket = bind().ok();
+        socket.is_some()
+    });
+    socket.expect("it is bound")
+}
+
 /// A service of a machine that accepts TCP connections for any of its addresses.
 pub struct TcpServer {
     listener: TcpListener,
@@ -92,8 +101,7 @@ pub struct TcpServer {
 
 impl TcpServer {
     pub fn on(machine: &Machine) -> Self {
-        let listener =
-            machine.enter(|| TcpListener::bind((Ipv6Addr::UNSPECIFIED, PORT))).expect("the port is free");
+        let listener = bound(|| machine.enter(|| TcpListener::bind((Ipv6Addr::UNSPECIFIED, PORT))));
         Self { listener }
     }
 

@@ -180,6 +180,17 @@ impl Lab {
         });
     }
 
+    /// Interfaces that were just made look whether another machine has their addresses, and are another sight afterwards. Without
+    /// carrier that comes to no end.
+    #[track_caller]
+    pub fn wait_for_addresses(&self) {
+        eventually("no address of an interface with carrier is tentative", || {
+            let tentative = self.host.ip("-6 -o addr show tentative");
+            let mut names = tentative.lines().filter_map(|line| line.split_whitespace().nth(1));
+            names.all(|name| !self.host.ip(&format!("link show dev {name}")).contains("LOWER_UP"))
+        });
+    }
+
     /// Fails the test unless the host is, or within seconds comes to be, as it was: links and addresses need a
     /// moment to settle.
     #[track_caller]
