@@ -15,7 +15,7 @@ use nix::errno::Errno;
 
 use crate::error::Error;
 use crate::item::{
-    AcceptRulesChange, Ipv6IdentityChange, SettingChange, Step, Transport, Witness, secret_key,
+    AcceptRulesChange, Ipv6IdentityChange, ProbeTarget, SettingChange, Step, Transport, secret_key,
 };
 use crate::model::{Facts, IfName, Question, Setting};
 use crate::netlink::message::Message;
@@ -70,7 +70,7 @@ pub fn apply(
         done: Vec::new(),
         undoing: false,
         without_filters: false,
-        witness: None,
+        target_of_probe: None,
         seen,
     };
     let mut left: Vec<Left> = Vec::new();
@@ -96,7 +96,7 @@ struct Apply<'a> {
     /// The kernel has no filters of the kind (`sch_ingress`, `cls_bpf`): the other locks have to do.
     without_filters: bool,
     /// A neighbour that answered, and the interface it answered on.
-    witness: Option<Witness>,
+    target_of_probe: Option<ProbeTarget>,
     seen: &'a mut dyn FnMut(&Step),
 }
 
@@ -252,16 +252,18 @@ impl Apply<'_> {
 
     /// Rules that this run has added have numbers that only the kernel knows; None where nothing is to be deleted.
     fn with_handles(&mut self, step: &Step) -> Option<Step> {
-        let Step::AcceptRules(AcceptRulesChange::Delete { passages, handles }) = step else {
+        let Step::AcceptRules(AcceptRulesChange::Delete { accept_rules, handles }) = step else {
             return Some(step.clone());
         };
         let mut handles = handles.clone();
         if handles.is_empty() {
-            let found = self.kernel.nft.as_mut()?.passages(passages.protocol, &passages.chain).ok()?;
-            handles.extend(found.iter().filter(|one| one.bridge == passages.bridge).map(|one| one.handle));
+            let found =
+                self.kernel.nft.as_mut()?.accept_rules(accept_rules.protocol, &accept_rules.chain).ok()?;
+            handles
+                .extend(found.iter().filter(|one| one.bridge == accept_rules.bridge).map(|one| one.handle));
         }
-        let passages = passages.clone();
-        (!handles.is_empty()).then(|| AcceptRulesChange::Delete { passages, handles }.into())
+        let accept_rules = accept_rules.clone();
+        (!handles.is_empty()).then(|| AcceptRulesChange::Delete { accept_rules, handles }.into())
     }
 
     /// Whether to send the same once more. Where an answer is lost, the kernel acted, and what is there by now

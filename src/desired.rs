@@ -55,8 +55,8 @@ impl Desired {
     }
 
     /// The name of the interface through which the host takes part.
-    pub fn door(&self) -> &IfName {
-        self.network.door()
+    pub fn host_if(&self) -> &IfName {
+        self.network.host_if()
     }
 
     /// An interface that is as new ones are: the tap, else what the kernel has for those to come.

@@ -104,7 +104,7 @@ impl<'a> GuestIndex<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::facts::Station;
+    use crate::model::facts::FdbEntry;
     use crate::plan::tests::world::{link, name};
 
     fn tap(index: u32, text: &str, carrier: bool) -> Link {
@@ -144,7 +144,7 @@ mod tests {
         ];
         let mut facts = Facts::default();
         let taps = [tap(3, "a", true), tap(4, "b", true), tap(5, "c", true)];
-        facts.stations.push(Station { port: 5, mac: Mac([0x52, 0x54, 0, 0, 0, 7]) });
+        facts.stations.push(FdbEntry { port: 5, mac: Mac([0x52, 0x54, 0, 0, 0, 7]) });
         let guests = GuestIndex::new(&facts, &holders);
         let by_mac = guests.by_mac(taps.iter());
         let names = |taps: &[&Link]| taps.iter().map(|tap| tap.name.to_string()).collect::<Vec<_>>();

@@ -10,7 +10,7 @@ use nix::fcntl::{Flock, FlockArg};
 use nix::libc;
 
 use crate::error::Error;
-use crate::signals::{self, Hold};
+use crate::signals::{self, SignalsBlocked};
 
 /// The file. It stays: deleting it would let two processes hold two locks of one name.
 pub const PATH: &str = "/run/kvmnet.lock";
@@ -29,7 +29,7 @@ impl Lock {
     ///
     /// Whoever may open a file may lock it. One that was made by hand and is open to others gives way to a new one, unless
     /// it is root who holds its lock.
-    pub fn take(hold: &Hold) -> Result<Self, Error> {
+    pub fn take(hold: &SignalsBlocked) -> Result<Self, Error> {
         for _ in 0..TRIES {
             let file = open(PATH).map_err(failed(PATH))?;
             let lock = match file {
@@ -95,7 +95,7 @@ fn try_lock(file: File) -> Result<Result<Flock<File>, File>, Error> {
 }
 
 /// Locks a file, and waits for it.
-fn lock(file: File, hold: &Hold) -> Result<Flock<File>, Error> {
+fn lock(file: File, hold: &SignalsBlocked) -> Result<Flock<File>, Error> {
     let mut file = match try_lock(file)? {
         Ok(lock) => return Ok(lock),
         Err(back) => back,
@@ -118,7 +118,7 @@ fn lock(file: File, hold: &Hold) -> Result<Flock<File>, Error> {
 ///
 /// One process at a time, by a lock on the new file: whoever has it, and finds that it has that name still and the old one
 /// is not good yet, may rename it.
-fn replace(old: Option<File>, hold: &Hold) -> Result<Option<Flock<File>>, Error> {
+fn replace(old: Option<File>, hold: &SignalsBlocked) -> Result<Option<Flock<File>>, Error> {
     let new = open(NEW).map_err(failed(NEW))?;
     let Some(new) = new.filter(|new| new.metadata().is_ok_and(|about| is_private(&about))) else {
         return Err(failed(NEW)(io::Error::other("it is not a file of root's alone; delete it")));

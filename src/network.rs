@@ -1,6 +1,6 @@
 //! The networks that stand, and who is on them.
 //!
-//! In: facts, tables. Out: [`Standing`]s. Never: asks the kernel, or decides what is to be done.
+//! In: facts, tables. Out: [`Instance`]s. Never: asks the kernel, or decides what is to be done.
 
 use crate::firewall;
 use crate::model::ruleset::{Family, Found, TABLE_PREFIX};
@@ -8,7 +8,7 @@ use crate::model::{Facts, IfName, Ledger, Link, Question, TapRecord};
 
 /// A network that kvmnet made and that stands, or what is left of one.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Standing {
+pub struct Instance {
     /// Its bridge's name.
     pub bridge: IfName,
     /// Its bridge, unless somebody deleted it; one that was made later under that name is not it.
@@ -23,7 +23,7 @@ pub struct Standing {
 }
 
 /// All of them. `besides` is the guest at hand, who keeps no network.
-pub fn instances(facts: &Facts, tables: &[Found], besides: Option<&IfName>) -> Vec<Standing> {
+pub fn instances(facts: &Facts, tables: &[Found], besides: Option<&IfName>) -> Vec<Instance> {
     let bridges = facts.links.iter().filter(|link| link.is_bridge()).map(|link| link.name);
     let mut names: Vec<IfName> = Vec::new();
     for name in tables.iter().filter_map(bridge_of).chain(bridges) {
@@ -31,8 +31,8 @@ pub fn instances(facts: &Facts, tables: &[Found], besides: Option<&IfName>) -> V
             names.push(name);
         }
     }
-    let all = names.into_iter().map(|bridge| Standing::find(bridge, facts, tables, besides));
-    all.filter(|standing| standing.ledger.is_some() || !standing.tables.is_empty()).collect()
+    let all = names.into_iter().map(|bridge| Instance::find(bridge, facts, tables, besides));
+    all.filter(|instance| instance.ledger.is_some() || !instance.tables.is_empty()).collect()
 }
 
 /// The bridge that a table belongs to. A name that no interface can have is nobody's network, and no table of kvmnet's.
@@ -40,7 +40,7 @@ pub fn bridge_of(table: &Found) -> Option<IfName> {
     IfName::new(table.name.strip_prefix(TABLE_PREFIX)?).ok()
 }
 
-impl Standing {
+impl Instance {
     fn find(bridge: IfName, facts: &Facts, tables: &[Found], besides: Option<&IfName>) -> Self {
         let tables: Vec<Found> =
             tables.iter().filter(|table| bridge_of(table) == Some(bridge)).cloned().collect();
@@ -57,9 +57,9 @@ impl Standing {
         };
         let mut ledger = ledger.map(|ledger| ledger.believed(&bridge));
         ledger.iter_mut().for_each(|ledger| follow_names(ledger, facts));
-        let mut standing = Standing { bridge, link: link.cloned(), ledger, tables, occupied: false };
-        standing.occupied = standing.is_occupied(facts, besides);
-        standing
+        let mut instance = Instance { bridge, link: link.cloned(), ledger, tables, occupied: false };
+        instance.occupied = instance.is_occupied(facts, besides);
+        instance
     }
 
     fn is_occupied(&self, facts: &Facts, besides: Option<&IfName>) -> bool {
@@ -117,7 +117,7 @@ impl Standing {
     }
 
     /// Whether nothing keeps it: no guest, no `keep`, and nobody who holds it.
-    pub fn is_dead(&self) -> bool {
+    pub fn is_unused(&self) -> bool {
         !self.occupied
             && !self.ledger.as_ref().is_some_and(|ledger| (ledger.keep || ledger.held) && self.link.is_some())
     }
@@ -166,7 +166,7 @@ mod tests {
         let tap = Link { master: Some(7), ..link(8, "vif0.0", Some("tun")) };
         let mut facts = Facts { links: vec![bridge], ..Facts::default() };
         let is_unused = |facts: &Facts, besides: Option<&IfName>| {
-            instances(facts, &[], besides).first().unwrap().is_dead()
+            instances(facts, &[], besides).first().unwrap().is_unused()
         };
         assert!(!is_unused(&facts, None));
         facts.asked.push(Question::Ports(7));

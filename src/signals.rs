@@ -14,9 +14,9 @@ const STOPPING: [Signal; 3] = [Signal::SIGTSTP, Signal::SIGTTIN, Signal::SIGTTOU
 
 /// Holds signals off until it is dropped: Ctrl-C while QEMU starts reaches the hook, too. Those that end a run are
 /// delivered then; those that stop one never, as it ends by itself.
-pub struct Hold(());
+pub struct SignalsBlocked(());
 
-impl Hold {
+impl SignalsBlocked {
     /// Begins to hold them off.
     pub fn begin() -> Self {
         let all = ENDING.into_iter().chain(STOPPING).collect();
@@ -34,7 +34,7 @@ impl Hold {
     }
 }
 
-impl Drop for Hold {
+impl Drop for SignalsBlocked {
     fn drop(&mut self) {
         let _ = sigprocmask(SigmaskHow::SIG_UNBLOCK, Some(&ENDING.into_iter().collect()), None);
     }

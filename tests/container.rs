@@ -75,7 +75,7 @@ fn what_needs_a_setting_is_refused() {
     lab.assert_as_before("nothing was done", &before);
 }
 
-/// A closed door needs no setting.
+/// A bridge that is shut to the host needs no setting.
 #[test]
 fn an_isolated_guest_of_a_container() {
     let lab = container(Network::ISOLATED);

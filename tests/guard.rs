@@ -209,8 +209,8 @@ fn no_guest_is_the_hosts_router() {
             one.inject(&attack);
             eventually("guest 2 answers guest 1", || one.pings(&network.guest(2).v4));
             assert_eq!(Watch::state(&lab.host), before, "{network:?}, found: {found}");
-            let door = if network.keys.contains("veth") { "veth1.1" } else { "br0" };
-            lab.host.sysctl(&format!("ipv6/conf/{door}/accept_ra"), "2");
+            let host_if = if network.keys.contains("veth") { "veth1.1" } else { "br0" };
+            lab.host.sysctl(&format!("ipv6/conf/{host_if}/accept_ra"), "2");
             one.inject(&attack);
             eventually("it would where it is listened to", || Watch::state(&lab.host) != before);
         }

@@ -259,10 +259,10 @@ fn host_only_is_not_forwarded_without_its_table() {
             within(Duration::from_millis(500), || outside.has_heard("four"));
             assert!(!outside.has_heard("four"), "{network:?}, a router: {forwards}");
             assert!(forwards || !outside.has_heard("six"), "{network:?}");
-            let door = if network.keys.contains("veth") { "veth1.1" } else { "br0" };
-            world.lab.host.sysctl(&format!("ipv4/conf/{door}/forwarding"), "1");
+            let host_if = if network.keys.contains("veth") { "veth1.1" } else { "br0" };
+            world.lab.host.sysctl(&format!("ipv4/conf/{host_if}/forwarding"), "1");
             world.one.send("192.168.1.25", "open");
-            eventually("it would be where the door forwards", || outside.has_heard("open"));
+            eventually("it would be where the host forwards", || outside.has_heard("open"));
         }
     }
 }

@@ -9,7 +9,7 @@ use nix::poll::PollTimeout;
 
 use super::Apply;
 use crate::error::Error;
-use crate::item::{AddressChange, Probe, Step, Wait, Witness};
+use crate::item::{AddressChange, Probe, ProbeTarget, Step, Wait};
 use crate::model::{Facts, IfName, Question};
 use crate::netlink::route::Rtnl;
 use crate::probe;
@@ -29,8 +29,8 @@ impl Apply<'_> {
         match step {
             Step::Wait(Wait::Operational { link }) => self.await_operational(step, link),
             Step::Wait(Wait::Addresses { link }) => self.await_addresses(step, link),
-            Step::Probe(Probe::Before(witness)) => self.ask(step, witness),
-            Step::Probe(Probe::After(witness)) => self.confirm(step, witness),
+            Step::Probe(Probe::Before(target_of_probe)) => self.ask(step, target_of_probe),
+            Step::Probe(Probe::After(target_of_probe)) => self.confirm(step, target_of_probe),
             _ => Ok(()),
         }
     }
@@ -108,27 +108,31 @@ fn is_overrun(error: &io::Error) -> bool {
 
 /// The two questions of a takeover.
 impl Apply<'_> {
-    fn ask(&mut self, step: &Step, witness: &Witness) -> Result<(), Error> {
+    fn ask(&mut self, step: &Step, target_of_probe: &ProbeTarget) -> Result<(), Error> {
         // Where nobody can be asked (no CAP_NET_RAW), nobody's silence means anything.
-        let answers = self.answers(step, witness, BEFORE_WAIT).unwrap_or_default();
-        self.witness = Some(*witness).filter(|_| answers);
+        let answers = self.answers(step, target_of_probe, BEFORE_WAIT).unwrap_or_default();
+        self.target_of_probe = Some(*target_of_probe).filter(|_| answers);
         Ok(())
     }
 
-    fn confirm(&mut self, step: &Step, witness: &Witness) -> Result<(), Error> {
-        let Some(before) = self.witness else { return Ok(()) };
-        if self.answers(step, witness, AFTER_WAIT)? {
+    fn confirm(&mut self, step: &Step, target_of_probe: &ProbeTarget) -> Result<(), Error> {
+        let Some(before) = self.target_of_probe else { return Ok(()) };
+        if self.answers(step, target_of_probe, AFTER_WAIT)? {
             return Ok(());
         }
-        Err(Error::Unconfirmed { target: witness.target, nic: before.link, bridge: witness.link })
+        Err(Error::Unconfirmed {
+            target: target_of_probe.target,
+            nic: before.link,
+            bridge: target_of_probe.link,
+        })
     }
 
-    fn answers(&mut self, step: &Step, witness: &Witness, wait: Duration) -> Result<bool, Error> {
+    fn answers(&mut self, step: &Step, target_of_probe: &ProbeTarget, wait: Duration) -> Result<bool, Error> {
         let doing = || Error::system(step.deed());
-        self.kernel.rtnl.ask(&[Question::Link(witness.link)], &mut self.facts).map_err(doing())?;
-        let link = self.facts.link(&witness.link);
+        self.kernel.rtnl.ask(&[Question::Link(target_of_probe.link)], &mut self.facts).map_err(doing())?;
+        let link = self.facts.link(&target_of_probe.link);
         let Some((link, mac)) = link.and_then(|link| Some((link.index, link.mac?))) else { return Ok(false) };
-        let Witness { source, target, .. } = *witness;
+        let ProbeTarget { source, target, .. } = *target_of_probe;
         probe::answers(&probe::Question { link, mac, source, target }, wait).map_err(doing())
     }
 }

@@ -4,7 +4,7 @@ use super::finding::{Finding, Place};
 use super::input::CheckInput;
 use super::walk::Packet;
 use crate::model::IfName;
-use crate::model::foreign::{ForeignChain, Point, Protocol};
+use crate::model::foreign::{ForeignChain, HookPoint, Protocol};
 
 /// A problem for each family whose frames are dropped so; else one note.
 pub fn check(input: &CheckInput) -> Vec<Finding> {
@@ -43,7 +43,9 @@ fn switch_off(v6: bool) -> String {
 fn dropped(input: &CheckInput, v6: bool) -> Option<Finding> {
     let is_dropped = |chain: &ForeignChain, bridge: &IfName| {
         // kvmnet opens the chain by itself when a network comes up.
-        if !input.is_up(bridge) && input.observed.gates.iter().any(|gate| gate.is(chain)) {
+        if !input.is_up(bridge)
+            && input.observed.forward_chains.iter().any(|forward_chain| forward_chain.is(chain))
+        {
             return false;
         }
         let names = vec![bridge.to_string()];
@@ -52,7 +54,9 @@ fn dropped(input: &CheckInput, v6: bool) -> Option<Finding> {
         by_policy || input.firewall.drops(chain, &packet)
     };
     let chains = input.firewall.deciding().filter(|chain| {
-        chain.point == Some(Point::Forward) && chain.protocol != Protocol::Bridge && chain.protocol.sees(v6)
+        chain.point == Some(HookPoint::Forward)
+            && chain.protocol != Protocol::Bridge
+            && chain.protocol.sees(v6)
     });
     let (chain, bridges) = chains
         .map(|chain| {

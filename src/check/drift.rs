@@ -7,34 +7,34 @@ use crate::desired::Desired;
 use crate::item::{LinkChange, SettingChange, Step, TableChange};
 use crate::model::ruleset::table_name;
 use crate::model::{Ledger, Mode, Setting};
-use crate::observed::{Standing, Tables, is_proc_fixed};
+use crate::observed::{Instance, Tables, is_proc_fixed};
 use crate::plan;
 use crate::terminal::shell_word;
 
 /// Of every network that is in use.
 pub fn check(input: &CheckInput) -> Vec<Finding> {
-    let in_use = input.networks_up().filter(|(standing, _)| !standing.is_dead());
+    let in_use = input.networks_up().filter(|(instance, _)| !instance.is_unused());
     in_use
-        .flat_map(|(standing, ledger)| {
-            network(input, standing, ledger).into_iter().chain(foreign_port(input, standing, ledger))
+        .flat_map(|(instance, ledger)| {
+            network(input, instance, ledger).into_iter().chain(foreign_port(input, instance, ledger))
         })
         .collect()
 }
 
-fn network(input: &CheckInput, standing: &Standing, ledger: &Ledger) -> Option<Finding> {
-    let configured = input.configured.iter().find(|one| one.desired.network.bridge == standing.bridge);
-    let missing = missing_tables(input, standing, ledger, configured);
-    if let Some(finding) = missing.or_else(|| missing_pair(input, standing, ledger)) {
+fn network(input: &CheckInput, instance: &Instance, ledger: &Ledger) -> Option<Finding> {
+    let configured = input.configured.iter().find(|one| one.desired.network.bridge == instance.bridge);
+    let missing = missing_tables(input, instance, ledger, configured);
+    if let Some(finding) = missing.or_else(|| missing_pair(input, instance, ledger)) {
         return Some(finding);
     }
     match configured {
         Some(configured) if configured.desired.network.digest == ledger.digest => {
-            changed(standing, configured)
+            changed(instance, configured)
         }
         // Reported as the refusal of the next guest.
         Some(_) if ledger.overridden => None,
-        Some(configured) => Some(outdated(input, standing, configured)),
-        None if input.config.errors.is_empty() => Some(unknown(standing, ledger)),
+        Some(configured) => Some(outdated(input, instance, configured)),
+        None if input.config.errors.is_empty() => Some(unknown(instance, ledger)),
         None => None,
     }
 }
@@ -42,14 +42,14 @@ fn network(input: &CheckInput, standing: &Standing, ledger: &Ledger) -> Option<F
 /// Without its tables a network's guests are not kept in, and NAT is gone.
 fn missing_tables(
     input: &CheckInput,
-    standing: &Standing,
+    instance: &Instance,
     ledger: &Ledger,
     configured: Option<&Configured>,
 ) -> Option<Finding> {
     if input.tables != Tables::Readable {
         return None;
     }
-    let family = standing.missing_tables().into_iter().next()?;
+    let family = instance.missing_tables().into_iter().next()?;
     let loss = match ledger.mode {
         Mode::Isolated | Mode::HostOnly | Mode::Routed => "nothing keeps its guests in",
         Mode::Nat => "its guests have no NAT, and nothing keeps them in",
@@ -61,43 +61,43 @@ fn missing_tables(
     let more = configured.and_then(|configured| left(configured, is_other));
     let more = more.map(|more| format!("; also left to do: {more}")).unwrap_or_default();
     let text =
-        format!("the table of network {} on {} is missing: {loss}{more}", ledger.network, standing.bridge);
-    let place = Place::table(family, &table_name(&standing.bridge));
+        format!("the table of network {} on {} is missing: {loss}{more}", ledger.network, instance.bridge);
+    let place = Place::table(family, &table_name(&instance.bridge));
     Some(Finding::problem("network", text).at(place).run(["kvmnet apply"]))
 }
 
 /// The pair by which the host is on the network.
-fn missing_pair(input: &CheckInput, standing: &Standing, ledger: &Ledger) -> Option<Finding> {
+fn missing_pair(input: &CheckInput, instance: &Instance, ledger: &Ledger) -> Option<Finding> {
     let veth = ledger.veth.as_ref()?;
     let facts = &input.observed.facts;
-    let bridge = standing.link.as_ref().map(|link| link.index);
+    let bridge = instance.link.as_ref().map(|link| link.index);
     let joined = facts.link(&veth.outer).is_some_and(|outer| outer.master == bridge);
     if joined && facts.link(&veth.inner).is_some() {
         return None;
     }
     let text = format!(
         "the host is not on network {}: {} and {} do not join it to {}",
-        ledger.network, veth.outer, veth.inner, standing.bridge
+        ledger.network, veth.outer, veth.inner, instance.bridge
     );
-    Some(Finding::problem("network", text).at(&standing.bridge).run(["kvmnet apply"]))
+    Some(Finding::problem("network", text).at(&instance.bridge).run(["kvmnet apply"]))
 }
 
 /// Only a note: the next guest converges it.
-fn outdated(input: &CheckInput, standing: &Standing, configured: &Configured) -> Finding {
+fn outdated(input: &CheckInput, instance: &Instance, configured: &Configured) -> Finding {
     let network = &configured.desired.network;
     let text = format!(
         "network {} on {} was made from another configuration: changes take effect with the next guest",
-        network.name, standing.bridge
+        network.name, instance.bridge
     );
     Finding::note("network", text).in_config(input, network, &mode::KEY).run(["kvmnet apply"])
 }
 
 /// What a hook would do now for a guest that is on already; nothing, where nobody has changed anything.
-fn changed(standing: &Standing, configured: &Configured) -> Option<Finding> {
+fn changed(instance: &Instance, configured: &Configured) -> Option<Finding> {
     let left = left(configured, |_| true)?;
     let network = &configured.desired.network.name;
     let text = format!("network {network} was changed by something else; left to do: {left}");
-    Some(Finding::problem("network", text).at(&standing.bridge).run(["kvmnet apply"]))
+    Some(Finding::problem("network", text).at(&instance.bridge).run(["kvmnet apply"]))
 }
 
 /// The first step that a hook would take, of those that `is_meant` says, and how many more there are.
@@ -114,20 +114,20 @@ fn left(Configured { desired, observed }: &Configured, is_meant: impl Fn(&Step) 
 }
 
 /// A NIC, a container or another cable that somebody put into a bridge of kvmnet's: guests are on that LAN.
-fn foreign_port(input: &CheckInput, standing: &Standing, ledger: &Ledger) -> Option<Finding> {
+fn foreign_port(input: &CheckInput, instance: &Instance, ledger: &Ledger) -> Option<Finding> {
     if ledger.mode == Mode::Bridged {
         return None;
     }
-    let index = standing.link.as_ref()?.index;
+    let index = instance.link.as_ref()?.index;
     let is_own = |name| ledger.veth.as_ref().is_some_and(|veth| veth.outer == name);
     let mut ports = input.observed.facts.links.iter().filter(|link| link.master == Some(index));
     let port = ports.find(|port| !port.is_tap() && !port.ends_here() && !is_own(port.name))?;
     let text = format!(
         "{} is a port of {}: the guests of network {} are on the LAN behind it",
-        port.name, standing.bridge, ledger.network
+        port.name, instance.bridge, ledger.network
     );
     let command = format!("ip link set {} nomaster", shell_word(port.name));
-    Some(Finding::problem("network", text).at(&standing.bridge).run([command]))
+    Some(Finding::problem("network", text).at(&instance.bridge).run([command]))
 }
 
 /// Whether a step changes anything of the network. The owner of a tap may set its MTU; one that is too large is reported
@@ -146,12 +146,12 @@ fn is_change(step: &Step, desired: &Desired) -> bool {
 }
 
 /// It was taken out of the file while guests are on it.
-fn unknown(standing: &Standing, ledger: &Ledger) -> Finding {
+fn unknown(instance: &Instance, ledger: &Ledger) -> Finding {
     let text = format!(
         "network {} is up on {}, and the configuration has no network on that bridge",
-        ledger.network, standing.bridge
+        ledger.network, instance.bridge
     );
-    Finding::note("network", text).at(&standing.bridge).say(format!(
+    Finding::note("network", text).at(&instance.bridge).say(format!(
         "it goes with its last guest; to end it now: kvmnet down --force {}",
         shell_word(&ledger.network)
     ))

@@ -4,7 +4,7 @@
 use super::finding::Finding;
 use super::input::{CheckInput, Configured};
 use super::walk::Packet;
-use crate::model::foreign::{Condition, Fate, ForeignChain, ForeignRule, Point, Protocol};
+use crate::model::foreign::{Condition, Fate, ForeignChain, ForeignRule, HookPoint, Protocol};
 use crate::model::{IfName, Mode, Network};
 use crate::plan;
 use crate::terminal::shell_word;
@@ -14,14 +14,14 @@ pub fn check(input: &CheckInput) -> Vec<Finding> {
     let mut findings = Vec::new();
     // What is forwarded comes first: its fix is the same, or more.
     let mut chains: Vec<&ForeignChain> = input.firewall.deciding().collect();
-    chains.sort_by_key(|chain| chain.point != Some(Point::Forward));
+    chains.sort_by_key(|chain| chain.point != Some(HookPoint::Forward));
     for chain in chains {
         for configured in &input.configured {
             let network = &configured.desired.network;
             findings.extend(match (chain.point, chain.protocol) {
-                (Some(Point::Forward), Protocol::Bridge) => bridge_chain(input, chain, network),
-                (Some(Point::Forward), _) => forward_chain(input, chain, configured),
-                (Some(Point::Input), Protocol::Inet | Protocol::Ip | Protocol::Ip6) => {
+                (Some(HookPoint::Forward), Protocol::Bridge) => bridge_chain(input, chain, network),
+                (Some(HookPoint::Forward), _) => forward_chain(input, chain, configured),
+                (Some(HookPoint::Input), Protocol::Inet | Protocol::Ip | Protocol::Ip6) => {
                     input_chain(input, chain, network)
                 }
                 _ => None,
@@ -43,13 +43,17 @@ pub fn check(input: &CheckInput) -> Vec<Finding> {
 fn forward_chain(input: &CheckInput, chain: &ForeignChain, configured: &Configured) -> Option<Finding> {
     let desired = &configured.desired;
     let network = &desired.network;
-    let (name, door) = (&network.name, desired.door());
+    let (name, host_if) = (&network.name, desired.host_if());
     if ![false, true].iter().any(|v6| chain.protocol.sees(*v6) && desired.forwards(*v6)) {
         return None;
     }
     // kvmnet opens the chain by itself when the network comes up.
     if !input.is_up(&network.bridge)
-        && input.observed.gates.iter().any(|gate| gate.is(chain) && !gate.is_managed)
+        && input
+            .observed
+            .forward_chains
+            .iter()
+            .any(|forward_chain| forward_chain.is(chain) && !forward_chain.is_managed)
     {
         let text = format!(
             "its policy is drop: kvmnet has rules there for the guests of network {name} while it is up"
@@ -58,7 +62,7 @@ fn forward_chain(input: &CheckInput, chain: &ForeignChain, configured: &Configur
     }
     let dropped = dropped_by_rules(input, chain, configured);
     let accepted = match chain.drops {
-        true => input.firewall.lets_through(chain, door),
+        true => input.firewall.lets_through(chain, host_if),
         false => (true, true),
     };
     let (out, back) = (accepted.0 && !dropped[0], accepted.1 && !dropped[1]);
@@ -67,7 +71,7 @@ fn forward_chain(input: &CheckInput, chain: &ForeignChain, configured: &Configur
         (true, true) if !chain.drops => return None,
         (true, true) => {
             let text = format!(
-                "its policy is drop, and rules of its table accept {door} of network {name}: whether they come before \
+                "its policy is drop, and rules of its table accept {host_if} of network {name}: whether they come before \
                  others that drop is not known"
             );
             return Some(Finding::note("firewall", text).at(chain));
@@ -89,11 +93,11 @@ fn dropped_by_rules(
 ) -> [bool; 2] {
     let mut dropped = [false; 2];
     for v6 in [false, true].into_iter().filter(|v6| chain.protocol.sees(*v6) && desired.forwards(*v6)) {
-        let door = vec![desired.door().to_string()];
+        let host_if = vec![desired.host_if().to_string()];
         let uplinks: Vec<String> =
             plan::uplinks(desired, observed, v6).iter().map(ToString::to_string).collect();
-        let out = Packet { iif: door.clone(), oif: uplinks.clone(), answers: false, v6, by_name: false };
-        let back = Packet { iif: uplinks, oif: door, answers: true, v6, by_name: false };
+        let out = Packet { iif: host_if.clone(), oif: uplinks.clone(), answers: false, v6, by_name: false };
+        let back = Packet { iif: uplinks, oif: host_if, answers: true, v6, by_name: false };
         for (packet, dropped) in [out, back].iter().zip(&mut dropped) {
             *dropped |= input.firewall.drops(chain, packet);
         }
@@ -102,8 +106,8 @@ fn dropped_by_rules(
 }
 
 /// firewalld has zones, and rewrites its chains.
-fn firewalld(chain: &ForeignChain, door: &IfName) -> Option<Vec<String>> {
-    let add = format!("firewall-cmd --permanent --zone=trusted --add-interface={}", shell_word(door));
+fn firewalld(chain: &ForeignChain, host_if: &IfName) -> Option<Vec<String>> {
+    let add = format!("firewall-cmd --permanent --zone=trusted --add-interface={}", shell_word(host_if));
     (chain.table == "firewalld").then(|| vec![add, "firewall-cmd --reload".to_owned()])
 }
 
@@ -115,25 +119,25 @@ fn openings(
     out: bool,
     back: bool,
 ) -> Vec<String> {
-    let door = network.door();
+    let host_if = network.host_if();
     let has = |name: &str| {
         let is_beside =
             |known: &&ForeignChain| known.table == chain.table && known.protocol == chain.protocol;
         input.firewall.chains.iter().filter(is_beside).any(|known| known.name == name)
     };
-    if let Some(commands) = firewalld(chain, door) {
+    if let Some(commands) = firewalld(chain, host_if) {
         return commands;
     }
     if has("ufw-user-forward") || has("ufw6-user-forward") {
         let closed = [(out, "in"), (back, "out")].into_iter().filter(|(open, _)| !open);
-        return closed.map(|(_, way)| format!("ufw route allow {way} on {}", shell_word(door))).collect();
+        return closed.map(|(_, way)| format!("ufw route allow {way} on {}", shell_word(host_if))).collect();
     }
     // Docker rewrites its own chains, and leaves this one to the administrator.
     let target = if has("DOCKER-USER") { "DOCKER-USER" } else { &chain.name };
     let answers = if network.mode == Mode::Nat { " ct state established,related" } else { "" };
-    let door = nft_name(door);
-    let out = (!out).then(|| insert(chain, target, &format!("iifname {door}")));
-    let back = (!back).then(|| insert(chain, target, &format!("oifname {door}{answers}")));
+    let host_if = nft_name(host_if);
+    let out = (!out).then(|| insert(chain, target, &format!("iifname {host_if}")));
+    let back = (!back).then(|| insert(chain, target, &format!("oifname {host_if}{answers}")));
     out.into_iter().chain(back).collect()
 }
 
@@ -174,13 +178,13 @@ fn bridge_chain(input: &CheckInput, chain: &ForeignChain, network: &Network) -> 
 
 /// Guests' packets to the host itself: DHCP, DNS, a shared folder.
 fn input_chain(input: &CheckInput, chain: &ForeignChain, network: &Network) -> Option<Finding> {
-    let door = network.door();
+    let host_if = network.host_if();
     let families = network.addresses.iter().map(|net| net.addr().is_ipv6());
     let families: Vec<bool> = families.filter(|v6| chain.protocol.sees(*v6)).collect();
-    let (accepted, _) = input.firewall.lets_through(chain, door);
+    let (accepted, _) = input.firewall.lets_through(chain, host_if);
     let is_dropped = families.iter().any(|v6| {
         // It goes out by no interface.
-        let (iif, oif) = (vec![door.to_string()], vec![String::new()]);
+        let (iif, oif) = (vec![host_if.to_string()], vec![String::new()]);
         input.firewall.drops(chain, &Packet { iif, oif, answers: false, v6: *v6, by_name: true })
     });
     if families.is_empty() || !is_dropped && (accepted || !chain.drops) {
@@ -189,8 +193,8 @@ fn input_chain(input: &CheckInput, chain: &ForeignChain, network: &Network) -> O
     let what = if is_dropped { "a rule" } else { "its policy" };
     let text = format!("{what} drops what the guests of network {} send to the host itself", network.name);
     let finding = Finding::note("firewall-input", text).at(chain);
-    let accept = || vec![insert(chain, &chain.name, &format!("iifname {}", nft_name(door)))];
-    Some(finding.run(firewalld(chain, door).unwrap_or_else(accept)))
+    let accept = || vec![insert(chain, &chain.name, &format!("iifname {}", nft_name(host_if)))];
+    Some(finding.run(firewalld(chain, host_if).unwrap_or_else(accept)))
 }
 
 /// iptables-legacy keeps its rules where netlink does not show them.

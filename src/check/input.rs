@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::holder::Holder;
 use crate::model::foreign::{ForeignChain, ForeignRule};
 use crate::model::{IfName, Ledger, Link};
-use crate::observed::{Observed, Standing, Tables};
+use crate::observed::{Instance, Observed, Tables};
 
 /// A network of the configuration, and what the kernel says of what it needs.
 #[derive(Debug)]
@@ -70,7 +70,7 @@ pub struct CheckInput {
     pub observed: Observed,
     /// Every address of the host.
     pub addresses: Vec<IpAddr>,
-    /// The interfaces whose IPv6 is off, of the doors of networks and `default`, which stands for those to come; None where
+    /// The interfaces whose IPv6 is off, of the networks' host interfaces and `default`, which stands for those to come; None where
     /// the kernel has no IPv6.
     pub without_ipv6: Option<Vec<String>>,
     pub tables: Tables,
@@ -85,18 +85,18 @@ pub struct CheckInput {
 
 impl CheckInput {
     /// The networks of kvmnet's that have a record.
-    pub fn networks_up(&self) -> impl Iterator<Item = (&Standing, &Ledger)> {
-        self.observed.networks.iter().filter_map(|standing| Some((standing, standing.ledger.as_ref()?)))
+    pub fn networks_up(&self) -> impl Iterator<Item = (&Instance, &Ledger)> {
+        self.observed.networks.iter().filter_map(|instance| Some((instance, instance.ledger.as_ref()?)))
     }
 
     /// The guests: the taps on their bridges.
     pub fn guests(&self) -> impl Iterator<Item = &Link> {
-        self.networks_up().flat_map(|(standing, _)| self.observed.taps_on(&standing.bridge))
+        self.networks_up().flat_map(|(instance, _)| self.observed.taps_on(&instance.bridge))
     }
 
     /// Whether a network of kvmnet's is up on this bridge.
     pub fn is_up(&self, bridge: &IfName) -> bool {
-        self.networks_up().any(|(standing, _)| standing.bridge == *bridge)
+        self.networks_up().any(|(instance, _)| instance.bridge == *bridge)
     }
 
     /// Whether nothing was hidden.

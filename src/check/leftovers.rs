@@ -5,7 +5,7 @@ use super::input::CheckInput;
 use crate::model::link::GROUP;
 use crate::model::{Ledger, Link, TapRecord};
 use crate::network;
-use crate::observed::Standing;
+use crate::observed::Instance;
 use crate::terminal::shell_word;
 
 /// Networks, taps and interfaces.
@@ -13,26 +13,26 @@ pub fn check(input: &CheckInput) -> Vec<Finding> {
     // One whose guest is on no bridge still belongs to that guest.
     let strays = network::strays(&input.observed.facts);
     let is_missed =
-        |one: &&Standing| strays.iter().any(|(_, bridge)| bridge.is_none_or(|of| of == one.bridge));
-    let unused = input.observed.networks.iter().filter(|one| one.is_dead() && !is_missed(one));
+        |one: &&Instance| strays.iter().any(|(_, bridge)| bridge.is_none_or(|of| of == one.bridge));
+    let unused = input.observed.networks.iter().filter(|one| one.is_unused() && !is_missed(one));
     let links = &input.observed.facts.links;
     let orphans = links.iter().filter(|link| is_orphan(input, link)).map(orphan);
     unused.map(network).chain(links.iter().filter_map(tap)).chain(orphans).collect()
 }
 
 /// A network that nothing keeps.
-fn network(standing: &Standing) -> Finding {
-    let bridge = &standing.bridge;
-    let ledger = standing.ledger.as_ref();
+fn network(instance: &Instance) -> Finding {
+    let bridge = &instance.bridge;
+    let ledger = instance.ledger.as_ref();
     let name = ledger.map_or_else(|| "a network".to_owned(), |ledger| format!("network {}", ledger.network));
     let beyond = ledger.and_then(Ledger::beyond).map(|left| left.unknown.join(" "));
-    let text = match (&standing.link, ledger) {
+    let text = match (&instance.link, ledger) {
         (None, _) => format!("the table of {name} is left over: its bridge {bridge} is gone"),
         (Some(_), None) => format!("the table of {name} is left over: {bridge} is not a bridge of kvmnet's"),
         (Some(_), Some(_)) => format!("{name} is left over: it has no guest, and nothing keeps it"),
     };
-    let is_whole = standing.link.is_some() && ledger.is_some();
-    let table = standing.tables.first().filter(|_| !is_whole);
+    let is_whole = instance.link.is_some() && ledger.is_some();
+    let table = instance.tables.first().filter(|_| !is_whole);
     let place = table.map_or_else(|| Place::from(bridge), |table| Place::table(table.family, &table.name));
     match beyond {
         Some(entries) => Finding::problem("leftover", format!("{name} has left {entries}"))
@@ -62,9 +62,9 @@ fn tap(link: &Link) -> Option<Finding> {
 
 /// An interface in kvmnet's group that belongs to no network of kvmnet's: half of a veth pair, a bridge without a record.
 fn is_orphan(input: &CheckInput, link: &Link) -> bool {
-    let owns = |standing: &Standing| {
-        let veth = standing.ledger.as_ref().and_then(|ledger| ledger.veth.as_ref());
-        standing.bridge == link.name || veth.is_some_and(|veth| veth.inner == link.name)
+    let owns = |instance: &Instance| {
+        let veth = instance.ledger.as_ref().and_then(|ledger| ledger.veth.as_ref());
+        instance.bridge == link.name || veth.is_some_and(|veth| veth.inner == link.name)
     };
     link.group == GROUP && !input.observed.networks.iter().any(owns)
 }

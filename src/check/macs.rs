@@ -17,7 +17,7 @@ const MOST: usize = 8;
 pub fn check(input: &CheckInput) -> Vec<Finding> {
     let guests = GuestIndex::new(&input.observed.facts, &input.holders);
     let bridged = input.networks_up().filter(|(_, mark)| mark.mode == Mode::Bridged);
-    let lans: Vec<u32> = bridged.filter_map(|(standing, _)| Some(standing.link.as_ref()?.index)).collect();
+    let lans: Vec<u32> = bridged.filter_map(|(instance, _)| Some(instance.link.as_ref()?.index)).collect();
     let mut findings = Vec::new();
     for same in guests.by_mac(input.guests()).chunk_by(|(mac, _), (next, _)| mac == next) {
         let Some((mac, _)) = same.first() else { continue };

@@ -49,7 +49,7 @@ fn refused(input: &CheckInput, network: &Network, refusal: &Refusal) -> Finding 
         | Refusal::NoDefaultRoute
         | Refusal::Unbridgeable { .. }
         | Refusal::PortOfAnother { .. }
-        | Refusal::Uncarriable { .. }
+        | Refusal::Unmovable { .. }
         | Refusal::Managed { .. } => ("uplink", &uplink::KEY),
         _ => ("interface", &bridge::KEY),
     };
@@ -142,11 +142,12 @@ fn ipv6(input: &CheckInput, desired: &Desired) -> Option<Finding> {
         let text = format!("network {} has the address {net}, and this kernel has no IPv6", network.name);
         return Some(finding(text).say("leave that address out, or start the kernel with IPv6"));
     };
-    let door = desired.door();
-    let is_there = input.observed.facts.link(door).is_some();
-    let name = if is_there { door.as_str() } else { "default" };
+    let host_if = desired.host_if();
+    let is_there = input.observed.facts.link(host_if).is_some();
+    let name = if is_there { host_if.as_str() } else { "default" };
     let key = format!("net/ipv6/conf/{name}/disable_ipv6");
-    let text = format!("network {} has the address {net}, and IPv6 is off for {door} ({key})", network.name);
+    let text =
+        format!("network {} has the address {net}, and IPv6 is off for {host_if} ({key})", network.name);
     let command = format!("sysctl -w {}", shell_word(format!("{key}=0")));
     off.iter().any(|off| off == name).then(|| finding(text).run([command]))
 }

@@ -3,10 +3,10 @@
 use crate::error::Error;
 use crate::lock::Lock;
 use crate::rights;
-use crate::signals::{self, Hold};
+use crate::signals::{self, SignalsBlocked};
 
 /// A time in which no hook is at work. Without rights nobody can have one.
-pub struct Quiet(Option<Result<(Hold, Lock), Error>>);
+pub struct Quiet(Option<Result<(SignalsBlocked, Lock), Error>>);
 
 impl Quiet {
     /// Waits for whoever is at work, as long as a hook would.
@@ -27,9 +27,9 @@ impl Quiet {
 }
 
 /// The time of a run goes on while the lock is held, so that nothing holds hooks up for good.
-fn take() -> Result<(Hold, Lock), Error> {
+fn take() -> Result<(SignalsBlocked, Lock), Error> {
     signals::start_deadline().map_err(Error::system("set a timer"))?;
-    let hold = Hold::begin();
+    let hold = SignalsBlocked::begin();
     match Lock::take(&hold) {
         Ok(lock) => Ok((hold, lock)),
         Err(error) => {

@@ -90,8 +90,8 @@ fn legacy() -> Vec<&'static str> {
 /// The interfaces that the host's addresses are or will be on, and that take no IPv6 address.
 fn without_ipv6(configured: &[Configured]) -> Option<Vec<String>> {
     let conf = Path::new("/proc/sys/net/ipv6/conf");
-    let doors = configured.iter().map(|one| one.desired.door().to_string());
-    let names = doors.chain(["default".to_owned()]);
+    let host_ifs = configured.iter().map(|one| one.desired.host_if().to_string());
+    let names = host_ifs.chain(["default".to_owned()]);
     conf.exists().then(|| names.filter(|name| is_on(conf.join(name).join("disable_ipv6"))).collect())
 }
 

@@ -20,18 +20,18 @@ pub(super) fn inside(desired: &Desired, mac: Option<Mac>) -> Chain {
 }
 
 /// Frames between two guests that br_netfilter shows here.
-pub(super) fn within(door: &IfName) -> Rule {
-    Rule::new([Match::Iif(*door), Match::Oif(*door)], Verdict::Accept)
+pub(super) fn within(host_if: &IfName) -> Rule {
+    Rule::new([Match::Iif(*host_if), Match::Oif(*host_if)], Verdict::Accept)
 }
 
 /// What a chain that drops everything else has to let through: frames from port to port, which br_netfilter shows there,
 /// and what the network's own table, which decides, lets out and in.
-pub fn passages(desired: &Desired, v6: bool) -> Vec<Rule> {
-    let (bridge, door) = (desired.network.bridge, *desired.door());
+pub fn accept_rules(desired: &Desired, v6: bool) -> Vec<Rule> {
+    let (bridge, host_if) = (desired.network.bridge, *desired.host_if());
     let mut rules = vec![within(&bridge)];
     if desired.forwards(v6) {
-        rules.push(Rule::new([Match::Iif(door)], Verdict::Accept));
-        rules.push(Rule::new([Match::Oif(door)], Verdict::Accept));
+        rules.push(Rule::new([Match::Iif(host_if)], Verdict::Accept));
+        rules.push(Rule::new([Match::Oif(host_if)], Verdict::Accept));
     }
     rules
 }

@@ -14,27 +14,27 @@ pub(super) fn chain(mut rules: Vec<Rule>, guards: &[ForwardGuard]) -> Chain {
     Chain { name: FORWARD, hook: Hook::Forward, drops: false, rules }
 }
 
-pub(super) fn host_only(door: &IfName) -> Vec<Rule> {
+pub(super) fn host_only(host_if: &IfName) -> Vec<Rule> {
     vec![
-        within(door),
-        Rule::new([Match::Iif(*door)], Verdict::Drop),
-        Rule::new([Match::Oif(*door)], Verdict::Drop),
+        within(host_if),
+        Rule::new([Match::Iif(*host_if)], Verdict::Drop),
+        Rule::new([Match::Oif(*host_if)], Verdict::Drop),
     ]
 }
 
 /// In and out between the network and its uplinks or other routed networks; a nat network refuses for itself.
 pub(super) fn routed(network: &Network, ground: &Ground) -> Vec<Rule> {
-    let door = network.door();
-    let mut rules = vec![within(door)];
+    let host_if = network.host_if();
+    let mut rules = vec![within(host_if)];
     if ground.knows_sources {
-        rules.push(Rule::new([Match::Iif(*door), Match::NoReversePath], Verdict::Drop));
+        rules.push(Rule::new([Match::Iif(*host_if), Match::NoReversePath], Verdict::Drop));
     }
     let Some(ways) = ways(network, ground) else { return rules };
     let ways = [vec![Way::Group(GROUP)], ways].concat();
-    rules.extend(ways.iter().map(|way| Rule::new([Match::Iif(*door), way.out()], Verdict::Accept)));
-    rules.extend(ways.iter().map(|way| Rule::new([Match::Oif(*door), way.back()], Verdict::Accept)));
-    rules.push(Rule::new([Match::Iif(*door)], Verdict::Drop));
-    rules.push(Rule::new([Match::Oif(*door)], Verdict::Drop));
+    rules.extend(ways.iter().map(|way| Rule::new([Match::Iif(*host_if), way.out()], Verdict::Accept)));
+    rules.extend(ways.iter().map(|way| Rule::new([Match::Oif(*host_if), way.back()], Verdict::Accept)));
+    rules.push(Rule::new([Match::Iif(*host_if)], Verdict::Drop));
+    rules.push(Rule::new([Match::Oif(*host_if)], Verdict::Drop));
     rules
 }
 

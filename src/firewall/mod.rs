@@ -3,7 +3,7 @@
 //! In: a network and its uplinks. Out: [`Table`]s. Never: asks the kernel.
 //!
 //! The rules stand on three facts. One drop wins over every accept of other tables, so a table of one's own
-//! can keep guests in but not open what another firewall closes. Every door between the host and a network
+//! can keep guests in but not open what another firewall closes. Every interface between the host and a network
 //! whose guests must not be reached from elsewhere carries the link group [`GROUP`]. And where br_netfilter
 //! is on, frames between two guests of one bridge pass here too, with the bridge as both interfaces.
 
@@ -18,7 +18,7 @@ mod host;
 mod isolation;
 mod nat;
 
-pub use bridge_frames::passages;
+pub use bridge_frames::accept_rules;
 pub use forward_guard::{ForwardGuard, Opened};
 pub use isolation::isolation_table;
 
@@ -57,10 +57,10 @@ pub fn tables(desired: &Desired, ground: &Ground, ledger: &Ledger) -> Vec<Table>
         chains,
     };
     let forward = |rules| forward::chain(rules, &ground.guards);
-    let input = || host::chain(network.door(), ground.knows_sources);
+    let input = || host::chain(network.host_if(), ground.knows_sources);
     let chains = match network.mode {
         Mode::Isolated => Vec::new(),
-        Mode::HostOnly => vec![input(), forward(forward::host_only(network.door()))],
+        Mode::HostOnly => vec![input(), forward(forward::host_only(network.host_if()))],
         Mode::Routed => vec![input(), forward(forward::routed(network, ground))],
         Mode::Nat => {
             let [out, translate] = nat::by_source(network);

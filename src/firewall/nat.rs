@@ -19,13 +19,14 @@ pub(super) const LEAVING: &str = "leaving";
 /// Out from the network's own addresses only, so that nothing leaves without NAT; in only as an answer, by the way that
 /// the question went.
 pub(super) fn forwarded(network: &Network, ground: &Ground) -> Vec<Rule> {
-    let door = network.door();
-    let mut rules = vec![within(door), Rule::new([Match::Iif(*door), Match::OifGroup(GROUP)], Verdict::Drop)];
+    let host_if = network.host_if();
+    let mut rules =
+        vec![within(host_if), Rule::new([Match::Iif(*host_if), Match::OifGroup(GROUP)], Verdict::Drop)];
     rules.extend(multicast(network));
     for way_out in ways_out(network, ground) {
-        rules.push(Rule::new([vec![Match::Iif(*door)], way_out].concat(), Verdict::Jump(OUT)));
+        rules.push(Rule::new([vec![Match::Iif(*host_if)], way_out].concat(), Verdict::Jump(OUT)));
     }
-    rules.push(Rule::new([Match::Iif(*door)], Verdict::Drop));
+    rules.push(Rule::new([Match::Iif(*host_if)], Verdict::Drop));
     let backs = match ways(network, ground) {
         Some(ways) => ways.iter().map(|way| vec![way.back()]).collect(),
         None if ground.knows_sources => vec![vec![Match::IifGroupNot(GROUP), Match::ReversePath]],
@@ -33,9 +34,9 @@ pub(super) fn forwarded(network: &Network, ground: &Ground) -> Vec<Rule> {
     };
     for back in backs {
         let answer = vec![Match::Established, Match::Translated];
-        rules.push(Rule::new([vec![Match::Oif(*door)], back, answer].concat(), Verdict::Accept));
+        rules.push(Rule::new([vec![Match::Oif(*host_if)], back, answer].concat(), Verdict::Accept));
     }
-    rules.push(Rule::new([Match::Oif(*door)], Verdict::Drop));
+    rules.push(Rule::new([Match::Oif(*host_if)], Verdict::Drop));
     rules
 }
 
@@ -46,7 +47,7 @@ fn multicast(network: &Network) -> Vec<Rule> {
         [IpAddr::V4(Ipv4Addr::new(224, 0, 0, 0)), IpAddr::V6(Ipv6Addr::new(0xff00, 0, 0, 0, 0, 0, 0, 0))];
     let nets = all.into_iter().zip([4, 8]).filter_map(|(first, length)| IpNet::new(first, length).ok());
     let has = |net: &IpNet| subnets(network).any(|subnet| subnet.addr().is_ipv4() == net.addr().is_ipv4());
-    let drop = |net| Rule::new([Match::Iif(*network.door()), Match::Destination(net)], Verdict::Drop);
+    let drop = |net| Rule::new([Match::Iif(*network.host_if()), Match::Destination(net)], Verdict::Drop);
     nets.filter(has).map(drop).collect()
 }
 
@@ -55,9 +56,9 @@ pub(super) fn source_nat(network: &Network, ground: &Ground) -> Chain {
     let mut rules = Vec::new();
     for mut way_out in ways_out(network, ground) {
         if way_out.is_empty() {
-            way_out.push(Match::OifNot(*network.door()));
+            way_out.push(Match::OifNot(*network.host_if()));
         }
-        let matches = [vec![Match::Iif(*network.door())], way_out].concat();
+        let matches = [vec![Match::Iif(*network.host_if())], way_out].concat();
         rules.push(Rule::new(matches, Verdict::Jump(TRANSLATE)));
     }
     Chain { name: POSTROUTING, hook: Hook::Postrouting, drops: false, rules }
@@ -81,9 +82,10 @@ pub(super) fn by_source(network: &Network) -> [Chain; 2] {
 /// What was not translated, for whatever reason, does not leave: a packet of no connection, of one that began before NAT
 /// did, or that somebody's rules do not track.
 pub(super) fn leaving(network: &Network) -> Chain {
-    let door = *network.door();
-    let drop =
-        |subnet| Rule::new([Match::Iif(door), Match::OifNot(door), Match::Source(subnet)], Verdict::Drop);
+    let host_if = *network.host_if();
+    let drop = |subnet| {
+        Rule::new([Match::Iif(host_if), Match::OifNot(host_if), Match::Source(subnet)], Verdict::Drop)
+    };
     Chain { name: LEAVING, hook: Hook::Leaving, drops: false, rules: subnets(network).map(drop).collect() }
 }
 

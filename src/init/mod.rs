@@ -17,7 +17,7 @@ use crate::config::{DEFAULT_NETWORK, quoted};
 use crate::error::Error;
 use crate::model::{IfName, Link, Mode};
 use crate::netlink::route::Rtnl;
-use crate::observed::Surroundings;
+use crate::observed::HostSnapshot;
 use crate::plan::{Refusal, bridgeable};
 use document::Document;
 use subnet::PREFERRED;
@@ -28,7 +28,7 @@ const NAMES: usize = 16;
 /// The text of a commented file with a free subnet and the machine's uplink.
 pub fn file() -> Result<String, Error> {
     let mut rtnl = Rtnl::open().map_err(Error::system("open a route socket (netlink)"))?;
-    let host = Surroundings::read(&mut rtnl, &names()).map_err(Error::system("ask the kernel"))?;
+    let host = HostSnapshot::read(&mut rtnl, &names()).map_err(Error::system("ask the kernel"))?;
     let mut random = [0; 5];
     let read = File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut random));
     read.map_err(Error::system("read /dev/urandom"))?;
@@ -36,7 +36,7 @@ pub fn file() -> Result<String, Error> {
 }
 
 /// What suits the machine, and `v6` for whoever wants IPv6.
-fn text(host: &Surroundings, v6: Ipv6Net) -> String {
+fn text(host: &HostSnapshot, v6: Ipv6Net) -> String {
     let mut document = Document::example();
     document.introduce(
         "Made for this machine by `kvmnet config init`; what was found here is marked \"Here:\". Lines that begin with \
@@ -58,10 +58,10 @@ fn names() -> Vec<IfName> {
 }
 
 /// A name that nobody has, or the bridge that kvmnet made for this very network.
-fn bridge(document: &mut Document, host: &Surroundings) -> Option<IfName> {
+fn bridge(document: &mut Document, host: &HostSnapshot) -> Option<IfName> {
     let observed = &host.observed;
     let is_taken = |name: &IfName| {
-        let ledger = observed.network(name).and_then(|standing| standing.ledger.as_ref());
+        let ledger = observed.network(name).and_then(|instance| instance.ledger.as_ref());
         observed.facts.link(name).is_some()
             && !ledger.is_some_and(|ledger| ledger.made && ledger.network == DEFAULT_NETWORK)
     };
@@ -75,7 +75,7 @@ fn bridge(document: &mut Document, host: &Surroundings) -> Option<IfName> {
     Some(*free)
 }
 
-fn address(document: &mut Document, host: &Surroundings, v6: Ipv6Net) {
+fn address(document: &mut Document, host: &HostSnapshot, v6: Ipv6Net) {
     let mode = match subnet::free(host) {
         Some(net) => {
             document.set("address", &quoted(&net.to_string()));
@@ -93,7 +93,7 @@ fn address(document: &mut Document, host: &Surroundings, v6: Ipv6Net) {
     }
 }
 
-fn way_out(document: &mut Document, uplink: &Link, bridge: Option<IfName>, host: &Surroundings) {
+fn way_out(document: &mut Document, uplink: &Link, bridge: Option<IfName>, host: &HostSnapshot) {
     let observed = &host.observed;
     document.set("uplink", &quoted(uplink.name.as_str()));
     if let Some(remark) = about_bridging(uplink, bridge, host) {
@@ -117,7 +117,7 @@ fn way_out(document: &mut Document, uplink: &Link, bridge: Option<IfName>, host:
 }
 
 /// What to know before the uplink is bridged.
-fn about_bridging(uplink: &Link, bridge: Option<IfName>, host: &Surroundings) -> Option<String> {
+fn about_bridging(uplink: &Link, bridge: Option<IfName>, host: &HostSnapshot) -> Option<String> {
     let name = uplink.name;
     if uplink.is_bridge() {
         let keys = format!("mode = \"bridged\", bridge = {}, uplink = \"auto\"", quoted(name.as_str()));

@@ -10,7 +10,7 @@ use crate::config::DEFAULT_NETWORK;
 use crate::model::IfName;
 use crate::model::facts::Way;
 use crate::model::route::LOCAL;
-use crate::observed::{Standing, Surroundings};
+use crate::observed::{HostSnapshot, Instance};
 use crate::plan::collides;
 
 /// The host's number in its subnet, as in the built-in address.
@@ -20,12 +20,12 @@ const HOST: u8 = 3;
 pub(super) const PREFERRED: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(10, 0, 100, HOST), 24);
 
 /// The host's address in the first free one of the private subnets (RFC 1918) that are tried.
-pub(super) fn free(host: &Surroundings) -> Option<Ipv4Net> {
+pub(super) fn free(host: &HostSnapshot) -> Option<Ipv4Net> {
     candidates().find(|net| taken(*net, host).is_none())
 }
 
 /// What has the subnet of `net` already.
-pub(super) fn taken(net: Ipv4Net, host: &Surroundings) -> Option<String> {
+pub(super) fn taken(net: Ipv4Net, host: &HostSnapshot) -> Option<String> {
     let net = IpNet::V4(net);
     let facts = &host.observed.facts;
     let way = facts.ways.iter().find(|way| is_in(way, &net) && !is_of_default_network(way, host))?;
@@ -56,14 +56,16 @@ fn is_in(way: &Way, net: &IpNet) -> bool {
 }
 
 /// Whether a route is there because the network that the file is for is up already.
-fn is_of_default_network(way: &Way, host: &Surroundings) -> bool {
+fn is_of_default_network(way: &Way, host: &HostSnapshot) -> bool {
     let facts = &host.observed.facts;
     let is_over = |name: &IfName| facts.link(name).is_some_and(|link| way.devices.contains(&link.index));
-    let is_its = |standing: &Standing| {
-        let Some(ledger) = &standing.ledger else { return false };
-        let door = ledger.veth.as_ref().map_or(&standing.bridge, |veth| &veth.inner);
+    let is_its = |instance: &Instance| {
+        let Some(ledger) = &instance.ledger else { return false };
+        let host_if = ledger.veth.as_ref().map_or(&instance.bridge, |veth| &veth.inner);
         let is_given = |to: &IpNet| ledger.addresses.iter().any(|net| net.contains(to));
-        ledger.network == DEFAULT_NETWORK && is_over(door) && way.destination.as_ref().is_some_and(is_given)
+        ledger.network == DEFAULT_NETWORK
+            && is_over(host_if)
+            && way.destination.as_ref().is_some_and(is_given)
     };
     host.observed.networks.iter().any(is_its)
 }

@@ -10,24 +10,24 @@ use crate::config::File;
 use crate::config::key::{KEYS, taps};
 use crate::model::facts::Way;
 use crate::model::route::{LOCAL, UNICAST};
-use crate::model::{Address, Link, Owner, Question};
-use crate::observed::{Observed, Surroundings};
+use crate::model::{Address, AddressManager, Link, Question};
+use crate::observed::{HostSnapshot, Observed};
 use crate::plan::tests::world::link;
 
 /// eth3 is 2 and has the default route.
-fn machine() -> Surroundings {
+fn machine() -> HostSnapshot {
     let mut observed = Observed::default();
     observed.facts.asked.push(Question::Links);
     observed.facts.links.push(Link { up: true, ..link(2, "eth3", None) });
     observed.facts.addresses.push((2, Address::plain("192.168.1.230/24".parse().unwrap())));
     let uplink = observed.facts.links.first().cloned();
-    let mut machine = Surroundings { observed, uplink };
+    let mut machine = HostSnapshot { observed, uplink };
     machine.route("default", 2);
     machine.route("192.168.1.0/24", 2);
     machine
 }
 
-impl Surroundings {
+impl HostSnapshot {
     fn way(&mut self, to: Option<IpNet>, kind: u8, device: u32) {
         let way = Way {
             destination: to,
@@ -56,7 +56,7 @@ impl Surroundings {
     }
 }
 
-fn file(machine: &Surroundings) -> String {
+fn file(machine: &HostSnapshot) -> String {
     text(machine, subnet::unique_local([1, 2, 3, 4, 5]))
 }
 
@@ -72,7 +72,7 @@ fn remarks(file: &str) -> Vec<String> {
 }
 
 /// Checks what is in force and what is said, and that the file has no error.
-fn check(machine: &Surroundings, expected_keys: [&str; 4], expected_remarks: &[&str]) {
+fn check(machine: &HostSnapshot, expected_keys: [&str; 4], expected_remarks: &[&str]) {
     let file = file(machine);
     let unset: Vec<&str> = expected_keys.into_iter().filter(|line| !line.is_empty()).collect();
     assert_eq!(keys(&file), unset, "{file}");
@@ -170,7 +170,7 @@ fn an_uplink_that_cannot_be_bridged() {
     check(&wifi, [NAT, BR0, TEN, ETH3], &[remark]);
 
     let mut managed = machine();
-    managed.observed.owner = Some(Owner::Dhclient);
+    managed.observed.owner = Some(AddressManager::Dhclient);
     let file = file(&managed);
     let expected = "bridged would be refused: dhclient keeps the addresses of eth3 and would not know of a takeover; \
                     on the console";

@@ -6,7 +6,7 @@ use nix::errno::Errno;
 
 use super::table::write_untold;
 use super::{Change, Step, Transport};
-use crate::model::gate::{Passages, TABLE, comment};
+use crate::model::forward_chain::{AcceptRules, TABLE, comment};
 use crate::model::ruleset::{Match, is_text};
 use crate::netlink::nft;
 use crate::terminal::shell_quoted;
@@ -14,9 +14,9 @@ use crate::terminal::shell_quoted;
 /// A change of the rules for one network.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AcceptRulesChange {
-    Add(Passages),
+    Add(AcceptRules),
     Delete {
-        passages: Passages,
+        accept_rules: AcceptRules,
         /// The numbers of the rules, where they are known.
         handles: Vec<u64>,
     },
@@ -38,10 +38,10 @@ impl Change for AcceptRulesChange {
 
     fn deed(&self) -> String {
         match self {
-            Self::Add(Passages { protocol, chain, bridge, .. }) => {
+            Self::Add(AcceptRules { protocol, chain, bridge, .. }) => {
                 format!("let packets of {bridge} through the nftables chain {protocol} {TABLE} {chain}")
             }
-            Self::Delete { passages: Passages { protocol, chain, bridge, .. }, .. } => {
+            Self::Delete { accept_rules: AcceptRules { protocol, chain, bridge, .. }, .. } => {
                 format!("take the rules for {bridge} out of the nftables chain {protocol} {TABLE} {chain}")
             }
         }
@@ -50,14 +50,14 @@ impl Change for AcceptRulesChange {
     fn write_command(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             _ if !self.has_command() => write_untold(f, &self.deed()),
-            Self::Add(Passages { protocol, chain, bridge, rules }) => {
+            Self::Add(AcceptRules { protocol, chain, bridge, rules }) => {
                 let comment = comment(bridge);
                 let inserts = rules.iter().rev().map(|rule| {
                     format!("insert rule {protocol} {TABLE} {chain} {rule} comment \"{comment}\"")
                 });
                 write!(f, "nft {}", shell_quoted(inserts.collect::<Vec<_>>().join("; ")))
             }
-            Self::Delete { passages: Passages { protocol, chain, .. }, handles } => {
+            Self::Delete { accept_rules: AcceptRules { protocol, chain, .. }, handles } => {
                 let deletes = handles
                     .iter()
                     .map(|handle| format!("delete rule {protocol} {TABLE} {chain} handle {handle}"));
@@ -69,8 +69,8 @@ impl Change for AcceptRulesChange {
     /// `nft` takes fewer names than the kernel, and the numbers of rules that are still to be made are not known.
     fn has_command(&self) -> bool {
         match self {
-            Self::Add(passages) => {
-                let matches = passages.rules.iter().flat_map(|rule| &rule.matches);
+            Self::Add(accept_rules) => {
+                let matches = accept_rules.rules.iter().flat_map(|rule| &rule.matches);
                 matches.filter_map(Match::name).all(is_text)
             }
             Self::Delete { handles, .. } => !handles.is_empty(),
@@ -79,8 +79,8 @@ impl Change for AcceptRulesChange {
 
     fn inverse(&self) -> Option<Step> {
         let inverse = match self.clone() {
-            Self::Add(passages) => Self::Delete { passages, handles: Vec::new() },
-            Self::Delete { passages, .. } => Self::Add(passages),
+            Self::Add(accept_rules) => Self::Delete { accept_rules, handles: Vec::new() },
+            Self::Delete { accept_rules, .. } => Self::Add(accept_rules),
         };
         Some(inverse.into())
     }
@@ -91,8 +91,8 @@ impl Change for AcceptRulesChange {
 
     fn nft(&self) -> Option<nft::Change<'_>> {
         Some(match self {
-            Self::Add(passages) => nft::Change::Insert(passages),
-            Self::Delete { passages, handles } => nft::Change::Remove(passages, handles),
+            Self::Add(accept_rules) => nft::Change::Insert(accept_rules),
+            Self::Delete { accept_rules, handles } => nft::Change::Remove(accept_rules, handles),
         })
     }
 

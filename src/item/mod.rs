@@ -27,7 +27,7 @@ pub use neighbour::NeighbourChange;
 pub use nexthop::NexthopChange;
 pub use policy_rule::PolicyRuleChange;
 pub use port::PortChange;
-pub use probe::{Probe, Witness};
+pub use probe::{Probe, ProbeTarget};
 pub use route::RouteChange;
 pub use setting::SettingChange;
 pub use table::TableChange;

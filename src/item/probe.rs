@@ -8,7 +8,7 @@ use crate::model::IfName;
 
 /// A neighbour that sees whether the host is still on the network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Witness {
+pub struct ProbeTarget {
     /// The interface behind which it is.
     pub link: IfName,
     /// The host's address there.
@@ -21,9 +21,9 @@ pub struct Witness {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Probe {
     /// Asks whether it is there, to know later whether its silence means something.
-    Before(Witness),
+    Before(ProbeTarget),
     /// Asks again; fails where it answered before and is silent now.
-    After(Witness),
+    After(ProbeTarget),
 }
 
 impl From<Probe> for Step {
@@ -41,12 +41,13 @@ impl Change for Probe {
     }
 
     fn deed(&self) -> String {
-        let (Self::Before(witness) | Self::After(witness)) = self;
-        format!("ask {} on {}", witness.target, witness.link)
+        let (Self::Before(target_of_probe) | Self::After(target_of_probe)) = self;
+        format!("ask {} on {}", target_of_probe.target, target_of_probe.link)
     }
 
     fn write_command(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (Self::Before(Witness { link, target, .. }) | Self::After(Witness { link, target, .. })) = self;
+        let (Self::Before(ProbeTarget { link, target, .. }) | Self::After(ProbeTarget { link, target, .. })) =
+            self;
         let link = word(link);
         match self {
             Self::Before(_) => write!(f, "# ask {target} on {link} whether it is there"),

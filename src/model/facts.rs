@@ -33,7 +33,7 @@ pub struct Facts {
     /// Routes to carry.
     pub routes: Vec<Route>,
     /// Routes that cannot be carried, with the interface.
-    pub uncarriable: Vec<(IfName, Uncarriable)>,
+    pub uncarriable: Vec<(IfName, Unmovable)>,
     /// Neighbours to carry.
     pub neighbours: Vec<Neighbour>,
     /// Nexthop objects to carry.
@@ -41,7 +41,7 @@ pub struct Facts {
     /// Policy rules to carry.
     pub rules: Vec<PolicyRule>,
     /// Who is behind the ports of bridges.
-    pub stations: Vec<Station>,
+    pub stations: Vec<FdbEntry>,
 }
 
 impl Facts {
@@ -131,7 +131,7 @@ impl Way {
 
 /// A machine that a bridge knows behind one of its ports: by its frames, or because somebody said so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Station {
+pub struct FdbEntry {
     /// The number of the port.
     pub port: u32,
     /// The machine's Ethernet address.
@@ -140,7 +140,7 @@ pub struct Station {
 
 /// A machine that the host has met on the link of an interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Met {
+pub struct NeighbourEntry {
     /// The interface's number.
     pub device: u32,
     /// The machine's address.
@@ -161,7 +161,7 @@ pub struct Bytes {
 
 /// Why a route cannot be carried to another interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Uncarriable {
+pub enum Unmovable {
     /// One of its several next hops is special (a tunnel, a router of the other family).
     SpecialHop,
     /// One of its several next hops goes by an interface that has no name any more.

@@ -14,7 +14,7 @@ pub enum Filter {
     Ingress,
     /// On a closed bridge: all that the host sends down.
     Egress,
-    /// On an open door whose settings cannot be written: router advertisements of guests (RFC 4861), and what may hide one,
+    /// On a host interface whose settings cannot be written: router advertisements of guests (RFC 4861), and what may hide one,
     /// options before the message or a second tag.
     Announcements,
 }

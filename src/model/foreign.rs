@@ -44,7 +44,7 @@ impl fmt::Display for Protocol {
 
 /// Where a base chain is called from (NF_INET_*).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Point {
+pub enum HookPoint {
     /// Packets for the host itself.
     Input,
     /// Packets that pass through.
@@ -63,7 +63,7 @@ pub struct ForeignChain {
     /// Its name.
     pub name: String,
     /// Where it is called from; None for one that others jump to.
-    pub point: Option<Point>,
+    pub point: Option<HookPoint>,
     /// Whether packets that no rule decides are dropped.
     pub drops: bool,
 }
@@ -71,7 +71,8 @@ pub struct ForeignChain {
 impl ForeignChain {
     /// Whether it is somebody else's, and guests' packets meet it.
     pub fn decides(&self) -> bool {
-        matches!(self.point, Some(Point::Forward | Point::Input)) && !self.table.starts_with(TABLE_PREFIX)
+        matches!(self.point, Some(HookPoint::Forward | HookPoint::Input))
+            && !self.table.starts_with(TABLE_PREFIX)
     }
 }
 

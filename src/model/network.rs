@@ -170,7 +170,7 @@ impl Network {
     }
 
     /// The interface through which the host takes part: the veth pair's inner end, else the bridge.
-    pub fn door(&self) -> &IfName {
+    pub fn host_if(&self) -> &IfName {
         self.veth.as_ref().map_or(&self.bridge, |veth| &veth.inner)
     }
 }

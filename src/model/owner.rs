@@ -4,7 +4,7 @@ use std::fmt;
 
 /// One that would not know of a takeover, or fight it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Owner {
+pub enum AddressManager {
     /// systemd-networkd, with a lease or not: a restart of it takes the NIC off any bridge.
     Networkd,
     /// NetworkManager, with a lease.
@@ -19,14 +19,14 @@ pub enum Owner {
     Udhcpc,
 }
 
-impl fmt::Display for Owner {
+impl fmt::Display for AddressManager {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Owner::Networkd => "systemd-networkd",
-            Owner::NetworkManager | Owner::NetworkManagerExternal => "NetworkManager",
-            Owner::Dhclient => "dhclient",
-            Owner::Dhcpcd => "dhcpcd",
-            Owner::Udhcpc => "udhcpc",
+            AddressManager::Networkd => "systemd-networkd",
+            AddressManager::NetworkManager | AddressManager::NetworkManagerExternal => "NetworkManager",
+            AddressManager::Dhclient => "dhclient",
+            AddressManager::Dhcpcd => "dhcpcd",
+            AddressManager::Udhcpc => "udhcpc",
         })
     }
 }

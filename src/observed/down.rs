@@ -6,7 +6,7 @@ use super::Observed;
 use crate::model::{Filter, IfName, Link, Question, TapRecord};
 use crate::netlink::nft::Nft;
 use crate::netlink::route::Rtnl;
-use crate::network::Standing;
+use crate::network::Instance;
 
 impl Observed {
     /// Reads what taking a guest down can depend on.
@@ -32,7 +32,7 @@ impl Observed {
         // A tap that is on no bridge may have been on any.
         let exactly = |name: &IfName| bridge.as_ref().is_none_or(|bridge| bridge == name);
         observed.ask_about_guests(rtnl, exactly)?;
-        observed.ask_about_undo(rtnl, Standing::is_dead)?;
+        observed.ask_about_undo(rtnl, Instance::is_unused)?;
         Ok(observed)
     }
 
@@ -49,7 +49,7 @@ impl Observed {
     pub fn for_sweep(nft: Option<&mut Nft>, rtnl: &mut Rtnl) -> io::Result<Self> {
         let mut observed = Self::of_networks(nft, rtnl)?;
         observed.ask_about_guests(rtnl, |_| true)?;
-        observed.ask_about_undo(rtnl, Standing::is_dead)?;
+        observed.ask_about_undo(rtnl, Instance::is_unused)?;
         Ok(observed)
     }
 
@@ -62,7 +62,7 @@ impl Observed {
             observed.ask_about_guards(rtnl, |link| link.master == Some(index))?;
         }
         observed.work_out();
-        observed.ask_about_undo(rtnl, |standing| standing.is_dead() || standing.bridge == *bridge)?;
+        observed.ask_about_undo(rtnl, |instance| instance.is_unused() || instance.bridge == *bridge)?;
         Ok(observed)
     }
 

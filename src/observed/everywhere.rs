@@ -31,8 +31,8 @@ impl Observed {
     /// Whether the record of the network says that `setting` is set everywhere, and nobody has undone it since, as far as
     /// one question tells.
     pub fn is_everywhere(&self, desired: &Desired, setting: Setting) -> bool {
-        let standing = self.network(&desired.network.bridge);
-        let ledger = standing.and_then(|standing| standing.ledger.as_ref());
+        let instance = self.network(&desired.network.bridge);
+        let ledger = instance.and_then(|instance| instance.ledger.as_ref());
         let closed = |v6: bool| match setting {
             Setting::Forwarding => !v6 && self.facts.fresh4 == Some(false),
             Setting::AcceptRa => v6 && !self.facts.wide(true),
@@ -44,7 +44,7 @@ impl Observed {
 
     /// The records of all networks.
     pub fn ledgers(&self) -> impl Iterator<Item = &Ledger> {
-        self.networks.iter().filter_map(|standing| standing.ledger.as_ref())
+        self.networks.iter().filter_map(|instance| instance.ledger.as_ref())
     }
 
     /// All interfaces, and what those to come will be like, where not all is as it shall be. A dump.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::io;
 
 use super::Observed;
-use crate::model::facts::{Bytes, Met};
+use crate::model::facts::{Bytes, NeighbourEntry};
 use crate::model::foreign::{ForeignRule, Protocol};
 use crate::model::ruleset::Family;
 use crate::model::{IfName, Question};
@@ -13,25 +13,25 @@ use crate::netlink::route::Rtnl;
 
 /// What the kernel says of every network and every guest.
 #[derive(Debug, Default)]
-pub struct Glance {
+pub struct StatusSnapshot {
     /// All interfaces and addresses, who is behind the ports of bridges, kvmnet's networks, and the default routes where a network leaves by them.
     pub observed: Observed,
     /// What each interface has counted, by its number.
     pub bytes: HashMap<u32, Bytes>,
     /// Who was met on the links of the machine.
-    pub met: Vec<Met>,
+    pub met: Vec<NeighbourEntry>,
     /// What the rules of a network that forwards say of the ways out, by its bridge.
     pub exits: HashMap<IfName, Vec<ForeignRule>>,
 }
 
-impl Glance {
+impl StatusSnapshot {
     /// Asks each question once: dumps of tables, interfaces, addresses, forwarding databases and neighbours, and the
     /// rules of those networks that forward.
     pub fn read(mut nft: Option<&mut Nft>, rtnl: &mut Rtnl) -> io::Result<Self> {
         let mut glance = Self { observed: Observed::tables(nft.as_deref_mut(), &[])?, ..Self::default() };
         glance.bytes = glance.observed.ask_about_everybody(nft.as_deref_mut(), rtnl)?;
         glance.observed.facts.addresses = rtnl.all_addresses()?;
-        glance.met = rtnl.all_met()?;
+        glance.met = rtnl.all_neighbours()?;
         glance.ask_about_exits(nft, rtnl)?;
         Ok(glance)
     }
@@ -39,19 +39,19 @@ impl Glance {
     fn ask_about_exits(&mut self, nft: Option<&mut Nft>, rtnl: &mut Rtnl) -> io::Result<()> {
         let mut leaves_by_routes = false;
         if let Some(nft) = nft {
-            for standing in &self.observed.networks {
-                let forwards = standing.ledger.as_ref().is_some_and(|ledger| ledger.mode.forwards());
+            for instance in &self.observed.networks {
+                let forwards = instance.ledger.as_ref().is_some_and(|ledger| ledger.mode.forwards());
                 let Some(table) =
-                    standing.tables.iter().find(|table| forwards && table.family == Family::Inet)
+                    instance.tables.iter().find(|table| forwards && table.family == Family::Inet)
                 else {
                     continue;
                 };
                 let exits = nft.rules(Protocol::Inet, &table.name)?;
-                let door =
-                    standing.ledger.as_ref().and_then(|ledger| ledger.veth.as_ref()).map(|veth| veth.inner);
-                let door = door.unwrap_or(standing.bridge);
-                leaves_by_routes |= exits.iter().all(|exit| exit.oif().is_none_or(|name| name == door));
-                self.exits.insert(standing.bridge, exits);
+                let host_if =
+                    instance.ledger.as_ref().and_then(|ledger| ledger.veth.as_ref()).map(|veth| veth.inner);
+                let host_if = host_if.unwrap_or(instance.bridge);
+                leaves_by_routes |= exits.iter().all(|exit| exit.oif().is_none_or(|name| name == host_if));
+                self.exits.insert(instance.bridge, exits);
             }
         }
         let mut questions: Vec<Question> = [false, true].map(|v6| Question::WideForwarding { v6 }).into();

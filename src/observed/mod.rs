@@ -17,9 +17,9 @@ mod survey;
 mod up;
 mod way_out;
 
-pub use crate::network::Standing;
-pub use glance::Glance;
-pub use surroundings::Surroundings;
+pub use crate::network::Instance;
+pub use glance::StatusSnapshot;
+pub use surroundings::HostSnapshot;
 pub use up::is_proc_fixed;
 
 use std::io;
@@ -28,9 +28,9 @@ use nix::errno::Errno;
 
 use crate::model::Facts;
 use crate::model::address::PROTOCOL_LINK_LOCAL;
-use crate::model::gate::Gate;
+use crate::model::forward_chain::ForwardChain;
 use crate::model::ruleset::Found;
-use crate::model::{Address, Changed, IfName, Ledger, Link, Network, Owner, Setting, Uplink};
+use crate::model::{Address, AddressManager, Changed, IfName, Ledger, Link, Network, Setting, Uplink};
 use crate::network;
 
 /// Whether the tables of nf_tables could be read.
@@ -54,15 +54,15 @@ pub struct Observed {
     /// The guest at hand, who keeps no network alive.
     pub besides: Option<IfName>,
     /// Every network of kvmnet's, as it follows from the facts and the tables.
-    pub networks: Vec<Standing>,
+    pub networks: Vec<Instance>,
     /// The program that keeps the addresses of the NIC that is to be taken over.
-    pub owner: Option<Owner>,
+    pub owner: Option<AddressManager>,
     /// Whether the NIC that is to be taken over is a Wi-Fi station.
     pub is_station: bool,
     /// The numbers of those interfaces with a default route that are Wi-Fi stations.
     pub stations: Vec<u32>,
     /// The forward chains of iptables, where there are any.
-    pub gates: Vec<Gate>,
+    pub forward_chains: Vec<ForwardChain>,
     /// Whether the tables could be read.
     pub nft: Tables,
     /// Whether /proc/sys cannot be written, as in many containers; known only where that matters.
@@ -77,8 +77,8 @@ impl Observed {
 
     /// The guests of this bridge, of those that are among the facts, by name.
     pub fn guests(&self, bridge: &IfName) -> Vec<&Link> {
-        let standing = self.network(bridge).into_iter();
-        let mut guests: Vec<&Link> = standing.flat_map(|standing| standing.guests(&self.facts)).collect();
+        let instance = self.network(bridge).into_iter();
+        let mut guests: Vec<&Link> = instance.flat_map(|instance| instance.guests(&self.facts)).collect();
         guests.sort_by_key(|link| link.name);
         guests
     }
@@ -97,8 +97,8 @@ impl Observed {
     }
 
     /// The network of this bridge.
-    pub fn network(&self, bridge: &IfName) -> Option<&Standing> {
-        self.networks.iter().find(|standing| standing.bridge == *bridge)
+    pub fn network(&self, bridge: &IfName) -> Option<&Instance> {
+        self.networks.iter().find(|instance| instance.bridge == *bridge)
     }
 
     /// The uplink of a bridged network: by its name, else the one that was taken over, else by the default route.

@@ -12,7 +12,7 @@ use crate::model::ruleset::Family;
 use crate::model::{Changed, IfName, Ledger, Link, Question, Setting};
 use crate::netlink::nft::Nft;
 use crate::netlink::route::Rtnl;
-use crate::network::{Standing, bridge_of};
+use crate::network::{Instance, bridge_of};
 use crate::sorted::sorted_by_key;
 
 /// Up to so many networks' bridges are asked for one by one.
@@ -24,7 +24,7 @@ impl Observed {
     /// Finds kvmnet's networks by their tables.
     pub(super) fn tables(nft: Option<&mut Nft>, wanted: &[(Family, &str, &str)]) -> io::Result<Self> {
         let Some(nft) = nft else { return Ok(Self::default()) };
-        let (tables, gates) = match nft.tables(wanted) {
+        let (tables, forward_chains) = match nft.tables(wanted) {
             Ok(answer) => answer,
             Err(error) => match error.raw_os_error().map(Errno::from_raw) {
                 // nfnetlink is there, nf_tables is not (`nfnetlink_rcv_msg`).
@@ -34,7 +34,7 @@ impl Observed {
             },
         };
         let mut observed = Self { nft: Tables::Readable, ..Self::default() };
-        observed.gates = nft.gates(&gates)?;
+        observed.forward_chains = nft.forward_chains(&forward_chains)?;
         observed.tables = tables;
         observed.tables.retain(|table| bridge_of(table).is_some());
         Ok(observed)
@@ -80,7 +80,7 @@ impl Observed {
             }
         }
         self.facts.asked.push(Question::Links);
-        self.facts.stations = rtnl.all_stations()?;
+        self.facts.stations = rtnl.all_fdb_entries()?;
         self.ask_about_records(nft)?;
         self.work_out();
         Ok(bytes)
@@ -101,9 +101,9 @@ impl Observed {
     /// that is its port.
     pub(super) fn ask_about_nics(&mut self, rtnl: &mut Rtnl) -> io::Result<()> {
         let is_lost =
-            |standing: &&Standing| standing.link.is_none() && self.facts.bridge(&standing.bridge).is_some();
+            |instance: &&Instance| instance.link.is_none() && self.facts.bridge(&instance.bridge).is_some();
         let lost = self.networks.iter().filter(is_lost);
-        let ledgers = lost.flat_map(|standing| &standing.tables).filter_map(firewall::ledger_of);
+        let ledgers = lost.flat_map(|instance| &instance.tables).filter_map(firewall::ledger_of);
         let mut nics: Vec<Question> = ledgers.filter_map(|ledger| ledger.nic()).map(Question::Link).collect();
         let numbers =
             self.ledgers().filter_map(|ledger| ledger.nic).map(|nic| nic.index).filter(|index| *index != 0);
@@ -123,14 +123,14 @@ impl Observed {
         rtnl: &mut Rtnl,
         exactly: impl Fn(&IfName) -> bool,
     ) -> io::Result<()> {
-        let is_open = |one: &&Standing| {
+        let is_open = |one: &&Instance| {
             let is_clear = one.has_carrier_of_guests() && !exactly(&one.bridge);
             one.ledger_of_bridge().is_some()
                 && !is_clear
                 && !one.knows_guests(&self.facts, self.besides.as_ref())
         };
-        let open: Vec<&Standing> = self.networks.iter().filter(is_open).collect();
-        let rounds: Vec<(Question, &[&Standing])> = match open.len() {
+        let open: Vec<&Instance> = self.networks.iter().filter(is_open).collect();
+        let rounds: Vec<(Question, &[&Instance])> = match open.len() {
             0..=FEW_DUMPS => open.chunks(1).filter_map(|one| Some((one[0].ports()?, one))).collect(),
             _ => vec![(Question::Links, &open)],
         };
@@ -138,14 +138,14 @@ impl Observed {
         let mut asked = Vec::new();
         for (question, networks) in rounds {
             let found = rtnl.links_while(&question, |found: &mut Vec<(IfName, Link)>, port| {
-                let is_on = |one: &&&Standing| one.is_guest(&port) && Some(port.name) != self.besides;
+                let is_on = |one: &&&Instance| one.is_guest(&port) && Some(port.name) != self.besides;
                 let on = networks.iter().find(is_on).map(|one| one.bridge);
                 let is_new = |bridge: &IfName| !found.iter().any(|(known, _)| known == bridge);
                 found.extend(on.filter(is_new).map(|bridge| (bridge, port)));
                 found.len() < networks.len()
             })?;
             // The answer was read to its end, unless all have one.
-            let is_empty = |one: &&&Standing| !found.iter().any(|(bridge, _)| *bridge == one.bridge);
+            let is_empty = |one: &&&Instance| !found.iter().any(|(bridge, _)| *bridge == one.bridge);
             asked.extend(networks.iter().filter(is_empty).filter_map(|one| one.ports()));
             guests.extend(found);
         }
@@ -159,14 +159,14 @@ impl Observed {
     pub(super) fn ask_about_undo(
         &mut self,
         rtnl: &mut Rtnl,
-        is_undone: impl Fn(&Standing) -> bool,
+        is_undone: impl Fn(&Instance) -> bool,
     ) -> io::Result<()> {
         let mut questions = Vec::new();
         let mut bridges = Vec::new();
         let mut has_lost = false;
         let mut ledgers: Vec<Ledger> = Vec::new();
-        for standing in self.networks.iter().filter(|standing| is_undone(standing)) {
-            let Some(ledger) = &standing.ledger else { continue };
+        for instance in self.networks.iter().filter(|instance| is_undone(instance)) {
+            let Some(ledger) = &instance.ledger else { continue };
             ledgers.push(ledger.clone());
             let mut names: Vec<&IfName> = Vec::new();
             names.extend(ledger.veth.iter().flat_map(|veth| [&veth.outer, &veth.inner]));
@@ -177,7 +177,7 @@ impl Observed {
             if ledger.more || ledger.changed.iter().any(|changed| changed.setting.forwards()) {
                 questions.extend([false, true].map(|v6| Question::WideForwarding { v6 }));
             }
-            bridges.extend(standing.link.iter().cloned().map(|link| (link, ledger.nic())));
+            bridges.extend(instance.link.iter().cloned().map(|link| (link, ledger.nic())));
         }
         rtnl.ask(&questions, &mut self.facts)?;
         if ledgers.iter().flat_map(|ledger| &ledger.changed).any(|changed| changed.link == IfName::DEFAULT) {
@@ -206,7 +206,7 @@ impl Observed {
         let changed = self
             .networks
             .iter()
-            .filter_map(|standing| standing.ledger.as_ref())
+            .filter_map(|instance| instance.ledger.as_ref())
             .flat_map(|ledger| &ledger.changed);
         let question = |changed: &Changed| match (changed.setting, self.facts.link(&changed.link)?.index) {
             (Setting::Clsact, index) => Some(Question::Clsact(index)),

@@ -4,36 +4,36 @@
 use std::fs;
 
 use crate::model::address::FOREVER;
-use crate::model::{Address, Link, Owner};
+use crate::model::{Address, AddressManager, Link};
 
 /// The owner of `nic`, if a program is one and lives. Costs two failed opens where none is.
-pub fn of(nic: &Link, addresses: &[Address]) -> Option<Owner> {
+pub fn of(nic: &Link, addresses: &[Address]) -> Option<AddressManager> {
     let leased = addresses.iter().any(|address| address.net.addr().is_ipv4() && address.valid != FOREVER);
     networkd(nic.index).or_else(|| network_manager(nic.index, leased)).or_else(|| client(nic, leased))
 }
 
-fn networkd(index: u32) -> Option<Owner> {
+fn networkd(index: u32) -> Option<AddressManager> {
     let state = read(&format!("/run/systemd/netif/links/{index}"))?;
     let value = |key: &str| state.lines().find_map(|line| line.strip_prefix(key)).unwrap_or_default();
     let configures = matches!(value("ADMIN_STATE="), "configuring" | "configured" | "failed");
     let owns = configures && !value("NETWORK_FILE=").is_empty() && lives("systemd-network");
-    owns.then_some(Owner::Networkd)
+    owns.then_some(AddressManager::Networkd)
 }
 
-fn network_manager(index: u32, leased: bool) -> Option<Owner> {
+fn network_manager(index: u32, leased: bool) -> Option<AddressManager> {
     let state = read(&format!("/run/NetworkManager/devices/{index}"))?;
     if !state.lines().any(|line| line == "managed=true") || !lives("NetworkManager") {
         return None;
     }
     let is_external = !state.lines().any(|line| line.starts_with("route-metric-default-effective="));
     if is_external {
-        return Some(Owner::NetworkManagerExternal);
+        return Some(AddressManager::NetworkManagerExternal);
     }
-    (leased || state.lines().any(|line| line == "[dhcp4]")).then_some(Owner::NetworkManager)
+    (leased || state.lines().any(|line| line == "[dhcp4]")).then_some(AddressManager::NetworkManager)
 }
 
 /// A DHCP client by its file with a process number.
-fn client(nic: &Link, leased: bool) -> Option<Owner> {
+fn client(nic: &Link, leased: bool) -> Option<AddressManager> {
     let name = &nic.name;
     let is = |path: String, comms: &[&str]| {
         let pid = read(&path)?;
@@ -47,12 +47,12 @@ fn client(nic: &Link, leased: bool) -> Option<Owner> {
         "/run/dhclient.pid".to_owned(),
     ];
     if leased && dhcpcd.into_iter().any(|path| is(path, &["dhcpcd"]).is_some()) {
-        return Some(Owner::Dhcpcd);
+        return Some(AddressManager::Dhcpcd);
     }
     if leased && dhclient.into_iter().any(|path| is(path, &["dhclient"]).is_some()) {
-        return Some(Owner::Dhclient);
+        return Some(AddressManager::Dhclient);
     }
-    is(format!("/run/udhcpc.{name}.pid"), &["udhcpc", "busybox"]).map(|()| Owner::Udhcpc)
+    is(format!("/run/udhcpc.{name}.pid"), &["udhcpc", "busybox"]).map(|()| AddressManager::Udhcpc)
 }
 
 /// Whether a program of this name listens to the kernel's route events: the files of a manager outlive it.

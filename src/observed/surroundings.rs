@@ -11,7 +11,7 @@ const PRIVATE: [&str; 3] = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"];
 
 /// The machine around a network that is not there yet.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Surroundings {
+pub struct HostSnapshot {
     /// Routes (the host's own addresses among them), the bridges, and the interfaces that carry a route; kvmnet's
     /// networks; of the uplink, the program that keeps its addresses and whether it is a Wi-Fi station.
     pub observed: Observed,
@@ -19,7 +19,7 @@ pub struct Surroundings {
     pub uplink: Option<Link>,
 }
 
-impl Surroundings {
+impl HostSnapshot {
     /// Reads them. `names` are those that the network's bridge could have.
     pub fn read(rtnl: &mut Rtnl, names: &[IfName]) -> io::Result<Self> {
         let mut observed = Observed::default();
@@ -52,7 +52,7 @@ impl Observed {
         devices.sort_unstable();
         devices.dedup();
         devices.retain(|device| self.facts.link_index(*device).is_none());
-        let taken = self.networks.iter().filter_map(|standing| standing.ledger.as_ref()?.nic());
+        let taken = self.networks.iter().filter_map(|instance| instance.ledger.as_ref()?.nic());
         let questions = devices.into_iter().map(Question::LinkIndex).chain(taken.map(Question::Link));
         rtnl.ask(&questions.collect::<Vec<_>>(), &mut self.facts)
     }
@@ -60,7 +60,7 @@ impl Observed {
     /// The NIC with the default route; the one behind a bridge of kvmnet's.
     fn nic_out(&self) -> Option<Link> {
         let link = self.way_out(None)?;
-        let nic = self.network(&link.name).and_then(|standing| standing.ledger.as_ref()?.nic());
+        let nic = self.network(&link.name).and_then(|instance| instance.ledger.as_ref()?.nic());
         nic.and_then(|nic| self.facts.link(&nic)).or(Some(link)).cloned()
     }
 }

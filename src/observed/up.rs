@@ -14,7 +14,7 @@ use crate::model::ruleset::table_name;
 use crate::model::{Address, Filter, IfName, Ledger, Link, Mode, Network, Question, TapRecord, Uplink};
 use crate::netlink::nft::Nft;
 use crate::netlink::route::Rtnl;
-use crate::network::Standing;
+use crate::network::Instance;
 
 impl Observed {
     /// Reads what bringing a guest up can depend on.
@@ -54,16 +54,16 @@ impl Observed {
         observed.work_out();
         observed.ask_about_nics(rtnl)?;
         observed.ask_about_everywhere(rtnl, desired)?;
-        let own = observed.network(&network.bridge).and_then(|standing| standing.ledger.clone());
+        let own = observed.network(&network.bridge).and_then(|instance| instance.ledger.clone());
         observed.ask_about_changed(rtnl, own.iter())?;
         observed.ask_about_found(rtnl, network)?;
         observed.ask_about_persistent_tap(rtnl, desired)?;
         observed.ask_about_door(rtnl, desired)?;
         observed.ask_about_uplinks(rtnl, network)?;
         let overridden = |ledger: &Ledger| ledger.overridden && ledger.digest != network.digest;
-        let standing = observed.network(&network.bridge);
+        let instance = observed.network(&network.bridge);
         let matters = network.has_overrides()
-            || standing.and_then(|standing| standing.ledger.as_ref()).is_some_and(overridden);
+            || instance.and_then(|instance| instance.ledger.as_ref()).is_some_and(overridden);
         // The one that the tap is on has its carrier from the very guest that leaves.
         let left = observed.tap_on(desired).map(|bridge| bridge.name);
         let exactly = |bridge: &IfName| {
@@ -71,9 +71,9 @@ impl Observed {
         };
         observed.ask_about_guests(rtnl, exactly)?;
         let is_changed = |ledger: &Ledger| ledger.digest != network.digest;
-        observed.ask_about_undo(rtnl, |standing| match standing.bridge == network.bridge {
-            true => standing.ledger.as_ref().is_some_and(is_changed),
-            false => standing.is_dead(),
+        observed.ask_about_undo(rtnl, |instance| match instance.bridge == network.bridge {
+            true => instance.ledger.as_ref().is_some_and(is_changed),
+            false => instance.is_unused(),
         })?;
         Ok(observed)
     }
@@ -92,28 +92,28 @@ impl Observed {
     /// What a bridge has that was there before kvmnet: whose it is.
     fn ask_about_found(&mut self, rtnl: &mut Rtnl, network: &Network) -> io::Result<()> {
         let is_settled = |ledger: &Ledger| ledger.made || ledger.digest == network.digest;
-        let ledger = self.network(&network.bridge).and_then(Standing::ledger_of_bridge);
+        let ledger = self.network(&network.bridge).and_then(Instance::ledger_of_bridge);
         let there = self.facts.link(&network.bridge).filter(|_| !ledger.is_some_and(is_settled));
         let Some(bridge) = there.map(|link| link.index) else { return Ok(()) };
         rtnl.ask(&[Question::Addresses(bridge), Question::Ports(bridge)], &mut self.facts)
     }
 
-    /// The addresses of the door; where one is missing, what it could collide with.
+    /// The addresses of the host's interface; where one is missing, what it could collide with.
     fn ask_about_door(&mut self, rtnl: &mut Rtnl, desired: &Desired) -> io::Result<()> {
         let network = &desired.network;
-        let standing = self.network(&network.bridge);
+        let instance = self.network(&network.bridge);
         let is_changed = |ledger: &Ledger| !ledger.made && ledger.digest != network.digest;
         let adopts = self.facts.link(&network.bridge).is_some()
-            && standing.and_then(Standing::ledger_of_bridge).is_none_or(is_changed);
+            && instance.and_then(Instance::ledger_of_bridge).is_none_or(is_changed);
         let settled =
-            standing.and_then(|s| s.ledger.as_ref()).is_some_and(|ledger| ledger.digest == network.digest);
-        if let Some(door) = self.facts.link(desired.door()).map(|link| link.index) {
-            let is_known = adopts && *desired.door() == network.bridge;
-            if !(is_known || settled && self.has_local_routes(network, door)) {
-                rtnl.ask(&[Question::Addresses(door)], &mut self.facts)?;
+            instance.and_then(|s| s.ledger.as_ref()).is_some_and(|ledger| ledger.digest == network.digest);
+        if let Some(host_if) = self.facts.link(desired.host_if()).map(|link| link.index) {
+            let is_known = adopts && *desired.host_if() == network.bridge;
+            if !(is_known || settled && self.has_local_routes(network, host_if)) {
+                rtnl.ask(&[Question::Addresses(host_if)], &mut self.facts)?;
             }
         }
-        let present = self.addresses(desired.door());
+        let present = self.addresses(desired.host_if());
         let is_missing = |net: &&IpNet| !present.iter().any(|has| has.net == **net);
         let missing: Vec<&IpNet> = network.addresses.iter().filter(is_missing).collect();
         let mut questions = self.about_filters(desired);
@@ -159,7 +159,7 @@ impl Observed {
             questions.extend((stays || is_known).then_some(Question::Filter(tap.index, Filter::Tap)));
         }
         if let Some(bridge) = self.facts.link(&desired.network.bridge) {
-            let ledger = self.network(&bridge.name).and_then(|standing| standing.ledger.as_ref());
+            let ledger = self.network(&bridge.name).and_then(|instance| instance.ledger.as_ref());
             let was_closed = ledger.is_some_and(Ledger::is_closed);
             if desired.closed || was_closed {
                 questions.extend((!was_closed).then_some(Question::Clsact(bridge.index)));
@@ -167,31 +167,31 @@ impl Observed {
                 questions.extend(filters.map(|filter| Question::Filter(bridge.index, filter)));
             }
         }
-        if let Some(door) = self.facts.link(desired.door()).filter(|_| self.is_proc_fixed) {
-            questions.push(Question::Filter(door.index, Filter::Announcements));
+        if let Some(host_if) = self.facts.link(desired.host_if()).filter(|_| self.is_proc_fixed) {
+            questions.push(Question::Filter(host_if.index, Filter::Announcements));
         }
         questions
     }
 
-    /// Whether the door takes router advertisements of guests, or would, once it is made.
+    /// Whether the host's interface takes router advertisements of guests, or would, once it is made.
     fn hears_announcements(&self, desired: &Desired) -> bool {
-        let door = self.facts.link(desired.door()).or_else(|| self.facts.link(desired.new_interface()));
-        let accepts = door.and_then(|door| door.ipv6).is_some_and(|ipv6| ipv6.accept_ra != 0);
+        let host_if = self.facts.link(desired.host_if()).or_else(|| self.facts.link(desired.new_interface()));
+        let accepts = host_if.and_then(|host_if| host_if.ipv6).is_some_and(|ipv6| ipv6.accept_ra != 0);
         accepts && !matches!(desired.network.mode, Mode::Isolated | Mode::Bridged)
     }
 
-    /// Whether the host's addresses are on the door, as the routes of the table `local` say: a get for each
+    /// Whether the host's addresses are on its interface, as the routes of the table `local` say: a get for each
     /// instead of a dump. They are then among the facts.
-    fn has_local_routes(&mut self, network: &Network, door: u32) -> bool {
+    fn has_local_routes(&mut self, network: &Network, host_if: u32) -> bool {
         let is_there = |net: &IpNet| {
             let is_host =
                 |way: &Way| way.destination.is_some_and(|to| to.addr() == net.addr()) && way.kind == LOCAL;
-            self.facts.matched.iter().any(|way| is_host(way) && way.devices == [door])
+            self.facts.matched.iter().any(|way| is_host(way) && way.devices == [host_if])
         };
         if !network.addresses.iter().all(is_there) {
             return false;
         }
-        self.facts.addresses.extend(network.addresses.iter().map(|net| (door, Address::plain(*net))));
+        self.facts.addresses.extend(network.addresses.iter().map(|net| (host_if, Address::plain(*net))));
         true
     }
 
@@ -243,7 +243,7 @@ impl Observed {
             Some(_) if taken.as_ref() == Some(&nic.name) => {
                 // Usually nothing: all that it had is on the bridge, unless the takeover was cut short.
                 rtnl.ask(&[Question::Addresses(nic.index)], &mut self.facts)?;
-                let ledger = self.network(&network.bridge).and_then(|standing| standing.ledger.as_ref());
+                let ledger = self.network(&network.bridge).and_then(|instance| instance.ledger.as_ref());
                 if !ledger.is_some_and(|ledger| self.has_baggage(&nic.name, ledger)) {
                     return Ok(());
                 }

@@ -26,15 +26,15 @@ pub fn uplinks(desired: &Desired, observed: &Observed, v6: bool) -> Vec<IfName> 
     names
 }
 
-/// What is to be set, in order, so that packets pass between the door and the uplinks, where it is not to be set
+/// What is to be set, in order, so that packets pass between the host's interface and the uplinks, where it is not to be set
 /// everywhere ([`Observed::everywhere`]).
 pub fn wanted(desired: &Desired, observed: &Observed) -> Vec<(IfName, Setting, u32)> {
     let mut wanted = Vec::new();
-    let door = desired.door();
+    let host_if = desired.host_if();
     let everywhere = observed.everywhere(desired);
     let links = |v6: bool, setting: Setting| {
         let names = if everywhere.contains(&setting) { Vec::new() } else { ways(desired, observed, v6) };
-        names.into_iter().chain([*door])
+        names.into_iter().chain([*host_if])
     };
     if desired.forwards(false) {
         wanted.extend(links(false, Setting::Forwarding).map(|link| (link, Setting::Forwarding, 1)));
@@ -46,7 +46,7 @@ pub fn wanted(desired: &Desired, observed: &Observed) -> Vec<(IfName, Setting, u
         } else {
             let heeds =
                 |link: &IfName| observed.value(link, Setting::AcceptRa).is_some_and(|value| value != 0);
-            let links = links(true, Setting::AcceptRa).filter(|link| link != door && heeds(link));
+            let links = links(true, Setting::AcceptRa).filter(|link| link != host_if && heeds(link));
             wanted.extend(links.map(|link| (link, Setting::AcceptRa, 2)));
             wanted.push((IfName::ALL, Setting::WideForwarding6, 1));
         }
@@ -127,7 +127,7 @@ pub fn opened_by_others(nic: &IfName, desired: &Desired, observed: &Observed) ->
 /// The records of other networks, which stay.
 fn others<'a>(desired: &'a Desired, observed: &'a Observed) -> impl Iterator<Item = &'a Ledger> {
     let others = observed.networks.iter().filter(|other| other.bridge != desired.network.bridge);
-    others.filter(|other| !other.is_dead()).filter_map(|other| other.ledger.as_ref())
+    others.filter(|other| !other.is_unused()).filter_map(|other| other.ledger.as_ref())
 }
 
 /// Of one interface that kvmnet opened by itself.
@@ -137,11 +137,11 @@ fn guards_of(
     ledger: &Ledger,
     changed: &Changed,
 ) -> Vec<ForwardGuard> {
-    let door = desired.door();
+    let host_if = desired.host_if();
     let Some(link) = observed.place(changed).filter(|link| changed.before == 0 && link.index != 0) else {
         return Vec::new();
     };
-    if link.name == *door || link.name == desired.network.bridge {
+    if link.name == *host_if || link.name == desired.network.bridge {
         return Vec::new();
     }
     let bridge = link.mac.filter(|_| link.is_bridge());

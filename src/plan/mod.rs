@@ -5,8 +5,8 @@
 //! and removed after it, and the rules that keep guests in are there before a bridge is up and go last.
 
 mod down;
+mod forward_chains;
 mod forwarding;
-mod gates;
 mod refusal;
 mod refuse;
 mod takeover;

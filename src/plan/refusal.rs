@@ -6,7 +6,7 @@ use ipnet::IpNet;
 use thiserror::Error;
 
 use crate::config::quoted;
-use crate::model::{IfName, Mode, Owner};
+use crate::model::{AddressManager, IfName, Mode};
 use crate::terminal::shell_word;
 
 /// Why there is no plan.
@@ -148,7 +148,7 @@ pub enum Refusal {
     },
     /// The NIC has a route that cannot be carried to the bridge.
     #[error("{name} has a route {what}, which kvmnet cannot move to a bridge and back")]
-    Uncarriable {
+    Unmovable {
         /// The NIC.
         name: IfName,
         /// What is special about it.
@@ -160,7 +160,7 @@ pub enum Refusal {
         /// The NIC.
         name: IfName,
         /// The program.
-        owner: Owner,
+        owner: AddressManager,
     },
     /// Another interface has the address.
     #[error("the address {address} belongs to {owner} already")]
@@ -297,7 +297,7 @@ impl Refusal {
                 }
                 _ => NO_BRIDGE.to_owned(),
             },
-            Refusal::Uncarriable { .. } => {
+            Refusal::Unmovable { .. } => {
                 "use mode = \"routed\" or \"nat\", or simplify the route".to_owned()
             }
             Refusal::Managed { name, owner } => managed_hint(name, *owner),
@@ -328,21 +328,21 @@ impl Refusal {
 }
 
 /// How the owner itself can make the bridge, which kvmnet then uses as it is; docs/dhcp.md has each in full.
-fn managed_hint(nic: &IfName, owner: Owner) -> String {
+fn managed_hint(nic: &IfName, owner: AddressManager) -> String {
     let nic = shell_word(nic);
     let way = match owner {
-        Owner::Networkd => {
+        AddressManager::Networkd => {
             format!("give networkd a br0.netdev (Kind=bridge) and {nic} a .network with Bridge=br0")
         }
-        Owner::NetworkManager => format!(
+        AddressManager::NetworkManager => format!(
             "nmcli connection add type bridge con-name br0 ifname br0; nmcli connection add type ethernet ifname {nic} master br0"
         ),
-        Owner::NetworkManagerExternal => {
+        AddressManager::NetworkManagerExternal => {
             return format!(
                 "let it be: unmanaged-devices=interface-name:{nic} under [keyfile] in /etc/NetworkManager/conf.d"
             );
         }
-        Owner::Dhclient | Owner::Dhcpcd | Owner::Udhcpc => {
+        AddressManager::Dhclient | AddressManager::Dhcpcd | AddressManager::Udhcpc => {
             format!(
                 "on the console (over SSH it ends the session) put {nic} into a bridge br0 and start {owner} on that; docs/dhcp.md has what outlives a reboot"
             )

@@ -8,8 +8,8 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use crate::item::{
-    AddressChange, NeighbourChange, NexthopChange, PolicyRuleChange, PortChange, RouteChange, Step, Wait,
-    Witness, add_address,
+    AddressChange, NeighbourChange, NexthopChange, PolicyRuleChange, PortChange, ProbeTarget, RouteChange,
+    Step, Wait, add_address,
 };
 use crate::model::address::{FOREVER, PROTOCOL_LINK_LOCAL};
 use crate::model::route::{
@@ -25,7 +25,7 @@ const KNOWN: u16 = 0x02 | 0x04 | 0x08 | 0x10;
 
 /// What moves, as steps.
 #[derive(Debug, Default)]
-pub struct Baggage {
+pub struct Migration {
     /// Adds it to the new place.
     pub arrive: Vec<Step>,
     /// Adds those IPv6 addresses of which it is yet to be seen whether another machine has them: by detection, for which the
@@ -46,13 +46,13 @@ pub fn take(
     identity: Vec<Step>,
     observed: &Observed,
 ) -> Vec<Step> {
-    let mut baggage = carry(&nic.name, bridge, &[], observed);
+    let mut migration = carry(&nic.name, bridge, &[], observed);
     if endless {
-        baggage.arrive.iter_mut().for_each(without_end);
+        migration.arrive.iter_mut().for_each(without_end);
     }
     // Neighbour discovery heeds the interface that an address is on, and the validation of sources whether it has any:
     // in the same send as the enslaving, and before it, so that there is no moment at which the host is deaf.
-    let (mut steps, later): (Vec<Step>, Vec<Step>) = baggage.arrive.into_iter().partition(is_address);
+    let (mut steps, later): (Vec<Step>, Vec<Step>) = migration.arrive.into_iter().partition(is_address);
     if nic.master.is_none() {
         steps.push(PortChange { port: nic.name, from: None, to: Some(*bridge) }.into());
     }
@@ -61,10 +61,10 @@ pub fn take(
     }
     steps.push(Step::BARRIER);
     steps.extend(identity);
-    steps.extend(baggage.detect);
+    steps.extend(migration.detect);
     steps.extend(later);
     steps.push(settled(nic, bridge, &steps));
-    steps.extend(baggage.leave);
+    steps.extend(migration.leave);
     steps
 }
 
@@ -85,7 +85,12 @@ const LOOSE: u32 = 2;
 
 /// Does `steps` while the bridge believes sources whatever way leads back to them: for a moment packets come in by it
 /// and leave by the NIC, and a strict filter would drop them all. Afterwards its own is `kept`.
-pub fn loosely(bridge: &IfName, kept: u32, observed: &Observed, mut steps: Vec<Step>) -> Vec<Step> {
+pub fn with_loose_rp_filter(
+    bridge: &IfName,
+    kept: u32,
+    observed: &Observed,
+    mut steps: Vec<Step>,
+) -> Vec<Step> {
     if kept.max(observed.facts.wide_rp_filter) == STRICT {
         let set = |from, to| Step::set(*bridge, Setting::RpFilter, from, to);
         steps.insert(0, set(kept, LOOSE));
@@ -96,7 +101,7 @@ pub fn loosely(bridge: &IfName, kept: u32, observed: &Observed, mut steps: Vec<S
 
 /// Who is to say whether the host is still there: the gateway of a default route, else a neighbour that
 /// answered lately. A gateway may be outside every subnet of the host (onlink, a host route).
-pub fn witness(nic: &IfName, observed: &Observed) -> Option<Witness> {
+pub fn target_of_probe(nic: &IfName, observed: &Observed) -> Option<ProbeTarget> {
     let addresses = observed.addresses(nic);
     let routes = observed.facts.routes.iter().filter(|route| route.is_default() && route.is_over(nic));
     let routes = sorted_by_key(routes, |route| (route.table != MAIN, route.metric));
@@ -120,7 +125,7 @@ pub fn witness(nic: &IfName, observed: &Observed) -> Option<Witness> {
         best.map(|address| address.net.addr())
     };
     gateways.chain(others).find_map(|(target, source)| {
-        Some(Witness { link: *nic, source: source.or(source_for(&target))?, target })
+        Some(ProbeTarget { link: *nic, source: source.or(source_for(&target))?, target })
     })
 }
 
@@ -134,19 +139,19 @@ pub fn give_back(ledger: &Ledger, bridge: &IfName, observed: &Observed) -> Vec<S
     // A bridge that was down makes an address of its own MAC as soon as it is up.
     let own: Vec<IpNet> =
         ledger.bridge_addresses.iter().copied().chain(ledger.mac.map(Mac::link_local)).collect();
-    let mut baggage = carry(bridge, &nic.name, &own, observed);
+    let mut migration = carry(bridge, &nic.name, &own, observed);
     let mut steps = Vec::new();
     // Nothing can lead over a NIC that somebody has set down. One that was down before kvmnet came stays so.
     if !nic.up && ledger.changed(&nic.name, Setting::Up).is_some_and(|changed| changed.before == 0) {
-        baggage.arrive.retain(|step| !needs_up(step));
+        migration.arrive.retain(|step| !needs_up(step));
     } else if !nic.up {
         steps.push(Step::set(nic.name, Setting::Up, 0, 1));
     }
     if nic.ipv6.is_none_or(|ipv6| ipv6.disable_ipv6 != 0) {
-        baggage.arrive.retain(|step| !needs_ipv6(step));
-        baggage.detect.clear();
+        migration.arrive.retain(|step| !needs_ipv6(step));
+        migration.detect.clear();
     }
-    let Baggage { arrive, detect, leave } = baggage;
+    let Migration { arrive, detect, leave } = migration;
     steps.extend(arrive);
     steps.push(settled(nic, &nic.name, &steps));
     // In one send. First every route over the bridge: once its port is gone they lead nowhere, and until then packets
@@ -163,11 +168,11 @@ pub fn give_back(ledger: &Ledger, bridge: &IfName, observed: &Observed) -> Vec<S
         steps.extend(detect);
     }
     let kept = observed.value(bridge, Setting::RpFilter).unwrap_or_default();
-    loosely(bridge, kept, observed, steps)
+    with_loose_rp_filter(bridge, kept, observed, steps)
 }
 
 /// Everything that moves from one interface to another, but for the addresses `staying` and their routes.
-pub fn carry(from: &IfName, to: &IfName, staying: &[IpNet], observed: &Observed) -> Baggage {
+pub fn carry(from: &IfName, to: &IfName, staying: &[IpNet], observed: &Observed) -> Migration {
     let mut addresses = observed.addresses(from);
     addresses.retain(|address| !staying.contains(&address.net) && !stays_unused(address, from, observed));
     let moving = observed.facts.routes.iter().filter(|route| route.is_over(from));
@@ -177,33 +182,35 @@ pub fn carry(from: &IfName, to: &IfName, staying: &[IpNet], observed: &Observed)
     let (by_router, direct): (Vec<&Route>, Vec<&Route>) =
         routes.into_iter().partition(|route| route.has_router());
     let routes = || direct.iter().chain(&by_router);
-    let mut baggage = Baggage::default();
+    let mut migration = Migration::default();
     for address in in_order(&addresses) {
         let steps = add_address(&relabelled(address, from, to), *to);
-        if address.is_tentative() { &mut baggage.detect } else { &mut baggage.arrive }.extend(steps);
+        if address.is_tentative() { &mut migration.detect } else { &mut migration.arrive }.extend(steps);
     }
     let nexthops = observed.facts.nexthops.iter().filter(|nexthop| nexthop.device == *from);
-    baggage.arrive.extend(nexthops.map(|nexthop| NexthopChange { nexthop: nexthop.clone(), to: *to }.into()));
-    let arriving = routes().filter(|route| !is_outlived(route, &by_router));
-    baggage
+    migration
         .arrive
-        .extend(arriving.map(|route| RouteChange::Add(behind_announced(route, from, to, observed)).into()));
+        .extend(nexthops.map(|nexthop| NexthopChange { nexthop: nexthop.clone(), to: *to }.into()));
+    let arriving = routes().filter(|route| !is_outlived(route, &by_router));
+    migration.arrive.extend(
+        arriving.map(|route| RouteChange::Add(with_metric_after_ra(route, from, to, observed)).into()),
+    );
     for rule in observed.facts.rules.iter().filter(|rule| rule.names(from)) {
-        baggage.arrive.push(PolicyRuleChange::Add(rule.moved(from, to)).into());
-        baggage.leave.push(PolicyRuleChange::Delete(rule.clone()).into());
+        migration.arrive.push(PolicyRuleChange::Add(rule.moved(from, to)).into());
+        migration.leave.push(PolicyRuleChange::Delete(rule.clone()).into());
     }
     for neighbour in observed.facts.neighbours.iter().filter(|neighbour| neighbour.device == *from) {
-        baggage.arrive.extend(arrive_neighbour(neighbour, to, observed));
+        migration.arrive.extend(arrive_neighbour(neighbour, to, observed));
         if neighbour.is_set() {
-            baggage.leave.push(NeighbourChange::Delete(neighbour.clone()).into());
+            migration.leave.push(NeighbourChange::Delete(neighbour.clone()).into());
         }
     }
     // The kernel's own routes for the prefixes, too: they would go with the addresses, but not all, and late.
     let prefixes = kernels.into_iter().filter(|route| route.kind == UNICAST);
     let old = routes().rev().copied().chain(prefixes).cloned();
-    baggage.leave.extend(old.map(|route| RouteChange::Delete(route).into()));
-    leave_addresses(&mut baggage.leave, from, &addresses);
-    baggage
+    migration.leave.extend(old.map(|route| RouteChange::Delete(route).into()));
+    leave_addresses(&mut migration.leave, from, &addresses);
+    migration
 }
 
 /// An address that another machine has is not put into use by a move: it stays on the NIC, where it is not used, and that is
@@ -251,7 +258,7 @@ fn without_end(step: &mut Step) {
 /// A default route that a router announced is copied behind the place where the kernel will put its own with the
 /// next announcement: beside a copy of the same metric it would not, and would heed nothing else of it either
 /// (`ndisc_router_discovery`). The copy ends by itself, and is at no further move put behind itself.
-fn behind_announced(route: &Route, from: &IfName, to: &IfName, observed: &Observed) -> Route {
+fn with_metric_after_ra(route: &Route, from: &IfName, to: &IfName, observed: &Observed) -> Route {
     let mut moved = route.moved(from, to);
     if is_announced(route) && route.metric == announced_metric(from, observed) {
         moved.metric += 1;

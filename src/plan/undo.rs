@@ -1,33 +1,33 @@
 //! Takes a network away: everything that its record records, in the reverse order of its making.
 
-use super::{Transaction, gates, takeover};
+use super::{Transaction, forward_chains, takeover};
 use crate::firewall;
 use crate::item::{AddressChange, LinkChange, SettingChange, Step, TableChange};
 use crate::model::ledger::Place;
 use crate::model::link::{GROUP, lan_group};
 use crate::model::ruleset::{Family, Found};
 use crate::model::{Changed, IfName, Ledger, Link, Mac, Setting, Veth};
-use crate::observed::{Observed, Standing};
+use crate::observed::{Instance, Observed};
 
 /// Takes `standing` away. `others` are the records of the networks that stay. The NIC is given back first, and alone: what
 /// it was lent to goes only after that.
-fn network(standing: &Standing, others: &[&Ledger], observed: &Observed) -> Vec<Transaction> {
-    let bridge = &standing.bridge;
+fn network(instance: &Instance, others: &[&Ledger], observed: &Observed) -> Vec<Transaction> {
+    let bridge = &instance.bridge;
     let mut given_back = Vec::new();
     let mut steps = Vec::new();
-    if let Some(ledger) = &standing.ledger {
-        if standing.link.is_some() {
+    if let Some(ledger) = &instance.ledger {
+        if instance.link.is_some() {
             given_back.extend(takeover::give_back(ledger, bridge, observed));
         }
         steps.extend(settings(ledger, others, observed));
         steps.extend(lost_settings(ledger, others, observed));
         steps.extend(pair(ledger, observed));
-        if let Some(link) = &standing.link {
+        if let Some(link) = &instance.link {
             steps.extend(self::bridge(ledger, bridge, &link.alias, observed));
         }
     }
-    steps.extend(gates::close(bridge, observed));
-    steps.extend(tables(standing, observed));
+    steps.extend(forward_chains::close(bridge, observed));
+    steps.extend(tables(instance, observed));
     let cleans = Some(*bridge);
     vec![
         Transaction { title: format!("give back what {bridge} has of its NIC"), steps: given_back, cleans },
@@ -36,14 +36,14 @@ fn network(standing: &Standing, others: &[&Ledger], observed: &Observed) -> Vec<
 }
 
 /// The tables go, but for the record of what only a later version can undo.
-fn tables(standing: &Standing, observed: &Observed) -> Vec<Step> {
-    let beyond = standing.ledger.as_ref().and_then(Ledger::beyond).filter(|_| observed.has_nft());
+fn tables(instance: &Instance, observed: &Observed) -> Vec<Step> {
+    let beyond = instance.ledger.as_ref().and_then(Ledger::beyond).filter(|_| observed.has_nft());
     let stays = |found: &&Found| found.family == Family::Inet && beyond.is_some();
-    let (kept, unwanted): (Vec<&Found>, Vec<&Found>) = standing.tables.iter().partition(stays);
+    let (kept, unwanted): (Vec<&Found>, Vec<&Found>) = instance.tables.iter().partition(stays);
     let delete = |found: &Found| TableChange::Delete { family: found.family, name: found.name.clone() };
     let mut changes: Vec<TableChange> = unwanted.into_iter().map(delete).collect();
     if let Some(beyond) = beyond {
-        let table = firewall::record_alone(&standing.bridge, &beyond);
+        let table = firewall::record_alone(&instance.bridge, &beyond);
         match kept.first() {
             None => changes.push(TableChange::Add(table)),
             Some(found) if found.comment == table.comment && firewall::ledger_of(found) == Some(beyond) => {}
@@ -140,9 +140,9 @@ fn everywhere(changed: &Changed, ledger: &Ledger, others: &[&Ledger], observed: 
         };
         is_recorded(&ledger) || others.iter().any(is_recorded)
     };
-    // The doors of networks are their own business, and a bridge that was made for a NIC is as the NIC was.
+    // The host interfaces of networks are their own business, and a bridge that was made for a NIC is as the NIC was.
     let is_lan = |link: &Link| {
-        let nic = observed.network(&link.name).and_then(|standing| standing.ledger.as_ref()?.nic());
+        let nic = observed.network(&link.name).and_then(|instance| instance.ledger.as_ref()?.nic());
         nic.is_some_and(|nic| ledger.changed(&nic, changed.setting).is_some())
     };
     let links = observed.facts.links.iter().filter(|link| link.index != 0 && link.group != GROUP);
@@ -195,11 +195,11 @@ fn bridge(ledger: &Ledger, bridge: &IfName, alias: &str, observed: &Observed) ->
 
 /// Takes away the network of `bridge`, if nothing keeps it, when another one with this record has been brought up.
 pub fn unused_network(bridge: &IfName, ledger: &Ledger, observed: &Observed) -> Vec<Transaction> {
-    let standing = observed.network(bridge).filter(|standing| standing.is_dead());
-    let Some(standing) = standing else { return Vec::new() };
+    let instance = observed.network(bridge).filter(|instance| instance.is_unused());
+    let Some(instance) = instance else { return Vec::new() };
     let others = observed.networks.iter().filter(|other| other.bridge != *bridge);
     let others: Vec<&Ledger> = others.filter_map(|other| other.ledger.as_ref()).chain([ledger]).collect();
-    network(standing, &others, observed)
+    network(instance, &others, observed)
 }
 
 /// Takes away every network that nothing keeps, except those of the bridges `staying`; and the one of `ending`, whoever is
@@ -208,16 +208,16 @@ pub fn unused_networks(staying: &[IfName], ending: Option<&IfName>, observed: &O
     let mut ledgers: Vec<(&IfName, &Ledger)> = observed
         .networks
         .iter()
-        .filter_map(|standing| Some((&standing.bridge, standing.ledger.as_ref()?)))
+        .filter_map(|instance| Some((&instance.bridge, instance.ledger.as_ref()?)))
         .collect();
     let mut transactions = Vec::new();
-    let goes = |standing: &&Standing| standing.is_dead() || ending == Some(&standing.bridge);
+    let goes = |instance: &&Instance| instance.is_unused() || ending == Some(&instance.bridge);
     let unused = observed.networks.iter().filter(goes);
-    for standing in unused.filter(|standing| !staying.contains(&standing.bridge)) {
+    for instance in unused.filter(|instance| !staying.contains(&instance.bridge)) {
         // One that is taken away no longer needs what another one opened, too.
-        ledgers.retain(|(bridge, _)| **bridge != standing.bridge);
+        ledgers.retain(|(bridge, _)| **bridge != instance.bridge);
         let others: Vec<&Ledger> = ledgers.iter().map(|(_, ledger)| *ledger).collect();
-        transactions.extend(network(standing, &others, observed));
+        transactions.extend(network(instance, &others, observed));
     }
     transactions
 }

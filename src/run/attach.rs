@@ -1,6 +1,6 @@
 //! The hooks' own work, for programs that take a ready tap: `kvmnet attach` and `kvmnet detach`.
 
-use super::{Done, Seen, Work, require_rights, up};
+use super::{Done, OnStep, Session, require_rights, up};
 use crate::apply::Kernel;
 use crate::error::Error;
 use crate::item::LinkChange;
@@ -24,7 +24,7 @@ pub fn attach(
     tap: &IfName,
     creation: Option<&Creation>,
     told: &mut dyn FnMut(&str),
-    seen: Seen,
+    seen: OnStep,
 ) -> Result<Done, Error> {
     require_rights()?;
     let Some(creation) = creation else { return up(tap, None, seen) };
@@ -67,9 +67,9 @@ fn find_user(name: &str) -> Result<u32, Error> {
 }
 
 /// Takes `tap` off its network as `qemu-ifdown` does, whoever has it open. With `delete`, the tap goes, too.
-pub fn detach(tap: &IfName, delete: bool, seen: Seen) -> Result<Done, Error> {
+pub fn detach(tap: &IfName, delete: bool, seen: OnStep) -> Result<Done, Error> {
     require_rights()?;
-    let mut work = Work::begin()?;
+    let mut work = Session::begin()?;
     let observed = work.observe(|Kernel { rtnl, nft }| Observed::for_down(nft.as_mut(), rtnl, tap))?;
     let link = observed.facts.link(tap);
     if delete && link.is_some_and(|link| link.is_tap() && link.carrier) {

@@ -3,14 +3,14 @@
 use std::collections::HashMap;
 use std::fmt;
 
-use super::{Done, Work, require_rights};
+use super::{Done, Session, require_rights};
 use crate::apply::Kernel;
 use crate::config::{self, Environment, File};
 use crate::desired::Desired;
 use crate::error::Error;
 use crate::model::{Facts, IfName, Network, Question};
 use crate::network;
-use crate::observed::{Observed, Standing, is_proc_fixed};
+use crate::observed::{Instance, Observed, is_proc_fixed};
 use crate::plan::{self, Plan, Step, Transaction};
 use crate::terminal::{printable, shell_word};
 
@@ -34,7 +34,7 @@ pub fn difference() -> Result<Difference, Error> {
 /// Does away with the difference, if `agrees` says so of it as it is now: nobody else of kvmnet's changes it meanwhile.
 pub fn converge(agrees: &mut dyn FnMut(&Difference) -> bool) -> Result<Done, Error> {
     require_rights()?;
-    let mut work = Work::begin()?;
+    let mut work = Session::begin()?;
     let found = Difference::find(&mut work.kernel)?;
     if !agrees(&found) {
         return Err(Error::ChangedMeanwhile);
@@ -80,20 +80,20 @@ impl Difference {
         let networks = file.networks().map_err(Error::Config)?;
         let find = |name: &str| networks.iter().find(|network| network.name == name);
         let mut wanted = Vec::new();
-        for standing in living.networks.iter().filter(|standing| !standing.is_dead()) {
-            let Some(ledger) = &standing.ledger else { continue };
+        for instance in living.networks.iter().filter(|instance| !instance.is_unused()) {
+            let Some(ledger) = &instance.ledger else { continue };
             match find(&ledger.network) {
-                Some(network) if network.bridge != standing.bridge => self.unmet.push(format!(
+                Some(network) if network.bridge != instance.bridge => self.unmet.push(format!(
                     "network {name} is on {}, and on {} in the configuration: kvmnet down --force {}, then kvmnet attach TAP for each guest",
-                    standing.bridge,
+                    instance.bridge,
                     network.bridge,
                     shell_word(&ledger.network),
                     name = ledger.network,
                 )),
-                Some(network) => wanted.extend(of_network(network, standing, living)),
+                Some(network) => wanted.extend(of_network(network, instance, living)),
                 None => self.notes.push(format!(
                     "network {} on {} is in the configuration no longer; it goes with its last guest",
-                    ledger.network, standing.bridge
+                    ledger.network, instance.bridge
                 )),
             }
         }
@@ -142,9 +142,9 @@ impl fmt::Display for Difference {
     }
 }
 
-fn of_network(network: &Network, standing: &Standing, living: &Observed) -> Vec<Desired> {
+fn of_network(network: &Network, instance: &Instance, living: &Observed) -> Vec<Desired> {
     let taps: Vec<IfName> =
-        living.guests(&standing.bridge).iter().filter(|guest| guest.is_tap()).map(|tap| tap.name).collect();
+        living.guests(&instance.bridge).iter().filter(|guest| guest.is_tap()).map(|tap| tap.name).collect();
     if taps.is_empty() {
         return vec![agreed(Desired::without_guest(network.clone()))];
     }

@@ -22,10 +22,10 @@ use crate::model::{Facts, IfName, Network};
 use crate::observed::Observed;
 use crate::plan::{self, Plan, Step};
 use crate::rights;
-use crate::signals::{self, Hold};
+use crate::signals::{self, SignalsBlocked};
 
 /// Is told each step once it is done.
-pub type Seen<'a> = &'a mut dyn FnMut(&Step);
+pub type OnStep<'a> = &'a mut dyn FnMut(&Step);
 
 /// What a run did.
 #[derive(Debug)]
@@ -52,11 +52,11 @@ impl Done {
 }
 
 /// Attaches `tap` to its network. `hook_network` is the NAME of a hook called `qemu-ifup-NAME`.
-pub fn up(tap: &IfName, hook_network: Option<&str>, seen: Seen) -> Result<Done, Error> {
+pub fn up(tap: &IfName, hook_network: Option<&str>, seen: OnStep) -> Result<Done, Error> {
     require_rights()?;
     let network = config::load(&Environment::of_process(), hook_network, tap)?;
     let desired = Desired::new(*tap, network);
-    let (plan, left) = Work::begin()?.bring_up(&desired, seen)?;
+    let (plan, left) = Session::begin()?.bring_up(&desired, seen)?;
     let Network { bridge, name, mode, .. } = &desired.network;
     Ok(Done::new(format_args!("{tap} is up on {bridge} (network {name}, {mode})"), &plan, left))
 }
@@ -71,7 +71,7 @@ pub fn down(tap: &IfName) -> Result<Done, Error> {
             "{tap} is left as it is: no rights (-runas?); the next run sweeps"
         )));
     }
-    let mut work = Work::begin()?;
+    let mut work = Session::begin()?;
     let observed = work.observe(|Kernel { rtnl, nft }| Observed::for_down(nft.as_mut(), rtnl, tap))?;
     let carrier = observed.facts.link(tap).is_some_and(|link| link.is_tap() && link.carrier);
     if holder::is_anothers(tap, carrier) {
@@ -90,24 +90,24 @@ pub fn down(tap: &IfName) -> Result<Done, Error> {
 
 /// What stays recorded of networks that nothing keeps, as only a later version can undo it.
 fn beyond(observed: &Observed) -> impl Iterator<Item = Left> {
-    let unused = observed.networks.iter().filter(|standing| standing.is_dead());
-    unused.filter_map(|standing| {
-        let entries = standing.ledger.as_ref()?.beyond()?.unknown;
-        Some(Left { bridge: standing.bridge, error: Error::LaterVersion(entries) })
+    let unused = observed.networks.iter().filter(|instance| instance.is_unused());
+    unused.filter_map(|instance| {
+        let entries = instance.ledger.as_ref()?.beyond()?.unknown;
+        Some(Left { bridge: instance.bridge, error: Error::LaterVersion(entries) })
     })
 }
 
 /// The kernel, with nobody else of kvmnet's at it, and no signal between its changes.
-struct Work {
+struct Session {
     kernel: Kernel,
-    _hold: Hold,
+    _hold: SignalsBlocked,
     _lock: Lock,
 }
 
-impl Work {
+impl Session {
     fn begin() -> Result<Self, Error> {
         signals::start_deadline().map_err(Error::system("set a timer"))?;
-        let hold = Hold::begin();
+        let hold = SignalsBlocked::begin();
         let lock = Lock::take(&hold)?;
         Ok(Self { kernel: Kernel::open()?, _hold: hold, _lock: lock })
     }
@@ -119,12 +119,12 @@ impl Work {
         ask(&mut self.kernel).and_then(Observed::complete).map_err(Error::system("ask the kernel"))
     }
 
-    fn apply(&mut self, facts: &Facts, plan: &Plan, seen: Seen) -> Result<Vec<Left>, Error> {
+    fn apply(&mut self, facts: &Facts, plan: &Plan, seen: OnStep) -> Result<Vec<Left>, Error> {
         apply(&mut self.kernel, facts, plan, seen)
     }
 
     /// What a sweep leaves is looked at again: it may have given back the very NIC that is wanted now.
-    fn bring_up(&mut self, desired: &Desired, seen: Seen) -> Result<(Plan, Vec<Left>), Error> {
+    fn bring_up(&mut self, desired: &Desired, seen: OnStep) -> Result<(Plan, Vec<Left>), Error> {
         let (mut observed, mut plan) = self.plan_up(desired)?;
         let mut done = plan.sweep();
         let mut left = Vec::new();

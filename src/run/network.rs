@@ -1,6 +1,6 @@
 //! Networks without regard to single guests: `kvmnet up`, `kvmnet down` and `kvmnet gc`.
 
-use super::{Done, Seen, Work, beyond, require_rights};
+use super::{Done, OnStep, Session, beyond, require_rights};
 use crate::apply::Kernel;
 use crate::config::{self, Environment};
 use crate::desired::Desired;
@@ -10,10 +10,10 @@ use crate::observed::Observed;
 use crate::plan::{self, Plan};
 
 /// Brings the network `name` up. It stays, with guests or without, until [`network_down`].
-pub fn network_up(name: &str, seen: Seen) -> Result<Done, Error> {
+pub fn network_up(name: &str, seen: OnStep) -> Result<Done, Error> {
     require_rights()?;
     let desired = Desired { held: true, ..Desired::without_guest(configured(name)?) };
-    let (plan, left) = Work::begin()?.bring_up(&desired, seen)?;
+    let (plan, left) = Session::begin()?.bring_up(&desired, seen)?;
     let Network { bridge, name, mode, .. } = &desired.network;
     Ok(Done::new(format_args!("{name} ({mode}) is up on {bridge}"), &plan, left))
 }
@@ -31,9 +31,9 @@ fn configured(name: &str) -> Result<Network, Error> {
 
 /// Takes the network `name` down, or that of the bridge `name`; with `force`, also from under its guests. Needs no
 /// configuration for one that stands.
-pub fn network_down(name: &str, force: bool, seen: Seen) -> Result<Done, Error> {
+pub fn network_down(name: &str, force: bool, seen: OnStep) -> Result<Done, Error> {
     require_rights()?;
-    let mut work = Work::begin()?;
+    let mut work = Session::begin()?;
     let observed = work.observe(|Kernel { rtnl, nft }| Observed::of_networks(nft.as_mut(), rtnl))?;
     let Some(bridge) = bridge_of(name, &observed)? else {
         configured(name)?;
@@ -61,9 +61,9 @@ fn bridge_of(name: &str, observed: &Observed) -> Result<Option<IfName>, Error> {
 }
 
 /// Takes away every network that nothing keeps: what guests that were killed left.
-pub fn sweep(seen: Seen) -> Result<Done, Error> {
+pub fn sweep(seen: OnStep) -> Result<Done, Error> {
     require_rights()?;
-    let mut work = Work::begin()?;
+    let mut work = Session::begin()?;
     let observed = work.observe(|Kernel { rtnl, nft }| Observed::for_sweep(nft.as_mut(), rtnl))?;
     let mut plan = Plan::default();
     plan.extend(plan::sweep(&[], &observed));

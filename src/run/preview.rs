@@ -63,8 +63,8 @@ pub fn preview_up(tap: &IfName) -> Result<Preview, Error> {
     let network = &desired.network;
     if observed.nft == Tables::Hidden {
         notes.push(BLIND.to_owned());
-        let standing = observed.network(&network.bridge).and_then(|standing| standing.ledger.as_ref());
-        if standing.is_some_and(|ledger| ledger.digest == network.digest) {
+        let instance = observed.network(&network.bridge).and_then(|instance| instance.ledger.as_ref());
+        if instance.is_some_and(|ledger| ledger.digest == network.digest) {
             plan.retain(|step| step.transport() != Transport::Nft);
         }
     }

@@ -3,20 +3,20 @@
 use super::data::{Change, ChangeKind};
 use crate::model::setting::Setting;
 use crate::model::{AddrGen, Changed, IfName, Ledger, Link, TapRecord};
-use crate::observed::{Observed, Standing};
+use crate::observed::{Instance, Observed};
 
 /// Everything, in the order in which it was done.
-pub fn changes(standing: &Standing, observed: &Observed) -> Vec<Change> {
-    let tables = standing.tables.iter().map(|table| {
+pub fn changes(instance: &Instance, observed: &Observed) -> Vec<Change> {
+    let tables = instance.tables.iter().map(|table| {
         let what = format!("{} {}", table.family, table.name);
         Change { kind: ChangeKind::Table, interface: None, before: None, now: Some(what.clone()), what }
     });
-    let Some(ledger) = &standing.ledger else { return tables.collect() };
-    let mut changes = links(ledger, standing, observed);
+    let Some(ledger) = &instance.ledger else { return tables.collect() };
+    let mut changes = links(ledger, instance, observed);
     changes.extend(tables);
-    changes.extend(addresses(ledger, observed, standing));
+    changes.extend(addresses(ledger, observed, instance));
     changes.extend(settings(ledger, observed));
-    if let Some(bridge) = &standing.link {
+    if let Some(bridge) = &instance.link {
         changes.extend(port(ledger, bridge, observed));
         changes.extend(mac(ledger, bridge));
         changes.extend(alias(ledger, bridge));
@@ -25,8 +25,8 @@ pub fn changes(standing: &Standing, observed: &Observed) -> Vec<Change> {
     changes
 }
 
-fn links(ledger: &Ledger, standing: &Standing, observed: &Observed) -> Vec<Change> {
-    let bridge = standing.link.as_ref().filter(|_| ledger.made).map(|bridge| bridge.name);
+fn links(ledger: &Ledger, instance: &Instance, observed: &Observed) -> Vec<Change> {
+    let bridge = instance.link.as_ref().filter(|_| ledger.made).map(|bridge| bridge.name);
     let ends = ledger.veth.iter().flat_map(|veth| [veth.outer, veth.inner]);
     let ends = ends.filter(|end| observed.facts.link(end).is_some());
     let made = |name: IfName| {
@@ -37,10 +37,10 @@ fn links(ledger: &Ledger, standing: &Standing, observed: &Observed) -> Vec<Chang
 }
 
 /// Addresses that the host was given, and those that moved with the NIC.
-fn addresses(ledger: &Ledger, observed: &Observed, standing: &Standing) -> Vec<Change> {
-    let door = ledger.veth.as_ref().map_or(standing.bridge, |veth| veth.inner);
-    let interface = || Some(door.to_string());
-    let present = observed.addresses(&door);
+fn addresses(ledger: &Ledger, observed: &Observed, instance: &Instance) -> Vec<Change> {
+    let host_if = ledger.veth.as_ref().map_or(instance.bridge, |veth| veth.inner);
+    let interface = || Some(host_if.to_string());
+    let present = observed.addresses(&host_if);
     let given = ledger.addresses.iter().map(|net| Change {
         kind: ChangeKind::Address,
         what: net.to_string(),

@@ -22,7 +22,8 @@ pub(super) struct Network {
     pub mode: Option<String>,
     pub bridge: String,
     pub bridge_made: Option<bool>,
-    pub door: String,
+    #[serde(rename = "door")]
+    pub host_if: String,
     pub addresses: Vec<String>,
     pub uplinks: Option<Vec<String>>,
     pub uplinks_by: Option<UplinksBy>,

@@ -7,7 +7,7 @@ use super::data::{Guest, LinkState, Process};
 use crate::guests::GuestIndex;
 use crate::holder::Holder;
 use crate::model::{IfName, Link, Mac, TapRecord};
-use crate::observed::Glance;
+use crate::observed::StatusSnapshot;
 use crate::vmm;
 
 /// So many of a guest's MACs and addresses are shown; a guest may send with as many as it likes.
@@ -15,7 +15,7 @@ const MOST: usize = 8;
 
 /// The guests of the machine.
 pub struct Guests<'a> {
-    glance: &'a Glance,
+    glance: &'a StatusSnapshot,
     index: GuestIndex<'a>,
     names: HashMap<u32, IfName>,
     /// The addresses that the host has met, by its interface and their MAC.
@@ -23,7 +23,7 @@ pub struct Guests<'a> {
 }
 
 impl<'a> Guests<'a> {
-    pub fn new(glance: &'a Glance, holders: &'a [Holder]) -> Self {
+    pub fn new(glance: &'a StatusSnapshot, holders: &'a [Holder]) -> Self {
         let facts = &glance.observed.facts;
         let mut met: HashMap<(u32, Mac), Vec<IpAddr>> = HashMap::new();
         for one in &glance.met {
@@ -37,8 +37,8 @@ impl<'a> Guests<'a> {
         Self { glance, index: GuestIndex::new(facts, holders), names, met }
     }
 
-    /// The guests on a bridge, whom the host meets on the interface `door`.
-    pub fn on_bridge(&self, bridge: &IfName, door: Option<u32>) -> Vec<Guest> {
+    /// The guests on a bridge, whom the host meets on the interface `host_if`.
+    pub fn on_bridge(&self, bridge: &IfName, host_if: Option<u32>) -> Vec<Guest> {
         let taps = || self.glance.observed.taps_on(bridge);
         let mut same: HashMap<u32, Vec<String>> = HashMap::new();
         for taps in self.index.by_mac(taps()).chunk_by(|(mac, _), (next, _)| mac == next) {
@@ -54,7 +54,7 @@ impl<'a> Guests<'a> {
                 let mut same_mac_as = same.remove(&tap.index).unwrap_or_default();
                 same_mac_as.sort_unstable();
                 same_mac_as.dedup();
-                Guest { same_mac_as, ..self.guest(tap, door) }
+                Guest { same_mac_as, ..self.guest(tap, host_if) }
             })
             .collect()
     }
@@ -62,19 +62,19 @@ impl<'a> Guests<'a> {
     /// Attached taps that are on no network of kvmnet's.
     pub fn strays(&self) -> Vec<Guest> {
         let observed = &self.glance.observed;
-        let bridges = || observed.networks.iter().filter_map(|standing| standing.link.as_ref());
+        let bridges = || observed.networks.iter().filter_map(|instance| instance.link.as_ref());
         let is_stray = |tap: &&Link| !bridges().any(|bridge| tap.master == Some(bridge.index));
         let attached = observed.facts.links.iter().filter(|link| link.is_tap() && is_attached(link));
         attached.filter(is_stray).map(|tap| self.guest(tap, tap.master)).collect()
     }
 
-    fn guest(&self, tap: &Link, door: Option<u32>) -> Guest {
+    fn guest(&self, tap: &Link, host_if: Option<u32>) -> Guest {
         let vm = self.index.vm(tap);
         let named = vm.iter().find_map(|holder| vmm::name(&holder.arguments));
         let bytes = self.glance.bytes.get(&tap.index).copied().unwrap_or_default();
         let given = self.index.given_macs(tap).first().copied();
         let mut macs = self.index.learned_macs(tap).to_vec();
-        let met = macs.iter().filter_map(|mac| self.met.get(&(door?, *mac))).flatten();
+        let met = macs.iter().filter_map(|mac| self.met.get(&(host_if?, *mac))).flatten();
         let addresses: Vec<String> = met.map(ToString::to_string).collect();
         let mac_count = macs.len();
         if mac_count > MOST {

@@ -4,7 +4,7 @@
 //! rights: it says what it cannot see without them.
 //!
 //! ```text
-//! observed::Glance ──┐
+//! StatusSnapshot ────┐
 //! guests ────────────┼──► network, guest, change ──► Status ──► render
 //! config ────────────┘
 //! ```
@@ -22,14 +22,14 @@ use crate::config::{self, ConfigErrors, Environment};
 use crate::error::Error;
 use crate::holder;
 use crate::model;
-use crate::observed::{Glance, Tables};
+use crate::observed::{StatusSnapshot, Tables};
 use data::{Guest, LinkState, Network};
 use guest::Guests;
 
 /// All networks, or the one that is named.
 pub fn read(wanted: Option<&str>) -> Result<Status, Error> {
     let Kernel { mut rtnl, mut nft } = Kernel::open()?;
-    let glance = Glance::read(nft.as_mut(), &mut rtnl).map_err(Error::system("ask the kernel"))?;
+    let glance = StatusSnapshot::read(nft.as_mut(), &mut rtnl).map_err(Error::system("ask the kernel"))?;
     let configured = configured();
     let status = gather(&glance, &configured);
     match wanted {
@@ -43,19 +43,19 @@ fn configured() -> Result<Vec<model::Network>, ConfigErrors> {
     config::open(&Environment::of_process())?.networks()
 }
 
-fn gather(glance: &Glance, configured: &Result<Vec<model::Network>, ConfigErrors>) -> Status {
+fn gather(glance: &StatusSnapshot, configured: &Result<Vec<model::Network>, ConfigErrors>) -> Status {
     let file = configured.as_ref().ok().map(Vec::as_slice);
     // Without taps nobody has one open.
     let has_taps = glance.observed.facts.links.iter().any(model::Link::is_tap);
     let holders = if has_taps { holder::all() } else { Vec::new() };
     let guests = Guests::new(glance, &holders);
-    let standing = glance.observed.networks.iter();
+    let instance = glance.observed.networks.iter();
     let mut networks: Vec<Network> =
-        standing.map(|standing| network::up(standing, glance, &guests, file)).collect();
+        instance.map(|instance| network::up(instance, glance, &guests, file)).collect();
     let position = |name: &str| file.and_then(|file| file.iter().position(|network| network.name == name));
     networks.sort_by_key(|network| position(&network.name).unwrap_or(usize::MAX));
     for network in file.unwrap_or_default() {
-        if !networks.iter().any(|standing| standing.name == network.name) {
+        if !networks.iter().any(|instance| instance.name == network.name) {
             networks.push(network::not_up(network));
         }
     }
@@ -74,7 +74,7 @@ fn gather(glance: &Glance, configured: &Result<Vec<model::Network>, ConfigErrors
 }
 
 /// What cannot be seen, and why.
-fn unseen<'a>(glance: &Glance, mut guests: impl Iterator<Item = &'a Guest>) -> Vec<String> {
+fn unseen<'a>(glance: &StatusSnapshot, mut guests: impl Iterator<Item = &'a Guest>) -> Vec<String> {
     let is_root = nix::unistd::geteuid().is_root();
     let why = if is_root { "no rights" } else { "not root" };
     let mut notes = Vec::new();

@@ -10,39 +10,44 @@ use crate::model::foreign::ForeignRule;
 use crate::model::link::GROUP;
 use crate::model::ruleset::{Verdict, table_name};
 use crate::model::{self, IfName, Ledger, Mode, Uplink};
-use crate::observed::{Glance, Standing, Tables};
+use crate::observed::{Instance, StatusSnapshot, Tables};
 
 /// A network that is up, or what is left of one. `file` is what the configuration says, if it could be read.
-pub fn up(standing: &Standing, glance: &Glance, guests: &Guests, file: Option<&[model::Network]>) -> Network {
-    let ledger = standing.ledger.as_ref();
-    let door = ledger.and_then(|ledger| ledger.veth.as_ref()).map_or(standing.bridge, |veth| veth.inner);
-    let door_link = glance.observed.facts.link(&door).map(|door| door.index);
-    let (uplinks, uplinks_by) = uplinks(standing, &door, glance).unzip();
-    let bridge = standing.link.as_ref();
+pub fn up(
+    instance: &Instance,
+    glance: &StatusSnapshot,
+    guests: &Guests,
+    file: Option<&[model::Network]>,
+) -> Network {
+    let ledger = instance.ledger.as_ref();
+    let host_if = ledger.and_then(|ledger| ledger.veth.as_ref()).map_or(instance.bridge, |veth| veth.inner);
+    let door_link = glance.observed.facts.link(&host_if).map(|host_if| host_if.index);
+    let (uplinks, uplinks_by) = uplinks(instance, &host_if, glance).unzip();
+    let bridge = instance.link.as_ref();
     let mut network = Network {
-        name: ledger.map_or_else(|| standing.bridge.to_string(), |ledger| ledger.network.clone()),
+        name: ledger.map_or_else(|| instance.bridge.to_string(), |ledger| ledger.network.clone()),
         state: match bridge {
             None => State::Remains,
             Some(link) if link.up => State::Up,
             Some(_) => State::Down,
         },
         mode: ledger.map(|ledger| ledger.mode.to_string()),
-        bridge: standing.bridge.to_string(),
+        bridge: instance.bridge.to_string(),
         bridge_made: bridge.and(ledger).map(|ledger| ledger.made),
-        door: door.to_string(),
-        addresses: addresses(&door, glance),
+        host_if: host_if.to_string(),
+        addresses: addresses(&host_if, glance),
         uplinks,
         uplinks_by: uplinks_by.flatten(),
-        forwarding: forwarding(ledger, &door, glance),
-        nat: nat(standing, glance),
+        forwarding: forwarding(ledger, &host_if, glance),
+        nat: nat(instance, glance),
         keep: ledger.is_some_and(|ledger| ledger.keep || ledger.held),
         configuration: configuration(ledger, file),
-        changes: change::changes(standing, &glance.observed),
+        changes: change::changes(instance, &glance.observed),
         guests: bridge.map(|bridge| guests.on_bridge(&bridge.name, door_link)).unwrap_or_default(),
-        other_ports: other_ports(standing, glance),
+        other_ports: other_ports(instance, glance),
         problems: Vec::new(),
     };
-    network.problems = problems(&network, standing, glance);
+    network.problems = problems(&network, instance, glance);
     network
 }
 
@@ -61,7 +66,7 @@ pub fn not_up(network: &model::Network) -> Network {
         state: State::NotUp,
         mode: Some(network.mode.to_string()),
         bridge: network.bridge.to_string(),
-        door: network.door().to_string(),
+        host_if: network.host_if().to_string(),
         addresses: network.addresses.iter().map(ToString::to_string).collect(),
         uplinks: Some(uplinks),
         uplinks_by,
@@ -71,27 +76,31 @@ pub fn not_up(network: &model::Network) -> Network {
     }
 }
 
-fn addresses(door: &IfName, glance: &Glance) -> Vec<String> {
+fn addresses(host_if: &IfName, glance: &StatusSnapshot) -> Vec<String> {
     let is_link_local = |address: IpAddr| match address {
         IpAddr::V4(v4) => v4.is_link_local(),
         IpAddr::V6(v6) => v6.is_unicast_link_local(),
     };
-    let addresses = glance.observed.addresses(door).into_iter().map(|address| address.net);
+    let addresses = glance.observed.addresses(host_if).into_iter().map(|address| address.net);
     addresses.filter(|net| !is_link_local(net.addr())).map(|net| net.to_string()).collect()
 }
 
 /// By the NIC in the record, by the names in the rules, or by the default routes.
-fn uplinks(standing: &Standing, door: &IfName, glance: &Glance) -> Option<(Vec<String>, Option<UplinksBy>)> {
-    let ledger = standing.ledger.as_ref()?;
+fn uplinks(
+    instance: &Instance,
+    host_if: &IfName,
+    glance: &StatusSnapshot,
+) -> Option<(Vec<String>, Option<UplinksBy>)> {
+    let ledger = instance.ledger.as_ref()?;
     if !ledger.mode.forwards() {
         return Some((
             ledger.nic().iter().map(ToString::to_string).collect(),
             ledger.nic.map(|_| UplinksBy::Port),
         ));
     }
-    let exits = glance.exits.get(&standing.bridge)?;
+    let exits = glance.exits.get(&instance.bridge)?;
     let mut names: Vec<IfName> =
-        exits.iter().filter_map(ForeignRule::oif).filter(|name| name != door).collect();
+        exits.iter().filter_map(ForeignRule::oif).filter(|name| name != host_if).collect();
     let by = if names.is_empty() { UplinksBy::DefaultRoute } else { UplinksBy::Name };
     if names.is_empty() {
         let devices = glance.observed.default_devices(None).into_iter();
@@ -104,9 +113,9 @@ fn uplinks(standing: &Standing, door: &IfName, glance: &Glance) -> Option<(Vec<S
     Some((names.iter().map(ToString::to_string).collect(), Some(by)))
 }
 
-fn forwarding(ledger: Option<&Ledger>, door: &IfName, glance: &Glance) -> Forwarding {
+fn forwarding(ledger: Option<&Ledger>, host_if: &IfName, glance: &StatusSnapshot) -> Forwarding {
     let facts = &glance.observed.facts;
-    match (ledger, facts.link(door)) {
+    match (ledger, facts.link(host_if)) {
         (Some(ledger), Some(link)) if ledger.mode.forwards() => Forwarding {
             ipv4: link.ipv4.forwarding != 0,
             ipv6: facts.wide(true) || link.ipv6.and_then(|ipv6| ipv6.force_forwarding) == Some(1),
@@ -115,13 +124,13 @@ fn forwarding(ledger: Option<&Ledger>, door: &IfName, glance: &Glance) -> Forwar
     }
 }
 
-fn nat(standing: &Standing, glance: &Glance) -> Option<Vec<Nat>> {
-    let ledger = standing.ledger.as_ref()?;
+fn nat(instance: &Instance, glance: &StatusSnapshot) -> Option<Vec<Nat>> {
+    let ledger = instance.ledger.as_ref()?;
     if ledger.mode != Mode::Nat {
         return Some(Vec::new());
     }
     let mut found = Vec::new();
-    for verdict in glance.exits.get(&standing.bridge)?.iter().filter_map(ForeignRule::nat) {
+    for verdict in glance.exits.get(&instance.bridge)?.iter().filter_map(ForeignRule::nat) {
         let nat = match verdict {
             Verdict::Snat(to) => Nat { kind: NatKind::Snat, to: Some(to.to_string()) },
             _ => Nat { kind: NatKind::Masquerade, to: None },
@@ -144,8 +153,8 @@ fn configuration(ledger: Option<&Ledger>, file: Option<&[model::Network]>) -> Co
 }
 
 /// Ports that are not taps, and not the NIC or the end of the pair that kvmnet put there.
-fn other_ports(standing: &Standing, glance: &Glance) -> Vec<String> {
-    let (Some(bridge), Some(ledger)) = (&standing.link, &standing.ledger) else { return Vec::new() };
+fn other_ports(instance: &Instance, glance: &StatusSnapshot) -> Vec<String> {
+    let (Some(bridge), Some(ledger)) = (&instance.link, &instance.ledger) else { return Vec::new() };
     let ports = glance.observed.facts.links.iter().filter(|link| link.master == Some(bridge.index));
     let is_own = |name: IfName| {
         ledger.nic() == Some(name) || ledger.veth.as_ref().is_some_and(|veth| veth.outer == name)
@@ -154,9 +163,9 @@ fn other_ports(standing: &Standing, glance: &Glance) -> Vec<String> {
     others.map(|port| port.name.to_string()).collect()
 }
 
-fn problems(network: &Network, standing: &Standing, glance: &Glance) -> Vec<String> {
-    let name = table_name(&standing.bridge);
-    let Some(ledger) = &standing.ledger else {
+fn problems(network: &Network, instance: &Instance, glance: &StatusSnapshot) -> Vec<String> {
+    let name = table_name(&instance.bridge);
+    let Some(ledger) = &instance.ledger else {
         return vec![format!("{name} has no record of what it is for; the next hook removes it")];
     };
     let beyond = ledger.beyond().map(|left| left.unknown.join(" "));
@@ -166,26 +175,27 @@ fn problems(network: &Network, standing: &Standing, glance: &Glance) -> Vec<Stri
     match network.state {
         State::Remains if !problems.is_empty() => return problems,
         State::Remains => {
-            return vec![format!("bridge {} is gone; the next hook cleans up", standing.bridge)];
+            return vec![format!("bridge {} is gone; the next hook cleans up", instance.bridge)];
         }
-        State::Down => problems.push(format!("bridge {} is switched off", standing.bridge)),
+        State::Down => problems.push(format!("bridge {} is switched off", instance.bridge)),
         State::Up | State::NotUp => {}
     }
     if glance.observed.nft == Tables::Readable {
-        let missing = standing.missing_tables().into_iter();
+        let missing = instance.missing_tables().into_iter();
         problems.extend(
             missing.map(|family| format!("table {family} {name} is gone; the next guest puts it back")),
         );
-        let dormant = standing.tables.iter().filter(|table| table.dormant).map(|table| table.family);
+        let dormant = instance.tables.iter().filter(|table| table.dormant).map(|table| table.family);
         problems.extend(
             dormant.map(|family| format!("table {family} {name} is dormant; the next guest puts it right")),
         );
     }
     let is_gone = |net: &String| !network.addresses.contains(net);
     let gone = ledger.addresses.iter().map(ToString::to_string).filter(is_gone);
-    problems
-        .extend(gone.map(|net| format!("{net} is gone from {}; the next guest puts it back", network.door)));
-    if standing.is_dead() {
+    problems.extend(
+        gone.map(|net| format!("{net} is gone from {}; the next guest puts it back", network.host_if)),
+    );
+    if instance.is_unused() {
         problems.push("no guest is on it; `kvmnet gc` or the next hook removes it".to_owned());
     }
     problems

@@ -2,7 +2,7 @@
 
 use super::attr::*;
 use super::table::body;
-use crate::model::foreign::{Condition, Fate, ForeignChain, ForeignRule, NamePattern, Point, Protocol};
+use crate::model::foreign::{Condition, Fate, ForeignChain, ForeignRule, HookPoint, NamePattern, Protocol};
 use crate::model::ruleset::Verdict;
 use crate::netlink::message::{Message, attributes, be32, find, ip, text, u32_at};
 use crate::netlink::socket::{DUMP, REQUEST};
@@ -43,9 +43,9 @@ pub fn parse(reply: &[u8]) -> Option<ForeignChain> {
         name: name(NFTA_CHAIN_NAME)?,
         // NF_INET_LOCAL_IN, NF_INET_FORWARD; NF_BR_* have the same numbers.
         point: hook.map(|number| match number {
-            1 => Point::Input,
-            2 => Point::Forward,
-            _ => Point::Other,
+            1 => HookPoint::Input,
+            2 => HookPoint::Forward,
+            _ => HookPoint::Other,
         }),
         drops: find(attrs, NFTA_CHAIN_POLICY).and_then(be32) == Some(NF_DROP),
     })

@@ -3,7 +3,7 @@
 mod attr;
 mod decode;
 mod expr;
-mod gate;
+mod forward_chain;
 mod set;
 mod table;
 
@@ -16,7 +16,7 @@ use nix::errno::Errno;
 use super::message::Message;
 use super::socket::{Broken, KernelError, Socket, of_one_moment};
 use crate::model::foreign::{ForeignChain, ForeignRule, Protocol};
-use crate::model::gate::{FORWARD, Gate, Passage, Passages, UFW, USERS};
+use crate::model::forward_chain::{AcceptRule, AcceptRules, FORWARD, ForwardChain, UFW, USERS};
 use crate::model::ruleset::{Element, Elements, Family, Found, FoundChain, Table};
 
 /// A change of the ruleset.
@@ -31,9 +31,9 @@ pub enum Change<'a> {
     /// Puts elements in the place of all that are in a set.
     Elements(&'a Elements),
     /// Adds rules to a chain of others.
-    Insert(&'a Passages),
+    Insert(&'a AcceptRules),
     /// Deletes rules, by their numbers, from a chain of others.
-    Remove(&'a Passages, &'a [u64]),
+    Remove(&'a AcceptRules, &'a [u64]),
 }
 
 /// A chain, with the family and the name of its table.
@@ -57,7 +57,8 @@ impl Nft {
     pub fn tables(&mut self, wanted: &[(Family, &str, &str)]) -> io::Result<(Vec<Found>, Vec<Protocol>)> {
         let mut messages = vec![table::dump()];
         messages.extend(wanted.iter().map(|(family, table, chain)| table::get_chain(*family, table, chain)));
-        let (mut tables, chains, gates) = of_one_moment(|| self.tables_and_chains(&mut messages, wanted))?;
+        let (mut tables, chains, forward_chains) =
+            of_one_moment(|| self.tables_and_chains(&mut messages, wanted))?;
         for (family, table, chain) in chains {
             let mut matching =
                 tables.iter_mut().filter(|found| found.family == family && found.name == table);
@@ -65,18 +66,19 @@ impl Nft {
                 found.chains.push(chain);
             }
         }
-        Ok((tables, gates))
+        Ok((tables, forward_chains))
     }
 
     /// The forward chains of iptables, with kvmnet's rules there.
-    pub fn gates(&mut self, protocols: &[Protocol]) -> io::Result<Vec<Gate>> {
-        let mut gates = Vec::new();
+    pub fn forward_chains(&mut self, protocols: &[Protocol]) -> io::Result<Vec<ForwardChain>> {
+        let mut forward_chains = Vec::new();
         for protocol in protocols {
             let mut drops = None;
             let mut chain = FORWARD;
             let mut is_managed = false;
             let [ufw, ufw6] = UFW;
-            let mut messages = [FORWARD, USERS, ufw, ufw6].map(|chain| gate::get_chain(*protocol, chain));
+            let mut messages =
+                [FORWARD, USERS, ufw, ufw6].map(|chain| forward_chain::get_chain(*protocol, chain));
             let outcome = self.0.exchange(&mut messages, &mut |number, reply| match number {
                 0 => drops = decode::parse(reply).map(|chain| chain.drops),
                 1 => chain = USERS,
@@ -88,24 +90,24 @@ impl Nft {
                 return Err(error.into());
             }
             let Some(drops) = drops else { continue };
-            let mut gate = Gate {
+            let mut forward_chain = ForwardChain {
                 protocol: *protocol,
                 drops,
                 is_managed,
                 chain,
-                rules: self.passages(*protocol, FORWARD)?,
+                rules: self.accept_rules(*protocol, FORWARD)?,
             };
             if chain == USERS {
-                gate.rules.extend(self.passages(*protocol, USERS)?);
+                forward_chain.rules.extend(self.accept_rules(*protocol, USERS)?);
             }
-            gates.push(gate);
+            forward_chains.push(forward_chain);
         }
-        Ok(gates)
+        Ok(forward_chains)
     }
 
     /// kvmnet's rules in a chain of iptables. A dump of its rules.
-    pub fn passages(&mut self, protocol: Protocol, chain: &str) -> io::Result<Vec<Passage>> {
-        self.0.dump(gate::dump_chain(protocol, chain), gate::parse)
+    pub fn accept_rules(&mut self, protocol: Protocol, chain: &str) -> io::Result<Vec<AcceptRule>> {
+        self.0.dump(forward_chain::dump_chain(protocol, chain), forward_chain::parse)
     }
 
     /// None where a change came between two parts of the dump.
@@ -115,14 +117,14 @@ impl Nft {
         wanted: &[(Family, &'a str, &'a str)],
     ) -> io::Result<Option<TablesAndChains<'a>>> {
         let mut tables: Vec<Found> = Vec::new();
-        let (mut chains, mut gates) = (Vec::new(), Vec::new());
+        let (mut chains, mut forward_chains) = (Vec::new(), Vec::new());
         let outcome = self.0.exchange_batch(messages, &mut |number, reply| match number
             .checked_sub(1)
             .and_then(|chain| wanted.get(chain))
         {
             None => {
                 tables.extend(table::parse(reply));
-                gates.extend(gate::parse_table(reply));
+                forward_chains.extend(forward_chain::parse_table(reply));
             }
             Some((family, table, _)) => {
                 chains.extend(table::parse_chain(reply).map(|chain| (*family, *table, chain)));
@@ -136,7 +138,7 @@ impl Nft {
                 _ => return Err(error.into()),
             }
         }
-        Ok(Some((tables, chains, gates)))
+        Ok(Some((tables, chains, forward_chains)))
     }
 
     /// The comments of a chain's rules, in one text. A dump of these rules.
@@ -176,9 +178,11 @@ impl Nft {
                 }
                 Change::Delete(family, name) => messages.push(table::delete(*family, name)),
                 Change::Elements(elements) => set::replace(&mut messages, elements),
-                Change::Insert(passages) => gate::insert(&mut messages, passages),
-                Change::Remove(Passages { protocol, chain, .. }, handles) => {
-                    messages.extend(handles.iter().map(|handle| gate::delete(*protocol, chain, *handle)));
+                Change::Insert(accept_rules) => forward_chain::insert(&mut messages, accept_rules),
+                Change::Remove(AcceptRules { protocol, chain, .. }, handles) => {
+                    messages.extend(
+                        handles.iter().map(|handle| forward_chain::delete(*protocol, chain, *handle)),
+                    );
                 }
             }
             owners.extend(std::iter::repeat_n(number, messages.len() - before));

@@ -160,7 +160,7 @@ pub fn set_master(name: &IfName, master: u32) -> Message {
     message
 }
 
-/// Sets a number; None for a setting that has no netlink door.
+/// Sets a number; None for a setting that netlink does not set.
 pub fn set(name: &IfName, setting: Setting, value: u32) -> Option<Message> {
     let mut message = change(name);
     match setting {

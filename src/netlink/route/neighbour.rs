@@ -4,7 +4,7 @@ use neli::consts::rtnl::{Nda, Rtm};
 use nix::libc;
 
 use super::address::family;
-use crate::model::facts::{Met, Station};
+use crate::model::facts::{FdbEntry, NeighbourEntry};
 use crate::model::route::{NOARP, PERMANENT, PROXY};
 use crate::model::{IfName, Mac, Neighbour};
 use crate::netlink::message::{Message, attributes, find, ip, u16_at, u32_at};
@@ -48,7 +48,7 @@ pub fn dump_all() -> Message {
 }
 
 /// Asks for the forwarding databases of all bridges (`net/bridge/br_fdb.c`).
-pub fn dump_stations() -> Message {
+pub fn dump_fdb() -> Message {
     Message::new(Rtm::Getneigh, REQUEST | DUMP, &body(libc::AF_BRIDGE as u8, 0, 0, 0))
 }
 
@@ -100,22 +100,26 @@ pub fn parse(reply: &[u8], index: u32, device: &IfName) -> Option<Neighbour> {
 }
 
 /// Reads an entry of a forwarding database; None for a port's own address and for what an interface filters.
-pub fn parse_station(reply: &[u8]) -> Option<Station> {
+pub fn parse_fdb_entry(reply: &[u8]) -> Option<FdbEntry> {
     let attrs = reply.get(BODY..)?;
     find(attrs, NDA_MASTER)?;
     if u16_at(reply, 8)? & PERMANENT != 0 {
         return None;
     }
-    Some(Station { port: u32_at(reply, 4)?, mac: mac(attrs)? })
+    Some(FdbEntry { port: u32_at(reply, 4)?, mac: mac(attrs)? })
 }
 
 /// Reads a neighbour of any interface; None for one that never answered, and for a group of machines.
-pub fn parse_met(reply: &[u8]) -> Option<Met> {
+pub fn parse_neighbour_entry(reply: &[u8]) -> Option<NeighbourEntry> {
     let attrs = reply.get(BODY..)?;
     if u16_at(reply, 8)? & (INCOMPLETE | FAILED | NOARP) != 0 {
         return None;
     }
-    Some(Met { device: u32_at(reply, 4)?, address: find(attrs, Nda::Dst).and_then(ip)?, mac: mac(attrs)? })
+    Some(NeighbourEntry {
+        device: u32_at(reply, 4)?,
+        address: find(attrs, Nda::Dst).and_then(ip)?,
+        mac: mac(attrs)?,
+    })
 }
 
 fn mac(attrs: &[u8]) -> Option<Mac> {

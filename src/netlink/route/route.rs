@@ -7,7 +7,7 @@ use neli::consts::rtnl::{Rta, Rtm};
 use nix::libc;
 
 use super::address::family;
-use crate::model::facts::{Uncarriable, Way};
+use crate::model::facts::{Unmovable, Way};
 use crate::model::route::{Hop, PROTOCOL_KERNEL};
 use crate::model::{IfName, Route};
 use crate::netlink::message::{Message, attributes, find, ip, u16_at, u32_at};
@@ -167,7 +167,7 @@ fn table(reply: &[u8], attrs: &[u8]) -> u32 {
 /// Reads a route over `device`, the interface `index`; None for one that uses a nexthop object, which moves by
 /// itself, and for one that has expired, and is gone but for the kernel's own sweep. Of an IPv6 route with several next hops, each of which comes and goes alone, it is those over this
 /// interface; an IPv4 route is one thing.
-pub fn parse(reply: &[u8], index: u32, device: &IfName) -> Option<Result<Route, Uncarriable>> {
+pub fn parse(reply: &[u8], index: u32, device: &IfName) -> Option<Result<Route, Unmovable>> {
     let [family, prefix, source_prefix, tos, _, protocol, scope, kind] = reply.get(..8)?.try_into().ok()?;
     let attrs = reply.get(BODY..)?;
     if find(attrs, RTA_NH_ID).is_some() {
@@ -183,13 +183,13 @@ pub fn parse(reply: &[u8], index: u32, device: &IfName) -> Option<Result<Route, 
             let onlink = u32_at(reply, 8)? & ONLINK != 0;
             vec![Hop { device: *device, gateway: find(attrs, Rta::Gateway).and_then(ip), weight: 1, onlink }]
         }
-        Some(hops) if Hops(hops).any(|hop| hop.has_more) => return Some(Err(Uncarriable::SpecialHop)),
+        Some(hops) if Hops(hops).any(|hop| hop.has_more) => return Some(Err(Unmovable::SpecialHop)),
         Some(hops) if i32::from(family) == libc::AF_INET6 => {
             Hops(hops).filter(|hop| hop.device == index).map(|hop| hop.over(*device)).collect()
         }
         Some(hops) => {
             let named = Hops(hops).map(|hop| Some(hop.over(name_of(hop.device)?)));
-            let Some(hops) = named.collect::<Option<_>>() else { return Some(Err(Uncarriable::NamelessHop)) };
+            let Some(hops) = named.collect::<Option<_>>() else { return Some(Err(Unmovable::NamelessHop)) };
             hops
         }
     };

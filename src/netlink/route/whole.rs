@@ -5,7 +5,7 @@ use std::io;
 use neli::consts::rtnl::Ifla;
 
 use super::{Rtnl, address, link, neighbour};
-use crate::model::facts::{Bytes, Met, Station};
+use crate::model::facts::{Bytes, FdbEntry, NeighbourEntry};
 use crate::model::{Address, Link};
 use crate::netlink::message::{find, u64_at};
 
@@ -21,13 +21,13 @@ impl Rtnl {
     }
 
     /// What all bridges know of who is behind which port, their ports' own addresses left out.
-    pub fn all_stations(&mut self) -> io::Result<Vec<Station>> {
-        self.0.dump(neighbour::dump_stations(), neighbour::parse_station)
+    pub fn all_fdb_entries(&mut self) -> io::Result<Vec<FdbEntry>> {
+        self.0.dump(neighbour::dump_fdb(), neighbour::parse_fdb_entry)
     }
 
     /// All neighbours of both families that have an Ethernet address.
-    pub fn all_met(&mut self) -> io::Result<Vec<Met>> {
-        self.0.dump(neighbour::dump_all(), neighbour::parse_met)
+    pub fn all_neighbours(&mut self) -> io::Result<Vec<NeighbourEntry>> {
+        self.0.dump(neighbour::dump_all(), neighbour::parse_neighbour_entry)
     }
 }
 

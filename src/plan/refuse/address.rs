@@ -10,7 +10,7 @@ use crate::plan::Refusal;
 
 /// The host's new addresses and their subnets are nobody else's.
 pub(super) fn addresses(desired: &Desired, observed: &Observed) -> Result<(), Refusal> {
-    let present = observed.addresses(desired.door());
+    let present = observed.addresses(desired.host_if());
     let mut missing =
         desired.network.addresses.iter().filter(|net| !present.iter().any(|has| has.net == **net));
     missing.try_for_each(|net| address(net, desired, observed))
@@ -51,11 +51,11 @@ pub fn collides(route: &IpNet, subnet: &IpNet, way: &Way) -> bool {
 
 /// The interfaces whose routes are the network's own, or go with a network that is about to go.
 fn own_devices(desired: &Desired, observed: &Observed) -> Vec<u32> {
-    let mut names = vec![desired.network.bridge, *desired.door()];
-    for standing in &observed.networks {
-        if standing.is_dead() || standing.bridge == desired.network.bridge {
-            names.push(standing.bridge);
-            let veth = standing.ledger.as_ref().and_then(|ledger| ledger.veth.as_ref());
+    let mut names = vec![desired.network.bridge, *desired.host_if()];
+    for instance in &observed.networks {
+        if instance.is_unused() || instance.bridge == desired.network.bridge {
+            names.push(instance.bridge);
+            let veth = instance.ledger.as_ref().and_then(|ledger| ledger.veth.as_ref());
             names.extend(veth.map(|veth| veth.inner));
         }
     }

@@ -5,7 +5,7 @@ use ipnet::IpNet;
 use super::address::is_link_local;
 use crate::model::route::PROTOCOL_KERNEL;
 use crate::model::{IfName, Link, Mode, Network, TapRecord};
-use crate::observed::{Observed, Standing};
+use crate::observed::{Instance, Observed};
 use crate::plan::Refusal;
 
 /// A bridge that was there before suits the mode.
@@ -17,7 +17,7 @@ pub(super) fn bridge(network: &Network, observed: &Observed) -> Result<(), Refus
     if !link.is_bridge() {
         return Err(Refusal::NotABridge { name: link.name, kind: link.kind.clone() });
     }
-    let ledger = observed.network(&network.bridge).and_then(Standing::ledger_of_bridge);
+    let ledger = observed.network(&network.bridge).and_then(Instance::ledger_of_bridge);
     if ledger.is_some_and(|ledger| ledger.made || ledger.digest == network.digest) {
         return Ok(());
     }
@@ -61,7 +61,7 @@ fn serves(network: &Network, bridge: &Link, observed: &Observed) -> Result<(), R
     }
     let address = own_addresses(bridge, observed).first().copied();
     let port = ports(bridge, observed).find(|port| !port.ends_here());
-    let has = match (&address, port, baggage(&bridge.name, observed)) {
+    let has = match (&address, port, migration(&bridge.name, observed)) {
         (Some(address), ..) => address.to_string(),
         (None, Some(port), _) => format!("the port {}", port.name),
         (None, None, Some(what)) => what.to_owned(),
@@ -71,7 +71,7 @@ fn serves(network: &Network, bridge: &Link, observed: &Observed) -> Result<(), R
 }
 
 /// What a bridge has itself that nobody could tell from the NIC's when that is given back.
-fn baggage(bridge: &IfName, observed: &Observed) -> Option<&'static str> {
+fn migration(bridge: &IfName, observed: &Observed) -> Option<&'static str> {
     let facts = &observed.facts;
     let things = [
         ("a policy rule", facts.rules.iter().any(|rule| rule.names(bridge))),
@@ -90,7 +90,7 @@ fn baggage(bridge: &IfName, observed: &Observed) -> Option<&'static str> {
 
 /// The addresses that somebody else gave a bridge.
 fn own_addresses(bridge: &Link, observed: &Observed) -> Vec<IpNet> {
-    let ledger = observed.network(&bridge.name).and_then(|standing| standing.ledger.as_ref());
+    let ledger = observed.network(&bridge.name).and_then(|instance| instance.ledger.as_ref());
     let is_own = |net: &IpNet| match ledger {
         Some(ledger) if ledger.nic.is_some() => ledger.bridge_addresses.contains(net),
         Some(ledger) => !ledger.addresses.contains(net),
@@ -102,7 +102,7 @@ fn own_addresses(bridge: &Link, observed: &Observed) -> Vec<IpNet> {
 
 /// The ports that somebody else gave a bridge.
 fn ports<'a>(bridge: &'a Link, observed: &'a Observed) -> impl Iterator<Item = &'a Link> {
-    let ledger = observed.network(&bridge.name).and_then(|standing| standing.ledger.as_ref());
+    let ledger = observed.network(&bridge.name).and_then(|instance| instance.ledger.as_ref());
     let is_own = move |port: &Link| {
         TapRecord::parse(&port.alias).is_some()
             || ledger.is_some_and(|ledger| {

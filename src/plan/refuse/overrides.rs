@@ -9,8 +9,8 @@ use crate::plan::Refusal;
 /// of another guest has made.
 pub(super) fn overrides(desired: &Desired, observed: &Observed) -> Result<(), Refusal> {
     let network = &desired.network;
-    let Some(standing) = observed.network(&network.bridge) else { return Ok(()) };
-    let Some(ledger) = standing.ledger.as_ref().filter(|ledger| ledger.digest != network.digest) else {
+    let Some(instance) = observed.network(&network.bridge) else { return Ok(()) };
+    let Some(ledger) = instance.ledger.as_ref().filter(|ledger| ledger.digest != network.digest) else {
         return Ok(());
     };
     let variable = network.origins.iter().find_map(|(_, origin)| match origin {
@@ -18,10 +18,10 @@ pub(super) fn overrides(desired: &Desired, observed: &Observed) -> Result<(), Re
         _ => None,
     });
     match variable {
-        Some(variable) if standing.occupied => {
+        Some(variable) if instance.occupied => {
             Err(Refusal::OverrideInUse { variable, network: ledger.network.clone() })
         }
-        None if ledger.overridden && !standing.is_dead() && !desired.agreed => Err(Refusal::Overridden {
+        None if ledger.overridden && !instance.is_unused() && !desired.agreed => Err(Refusal::Overridden {
             network: ledger.network.clone(),
             bridge: network.bridge,
             mode: ledger.mode,

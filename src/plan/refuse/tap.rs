@@ -32,7 +32,7 @@ pub(super) fn of_another(tap: &IfName, network: &Network, observed: &Observed) -
     let on = observed.facts.link_index(master);
     let is_ours = |on: &Link| {
         on.name == network.bridge
-            || observed.network(&on.name).is_some_and(|standing| standing.ledger_of_bridge().is_some())
+            || observed.network(&on.name).is_some_and(|instance| instance.ledger_of_bridge().is_some())
     };
     if on.is_some_and(is_ours) {
         return Ok(());

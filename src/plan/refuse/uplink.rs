@@ -1,7 +1,7 @@
 //! The uplinks: they are there, and in bridged mode the NIC can be a port.
 
 use crate::config::key::uplink;
-use crate::model::facts::Uncarriable;
+use crate::model::facts::Unmovable;
 use crate::model::{IfName, Link, Mode, Network, Uplink};
 use crate::observed::Observed;
 use crate::plan::Refusal;
@@ -61,9 +61,9 @@ pub fn bridgeable(nic: &Link, bridge: &IfName, observed: &Observed) -> Result<()
     let uncarriable = observed.facts.uncarriable.iter().find(|(name, _)| *name == nic.name);
     uncarriable.map_or(Ok(()), |(name, why)| {
         let what = match why {
-            Uncarriable::SpecialHop => "with a special next hop among several",
-            Uncarriable::NamelessHop => "with a next hop by an interface that cannot be named",
+            Unmovable::SpecialHop => "with a special next hop among several",
+            Unmovable::NamelessHop => "with a next hop by an interface that cannot be named",
         };
-        Err(Refusal::Uncarriable { name: *name, what })
+        Err(Refusal::Unmovable { name: *name, what })
     })
 }

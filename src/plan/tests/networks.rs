@@ -1,4 +1,4 @@
-//! Networks that are brought up and taken down as a whole, and doors that open.
+//! Networks that are brought up and taken down as a whole, and host interfaces that open.
 
 use super::*;
 use crate::desired::Desired;
@@ -58,14 +58,14 @@ fn guests_lose_their_network_by_force_only() {
     }
 }
 
-/// A door opens together with the rules that come in its place, before anything is asked through it; and is closed again
+/// A host interface opens together with the rules that come in its place, before anything is asked through it; and is closed again
 /// where a later step fails.
 #[test]
 fn a_door_opens_in_the_transaction_of_the_new_rules() {
     for mode in ["host-only", "routed", "nat", "bridged"] {
         let mut world = World::lab();
         world.up(&config("isolated"), "vif0.0");
-        let door = world.0.network(&name("br0")).unwrap().tables.clone();
+        let host_if = world.0.network(&name("br0")).unwrap().tables.clone();
         let steps = world.plan_up(&config(mode), "vif0.0").unwrap();
         let at = steps.iter().position(|step| matches!(step, Step::Table(TableChange::Remove(_)))).unwrap();
         assert!(matches!(steps[at - 1], Step::Table(TableChange::Replace(_))), "{mode}: {}", steps[at - 1]);
@@ -75,11 +75,12 @@ fn a_door_opens_in_the_transaction_of_the_new_rules() {
         world.play(&steps[at].inverse().unwrap());
         let tables = &world.0.network(&name("br0")).unwrap().tables;
         let again: Vec<_> = tables.iter().filter(|table| table.family == Family::Netdev).cloned().collect();
-        let mut door = door;
-        door.retain(|table| table.family == Family::Netdev);
-        door.iter_mut()
+        let mut host_if = host_if;
+        host_if.retain(|table| table.family == Family::Netdev);
+        host_if
+            .iter_mut()
             .chain(&mut again.clone())
             .for_each(|table| table.chains.iter_mut().for_each(|c| c.uses = 0));
-        assert_eq!(again, door, "{mode}");
+        assert_eq!(again, host_if, "{mode}");
     }
 }

@@ -1,4 +1,4 @@
-//! The bridge and the door through which the host takes part.
+//! The bridge, and the interface through which the host takes part.
 
 use super::Up;
 use super::host::identity;
@@ -9,14 +9,14 @@ use crate::model::{AddrGen, Filter, IfName, Ledger, Link, Mac, Mode, Setting};
 use crate::plan::undo;
 
 impl Up<'_> {
-    /// The bridge with its closed or open door.
+    /// The bridge, shut to the host or open.
     pub(super) fn bridge(&mut self) {
         let Desired { network, closed, .. } = self.desired;
         let bridge = &network.bridge;
-        let door_is_bridge = network.veth.is_none();
+        let host_if_is_bridge = network.veth.is_none();
         let group = match self.port_nic() {
             Some(nic) => lan_group(&nic),
-            None if door_is_bridge => self.desired.group,
+            None if host_if_is_bridge => self.desired.group,
             None => 0,
         };
         match self.bridge_link() {
@@ -88,9 +88,9 @@ impl Up<'_> {
     /// A guest must not become the host's router by announcing itself (RFC 4861, router advertisements).
     /// In bridged mode the LAN's routers may; a bridge of another mode before gets what a new interface has.
     pub(super) fn router_advertisements(&mut self) {
-        let door = self.desired.door();
+        let host_if = self.desired.host_if();
         let new = self.new_value(Setting::AcceptRa);
-        let now = self.observed.value(door, Setting::AcceptRa);
+        let now = self.observed.value(host_if, Setting::AcceptRa);
         let wanted = match self.desired.network.mode {
             Mode::Isolated => None,
             Mode::Bridged => new.filter(|_| now == Some(0)),
@@ -100,12 +100,12 @@ impl Up<'_> {
         // On a LAN's bridge that was found, its owner has decided.
         let decides = is_own || (self.desired.network.mode != Mode::Bridged && !self.observed.is_proc_fixed);
         if let (Some(to), Some(_), true) = (wanted, new, decides) {
-            // Where /proc/sys cannot be written, a filter does it; it goes with the door.
+            // Where /proc/sys cannot be written, a filter does it; it goes with the host's interface.
             let filter = [(Setting::Clsact, 1), (Setting::Filter(Filter::Announcements), 1)];
             let setting = [(Setting::AcceptRa, to)];
             let settings = if self.observed.is_proc_fixed && to == 0 { &filter[..] } else { &setting[..] };
             for (setting, to) in settings {
-                let step = self.want(door, *setting, *to);
+                let step = self.want(host_if, *setting, *to);
                 self.make.extend(step);
             }
         }
@@ -159,10 +159,10 @@ impl Up<'_> {
     /// What comes from a host-only network is forwarded nowhere, whatever becomes of its table.
     pub(super) fn forward_nothing(&mut self) {
         if self.desired.network.mode == Mode::HostOnly {
-            let step = self.want(self.desired.door(), Setting::Forwarding, 0);
+            let step = self.want(self.desired.host_if(), Setting::Forwarding, 0);
             self.make.extend(step);
             let is_open = self.new_value(Setting::ForceForwarding) == Some(1);
-            let step = is_open.then(|| self.want(self.desired.door(), Setting::ForceForwarding, 0));
+            let step = is_open.then(|| self.want(self.desired.host_if(), Setting::ForceForwarding, 0));
             self.make.extend(step.flatten());
         }
     }

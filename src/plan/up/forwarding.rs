@@ -68,10 +68,10 @@ impl Up<'_> {
         ledgers.find_map(|ledger| ledger.changed(&place.name, setting)).map(|changed| changed.before)
     }
 
-    /// Whether a packet for a guest could come in by it: not loopback, a door of kvmnet's, or a guest's tap.
+    /// Whether a packet for a guest could come in by it: not loopback, a host interface of kvmnet's, or a guest's tap.
     fn is_somebodys(&self, link: &Link) -> bool {
         let bridge = &self.desired.network.bridge;
-        let is_own = link.name == *bridge || link.name == *self.desired.door() || link.group == GROUP;
+        let is_own = link.name == *bridge || link.name == *self.desired.host_if() || link.group == GROUP;
         let is_guest =
             link.is_tap() && (TapRecord::parse(&link.alias).is_some() || Some(link.name) == self.desired.tap);
         let is_closed = Ledger::parse(&link.alias).is_some_and(|ledger| ledger.is_closed());

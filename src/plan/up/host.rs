@@ -4,33 +4,33 @@ use ipnet::IpNet;
 
 use super::Up;
 use super::bridge::LINK_SCOPE;
-use crate::item::{AddressChange, Ipv6IdentityChange, LinkChange, Probe, Step, Witness};
+use crate::item::{AddressChange, Ipv6IdentityChange, LinkChange, Probe, ProbeTarget, Step};
 use crate::model::ledger::Place;
 use crate::model::setting::{IPV4, IPV6};
 use crate::model::{AddrGen, Address, IfName, Ledger, Link, Mode, Setting};
 use crate::plan::takeover;
 
 impl<'a> Up<'a> {
-    /// The host's addresses on the door. Only those that kvmnet gave are taken away again.
+    /// The host's addresses on its interface. Only those that kvmnet gave are taken away again.
     pub(super) fn addresses(&mut self) {
-        let door = self.desired.door();
-        let present = self.observed.addresses(door);
+        let host_if = self.desired.host_if();
+        let present = self.observed.addresses(host_if);
         for net in &self.desired.network.addresses {
             if !present.iter().any(|address| address.net == *net) {
-                self.open.push(AddressChange::Add { link: *door, address: Address::plain(*net) }.into());
+                self.open.push(AddressChange::Add { link: *host_if, address: Address::plain(*net) }.into());
             }
         }
         let Some(old) = self.old else { return };
-        let old_door = old.veth.as_ref().map_or(&self.desired.network.bridge, |veth| &veth.inner);
-        let moved = old_door != door;
+        let old_host_if = old.veth.as_ref().map_or(&self.desired.network.bridge, |veth| &veth.inner);
+        let moved = old_host_if != host_if;
         let unwanted = |net: &IpNet| {
             old.addresses.contains(net) && (moved || !self.desired.network.addresses.contains(net))
         };
         if !moved || old.veth.is_none() {
             for address in
-                self.observed.addresses(old_door).into_iter().filter(|address| unwanted(&address.net))
+                self.observed.addresses(old_host_if).into_iter().filter(|address| unwanted(&address.net))
             {
-                self.clean.push(AddressChange::Delete { link: *old_door, address }.into());
+                self.clean.push(AddressChange::Delete { link: *old_host_if, address }.into());
             }
         }
     }
@@ -87,17 +87,21 @@ impl<'a> Up<'a> {
         let (link, setting, value) = takeover::wanted(nic);
         let step = self.want(&link, setting, value);
         self.open.extend(step);
-        let witness = takeover::witness(&nic.name, self.observed);
-        let witness = witness.filter(|_| self.desired.network.confirm && nic.master.is_none() && nic.carrier);
-        self.open.extend(witness.map(|witness| Probe::Before(witness).into()));
+        let target_of_probe = takeover::target_of_probe(&nic.name, self.observed);
+        let target_of_probe =
+            target_of_probe.filter(|_| self.desired.network.confirm && nic.master.is_none() && nic.carrier);
+        self.open.extend(target_of_probe.map(|target_of_probe| Probe::Before(target_of_probe).into()));
         let has_identity = !self.ledger.made || (self.bridge_link().is_none() && !nic.up);
         let identity = if has_identity { Vec::new() } else { identity(nic, bridge) };
         let steps = takeover::take(nic, bridge, self.observed.owner.is_some(), identity, self.observed);
         // A bridge of our own has the NIC's.
         let like = if self.ledger.made { &nic.name } else { bridge };
         let kept = self.observed.value(like, Setting::RpFilter).unwrap_or_default();
-        self.open.extend(takeover::loosely(bridge, kept, self.observed, steps));
-        self.open.extend(witness.map(|witness| Probe::After(Witness { link: *bridge, ..witness }).into()));
+        self.open.extend(takeover::with_loose_rp_filter(bridge, kept, self.observed, steps));
+        self.open
+            .extend(target_of_probe.map(|target_of_probe| {
+                Probe::After(ProbeTarget { link: *bridge, ..target_of_probe }).into()
+            }));
     }
 
     /// A bridge of another mode has a link-local address of its own, which the NIC would be given with all that is the NIC's.

@@ -16,7 +16,7 @@ use crate::item::{LinkChange, PortChange, SettingChange, Step};
 use crate::model::ledger::Place;
 use crate::model::link::Tun;
 use crate::model::{Changed, IfName, Ledger, Link, Mode, Setting, TapRecord};
-use crate::observed::{Observed, Standing};
+use crate::observed::{Instance, Observed};
 
 /// Makes `desired` true, after taking away every other network that nothing keeps. The one that the tap leaves goes when
 /// the tap is off it.
@@ -65,8 +65,8 @@ fn after<'a>(observed: &'a Observed, swept: &[Transaction]) -> Cow<'a, Observed>
                 _ => {}
             }
         }
-        let standing = after.networks.iter_mut().filter(|standing| Some(standing.bridge) == one.cleans);
-        standing.filter_map(|standing| standing.ledger.as_mut()).for_each(|ledger| ledger.changed.clear());
+        let instance = after.networks.iter_mut().filter(|instance| Some(instance.bridge) == one.cleans);
+        instance.filter_map(|instance| instance.ledger.as_mut()).for_each(|ledger| ledger.changed.clear());
     }
     after
 }
@@ -108,14 +108,14 @@ fn converge(desired: &Desired, observed: &Observed) -> Result<([Transaction; 2],
 struct Up<'a> {
     desired: &'a Desired,
     observed: &'a Observed,
-    standing: Option<&'a Standing>,
+    instance: Option<&'a Instance>,
     /// The record that is there.
     old: Option<&'a Ledger>,
     /// The record that shall be there.
     ledger: Ledger,
-    /// Makes interfaces and closes doors; comes before the tables.
+    /// Makes interfaces, and shuts those that the host has no part in; comes before the tables.
     make: Vec<Step>,
-    /// Opens doors and sets up; comes after the tables.
+    /// Opens what the host has part in, and sets up; comes after the tables.
     open: Vec<Step>,
     /// Takes away what is no longer wanted; comes last.
     clean: Vec<Step>,
@@ -124,11 +124,11 @@ struct Up<'a> {
 impl<'a> Up<'a> {
     fn new(desired: &'a Desired, observed: &'a Observed) -> Self {
         let network = &desired.network;
-        let standing = observed.network(&network.bridge);
-        let old = standing.and_then(|standing| standing.ledger.as_ref());
+        let instance = observed.network(&network.bridge);
+        let old = instance.and_then(|instance| instance.ledger.as_ref());
         let link = observed.facts.link(&network.bridge);
         // Where the bridge is another one by now, the record knows nothing of it.
-        let of_bridge = old.filter(|_| standing.is_some_and(|standing| standing.link.is_some()));
+        let of_bridge = old.filter(|_| instance.is_some_and(|instance| instance.link.is_some()));
         let made = link.is_none() || of_bridge.is_some_and(|old| old.made);
         let ledger = Ledger {
             made,
@@ -151,7 +151,7 @@ impl<'a> Up<'a> {
         Self {
             desired,
             observed,
-            standing,
+            instance,
             old,
             ledger,
             make: Vec::new(),
@@ -287,7 +287,7 @@ impl<'a> Up<'a> {
 
 /// The addresses that kvmnet gives or gave; one that the host had on a bridge that was found stays its own.
 fn given(desired: &Desired, observed: &Observed, old: Option<&Ledger>, made: bool) -> Vec<IpNet> {
-    let present = observed.addresses(desired.door());
+    let present = observed.addresses(desired.host_if());
     let is_given = |net: &&IpNet| match old {
         Some(old) if old.addresses.contains(net) => true,
         _ => made || !present.iter().any(|has| has.net == **net),

@@ -5,7 +5,7 @@ use crate::firewall::{self, Ground};
 use crate::item::{Step, TableChange};
 use crate::model::ruleset::{Chain, Elements, Family, Found, Set, Table, table_name};
 use crate::model::{Ledger, Mac};
-use crate::plan::{forwarding, gates};
+use crate::plan::{forward_chains, forwarding};
 
 impl Up<'_> {
     /// The tables that are missing, differ, or are no longer wanted, with `record` as their copy.
@@ -20,11 +20,11 @@ impl Up<'_> {
             knows_sources: self.knows_sources(),
         };
         let wanted = firewall::tables(self.desired, &ground, record);
-        let found: &[Found] = self.standing.map_or(&[], |standing| &standing.tables);
+        let found: &[Found] = self.instance.map_or(&[], |instance| &instance.tables);
         let unwanted = found.iter().filter(|found| !wanted.iter().any(|table| table.family == found.family));
-        // A door opens in one transaction with the rules that come in its place: what a takeover asks through the bridge
+        // A host interface opens in one transaction with the rules that come in its place: what a takeover asks through the bridge
         // would not be answered behind a closed one.
-        let (doors, others): (Vec<&Found>, Vec<&Found>) =
+        let (host_ifs, others): (Vec<&Found>, Vec<&Found>) =
             unwanted.partition(|found| found.family == Family::Netdev);
         let delete = |found: &Found| -> Step {
             TableChange::Delete { family: found.family, name: found.name.clone() }.into()
@@ -44,8 +44,8 @@ impl Up<'_> {
                 Some(_) => Some(TableChange::Replace(table).into()),
             }
         });
-        let gates = gates::open(self.desired, self.observed);
-        write.chain(doors.into_iter().map(open)).chain(gates).collect()
+        let forward_chains = forward_chains::open(self.desired, self.observed);
+        write.chain(host_ifs.into_iter().map(open)).chain(forward_chains).collect()
     }
 
     /// Whether the table has this record, or has yet to be made.
@@ -74,7 +74,7 @@ impl Up<'_> {
     }
 
     fn inet_table(&self) -> Option<&Found> {
-        self.standing?.tables.iter().find(|found| found.family == Family::Inet)
+        self.instance?.tables.iter().find(|found| found.family == Family::Inet)
     }
 
     /// Before Linux 5.19 a rule can ask for the way back to a source in no chain of kvmnet's (`nft_fib_validate`).

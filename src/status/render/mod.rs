@@ -16,12 +16,12 @@ impl Status {
     /// Coloured for a terminal.
     pub fn render(&self, color: bool) -> String {
         let mut text = Text::new(color);
-        let (idle, standing): (Vec<_>, Vec<_>) =
+        let (idle, instance): (Vec<_>, Vec<_>) =
             self.networks.iter().partition(|network| network.state == State::NotUp);
-        if standing.is_empty() {
+        if instance.is_empty() {
             text.paragraph(0, "", 0, words("No network is up."));
         }
-        for (number, network) in standing.into_iter().enumerate() {
+        for (number, network) in instance.into_iter().enumerate() {
             if number > 0 {
                 text.gap();
             }
@@ -102,8 +102,8 @@ fn bridge(network: &Network) -> Vec<Span> {
 
 fn host(network: &Network) -> Vec<Span> {
     let mut spans = list(&network.addresses);
-    if network.door != network.bridge {
-        spans.push(format!("on {}", network.door).into());
+    if network.host_if != network.bridge {
+        spans.push(format!("on {}", network.host_if).into());
     }
     spans
 }

@@ -6,7 +6,7 @@ use super::expr;
 use super::table::{body, parse_comment, userdata};
 use crate::model::IfName;
 use crate::model::foreign::{Condition, Fate, NamePattern, Protocol};
-use crate::model::gate::{Passage, Passages, TABLE, bridge_in, comment};
+use crate::model::forward_chain::{AcceptRule, AcceptRules, TABLE, bridge_in, comment};
 use crate::model::ruleset::{Match, Rule, Verdict};
 use crate::netlink::message::{Message, find, text};
 use crate::netlink::socket::{CREATE, DUMP, REQUEST};
@@ -37,7 +37,7 @@ pub fn dump_chain(protocol: Protocol, chain: &str) -> Message {
 }
 
 /// Reads a rule of kvmnet's; None for one of others.
-pub fn parse(reply: &[u8]) -> Option<Passage> {
+pub fn parse(reply: &[u8]) -> Option<AcceptRule> {
     let handle = find(reply.get(4..)?, NFTA_RULE_HANDLE)?;
     let bridge = bridge_in(&parse_comment(reply)?)?;
     let rule = parse_rule(reply)?;
@@ -48,7 +48,7 @@ pub fn parse(reply: &[u8]) -> Option<Passage> {
         _ => None,
     });
     let verdict = if rule.fate == Fate::Accept { Verdict::Accept } else { Verdict::Drop };
-    Some(Passage {
+    Some(AcceptRule {
         handle: u64::from_be_bytes(handle.try_into().ok()?),
         bridge,
         rule: Rule::new(matches.collect::<Vec<_>>(), verdict),
@@ -57,12 +57,12 @@ pub fn parse(reply: &[u8]) -> Option<Passage> {
 }
 
 /// Adds the messages that put the rules at the head of their chain, in order.
-pub fn insert(messages: &mut Vec<Message>, passages: &Passages) {
-    for rule in passages.rules.iter().rev() {
-        let mut message = Message::new(NEWRULE, REQUEST | CREATE, &body(number(passages.protocol), 0));
-        message.put_str(NFTA_RULE_TABLE, TABLE).put_str(NFTA_RULE_CHAIN, &passages.chain);
+pub fn insert(messages: &mut Vec<Message>, accept_rules: &AcceptRules) {
+    for rule in accept_rules.rules.iter().rev() {
+        let mut message = Message::new(NEWRULE, REQUEST | CREATE, &body(number(accept_rules.protocol), 0));
+        message.put_str(NFTA_RULE_TABLE, TABLE).put_str(NFTA_RULE_CHAIN, &accept_rules.chain);
         message.nest(NFTA_RULE_EXPRESSIONS, |list| expr::put_rule(list, rule));
-        message.put(NFTA_RULE_USERDATA, &userdata(&comment(&passages.bridge)));
+        message.put(NFTA_RULE_USERDATA, &userdata(&comment(&accept_rules.bridge)));
         messages.push(message);
     }
 }

@@ -16,7 +16,7 @@ pub const UFW: [&str; 2] = ["ufw-user-forward", "ufw6-user-forward"];
 
 /// The forward chain of `ip filter` or `ip6 filter`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Gate {
+pub struct ForwardChain {
     /// The family of the table.
     pub protocol: Protocol,
     /// Whether packets that no rule decides are dropped.
@@ -26,10 +26,10 @@ pub struct Gate {
     /// Where rules of others belong.
     pub chain: &'static str,
     /// kvmnet's rules there.
-    pub rules: Vec<Passage>,
+    pub rules: Vec<AcceptRule>,
 }
 
-impl Gate {
+impl ForwardChain {
     /// Whether this is the chain, and one that asks for rules.
     pub fn is(&self, chain: &ForeignChain) -> bool {
         self.drops && chain.protocol == self.protocol && chain.table == TABLE && chain.name == FORWARD
@@ -38,7 +38,7 @@ impl Gate {
 
 /// A rule of kvmnet's in a chain of others.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Passage {
+pub struct AcceptRule {
     /// The chain that it is in.
     pub chain: String,
     /// Its number there.
@@ -51,7 +51,7 @@ pub struct Passage {
 
 /// Rules in a chain of others.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Passages {
+pub struct AcceptRules {
     /// The family of the table.
     pub protocol: Protocol,
     /// The chain.
