@@ -1,6 +1,6 @@
 //! The hooks' own work, for programs that take a ready tap: `kvmnet attach` and `kvmnet detach`.
 
-use super::{Done, OnStep, Session, require_rights, up};
+use super::{Done, OnStep, Run, require_rights, up};
 use crate::apply::Kernel;
 use crate::error::Error;
 use crate::item::LinkChange;
@@ -69,8 +69,8 @@ fn find_user(name: &str) -> Result<u32, Error> {
 /// Takes `tap` off its network as `qemu-ifdown` does, whoever has it open. With `delete`, the tap goes, too.
 pub fn detach(tap: &IfName, delete: bool, seen: OnStep) -> Result<Done, Error> {
     require_rights()?;
-    let mut work = Session::begin()?;
-    let observed = work.observe(|Kernel { rtnl, nft }| Observed::for_down(nft.as_mut(), rtnl, tap))?;
+    let mut run = Run::begin()?;
+    let observed = run.observe(|Kernel { rtnl, nft }| Observed::for_down(nft.as_mut(), rtnl, tap))?;
     let link = observed.facts.link(tap);
     if delete && link.is_some_and(|link| link.is_tap() && link.carrier) {
         return Err(Error::TapInUse(*tap));
@@ -79,7 +79,7 @@ pub fn detach(tap: &IfName, delete: bool, seen: OnStep) -> Result<Done, Error> {
     if delete && link.is_some() {
         plan.must(format!("delete {tap}"), vec![LinkChange::Delete { name: *tap }.into()]);
     }
-    let left = work.apply(&observed.facts, &plan, seen)?;
+    let left = run.apply(&observed.facts, &plan, seen)?;
     let what = if delete { "gone" } else { "down" };
     Ok(Done::new(format_args!("{tap} is {what}"), &plan, left))
 }

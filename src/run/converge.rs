@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 
-use super::{Done, Session, require_rights};
+use super::{Done, Run, require_rights};
 use crate::apply::Kernel;
 use crate::config::{self, Environment, File};
 use crate::desired::Desired;
@@ -34,12 +34,12 @@ pub fn difference() -> Result<Difference, Error> {
 /// Does away with the difference, if `agrees` says so of it as it is now: nobody else of kvmnet's changes it meanwhile.
 pub fn converge(agrees: &mut dyn FnMut(&Difference) -> bool) -> Result<Done, Error> {
     require_rights()?;
-    let mut work = Session::begin()?;
-    let found = Difference::find(&mut work.kernel)?;
+    let mut run = Run::begin()?;
+    let found = Difference::find(&mut run.kernel)?;
     if !agrees(&found) {
         return Err(Error::ChangedMeanwhile);
     }
-    let left = work.apply(&Facts::default(), &found.plan, &mut |_| {})?;
+    let left = run.apply(&Facts::default(), &found.plan, &mut |_| {})?;
     let what = if found.unmet.is_empty() && left.is_empty() {
         "every network is as configured"
     } else {

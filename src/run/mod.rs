@@ -56,7 +56,7 @@ pub fn up(tap: &IfName, hook_network: Option<&str>, seen: OnStep) -> Result<Done
     require_rights()?;
     let network = config::load(&Environment::of_process(), hook_network, tap)?;
     let desired = Desired::new(*tap, network);
-    let (plan, left) = Session::begin()?.bring_up(&desired, seen)?;
+    let (plan, left) = Run::begin()?.bring_up(&desired, seen)?;
     let Network { bridge, name, mode, .. } = &desired.network;
     Ok(Done::new(format_args!("{tap} is up on {bridge} (network {name}, {mode})"), &plan, left))
 }
@@ -71,14 +71,14 @@ pub fn down(tap: &IfName) -> Result<Done, Error> {
             "{tap} is left as it is: no rights (-runas?); the next run sweeps"
         )));
     }
-    let mut work = Session::begin()?;
-    let observed = work.observe(|Kernel { rtnl, nft }| Observed::for_down(nft.as_mut(), rtnl, tap))?;
+    let mut run = Run::begin()?;
+    let observed = run.observe(|Kernel { rtnl, nft }| Observed::for_down(nft.as_mut(), rtnl, tap))?;
     let carrier = observed.facts.link(tap).is_some_and(|link| link.is_tap() && link.carrier);
     if holder::is_anothers(tap, carrier) {
         return Ok(Done::nothing(format!("{tap} is left as it is: another process holds it by now")));
     }
     let plan = plan::down(tap, &observed)?;
-    let mut left = work.apply(&observed.facts, &plan, &mut |_| {})?;
+    let mut left = run.apply(&observed.facts, &plan, &mut |_| {})?;
     // One whose tap is gone may be the network that the hook is run for.
     let is_on_a_bridge = observed.facts.link(tap).is_some_and(|link| link.master.is_some());
     if !is_on_a_bridge && !left.is_empty() {
@@ -98,13 +98,13 @@ fn beyond(observed: &Observed) -> impl Iterator<Item = Left> {
 }
 
 /// The kernel, with nobody else of kvmnet's at it, and no signal between its changes.
-struct Session {
+struct Run {
     kernel: Kernel,
     _hold: SignalsBlocked,
     _lock: Lock,
 }
 
-impl Session {
+impl Run {
     fn begin() -> Result<Self, Error> {
         signals::start_deadline().map_err(Error::system("set a timer"))?;
         let hold = SignalsBlocked::begin();

@@ -1,6 +1,6 @@
 //! Networks without regard to single guests: `kvmnet up`, `kvmnet down` and `kvmnet gc`.
 
-use super::{Done, OnStep, Session, beyond, require_rights};
+use super::{Done, OnStep, Run, beyond, require_rights};
 use crate::apply::Kernel;
 use crate::config::{self, Environment};
 use crate::desired::Desired;
@@ -13,7 +13,7 @@ use crate::plan::{self, Plan};
 pub fn network_up(name: &str, seen: OnStep) -> Result<Done, Error> {
     require_rights()?;
     let desired = Desired { held: true, ..Desired::without_guest(configured(name)?) };
-    let (plan, left) = Session::begin()?.bring_up(&desired, seen)?;
+    let (plan, left) = Run::begin()?.bring_up(&desired, seen)?;
     let Network { bridge, name, mode, .. } = &desired.network;
     Ok(Done::new(format_args!("{name} ({mode}) is up on {bridge}"), &plan, left))
 }
@@ -33,16 +33,16 @@ fn configured(name: &str) -> Result<Network, Error> {
 /// configuration for one that stands.
 pub fn network_down(name: &str, force: bool, seen: OnStep) -> Result<Done, Error> {
     require_rights()?;
-    let mut work = Session::begin()?;
-    let observed = work.observe(|Kernel { rtnl, nft }| Observed::of_networks(nft.as_mut(), rtnl))?;
+    let mut run = Run::begin()?;
+    let observed = run.observe(|Kernel { rtnl, nft }| Observed::of_networks(nft.as_mut(), rtnl))?;
     let Some(bridge) = bridge_of(name, &observed)? else {
         configured(name)?;
         return Ok(Done::nothing(format!("{name} is not up, nothing to do")));
     };
     let observed =
-        work.observe(|Kernel { rtnl, nft }| Observed::for_network_down(nft.as_mut(), rtnl, &bridge))?;
+        run.observe(|Kernel { rtnl, nft }| Observed::for_network_down(nft.as_mut(), rtnl, &bridge))?;
     let plan = plan::network_down(&bridge, force, &observed)?;
-    let mut left = work.apply(&observed.facts, &plan, seen)?;
+    let mut left = run.apply(&observed.facts, &plan, seen)?;
     left.extend(beyond(&observed));
     Ok(Done::new(format_args!("{name} is down"), &plan, left))
 }
@@ -63,11 +63,11 @@ fn bridge_of(name: &str, observed: &Observed) -> Result<Option<IfName>, Error> {
 /// Takes away every network that nothing keeps: what guests that were killed left.
 pub fn sweep(seen: OnStep) -> Result<Done, Error> {
     require_rights()?;
-    let mut work = Session::begin()?;
-    let observed = work.observe(|Kernel { rtnl, nft }| Observed::for_sweep(nft.as_mut(), rtnl))?;
+    let mut run = Run::begin()?;
+    let observed = run.observe(|Kernel { rtnl, nft }| Observed::for_sweep(nft.as_mut(), rtnl))?;
     let mut plan = Plan::default();
     plan.extend(plan::sweep(&[], &observed));
-    let mut left = work.apply(&observed.facts, &plan, seen)?;
+    let mut left = run.apply(&observed.facts, &plan, seen)?;
     left.extend(beyond(&observed));
     Ok(Done::new("swept", &plan, left))
 }
