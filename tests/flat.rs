@@ -7,6 +7,8 @@ mod lab;
 use std::fmt::Write;
 use std::fs;
 
+use nix::libc;
+
 use lab::bench::{DOWN, UP};
 use lab::{Hook, Lab, Network, Process, Tap, eventually};
 
@@ -48,6 +50,16 @@ impl Cost {
     }
 }
 
+/// Each guest is an open file, and a root shell may begin with no more than 1024.
+fn allow_many_files() {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the pointer is to a whole `rlimit` that outlives the call.
+    unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) };
+    limit.rlim_cur = limit.rlim_max;
+    // SAFETY: as above.
+    unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) };
+}
+
 /// A network with guests whose hooks did their work: the first by its hook, the others as that one left its tap.
 struct Crowd {
     lab: Lab,
@@ -58,6 +70,7 @@ struct Crowd {
 
 impl Crowd {
     fn new(lab: Lab) -> Self {
+        allow_many_files();
         let tap = Tap::open(&lab.host, NAME);
         let first = Tap::open(&lab.host, "vif0.0");
         Hook::new(&lab.host, UP, &["vif0.0"]).tap(&first).run().ok();
