@@ -48,14 +48,10 @@ fn offered(lab: &Lab, (shell, script): (&str, &str), line: &str) -> Vec<String> 
     words
 }
 
-/// Checks what each shell that is installed offers for some lines.
+/// Checks what each shell offers for some lines.
 #[track_caller]
 fn assert_offers(lab: &Lab, lines: &[(&str, &[&str])]) {
     for shell in SHELLS {
-        if shell.0 != "bash" && !lab.host.try_run(&format!("which {}", shell.0)).status.success() {
-            println!("NOT TESTED: {} is not installed", shell.0);
-            continue;
-        }
         for (line, words) in lines {
             assert_eq!(offered(lab, shell, line), *words, "{} completes {line:?}", shell.0);
         }

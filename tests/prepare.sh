@@ -87,12 +87,14 @@ programs() {
     echo 'dhclient isc-dhcp-client'
     echo 'dnsmasq dnsmasq-base'
     echo 'file file'
+    echo 'fish fish' # completes what kvmnet takes, and so does zsh
     echo 'git git'
     echo 'mandoc mandoc'
     echo 'sysctl procps' # the commands that kvmnet plan prints
     echo 'shellcheck shellcheck'
     echo 'strace strace'
     echo 'udevadm udev'
+    echo 'zsh zsh'
 }
 
 # missing STAGE: the packages of what is not there, Rust aside.
