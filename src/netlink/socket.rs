@@ -213,6 +213,8 @@ impl Socket {
             let _ = self.set_buffer(libc::SO_SNDBUFFORCE, bytes.len());
         }
         uninterrupted(|| self.inner.send(&bytes[..], Msg::empty())).map_err(Broken::Unsent)?;
+        // Room for the answers: the heap of a hook need not grow.
+        drop(bytes);
         Ok(Answers::new(requests, first))
     }
 
