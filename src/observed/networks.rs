@@ -164,6 +164,7 @@ impl Observed {
         let mut questions = Vec::new();
         let mut bridges = Vec::new();
         let mut has_lost = false;
+        let mut forwards = false;
         let mut ledgers: Vec<Ledger> = Vec::new();
         for instance in self.networks.iter().filter(|instance| is_undone(instance)) {
             let Some(ledger) = &instance.ledger else { continue };
@@ -174,10 +175,11 @@ impl Observed {
             names.retain(|name| self.facts.link(name).is_none());
             questions.extend(names.into_iter().cloned().map(Question::Link));
             has_lost |= ledger.more;
-            if ledger.more || ledger.changed.iter().any(|changed| changed.setting.forwards()) {
-                questions.extend([false, true].map(|v6| Question::WideForwarding { v6 }));
-            }
+            forwards |= ledger.more || ledger.changed.iter().any(|changed| changed.setting.forwards());
             bridges.extend(instance.link.iter().cloned().map(|link| (link, ledger.nic())));
+        }
+        if forwards {
+            questions.extend([false, true].map(|v6| Question::WideForwarding { v6 }));
         }
         rtnl.ask(&questions, &mut self.facts)?;
         if ledgers.iter().flat_map(|ledger| &ledger.changed).any(|changed| changed.link == IfName::DEFAULT) {
