@@ -41,7 +41,7 @@ impl Hook {
              (KVMNET_MODE=isolated). A link {name}-NAME serves the network NAME.\n\n\
              Some switches and most clouds allow one MAC on a port; there use\n\
              mode = \"routed\" or \"nat\", not \"bridged\".\n\n\
-             EgressRule status: 0 done; 1 failed, nothing changed;\n             \
+             Exit status: 0 done; 1 failed, nothing changed;\n             \
              2 wrong usage or configuration, nothing touched.\n"
         )
     }
