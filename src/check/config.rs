@@ -2,19 +2,20 @@
 
 use super::finding::{Finding, Place};
 use super::input::CheckInput;
-use crate::config::{self, Shadow, quoted};
+use crate::config::{Shadow, quoted};
+use crate::model::Origin;
 
 /// Two networks with one bridge or overlapping subnets are among these errors.
 pub fn check(input: &CheckInput) -> Vec<Finding> {
     let errors = input.config.errors.iter().map(|error| {
         // The only error of a file that cannot be read is that it cannot.
-        let hidden = input.config_hidden && matches!(error.place(), config::Location::File(_));
+        let hidden = input.config_hidden && matches!(error.place, Origin::WholeFile(_));
         let finding = if hidden { Finding::note } else { Finding::problem };
-        let finding = finding("configuration", error.text()).at(Place::from(error.place()));
+        let finding = finding("configuration", &error.text).at(Place::from(&error.place));
         let finding = if hidden { finding.run(["sudo kvmnet check"]) } else { finding };
-        finding.hint(error.hint())
+        finding.hint(error.hint.clone())
     });
-    errors.chain(input.config.shadows().iter().map(shadowed)).collect()
+    errors.chain(input.config.file.shadows().iter().map(shadowed)).collect()
 }
 
 /// The first pattern that matches chooses, so one after a wider one never does.

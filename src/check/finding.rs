@@ -4,10 +4,9 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::config;
-use crate::model::IfName;
 use crate::model::foreign::ForeignChain;
 use crate::model::ruleset::Family;
+use crate::model::{IfName, Origin};
 use crate::terminal::printable;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -105,14 +104,14 @@ impl Finding {
     }
 }
 
-impl From<&config::Location> for Place {
-    fn from(place: &config::Location) -> Self {
+impl From<&Origin> for Place {
+    fn from(place: &Origin) -> Self {
         match place {
-            config::Location::Line { path, line, column } => {
+            Origin::File { path, line, column } => {
                 Place::File { file: printable(path), line: Some(*line), column: Some(*column) }
             }
-            config::Location::Variable(name) => Place::Variable { variable: printable(name) },
-            config::Location::File(path) => Place::file(path),
+            Origin::Environment(name) => Place::Variable { variable: printable(name) },
+            Origin::WholeFile(path) => Place::file(path),
             other => Place::file(&other.to_string()),
         }
     }

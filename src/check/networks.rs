@@ -71,16 +71,15 @@ fn refused(input: &CheckInput, network: &Network, refusal: &Refusal) -> Finding 
 
 /// Where a key's value stands: in the environment, or in the file; else the file as a whole.
 fn place(input: &CheckInput, network: &Network, key: &Key) -> Option<Place> {
-    if let Origin::Environment(variable) = network.origin(key.word) {
-        return Some(Place::Variable { variable: variable.clone() });
+    match network.origin(key.word) {
+        Origin::Default => input.config.file.path().map(Place::file),
+        origin => Some(Place::from(origin)),
     }
-    let place = input.config.place(&network.name, key);
-    place.map(Place::from).or_else(|| input.config.has_file().then(|| Place::file(&input.config.path)))
 }
 
 fn address_place(input: &CheckInput, network: &Network, is_it: impl Fn(&IpNet) -> bool) -> Option<Place> {
     let net = network.addresses.iter().find(|net| is_it(net))?;
-    let place = input.config.address_place(&network.name, net).map(Place::from);
+    let place = input.config.file.address_place(&network.name, net).map(Place::from);
     place.or_else(|| self::place(input, network, &address::KEY))
 }
 

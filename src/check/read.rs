@@ -39,7 +39,7 @@ pub fn read(environment: &Environment) -> Result<CheckInput, Error> {
     Ok(CheckInput {
         root: nix::unistd::geteuid().is_root(),
         // Not by opening it: that waits where it is a FIFO.
-        config_hidden: access(config.path.as_str(), AccessFlags::R_OK) == Err(Errno::EACCES),
+        config_hidden: access(config.file.would_be_at(), AccessFlags::R_OK) == Err(Errno::EACCES),
         addresses: addresses.into_iter().map(|(_, address)| address.net.addr()).collect(),
         without_ipv6,
         busy,

@@ -4,10 +4,10 @@
 //! wrong. Never: asks the kernel: whether an uplink exists is a question of `observed`.
 
 use super::entry::Entry;
-use super::error::{ConfigError, ConfigErrors, Location, Problem};
+use super::error::{ConfigError, ConfigErrors, Problem};
 use super::key::{KEYS, Key};
 use super::section::Section;
-use crate::model::{IfName, Network, fnv1a};
+use crate::model::{IfName, Network, Origin, fnv1a};
 
 /// A network that is yet to be checked, made of what its mode uses.
 pub(super) struct Draft<'a> {
@@ -50,14 +50,14 @@ impl<'a> Draft<'a> {
     }
 
     /// For an error about another network.
-    pub fn described(&self, place: &Location) -> String {
-        format!("the network {:?} ({})", self.section.name, place.origin())
+    pub fn described(&self, place: &Origin) -> String {
+        format!("the network {:?} ({place})", self.section.name)
     }
 
     /// A key that the network has to say.
     pub fn missing(&self, what: &str, hint: String) -> ConfigError {
         let problem = Problem::new(format!("the network {:?} has no {what}", self.section.name));
-        ConfigError::new(self.section.place.clone(), problem.hint(hint))
+        problem.hint(hint).at(self.section.place.clone())
     }
 
     /// No interface is made for two keys, or for two networks.

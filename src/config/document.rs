@@ -8,13 +8,13 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::entry::{Entry, Shape};
-use super::error::{ConfigError, ConfigErrors, Location, Problem};
+use super::error::{ConfigError, ConfigErrors, Problem};
 use super::file::DEFAULT_NETWORK;
-use super::key::{self, Key, Scope};
+use super::key::{self, Key};
 use super::section::Section;
 use super::source::Source;
 use super::syntax;
-use crate::model::Network;
+use crate::model::{Network, Origin};
 
 const NAMED: &str = "write [network.NAME], and the keys of the network below";
 
@@ -27,7 +27,7 @@ pub(super) fn sections(path: &str, text: &[u8]) -> Result<(Vec<Section>, Vec<Con
     let mut reader = Reader { source, errors: Vec::new() };
     let sections = reader.sections(root.get_ref());
     let mut errors = reader.errors;
-    errors.sort_by_key(|error| error.place().position());
+    errors.sort_by_key(ConfigError::position);
     Ok((sections, errors))
 }
 
@@ -42,7 +42,7 @@ impl Reader<'_> {
             Some((_, networks)) => self.named(networks),
             None => Vec::new(),
         };
-        let place = Location::File(self.source.path.to_owned());
+        let place = Origin::WholeFile(self.source.path.to_owned());
         let entries = in_order(root).into_iter().filter(|(key, _)| key.get_ref() != "network");
         let default = self.section(DEFAULT_NETWORK, place, entries);
         default.into_iter().chain(named).collect()
@@ -78,7 +78,7 @@ impl Reader<'_> {
     fn section<'t, K: AsRef<str> + 't>(
         &mut self,
         name: &str,
-        place: Location,
+        place: Origin,
         table: impl IntoIterator<Item = (&'t Spanned<K>, &'t Spanned<DeValue<'t>>)>,
     ) -> Option<Section> {
         let before = self.errors.len();
@@ -87,9 +87,9 @@ impl Reader<'_> {
             let word = key.get_ref().as_ref();
             match Key::of_word(word) {
                 None => self.error(key.span(), unknown(word, value)),
-                Some(Key { scope: Scope::Named { at_top, .. }, .. }) if name == DEFAULT_NETWORK => {
+                Some(Key { not_at_top: Some(hint), .. }) if name == DEFAULT_NETWORK => {
                     let problem = Problem::new(format!("{word:?} is not allowed at the top level"));
-                    self.error(key.span(), problem.hint(*at_top));
+                    self.error(key.span(), problem.hint(*hint));
                 }
                 Some(known) => {
                     let entry = entry(&self.source, known, value);
@@ -103,7 +103,7 @@ impl Reader<'_> {
     }
 
     fn error(&mut self, span: Range<usize>, problem: Problem) {
-        self.errors.push(ConfigError::new(self.source.place(span.start), problem));
+        self.errors.push(problem.at(self.source.place(span.start)));
     }
 }
 

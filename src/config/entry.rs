@@ -3,13 +3,14 @@
 //! In: a value as it is written, and where. Out: the field of a network that it sets, or what is wrong with it.
 //! Never: knows a key by name, or compares one with another.
 
-use super::error::{ConfigError, Location, Problem};
+use super::error::{ConfigError, Problem};
 use super::key::{Form, Key};
+use crate::model::Origin;
 
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Entry {
     pub key: &'static Key,
-    pub place: Location,
+    pub place: Origin,
     pub shape: Shape,
 }
 
@@ -26,7 +27,7 @@ pub(super) enum Shape {
 
 impl Entry {
     /// A value as it is written in the environment.
-    pub fn of_text(key: &'static Key, place: &Location, text: &str) -> Self {
+    pub fn of_text(key: &'static Key, place: &Origin, text: &str) -> Self {
         let entry = |shape| Self { key, place: place.clone(), shape };
         let plain = |text: &str| entry(Shape::Text(text.to_owned()));
         match (key.form, flag(text)) {
@@ -45,7 +46,7 @@ impl Entry {
     }
 
     pub fn error(&self, problem: Problem) -> ConfigError {
-        ConfigError::of_key(self.key, self.place.clone(), problem)
+        problem.of_key(self.key, &self.place)
     }
 
     /// The value where there is to be one text.
@@ -76,22 +77,18 @@ impl Entry {
     }
 
     pub fn flag(&self) -> Result<bool, Vec<ConfigError>> {
-        let problem = self.unexpected();
-        let problem = match &self.shape {
+        let hint = match &self.shape {
             Shape::Flag(flag) => return Ok(*flag),
             Shape::Text(text) if matches!(text.as_str(), "true" | "false") => {
-                problem.hint("leave the quotes out")
+                Some("leave the quotes out".to_owned())
             }
             // In the environment a word that is not taken is not meant, either.
-            Shape::Text(text) | Shape::Bare(text) if matches!(self.place, Location::Line { .. }) => {
-                match flag_meant(text) {
-                    Some(meant) => problem.hint(format!("write {} = {meant}", self.key.word)),
-                    None => problem,
-                }
+            Shape::Text(text) | Shape::Bare(text) if matches!(self.place, Origin::File { .. }) => {
+                flag_meant(text).map(|meant| format!("write {} = {meant}", self.key.word))
             }
-            _ => problem,
+            _ => None,
         };
-        Err(vec![self.error(problem)])
+        Err(vec![self.error(self.unexpected().hint_if(hint))])
     }
 
     pub fn unexpected(&self) -> Problem {

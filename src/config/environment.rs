@@ -9,9 +9,9 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 
 use super::entry::{Entry, items};
-use super::error::{ConfigError, Location, Problem, nearest};
-use super::key::{KEYS, Key, Scope};
-use crate::model::Network;
+use super::error::{ConfigError, Problem, nearest};
+use super::key::{KEYS, Key};
+use crate::model::{Network, Origin};
 
 const PREFIX: &str = "KVMNET_";
 
@@ -56,7 +56,7 @@ impl Environment {
         for (word, value) in &self.variables {
             match value.to_str() {
                 Some(value) => errors.extend(overrides.take(word, value).err().unwrap_or_default()),
-                None => errors.push(ConfigError::new(variable(word), Problem::new("the value is not UTF-8"))),
+                None => errors.push(Problem::new("the value is not UTF-8").at(variable(word))),
             }
         }
         (overrides, errors)
@@ -75,26 +75,25 @@ impl Overrides {
                 self.entries.push(entry);
             }
             (_, Some(_)) => {}
-            (_, None) => return Err(vec![ConfigError::new(variable(word), unknown(word))]),
+            (_, None) => return Err(vec![unknown(word).at(variable(word))]),
         }
         Ok(())
     }
 }
 
-pub(super) fn variable(word: &str) -> Location {
-    Location::Variable(format!("{PREFIX}{word}"))
+pub(super) fn variable(word: &str) -> Origin {
+    Origin::Environment(format!("{PREFIX}{word}"))
 }
 
 fn unknown(word: &str) -> Problem {
     let problem = Problem::new("unknown variable");
-    let key = Key::of_word(&word.to_ascii_lowercase());
-    if let Some(Key { scope: Scope::Named { in_environment, .. }, .. }) = key {
-        return problem.hint(*in_environment);
+    if let Some(hint) = Key::of_word(&word.to_ascii_lowercase()).and_then(|key| key.not_in_environment) {
+        return problem.hint(hint);
     }
     let mut known: Vec<String> = KEYS.iter().filter_map(|key| key.variable()).collect();
     known.extend(["CONFIG".to_owned(), "NETWORK".to_owned()]);
-    match nearest(word, known.iter().map(String::as_str)) {
-        Some(known) => problem.hint(format!("did you mean {PREFIX}{known}?")),
-        None => problem.hint(format!("{PREFIX} is followed by one of {}", known.join(", "))),
-    }
+    problem.hint(match nearest(word, known.iter().map(String::as_str)) {
+        Some(known) => format!("did you mean {PREFIX}{known}?"),
+        None => format!("{PREFIX} is followed by one of {}", known.join(", ")),
+    })
 }

@@ -19,48 +19,26 @@ pub(super) const CANNOT_OPEN: &str = "cannot open it";
 
 /// One thing that is wrong: `/etc/kvmnet.conf:3:1: unknown key "uplnk"`.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("{place}: {text}")]
+#[error("{}: {text}", in_short(&format!("{place:#}")))]
 pub struct ConfigError {
-    place: Location,
-    text: String,
-    hint: Option<String>,
+    pub(crate) place: Origin,
+    /// Without the place.
+    pub(crate) text: String,
+    /// What to write instead, where that is clear.
+    pub(crate) hint: Option<String>,
 }
 
 impl ConfigError {
-    /// `problem`, found at `place`.
-    pub(super) fn new(place: Location, problem: Problem) -> Self {
-        let hint = problem.hint.as_deref().map(in_short);
-        Self { place, text: in_short(&problem.text), hint }
-    }
-
-    /// `problem` with the value of `key`. A variable has the key in its name already.
-    pub(super) fn of_key(key: &Key, place: Location, problem: Problem) -> Self {
-        match place {
-            Location::Variable(_) => Self::new(place, problem),
-            _ => {
-                let text = format!("{}: {}", key.word, problem.text);
-                Self::new(place, Problem { text, ..problem })
-            }
-        }
-    }
-
-    pub(crate) fn place(&self) -> &Location {
-        &self.place
-    }
-
     /// Whether the file could not be opened: what it says may be right.
     pub(crate) fn is_unreadable(&self) -> bool {
-        matches!(self.place, Location::File(_)) && self.text.starts_with(CANNOT_OPEN)
+        matches!(self.place, Origin::WholeFile(_)) && self.text.starts_with(CANNOT_OPEN)
     }
 
-    /// Without the place.
-    pub(crate) fn text(&self) -> &str {
-        &self.text
-    }
-
-    /// What to write instead, where that is clear.
-    pub(crate) fn hint(&self) -> Option<String> {
-        self.hint.clone()
+    pub(super) fn position(&self) -> (usize, usize) {
+        match self.place {
+            Origin::File { line, column, .. } => (line, column),
+            _ => (0, 0),
+        }
     }
 }
 
@@ -71,7 +49,7 @@ pub struct ConfigErrors(pub(super) Vec<ConfigError>);
 impl ConfigErrors {
     /// `Ok` where nothing is wrong.
     pub(super) fn none_of(mut errors: Vec<ConfigError>) -> Result<(), Self> {
-        errors.sort_by_key(|error| error.place.position());
+        errors.sort_by_key(ConfigError::position);
         if errors.is_empty() { Ok(()) } else { Err(Self(errors)) }
     }
 
@@ -86,7 +64,7 @@ impl ConfigErrors {
 
     /// What to write instead of the last, where that is clear.
     pub fn hint(&self) -> Option<String> {
-        self.0.last().and_then(ConfigError::hint)
+        self.0.last()?.hint.clone()
     }
 }
 
@@ -96,7 +74,7 @@ impl fmt::Display for ConfigErrors {
         for (index, error) in self.0.iter().enumerate() {
             let is_last = index + 1 == self.0.len();
             write!(f, "{error}")?;
-            match error.hint() {
+            match &error.hint {
                 _ if is_last => {}
                 Some(hint) => write!(f, "\nhint: {hint}\n")?,
                 None => f.write_str("\n")?,
@@ -111,52 +89,6 @@ impl std::error::Error for ConfigErrors {}
 impl From<ConfigError> for ConfigErrors {
     fn from(error: ConfigError) -> Self {
         Self(vec![error])
-    }
-}
-
-/// Where a value stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Location {
-    /// Nowhere: the program has it built in.
-    BuiltIn,
-    /// In the file; line and column, in characters, are counted from 1.
-    Line { path: String, line: usize, column: usize },
-    /// The file as a whole.
-    File(String),
-    /// An environment variable.
-    Variable(String),
-    /// The name by which the hook was called: `qemu-ifup-NAME`.
-    HookName,
-}
-
-impl Location {
-    /// The same for the rest of kvmnet.
-    pub(super) fn origin(&self) -> Origin {
-        match self {
-            Location::BuiltIn | Location::HookName => Origin::Default,
-            Location::Line { path, line, .. } => Origin::File { path: path.clone(), line: *line },
-            Location::File(path) => Origin::File { path: path.clone(), line: 1 },
-            Location::Variable(name) => Origin::Environment(name.clone()),
-        }
-    }
-
-    pub(super) fn position(&self) -> (usize, usize) {
-        match self {
-            Location::Line { line, column, .. } => (*line, *column),
-            _ => (0, 0),
-        }
-    }
-}
-
-impl fmt::Display for Location {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Location::BuiltIn => f.write_str("built-in default"),
-            Location::Line { path, line, column } => write!(f, "{}:{line}:{column}", in_short(path)),
-            Location::File(path) => f.write_str(&in_short(path)),
-            Location::Variable(name) => f.write_str(&in_short(name)),
-            Location::HookName => f.write_str("the hook's name"),
-        }
     }
 }
 
@@ -178,12 +110,29 @@ impl Problem {
         Self { hint: Some(hint.into()), ..self }
     }
 
+    /// With this hint, where there is one.
+    pub fn hint_if(self, hint: Option<String>) -> Self {
+        Self { hint: hint.or(self.hint), ..self }
+    }
+
     /// With "did you mean", if one of `known` resembles `word`.
     pub fn did_you_mean<'a>(self, word: &str, known: impl IntoIterator<Item = &'a str>) -> Self {
-        match nearest(word, known) {
-            Some(known) => self.hint(format!("did you mean {known:?}?")),
-            None => self,
-        }
+        self.hint_if(nearest(word, known).map(|known| format!("did you mean {known:?}?")))
+    }
+
+    /// As the error that it is at `place`.
+    pub fn at(self, place: Origin) -> ConfigError {
+        let hint = self.hint.as_deref().map(in_short);
+        ConfigError { place, text: in_short(&self.text), hint }
+    }
+
+    /// As an error of the value of `key`. A variable has the key in its name already.
+    pub fn of_key(self, key: &Key, place: &Origin) -> ConfigError {
+        let text = match place {
+            Origin::Environment(_) => self.text,
+            _ => format!("{}: {}", key.word, self.text),
+        };
+        Self { text, ..self }.at(place.clone())
     }
 }
 

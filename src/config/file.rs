@@ -1,14 +1,20 @@
 //! The configuration: the file's networks with names, and what the environment sets over them.
 //!
-//! In: the file's sections, the environment. Out: the networks, and which one a tap gets.
-//! Never: reads anything.
+//! In: the environment, and the file that it names. Out: the networks, and which one a tap gets.
+//! Never: guesses, or stops at the first error.
 
-use super::consistency;
-use super::document;
-use super::environment::{Overrides, variable};
-use super::error::{ConfigError, ConfigErrors, Location, Problem};
+use ipnet::IpNet;
+
+use super::entry::{Entry, Shape};
+use super::environment::{Environment, Overrides, variable};
+use super::error::{ConfigError, ConfigErrors, Problem};
+use super::key::address;
 use super::section::Section;
-use crate::model::{IfName, Network};
+use super::{consistency, document, read};
+use crate::model::{IfName, Network, Origin};
+
+/// Where it is, unless `KVMNET_CONFIG` says otherwise.
+const DEFAULT_PATH: &str = "/etc/kvmnet.conf";
 
 /// The name of the network at the top level.
 pub(crate) const DEFAULT_NETWORK: &str = "default";
@@ -26,15 +32,30 @@ pub(crate) struct File {
 impl File {
     /// What serves where there is no file at `path`.
     pub fn built_in(path: &str) -> Self {
-        let default = Section::new(DEFAULT_NETWORK, Location::File(path.to_owned()), &[]);
-        let overrides = Overrides::default();
-        Self { path: path.to_owned(), absent: true, sections: vec![default], overrides }
+        let default = Section::new(DEFAULT_NETWORK, Origin::WholeFile(path.to_owned()), &[]);
+        Self { absent: true, ..Self::new(path, vec![default]) }
     }
 
-    /// Reads the text as far as it is right: the networks with no error of their own, and all errors.
-    pub(super) fn read(path: &str, text: &[u8]) -> Result<(Self, Vec<ConfigError>), ConfigErrors> {
-        let (sections, errors) = document::sections(path, text)?;
-        Ok((Self { absent: false, sections, ..Self::built_in(path) }, errors))
+    /// The environment and the file as far as they are right, and all that is wrong, the environment's first. A file that is
+    /// wrong as a whole has no networks.
+    pub(super) fn read(environment: &Environment) -> (Self, Vec<ConfigError>) {
+        let (overrides, mut errors) = environment.read();
+        let path = overrides.config.as_deref().unwrap_or(DEFAULT_PATH);
+        let file = match read::read(path) {
+            Ok(Some(text)) => {
+                document::sections(path, &text).map(|(sections, errors)| (Self::new(path, sections), errors))
+            }
+            Ok(None) if overrides.config.is_none() => Ok((Self::built_in(path), Vec::new())),
+            Ok(None) => Err(no_file(path).at(variable("CONFIG")).into()),
+            Err(problem) => Err(problem.at(Origin::WholeFile(path.to_owned())).into()),
+        };
+        let (file, of_file) = file.unwrap_or_else(|errors| (Self::new(path, Vec::new()), errors.0));
+        errors.extend(of_file);
+        (Self { overrides, ..file }, errors)
+    }
+
+    fn new(path: &str, sections: Vec<Section>) -> Self {
+        Self { path: path.to_owned(), absent: false, sections, overrides: Overrides::default() }
     }
 
     /// Where it is; None where it is not.
@@ -59,11 +80,14 @@ impl File {
     /// The name of the network that `tap` belongs to: what the hook's name says, else what the environment
     /// says, else what the file says.
     pub(super) fn chosen(&self, hook_network: Option<&str>, tap: &IfName) -> Result<&str, ConfigError> {
-        match (hook_network, &self.overrides.network) {
-            (Some(name), _) => self.find(name, Location::HookName),
-            (None, Some(name)) => self.find(name, variable("NETWORK")),
-            (None, None) => Ok(self.network_of(tap)),
-        }
+        let named = hook_network.map(|name| (name, Origin::HookName));
+        Ok(self.asked(named)?.unwrap_or_else(|| self.network_of(tap)))
+    }
+
+    /// The network that is named, at a place, else the one that the environment names.
+    pub(super) fn asked(&self, named: Option<(&str, Origin)>) -> Result<Option<&str>, ConfigError> {
+        let by_environment = || Some((self.overrides.network.as_deref()?, variable("NETWORK")));
+        named.or_else(by_environment).map(|(name, place)| self.find(name, place)).transpose()
     }
 
     /// The first network whose `taps` match, else `default`.
@@ -73,23 +97,19 @@ impl File {
         self.sections.iter().find(matches).map_or(DEFAULT_NETWORK, |section| &section.name)
     }
 
-    /// The network `name`, which is asked for at `place`.
-    pub(super) fn find(&self, name: &str, place: Location) -> Result<&str, ConfigError> {
+    fn find(&self, name: &str, place: Origin) -> Result<&str, ConfigError> {
         self.section(name).map(|section| section.name.as_str()).ok_or_else(|| self.no_network(name, place))
     }
 
-    fn no_network(&self, name: &str, place: Location) -> ConfigError {
+    fn no_network(&self, name: &str, place: Origin) -> ConfigError {
         let names: Vec<&str> = self.names().collect();
         let problem = Problem::new(match (&place, self.absent) {
             (_, true) => format!("no network {name:?}: there is no file {}", self.path),
-            (Location::File(_), false) => format!("no network {name:?}"),
+            (Origin::WholeFile(_), false) => format!("no network {name:?}"),
             (_, false) => format!("no network {name:?} in {}", self.path),
         });
-        let problem = match self.absent {
-            true => problem,
-            false => problem.hint(format!("its networks are: {}", names.join(", "))),
-        };
-        ConfigError::new(place, problem.did_you_mean(name, names))
+        let known = (!self.absent).then(|| format!("its networks are: {}", names.join(", ")));
+        problem.hint_if(known).did_you_mean(name, names).at(place)
     }
 
     /// All networks as the file has them, `default` first.
@@ -99,10 +119,7 @@ impl File {
 
     /// All networks, the one that the environment is about as the environment wants it.
     pub(super) fn all(&self) -> Result<Vec<Network>, ConfigErrors> {
-        let name = match &self.overrides.network {
-            Some(name) => self.find(name, variable("NETWORK"))?,
-            None => DEFAULT_NETWORK,
-        };
+        let name = self.asked(None)?.unwrap_or(DEFAULT_NETWORK);
         consistency::networks(&self.overridden(name))
     }
 
@@ -111,7 +128,7 @@ impl File {
     pub fn effective(&self, name: &str) -> Result<Network, ConfigErrors> {
         let networks = consistency::networks(&self.overridden(name))?;
         let network = networks.into_iter().find(|network| network.name == name);
-        let network = network.ok_or_else(|| self.no_network(name, Location::File(self.path.clone())))?;
+        let network = network.ok_or_else(|| self.no_network(name, Origin::WholeFile(self.path.clone())))?;
         Ok(Network { overridden: network.has_overrides() && !self.says(&network), ..network })
     }
 
@@ -129,4 +146,16 @@ impl File {
         });
         sections.collect()
     }
+
+    /// Where the address `net` of the network `name` stands; None where it is built in.
+    pub fn address_place(&self, name: &str, net: &IpNet) -> Option<&Origin> {
+        let mut items = self.section(name)?.entry(&address::KEY)?.items().iter();
+        let is_it = |item: &&Entry| matches!(&item.shape, Shape::Text(text) if text.parse() == Ok(*net));
+        items.find(is_it).map(|item| &item.place).filter(|place| **place != Origin::Default)
+    }
+}
+
+fn no_file(path: &str) -> Problem {
+    let whole = (!path.starts_with('/')).then(|| "write the whole path, from / on".to_owned());
+    Problem::new(format!("there is no file {path:?}")).hint_if(whole)
 }

@@ -19,11 +19,8 @@ pub(super) struct Pattern {
 enum Part {
     /// `*`
     Any,
-    /// `?`
-    One,
-    Exactly(char),
-    /// `[...]`: whether it is `[!...]`, and the first and last character of each range.
-    Set(bool, Vec<(char, char)>),
+    /// One character: in one of these ranges (true) or in none. `?` is in none of no ranges.
+    One(bool, Vec<(char, char)>),
 }
 
 impl Pattern {
@@ -34,13 +31,13 @@ impl Pattern {
         while let Some(c) = rest.next() {
             parts.push(match c {
                 '*' => Part::Any,
-                '?' => Part::One,
+                '?' => Part::One(false, Vec::new()),
                 '[' => set(&mut rest).map_err(|wrong| Problem::new(format!("{text:?} {wrong}")))?,
                 '\\' => match rest.next() {
-                    Some(c) => Part::Exactly(c),
+                    Some(c) => Part::exactly(c),
                     None => return Err(Problem::new(format!("{text:?} ends with a lone backslash"))),
                 },
-                _ => Part::Exactly(c),
+                _ => Part::exactly(c),
             });
         }
         if parts.is_empty() {
@@ -61,33 +58,25 @@ impl Pattern {
 
     /// Whether it matches the whole of `name`.
     pub fn matches(&self, name: &str) -> bool {
-        covers(&self.parts, &name.chars().map(Part::Exactly).collect::<Vec<_>>())
+        covers(&self.parts, &name.chars().map(Part::exactly).collect::<Vec<_>>())
     }
 }
 
 impl Part {
+    fn exactly(c: char) -> Self {
+        Part::One(true, vec![(c, c)])
+    }
+
     /// Whether it takes every character that `other` does; one character for one.
     fn covers(&self, other: &Part) -> bool {
         match (self, other) {
-            (_, Part::Any) => false,
-            (Part::One, _) => true,
-            (_, Part::Exactly(c)) => self.takes(*c),
-            (Part::Set(false, _), Part::Set(false, ranges)) => {
-                let all = ranges.iter().flat_map(|(first, last)| *first..=*last);
-                all.take(256).all(|c| self.takes(c))
-                    && ranges.iter().all(|(first, last)| u32::from(*last) - u32::from(*first) < 256)
+            (Part::One(is_in, ranges), Part::One(true, others)) => {
+                let takes = |c: char| ranges.iter().any(|(from, to)| (*from..=*to).contains(&c)) == *is_in;
+                let few = |from: char, to: char| u32::from(to) - u32::from(from) < 256;
+                others.iter().all(|(from, to)| few(*from, *to) && (*from..=*to).all(takes))
             }
-            _ => self == other,
-        }
-    }
-
-    fn takes(&self, c: char) -> bool {
-        match self {
-            Part::Any | Part::One => true,
-            Part::Exactly(exactly) => *exactly == c,
-            Part::Set(inverted, ranges) => {
-                ranges.iter().any(|(first, last)| (*first..=*last).contains(&c)) != *inverted
-            }
+            (Part::One(false, ranges), Part::One(false, _)) => ranges.is_empty() || self == other,
+            _ => false,
         }
     }
 }
@@ -119,15 +108,15 @@ fn covers(mut parts: &[Part], mut others: &[Part]) -> bool {
 
 /// What follows a `[`, up to its `]`.
 fn set(rest: &mut std::str::Chars<'_>) -> Result<Part, String> {
-    let inverted = rest.as_str().starts_with(['!', '^']);
-    if inverted {
+    let is_in = !rest.as_str().starts_with(['!', '^']);
+    if !is_in {
         rest.next();
     }
     let mut ranges = Vec::new();
     loop {
         let first = match rest.next() {
             // Right behind the bracket it is a character like any other.
-            Some(']') if !ranges.is_empty() => return Ok(Part::Set(inverted, ranges)),
+            Some(']') if !ranges.is_empty() => return Ok(Part::One(is_in, ranges)),
             Some('[') if rest.as_str().starts_with([':', '.', '=']) => {
                 return Err("has a class like [:digit:], write the characters: [0-9]".to_owned());
             }

@@ -4,9 +4,8 @@
 //! Never: knows whether the values go together.
 
 use super::entry::Entry;
-use super::error::Location;
 use super::file::DEFAULT_NETWORK;
-use super::key::{BuiltIn, KEYS, Key, taps};
+use super::key::{KEYS, Key, taps};
 use super::pattern::Pattern;
 use crate::model::{Network, Origin};
 
@@ -14,19 +13,14 @@ use crate::model::{Network, Origin};
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Section {
     pub name: String,
-    pub place: Location,
+    pub place: Origin,
     entries: Vec<Entry>,
 }
 
 impl Section {
-    pub fn new(name: &str, place: Location, entries: &[Entry]) -> Self {
-        let built_in = KEYS.iter().copied().filter_map(|key| match key.default {
-            BuiltIn::AtTop(text) if name == DEFAULT_NETWORK => {
-                Some(Entry::of_text(key, &Location::BuiltIn, text))
-            }
-            _ => always(key),
-        });
-        Self { name: name.to_owned(), place, entries: built_in.collect() }.with(entries)
+    pub fn new(name: &str, place: Origin, entries: &[Entry]) -> Self {
+        let built_in = KEYS.iter().filter_map(|key| built_in(key, name == DEFAULT_NETWORK)).collect();
+        Self { name: name.to_owned(), place, entries: built_in }.with(entries)
     }
 
     /// The same with these entries over its own.
@@ -44,9 +38,9 @@ impl Section {
     /// A network with the values of the keys that are wanted, and what is always built in for the others.
     pub fn values(&self, is_wanted: impl Fn(&Key) -> bool) -> Network {
         let mut network = Network::default();
-        let entries = KEYS.iter().copied().filter_map(|key| match is_wanted(key) {
+        let entries = KEYS.iter().filter_map(|key| match is_wanted(key) {
             true => self.entry(key).cloned(),
-            false => always(key),
+            false => built_in(key, false),
         });
         for entry in entries {
             // Its errors were reported when it was read.
@@ -57,12 +51,12 @@ impl Section {
 
     /// Where each key that was set comes from.
     pub fn origins(&self) -> Vec<(&'static str, Origin)> {
-        let origins = self.entries.iter().map(|entry| (entry.key.word, entry.place.origin()));
+        let origins = self.entries.iter().map(|entry| (entry.key.word, entry.place.clone()));
         origins.filter(|(_, origin)| *origin != Origin::Default).collect()
     }
 
     /// The patterns of its taps, and where each stands.
-    pub fn patterns(&self) -> Vec<(Pattern, &Location)> {
+    pub fn patterns(&self) -> Vec<(Pattern, &Origin)> {
         let items = self.entry(&taps::KEY).map(Entry::items).unwrap_or_default();
         let patterns = items.iter().filter_map(|item| {
             let pattern = item.one(Pattern::new).ok()?;
@@ -72,10 +66,8 @@ impl Section {
     }
 }
 
-/// What is built in for `key` in every network.
-fn always(key: &'static Key) -> Option<Entry> {
-    match key.default {
-        BuiltIn::Always(text) => Some(Entry::of_text(key, &Location::BuiltIn, text)),
-        BuiltIn::AtTop(_) | BuiltIn::None => None,
-    }
+/// What is built in for `key`, in the network `default` or in any.
+fn built_in(key: &'static Key, is_default: bool) -> Option<Entry> {
+    let text = key.default.filter(|_| is_default || !key.is_own)?;
+    Some(Entry::of_text(key, &Origin::Default, text))
 }

@@ -8,13 +8,11 @@ use std::fmt;
 use serde::{Serialize, Serializer};
 
 use super::consistency;
-use super::environment::variable;
 use super::key::{KEYS, Key};
 use super::section::Section;
 use super::value::{Value, quoted};
-use super::{ConfigErrors, DEFAULT_NETWORK, Environment, File, Location, open};
-use crate::model::Network;
-use crate::terminal::printable;
+use super::{ConfigErrors, DEFAULT_NETWORK, Environment, File, open};
+use crate::model::{Network, Origin};
 
 /// Beyond this width a line's comment is not aligned with the others'.
 const MAX_ALIGNED: usize = 48;
@@ -54,12 +52,8 @@ pub fn show(environment: &Environment, network: Option<&str>) -> Result<Shown, C
 impl Shown {
     /// What `file` says, with the environment's values over it.
     pub(super) fn new(file: &File, network: Option<&str>) -> Result<Self, ConfigErrors> {
-        let chosen = match (network, &file.overrides.network) {
-            (Some(name), _) => file.find(name, Location::File(file.path.clone()))?,
-            (None, Some(name)) => file.find(name, variable("NETWORK"))?,
-            (None, None) => DEFAULT_NETWORK,
-        };
-        let sections = file.overridden(chosen);
+        let named = network.map(|name| (name, Origin::WholeFile(file.path.clone())));
+        let sections = file.overridden(file.asked(named)?.unwrap_or(DEFAULT_NETWORK));
         consistency::networks(&sections)?;
         let all = sections.iter().map(ShownNetwork::new);
         let networks = all.filter(|shown| network.is_none_or(|name| shown.name == name)).collect();
@@ -80,11 +74,11 @@ impl ShownValue {
         let place = &section.entry(key)?.place;
         let used = (key.is_used)(network.mode);
         // It was not set, and does nothing.
-        if !used && *place == Location::BuiltIn {
+        if !used && *place == Origin::Default {
             return None;
         }
         let value = (key.get)(network)?;
-        Some(Self { key: key.word, value, origin: printable(&place.origin().to_string()), used })
+        Some(Self { key: key.word, value, origin: place.to_string(), used })
     }
 }
 

@@ -1,11 +1,12 @@
-//! The text of the file, and where in it a byte stands.
+//! The text of the file, and where in it a piece stands.
 //!
 //! In: the file's path and bytes. Out: places by line and column, and pieces of the text.
 //! Never: knows what the text means.
 
 use std::ops::Range;
 
-use super::error::{ConfigError, Location, Problem};
+use super::error::{ConfigError, Problem};
+use crate::model::Origin;
 
 /// A text and the file it was in.
 pub(super) struct Source<'a> {
@@ -23,7 +24,7 @@ impl<'a> Source<'a> {
         std::str::from_utf8(bytes).map(|text| Self::of_text(path, text)).map_err(|error| {
             let (good, _) = bytes.split_at(error.valid_up_to());
             let place = Source::of_text(path, &String::from_utf8_lossy(good)).place(good.len());
-            ConfigError::new(place, Problem::new("from here on it is not UTF-8"))
+            Problem::new("from here on it is not UTF-8").at(place)
         })
     }
 
@@ -33,10 +34,20 @@ impl<'a> Source<'a> {
     }
 
     /// The place of the byte at `offset`.
-    pub fn place(&self, offset: usize) -> Location {
-        let line = self.lines.partition_point(|start| *start <= offset);
-        let before = self.text.get(self.line_start(offset)..offset).unwrap_or_default();
-        Location::Line { path: self.path.to_owned(), line, column: before.chars().count() + 1 }
+    pub fn place(&self, offset: usize) -> Origin {
+        let (line, start) = self.line_start(offset);
+        let column = self.piece(start..offset).chars().count() + 1;
+        Origin::File { path: self.path.to_owned(), line, column }
+    }
+
+    /// The place of a piece of the text.
+    pub fn place_of(&self, piece: &str) -> Origin {
+        self.place(self.offset(piece))
+    }
+
+    /// Where a piece of the text begins.
+    pub fn offset(&self, piece: &str) -> usize {
+        piece.as_ptr().addr().saturating_sub(self.text.as_ptr().addr())
     }
 
     /// The text of `span`; empty where there is none.
@@ -44,15 +55,15 @@ impl<'a> Source<'a> {
         self.text.get(span).unwrap_or_default()
     }
 
-    /// The line around the byte at `offset`, and where it begins.
-    pub fn line(&self, offset: usize) -> (&'a str, usize) {
-        let start = self.line_start(offset);
-        let rest = self.text.get(start..).unwrap_or_default();
-        (rest.lines().next().unwrap_or_default(), start)
+    /// The line around the byte at `offset`.
+    pub fn line(&self, offset: usize) -> &'a str {
+        let (_, start) = self.line_start(offset);
+        self.piece(start..self.text.len()).lines().next().unwrap_or_default()
     }
 
-    fn line_start(&self, offset: usize) -> usize {
-        let after = self.lines.partition_point(|start| *start <= offset);
-        after.checked_sub(1).and_then(|index| self.lines.get(index)).copied().unwrap_or_default()
+    /// The number of the line around the byte at `offset`, counted from 1, and where it begins.
+    fn line_start(&self, offset: usize) -> (usize, usize) {
+        let line = self.lines.partition_point(|start| *start <= offset);
+        (line, self.lines.get(line.saturating_sub(1)).copied().unwrap_or_default())
     }
 }

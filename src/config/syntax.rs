@@ -17,13 +17,15 @@ pub(super) fn errors(source: &Source<'_>, complaints: &[toml::de::Error]) -> Vec
     let mut spans: Vec<_> = complaints.iter().map(|c| (c.span().unwrap_or_default(), c.message())).collect();
     spans.sort_by_key(|(span, _)| span.start);
     // The parser reports one slip more than once.
-    spans.dedup_by_key(|(span, _)| source.line(span.start).1);
+    spans.dedup_by_key(|(span, _)| source.offset(source.line(span.start)));
     let errors = spans.into_iter().map(|(span, message)| {
-        let (line, start) = source.line(span.start);
-        if let Some(bare) = Bare::find(line, start).filter(|bare| bare.is_about(span.start)) {
+        let line = source.line(span.start);
+        // A complaint about the value, and not about the key before it.
+        let is_of_value = |bare: &Bare<'_>| span.start >= source.offset(bare.key) + bare.key.len();
+        if let Some(bare) = Bare::find(line).filter(is_of_value) {
             return bare.error(source);
         }
-        if let Some(error) = comment(line, start, source).or_else(|| unclosed(line, start, source)) {
+        if let Some(error) = comment(line, source).or_else(|| unclosed(line, source)) {
             return error;
         }
         let found = source.piece(span.clone());
@@ -32,70 +34,50 @@ pub(super) fn errors(source: &Source<'_>, complaints: &[toml::de::Error]) -> Vec
             (_, "") => format!("not valid TOML: {message}"),
             _ => format!("not valid TOML at {found:?}: {message}"),
         });
-        ConfigError::new(source.place(span.start), problem)
+        problem.at(source.place(span.start))
     });
     errors.collect()
 }
 
 /// A comment as other languages write it.
-fn comment(line: &str, start: usize, source: &Source<'_>) -> Option<ConfigError> {
+fn comment(line: &str, source: &Source<'_>) -> Option<ConfigError> {
     let text = line.trim_start();
     let sign = ["//", ";", "--"].into_iter().find(|sign| text.starts_with(sign))?;
     let problem = Problem::new(format!("a line cannot begin with {sign}"));
-    let place = source.place(start + line.len() - text.len());
-    Some(ConfigError::new(place, problem.hint("a comment begins with #")))
+    Some(problem.hint("a comment begins with #").at(source.place_of(text)))
 }
 
 /// A text that begins with a quote, and ends with the line.
-fn unclosed(line: &str, start: usize, source: &Source<'_>) -> Option<ConfigError> {
-    let (before, value) = line.split_once('=')?;
-    let key = Key::of_word(before.trim())?;
-    let text = value.trim();
+fn unclosed(line: &str, source: &Source<'_>) -> Option<ConfigError> {
+    let (word, value) = line.split_once('=')?;
+    let (word, text) = (word.trim(), value.trim());
     let quote = text.chars().next().filter(|c| matches!(c, '"' | '\''))?;
-    let word = text.strip_prefix(quote).filter(|rest| !rest.contains(quote))?;
-    let at = start + before.len() + 1 + value.len() - value.trim_start().len();
+    let open = text.strip_prefix(quote).filter(|rest| !rest.contains(quote))?;
     let problem = Problem::new("the text has no closing quote");
-    let problem = problem.hint(format!("write {} = {quote}{word}{quote}", before.trim()));
-    Some(ConfigError::of_key(key, source.place(at), problem))
+    let problem = problem.hint(format!("write {word} = {quote}{open}{quote}"));
+    Some(problem.of_key(Key::of_word(word)?, &source.place_of(text)))
 }
 
 /// A line like `mode = nat` or `mode: "nat"`, the usual mistakes of whoever writes TOML for the first time.
 struct Bare<'a> {
     key: &'a str,
-    key_offset: usize,
     separator: char,
+    /// All behind the separator and the spaces behind that.
+    rest: &'a str,
     value: &'a str,
-    value_offset: usize,
 }
 
 impl<'a> Bare<'a> {
-    fn find(line: &'a str, line_offset: usize) -> Option<Self> {
-        let (before, after) = line.split_once(['=', ':'])?;
-        let separator = line.get(before.len()..)?.chars().next()?;
+    fn find(line: &'a str) -> Option<Self> {
+        let separator = line.chars().find(|c| matches!(c, '=' | ':'))?;
+        let (before, after) = line.split_once(separator)?;
         let key = before.trim().rsplit('.').next()?;
         let value = after.split('#').next()?.trim();
         let word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
-        if key.is_empty()
-            || !key.chars().all(word)
-            || value.starts_with('{')
-            || value.contains(char::is_control)
-        {
-            return None;
-        }
-        let bare = Self {
-            key,
-            key_offset: line_offset + before.trim_end().len() - key.len(),
-            separator,
-            value,
-            value_offset: line_offset + before.len() + 1 + after.len() - after.trim_start().len(),
-        };
-        (separator == ':' || bare.lacks_quotes()).then_some(bare)
-    }
-
-    /// Whether a complaint about the byte at `offset` is one about the value, and not about the key before
-    /// it.
-    fn is_about(&self, offset: usize) -> bool {
-        offset >= self.key_offset + self.key.len()
+        let is_key = !key.is_empty() && key.chars().all(word);
+        let is_bare = !value.starts_with('{') && !value.contains(char::is_control);
+        let bare = Self { key, separator, rest: after.trim_start(), value };
+        (is_key && is_bare && (separator == ':' || bare.lacks_quotes())).then_some(bare)
     }
 
     fn lacks_quotes(&self) -> bool {
@@ -114,18 +96,16 @@ impl<'a> Bare<'a> {
 
     fn error(&self, source: &Source<'_>) -> ConfigError {
         let Some(key) = Key::of_word(self.key) else {
-            return ConfigError::new(source.place(self.key_offset), key::unknown(self.key));
+            return key::unknown(self.key).at(source.place_of(self.key));
         };
-        let place = source.place(self.value_offset);
+        let place = source.place_of(self.rest);
         let entry = Entry { key, place, shape: Shape::Bare(self.value.to_owned()) };
         let problem = match self.separator {
             ':' => Problem::new("expected = behind the key, found :"),
             _ => entry.unexpected(),
         };
-        entry.error(match self.corrected(key) {
-            Some(value) => problem.hint(format!("write {} = {value}", self.key)),
-            None => problem,
-        })
+        let corrected = self.corrected(key);
+        entry.error(problem.hint_if(corrected.map(|value| format!("write {} = {value}", self.key))))
     }
 
     /// The value as TOML has it.

@@ -7,6 +7,7 @@ use std::str::FromStr;
 use ipnet::IpNet;
 
 use super::{BadName, IfName};
+use crate::terminal::printable;
 
 /// What a network's guests may reach.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -92,28 +93,33 @@ impl fmt::Display for Veth {
     }
 }
 
-/// Where a value comes from.
+/// Where a value of the configuration stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
-    /// Built in.
+    /// Nowhere: it is built in.
     Default,
-    /// A line of the configuration file.
-    File {
-        /// The file's path.
-        path: String,
-        /// Counted from 1.
-        line: usize,
-    },
+    /// In the file; line and column, in characters, are counted from 1.
+    #[allow(missing_docs)]
+    File { path: String, line: usize, column: usize },
+    /// The file as a whole.
+    WholeFile(String),
     /// An environment variable.
     Environment(String),
+    /// The name by which the hook was called: `qemu-ifup-NAME`.
+    HookName,
 }
 
+/// With `{:#}` a line has its column, too.
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Origin::Default => f.write_str("built-in default"),
-            Origin::File { path, line } => write!(f, "{path}:{line}"),
-            Origin::Environment(name) => f.write_str(name),
+            Origin::File { path, line, column } if f.alternate() => {
+                write!(f, "{}:{line}:{column}", printable(path))
+            }
+            Origin::File { path, line, .. } => write!(f, "{}:{line}", printable(path)),
+            Origin::WholeFile(text) | Origin::Environment(text) => f.write_str(&printable(text)),
+            Origin::HookName => f.write_str("the hook's name"),
         }
     }
 }

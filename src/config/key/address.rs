@@ -4,13 +4,14 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
 
-use super::{BuiltIn, ConfigError, Draft, Form, Key, Mode, PLAIN, Problem, Value};
+use super::{ConfigError, Draft, Form, Key, Mode, PLAIN, Problem, Value};
 
 pub(crate) static KEY: Key = Key {
     word: "address",
     #[cfg(test)]
     meaning: "the host's address, or a list; IPv4 and IPv6",
-    default: BuiltIn::AtTop("10.0.100.3/24"),
+    default: Some("10.0.100.3/24"),
+    is_own: true,
     is_used: Mode::has_host_address,
     form: Form::List,
     set: |network, entry| entry.list(parse).map(|addresses| network.addresses = addresses),

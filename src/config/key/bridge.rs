@@ -1,12 +1,13 @@
 //! `bridge`: the bridge that the taps are ports of.
 
-use super::{BuiltIn, ConfigError, Draft, IfName, Key, PLAIN, Problem, Value};
+use super::{ConfigError, Draft, IfName, Key, PLAIN, Problem, Value};
 
 pub(crate) static KEY: Key = Key {
     word: "bridge",
     #[cfg(test)]
     meaning: "made if it is not there; one that is there is used and left as it was found, unless it is a LAN or another program's",
-    default: BuiltIn::AtTop("br0"),
+    default: Some("br0"),
+    is_own: true,
     set: |network, entry| entry.one(new_interface).map(|name| network.bridge = name),
     get: |network| Some(Value::text(network.bridge)),
     digest: |network| Some(network.bridge.to_string()),

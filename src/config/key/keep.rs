@@ -1,12 +1,12 @@
 //! `keep`: whether the network stays when its last guest leaves.
 
-use super::{BuiltIn, Form, Key, PLAIN, Value};
+use super::{Form, Key, PLAIN, Value};
 
 pub(crate) static KEY: Key = Key {
     word: "keep",
     #[cfg(test)]
     meaning: "the network stays when its last guest leaves",
-    default: BuiltIn::Always("false"),
+    default: Some("false"),
     form: Form::Flag,
     set: |network, entry| entry.flag().map(|keep| network.keep = keep),
     get: |network| Some(Value::Flag(network.keep)),

@@ -18,9 +18,9 @@ use std::fmt;
 
 use super::consistency::Draft;
 use super::entry::Entry;
-use super::error::{ConfigError, Location, Problem};
+use super::error::{ConfigError, Problem};
 use super::value::Value;
-use crate::model::{IfName, Mode, Network};
+use crate::model::{IfName, Mode, Network, Origin};
 
 /// Every key, in the order of the documentation and of the digest. The mode is first: it says which others are used.
 pub(crate) static KEYS: &[&Key] = &[
@@ -42,9 +42,15 @@ pub(crate) struct Key {
     /// Its meaning in the README's table, which a test compares.
     #[cfg(test)]
     pub(super) meaning: &'static str,
-    pub(super) scope: Scope,
     pub(super) form: Form,
-    pub(super) default: BuiltIn,
+    /// What holds where it is not set, as it would be written in the environment.
+    pub(super) default: Option<&'static str>,
+    /// Whether that is for the network `default` alone: one with a name has to say its own.
+    pub(super) is_own: bool,
+    /// What to do instead of setting it at the top of the file, where that is wrong.
+    pub(super) not_at_top: Option<&'static str>,
+    /// The same for the environment.
+    pub(super) not_in_environment: Option<&'static str>,
     /// Whether a mode uses it. It may be set in the others all the same.
     pub(super) is_used: fn(Mode) -> bool,
     /// Takes a value, if it is right, into its field of the network.
@@ -59,14 +65,6 @@ pub(crate) struct Key {
     pub(super) check: fn(&Draft<'_>, &[Draft<'_>]) -> Vec<ConfigError>,
 }
 
-/// Where it may be set.
-pub(super) enum Scope {
-    /// In every network, and in the environment.
-    Everywhere,
-    /// Under `[network.NAME]` only; with the hints for other places.
-    Named { at_top: &'static str, in_environment: &'static str },
-}
-
 /// What its value is in the file.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Form {
@@ -76,23 +74,16 @@ pub(super) enum Form {
     List,
 }
 
-/// What holds where it is not set, as it would be written in the environment.
-pub(super) enum BuiltIn {
-    None,
-    /// In every network.
-    Always(&'static str),
-    /// In the network `default`; a named network has to say its own.
-    AtTop(&'static str),
-}
-
 /// What most keys have in common.
 const PLAIN: Key = Key {
     word: "",
     #[cfg(test)]
     meaning: "",
-    scope: Scope::Everywhere,
     form: Form::Text,
-    default: BuiltIn::None,
+    default: None,
+    is_own: false,
+    not_at_top: None,
+    not_in_environment: None,
     is_used: |_| true,
     set: |_, _| Ok(()),
     get: |_| None,
@@ -108,7 +99,7 @@ impl Key {
 
     /// Its variable, without the prefix; None where it has none.
     pub(super) fn variable(&self) -> Option<String> {
-        matches!(self.scope, Scope::Everywhere).then(|| self.word.to_ascii_uppercase())
+        self.not_in_environment.is_none().then(|| self.word.to_ascii_uppercase())
     }
 
     /// What a value of it is, in an error.

@@ -1,12 +1,12 @@
 //! `mode`: who reaches whom.
 
-use super::{BuiltIn, Key, Mode, PLAIN, Problem, Value};
+use super::{Key, Mode, PLAIN, Problem, Value};
 
 pub(crate) static KEY: Key = Key {
     word: "mode",
     #[cfg(test)]
     meaning: "isolated, host-only, routed, nat, bridged",
-    default: BuiltIn::Always("nat"),
+    default: Some("nat"),
     set: |network, entry| entry.one(parse).map(|mode| network.mode = mode),
     get: |network| Some(Value::text(network.mode)),
     digest: |network| Some(network.mode.to_string()),

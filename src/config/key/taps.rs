@@ -1,17 +1,15 @@
 //! `taps`: patterns of the taps that belong to the network.
 
-use super::{Form, Key, PLAIN, Problem, Scope, Value};
+use super::{Form, Key, PLAIN, Problem, Value};
 use crate::config::pattern::Pattern;
 
 pub(crate) static KEY: Key = Key {
     word: "taps",
     #[cfg(test)]
     meaning: "in `[network.NAME]`: patterns of tap names",
-    scope: Scope::Named {
-        at_top: "write it under [network.NAME]: the top level gets the taps that are left",
-        in_environment: "KVMNET_NETWORK=NAME chooses a network",
-    },
     form: Form::List,
+    not_at_top: Some("write it under [network.NAME]: the top level gets the taps that are left"),
+    not_in_environment: Some("KVMNET_NETWORK=NAME chooses a network"),
     set: |network, entry| entry.list(valid).map(|patterns| network.taps = patterns),
     get: |network| Some(Value::list(&network.taps)),
     // They choose the network, and are no part of it.

@@ -1,8 +1,7 @@
 //! `uplink`: the way out.
 
 use super::{
-    BuiltIn, ConfigError, Draft, Entry, Form, IfName, Key, Location, Mode, Network, PLAIN, Problem, Value,
-    mode,
+    ConfigError, Draft, Entry, Form, IfName, Key, Mode, Network, Origin, PLAIN, Problem, Value, mode,
 };
 use crate::config::consistency::belongs_to;
 use crate::model::Uplink;
@@ -11,7 +10,7 @@ pub(crate) static KEY: Key = Key {
     word: "uplink",
     #[cfg(test)]
     meaning: "bridged: the NIC by any of its names, or \"auto\"; it must be said; routed, nat: one or a list, optional",
-    default: BuiltIn::Always("auto"),
+    default: Some("auto"),
     is_used: |mode| mode.forwards() || mode == Mode::Bridged,
     form: Form::List,
     set,
@@ -58,10 +57,10 @@ fn not_one_nic(draft: &Draft<'_>) -> Option<ConfigError> {
         (Uplink::Named(names), Some(entry)) if names.len() != 1 => {
             Some(entry.error(Problem::new(format!("bridged takes one uplink, found {}", names.len()))))
         }
-        (Uplink::DefaultRoute, Some(entry)) if entry.place == Location::BuiltIn => {
+        (Uplink::DefaultRoute, Some(entry)) if entry.place == Origin::Default => {
             let mode = draft.entry(&mode::KEY)?;
             let hint = match mode.place {
-                Location::Variable(_) => {
+                Origin::Environment(_) => {
                     "set KVMNET_UPLINK to the NIC, or to auto for the one with the default route"
                 }
                 _ => "write uplink = \"auto\" for the NIC with the default route, or the name of another",

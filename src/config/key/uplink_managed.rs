@@ -1,12 +1,12 @@
 //! `uplink_managed`: whether a NIC is taken although another program keeps its addresses.
 
-use super::{BuiltIn, Key, Mode, PLAIN, Problem, Value};
+use super::{Key, Mode, PLAIN, Problem, Value};
 
 pub(crate) static KEY: Key = Key {
     word: "uplink_managed",
     #[cfg(test)]
     meaning: "bridged: \"take\" takes a NIC whose addresses another program keeps",
-    default: BuiltIn::Always("refuse"),
+    default: Some("refuse"),
     is_used: |mode| mode == Mode::Bridged,
     set: |network, entry| entry.one(parse).map(|take| network.take_managed = take),
     get: |network| Some(Value::text(if network.take_managed { "take" } else { "refuse" })),

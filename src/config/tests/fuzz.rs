@@ -87,7 +87,7 @@ fn no_text_panics() {
             Err(errors) => {
                 wrong += 1;
                 for error in errors.iter() {
-                    let line = format!("{error}{}", error.hint().unwrap_or_default());
+                    let line = format!("{error}{}", error.hint.clone().unwrap_or_default());
                     assert!(!line.contains(|c: char| c.is_control()), "{line:?} for {text:?}");
                 }
             }

@@ -2,26 +2,19 @@
 
 use super::{PATH, complaints, networks};
 use crate::config::File;
-use crate::config::key::{BuiltIn, Form, KEYS, Key, Scope, mode, taps};
+use crate::config::key::{Form, KEYS, Key, mode, taps};
 use crate::model::Mode;
 
 const MANUAL: &str = include_str!("../../../docs/man/kvmnet.conf.5");
 const README: &str = include_str!("../../../README.md");
 const EXAMPLE: &str = include_str!("../../../share/kvmnet.conf");
 
-fn default(key: &Key) -> Option<&str> {
-    match key.default {
-        BuiltIn::Always(text) | BuiltIn::AtTop(text) => Some(text),
-        BuiltIn::None => None,
-    }
-}
-
 #[test]
 fn the_table_of_the_readme() {
     let code = |text: &str| format!("`{text}`");
     let rows = KEYS.iter().map(|key| {
         let variable = key.variable().map(|word| code(&format!("KVMNET_{word}"))).unwrap_or_default();
-        let cells = [&code(key.word), &variable, &default(key).map(code).unwrap_or_default(), key.meaning];
+        let cells = [&code(key.word), &variable, &key.default.map(code).unwrap_or_default(), key.meaning];
         format!("| {} |", cells.join(" | ")).replace("|  |", "| |").replace("|  |", "| |")
     });
     let (_, table) =
@@ -46,13 +39,13 @@ fn the_manual_explains_every_key() {
             Form::List => "Ar text | list\n",
         };
         assert!(text.starts_with(form), "{key:?}: {text}");
-        if let Some(default) = default(key) {
+        if let Some(default) = key.default {
             let flat = text.replace("Default there:", "Default:").replace("\n.Qq ", " ");
             assert!(flat.contains(&format!("Default: {default}")), "{key:?}: {text}");
         }
         let variable = format!("KVMNET_{}", key.word.to_ascii_uppercase());
         for text in [MANUAL, README] {
-            assert_eq!(text.contains(&variable), matches!(key.scope, Scope::Everywhere), "{variable}");
+            assert_eq!(text.contains(&variable), key.not_in_environment.is_none(), "{variable}");
         }
     }
 }
@@ -83,7 +76,7 @@ fn the_example_shows_every_key() {
         let named = "[network.lab]\nmode = \"isolated\"\nbridge = \"br-lab\"\n";
         let text = format!("{}{line}", if *key == taps::KEY { named } else { "" });
         assert_eq!(complaints(networks(&text)), [""; 0], "{text}");
-        if default(key).is_some_and(|text| text != "auto") {
+        if key.default.is_some_and(|text| text != "auto") {
             let network = |file: File| Some(file.networks().ok()?.remove(0).digest);
             assert_eq!(network(File::parse(PATH, &text).unwrap()), network(File::built_in(PATH)), "{text}");
         }

@@ -22,9 +22,9 @@ const PATH: &str = "/etc/kvmnet.conf";
 
 impl File {
     pub(crate) fn parse(path: &str, text: impl AsRef<[u8]>) -> Result<Self, ConfigErrors> {
-        let (file, errors) = Self::read(path, text.as_ref())?;
+        let (sections, errors) = super::document::sections(path, text.as_ref())?;
         ConfigErrors::none_of(errors)?;
-        Ok(file)
+        Ok(Self { absent: false, sections, ..Self::built_in(path) })
     }
 
     fn with(&self, environment: &Environment) -> Result<Self, ConfigErrors> {
@@ -43,8 +43,9 @@ impl File {
         environment: &Environment,
         tap: &IfName,
     ) -> Result<&str, ConfigErrors> {
-        let name = self.with(environment)?.chosen(hook_network, tap)?.to_owned();
-        Ok(self.find(&name, super::Location::HookName)?)
+        let file = self.with(environment)?;
+        let name = file.chosen(hook_network, tap)?;
+        Ok(self.names().find(|known| *known == name).unwrap())
     }
 }
 
@@ -74,7 +75,7 @@ fn default(text: &str, variables: &[(&str, &str)]) -> Result<Network, ConfigErro
 
 /// An error as a person sees it, on one line.
 fn shown(error: &ConfigError) -> String {
-    let hint = error.hint().map(|hint| format!(" | {hint}")).unwrap_or_default();
+    let hint = error.hint.as_ref().map(|hint| format!(" | {hint}")).unwrap_or_default();
     format!("{error}{hint}").replace("/etc/kvmnet.conf:", "@")
 }
 

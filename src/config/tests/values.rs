@@ -42,7 +42,7 @@ nat_source = "192.168.1.230"
 veth    = "veth1"
 keep    = true
 "#;
-    let line = |line| Origin::File { path: super::PATH.to_owned(), line };
+    let place = |line, column| Origin::File { path: super::PATH.to_owned(), line, column };
     let network = default(text, &[]).unwrap();
     let expected = Network {
         name: "default".to_owned(),
@@ -57,13 +57,13 @@ keep    = true
         take_managed: false,
         digest: network.digest,
         origins: vec![
-            ("mode", line(2)),
-            ("bridge", line(3)),
-            ("address", line(4)),
-            ("uplink", line(5)),
-            ("nat_source", line(6)),
-            ("veth", line(7)),
-            ("keep", line(8)),
+            ("mode", place(2, 11)),
+            ("bridge", place(3, 11)),
+            ("address", place(4, 11)),
+            ("uplink", place(5, 11)),
+            ("nat_source", place(6, 14)),
+            ("veth", place(7, 11)),
+            ("keep", place(8, 11)),
         ],
         overridden: false,
         ..Network::default()
