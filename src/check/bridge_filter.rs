@@ -4,72 +4,67 @@ use super::finding::{Finding, Place};
 use super::input::CheckInput;
 use super::walk::Packet;
 use crate::model::IfName;
-use crate::model::foreign::{ForeignChain, HookPoint, Protocol};
+use crate::model::foreign::{ForeignChain, HookPoint};
+
+/// Packets of one family, and the setting that sends them to the firewall.
+#[derive(Debug)]
+pub struct Family {
+    name: &'static str,
+    v6: bool,
+    pub setting: &'static str,
+}
+
+pub const FAMILIES: [Family; 2] = [
+    Family { name: "IPv4", v6: false, setting: "bridge-nf-call-iptables" },
+    Family { name: "IPv6", v6: true, setting: "bridge-nf-call-ip6tables" },
+];
+
+impl Family {
+    fn place(&self) -> Place {
+        Place::Sysctl(format!("net.bridge.{}", self.setting))
+    }
+
+    fn switch_off(&self) -> String {
+        format!("sysctl -w {}=0", self.place())
+    }
+}
 
 /// A problem for each family whose frames are dropped so; else one note.
 pub fn check(input: &CheckInput) -> Vec<Finding> {
-    let families = [false, true].into_iter().zip(input.bridge_filter);
-    let on: Vec<bool> = families.filter(|(_, on)| *on).map(|(v6, _)| v6).collect();
-    let problems: Vec<Finding> = on.iter().filter_map(|v6| dropped(input, *v6)).collect();
-    if !problems.is_empty() || on.is_empty() || input.configured.is_empty() {
-        return problems;
-    }
-    let names: Vec<&str> = on.iter().map(|v6| family(*v6)).collect();
+    let on = &input.bridge_filter;
+    let problems: Vec<Finding> = on.iter().filter_map(|family| dropped(input, family)).collect();
+    let first = on.first().filter(|_| problems.is_empty() && !input.configured.is_empty());
+    let Some(first) = first else { return problems };
+    let names: Vec<&str> = on.iter().map(|family| family.name).collect();
     let text = format!(
         "frames between the guests of one bridge pass the forward chains of the firewall ({})",
         names.join(" and ")
     );
-    let only_v6 = on.iter().all(|v6| *v6);
-    vec![Finding::note("br-netfilter", text).at(place(only_v6)).run(on.into_iter().map(switch_off))]
-}
-
-fn family(v6: bool) -> &'static str {
-    if v6 { "IPv6" } else { "IPv4" }
-}
-
-fn key(v6: bool) -> &'static str {
-    if v6 { "net.bridge.bridge-nf-call-ip6tables" } else { "net.bridge.bridge-nf-call-iptables" }
-}
-
-fn place(v6: bool) -> Place {
-    Place::Sysctl { sysctl: key(v6).to_owned() }
-}
-
-fn switch_off(v6: bool) -> String {
-    format!("sysctl -w {}=0", key(v6))
+    vec![Finding::note("br-netfilter", text).at(first.place()).run(on.iter().map(Family::switch_off))]
 }
 
 /// The first chain that drops such frames.
-fn dropped(input: &CheckInput, v6: bool) -> Option<Finding> {
+fn dropped(input: &CheckInput, family: &Family) -> Option<Finding> {
     let is_dropped = |chain: &ForeignChain, bridge: &IfName| {
-        // kvmnet opens the chain by itself when a network comes up.
-        if !input.is_up(bridge)
-            && input.observed.forward_chains.iter().any(|forward_chain| forward_chain.is(chain))
-        {
-            return false;
-        }
-        let names = vec![bridge.to_string()];
-        let packet = Packet { iif: names.clone(), oif: names, answers: false, v6, by_name: false };
+        let names = vec![bridge.as_str()];
+        let packet = Packet { iif: names.clone(), oif: names, v6: family.v6, ..Packet::default() };
         let by_policy = chain.drops && !input.firewall.lets_through(chain, bridge).0;
-        by_policy || input.firewall.drops(chain, &packet)
+        input.will_open(chain, bridge).is_none() && (by_policy || input.firewall.drops(chain, &packet))
     };
-    let chains = input.firewall.deciding().filter(|chain| {
-        chain.point == Some(HookPoint::Forward)
-            && chain.protocol != Protocol::Bridge
-            && chain.protocol.sees(v6)
-    });
-    let (chain, bridges) = chains
+    let chains = input.firewall.deciding();
+    let mut chains = chains
+        .filter(|chain| chain.point == Some(HookPoint::Forward) && chain.protocol.sees(family.v6))
         .map(|chain| {
             let bridges = input.configured.iter().map(|one| &one.desired.network.bridge);
             let dropped = bridges.filter(|bridge| is_dropped(chain, bridge));
             (chain, dropped.map(ToString::to_string).collect::<Vec<_>>())
-        })
-        .find(|(_, bridges)| !bridges.is_empty())?;
+        });
+    let (chain, bridges) = chains.find(|(_, bridges)| !bridges.is_empty())?;
     let ForeignChain { protocol, table, name, .. } = chain;
     let text = format!(
         "frames between the guests of one bridge ({}) pass the chain {protocol} {table} {name}, which drops them ({})",
         bridges.join(", "),
-        family(v6)
+        family.name
     );
-    Some(Finding::problem("br-netfilter", text).at(place(v6)).run([switch_off(v6)]))
+    Some(Finding::problem("br-netfilter", text).at(family.place()).run([family.switch_off()]))
 }

@@ -46,7 +46,7 @@ fn missing_tables(
     ledger: &Ledger,
     configured: Option<&Configured>,
 ) -> Option<Finding> {
-    if input.tables != Tables::Readable {
+    if input.observed.nft != Tables::Readable {
         return None;
     }
     let family = instance.missing_tables().into_iter().next()?;

@@ -18,32 +18,30 @@ pub enum Severity {
     Note,
 }
 
+/// As JSON: an object with these words as its keys.
 #[derive(Debug, Serialize)]
-#[serde(untagged)]
+#[serde(rename_all = "lowercase")]
 pub enum Place {
-    File {
+    File(String),
+    Variable(String),
+    Interface(String),
+    Sysctl(String),
+    #[serde(untagged)]
+    Line {
         file: String,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        line: Option<usize>,
-        /// In characters.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        column: Option<usize>,
+        line: usize,
+        column: usize,
     },
-    Variable {
-        variable: String,
+    #[serde(untagged)]
+    Table {
+        family: String,
+        table: String,
     },
-    Interface {
-        interface: String,
-    },
-    /// A chain of the firewall, or a table as a whole.
+    #[serde(untagged)]
     Chain {
         family: String,
         table: String,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        chain: Option<String>,
-    },
-    Sysctl {
-        sysctl: String,
+        chain: String,
     },
 }
 
@@ -108,9 +106,9 @@ impl From<&Origin> for Place {
     fn from(place: &Origin) -> Self {
         match place {
             Origin::File { path, line, column } => {
-                Place::File { file: printable(path), line: Some(*line), column: Some(*column) }
+                Place::Line { file: printable(path), line: *line, column: *column }
             }
-            Origin::Environment(name) => Place::Variable { variable: printable(name) },
+            Origin::Environment(name) => Place::Variable(printable(name)),
             Origin::WholeFile(path) => Place::file(path),
             other => Place::file(&other.to_string()),
         }
@@ -119,46 +117,36 @@ impl From<&Origin> for Place {
 
 impl From<&IfName> for Place {
     fn from(name: &IfName) -> Self {
-        Place::Interface { interface: printable(name.as_str()) }
+        Place::Interface(printable(name.as_str()))
     }
 }
 
 impl From<&ForeignChain> for Place {
     fn from(chain: &ForeignChain) -> Self {
-        Place::Chain {
-            family: chain.protocol.to_string(),
-            table: printable(&chain.table),
-            chain: Some(printable(&chain.name)),
-        }
+        let [table, name] = [&chain.table, &chain.name].map(|text| printable(text));
+        Place::Chain { family: chain.protocol.to_string(), table, chain: name }
     }
 }
 
 impl Place {
-    /// A file as a whole.
     pub fn file(path: &str) -> Self {
-        Place::File { file: printable(path), line: None, column: None }
+        Place::File(printable(path))
     }
 
-    /// A table as a whole.
     pub fn table(family: Family, table: &str) -> Self {
-        Place::Chain { family: family.to_string(), table: printable(table), chain: None }
+        Place::Table { family: family.to_string(), table: printable(table) }
     }
 }
 
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Place::File { file, line, column } => {
-                f.write_str(file)?;
-                line.iter().chain(column).try_for_each(|number| write!(f, ":{number}"))
+            Place::File(name) | Place::Variable(name) | Place::Interface(name) | Place::Sysctl(name) => {
+                f.write_str(name)
             }
-            Place::Variable { variable } => f.write_str(variable),
-            Place::Interface { interface } => f.write_str(interface),
-            Place::Chain { family, table, chain } => {
-                write!(f, "{family} {table}")?;
-                chain.iter().try_for_each(|chain| write!(f, " {chain}"))
-            }
-            Place::Sysctl { sysctl } => f.write_str(sysctl),
+            Place::Line { file, line, column } => write!(f, "{file}:{line}:{column}"),
+            Place::Table { family, table } => write!(f, "{family} {table}"),
+            Place::Chain { family, table, chain } => write!(f, "{family} {table} {chain}"),
         }
     }
 }

@@ -5,6 +5,7 @@ use super::finding::Finding;
 use super::input::{CheckInput, Configured};
 use super::walk::Packet;
 use crate::model::foreign::{Condition, Fate, ForeignChain, ForeignRule, HookPoint, Protocol};
+use crate::model::forward_chain::{UFW, USERS};
 use crate::model::{IfName, Mode, Network};
 use crate::plan;
 use crate::terminal::shell_word;
@@ -44,63 +45,56 @@ fn forward_chain(input: &CheckInput, chain: &ForeignChain, configured: &Configur
     let desired = &configured.desired;
     let network = &desired.network;
     let (name, host_if) = (&network.name, desired.host_if());
-    if ![false, true].iter().any(|v6| chain.protocol.sees(*v6) && desired.forwards(*v6)) {
+    let families = [false, true].into_iter();
+    let families: Vec<bool> =
+        families.filter(|v6| chain.protocol.sees(*v6) && desired.forwards(*v6)).collect();
+    if families.is_empty() {
         return None;
     }
-    // kvmnet opens the chain by itself when the network comes up.
-    if !input.is_up(&network.bridge)
-        && input
-            .observed
-            .forward_chains
-            .iter()
-            .any(|forward_chain| forward_chain.is(chain) && !forward_chain.is_managed)
-    {
-        let text = format!(
+    let note = |text: String| Some(Finding::note("firewall", text).at(chain));
+    if input.will_open(chain, &network.bridge).is_some_and(|known| !known.is_managed) {
+        return note(format!(
             "its policy is drop: kvmnet has rules there for the guests of network {name} while it is up"
-        );
-        return Some(Finding::note("firewall", text).at(chain));
+        ));
     }
-    let dropped = dropped_by_rules(input, chain, configured);
-    let accepted = match chain.drops {
-        true => input.firewall.lets_through(chain, host_if),
-        false => (true, true),
-    };
-    let (out, back) = (accepted.0 && !dropped[0], accepted.1 && !dropped[1]);
-    let what = if dropped.contains(&true) { "a rule" } else { "its policy" };
+    let by_rule = dropped_by_rules(input, chain, configured, &families);
+    let accepted = input.firewall.lets_through(chain, host_if);
+    let out = by_rule.0 || chain.drops && !accepted.0;
+    let back = by_rule.1 || chain.drops && !accepted.1;
+    let what = if by_rule.0 || by_rule.1 { "a rule" } else { "its policy" };
     let text = match (out, back) {
-        (true, true) if !chain.drops => return None,
-        (true, true) => {
-            let text = format!(
+        (false, false) if !chain.drops => return None,
+        (false, false) => {
+            return note(format!(
                 "its policy is drop, and rules of its table accept {host_if} of network {name}: whether they come before \
                  others that drop is not known"
-            );
-            return Some(Finding::note("firewall", text).at(chain));
+            ));
         }
-        (false, false) => {
+        (true, true) => {
             format!("{what} drops what the guests of network {name} send out, and what comes back")
         }
-        (false, true) => format!("{what} drops what the guests of network {name} send out"),
-        (true, false) => format!("{what} drops what comes back to the guests of network {name}"),
+        (true, false) => format!("{what} drops what the guests of network {name} send out"),
+        (false, true) => format!("{what} drops what comes back to the guests of network {name}"),
     };
     Some(Finding::problem("firewall", text).at(chain).run(openings(input, chain, network, out, back)))
 }
 
-/// Whether rules drop for certain what guests send out, and what comes back, of either family.
+/// Whether rules drop for certain what guests send out, and what comes back, of one of these families.
 fn dropped_by_rules(
     input: &CheckInput,
     chain: &ForeignChain,
     Configured { desired, observed }: &Configured,
-) -> [bool; 2] {
-    let mut dropped = [false; 2];
-    for v6 in [false, true].into_iter().filter(|v6| chain.protocol.sees(*v6) && desired.forwards(*v6)) {
-        let host_if = vec![desired.host_if().to_string()];
-        let uplinks: Vec<String> =
-            plan::uplinks(desired, observed, v6).iter().map(ToString::to_string).collect();
-        let out = Packet { iif: host_if.clone(), oif: uplinks.clone(), answers: false, v6, by_name: false };
-        let back = Packet { iif: uplinks, oif: host_if, answers: true, v6, by_name: false };
-        for (packet, dropped) in [out, back].iter().zip(&mut dropped) {
-            *dropped |= input.firewall.drops(chain, packet);
-        }
+    families: &[bool],
+) -> (bool, bool) {
+    let mut dropped = (false, false);
+    for &v6 in families {
+        let host_if = vec![desired.host_if().as_str()];
+        let uplinks = plan::uplinks(desired, observed, v6);
+        let uplinks: Vec<&str> = uplinks.iter().map(IfName::as_str).collect();
+        let out = Packet { iif: host_if.clone(), oif: uplinks.clone(), v6, ..Packet::default() };
+        let back = Packet { iif: uplinks, oif: host_if, answers: true, v6, ..Packet::default() };
+        dropped.0 |= input.firewall.drops(chain, &out);
+        dropped.1 |= input.firewall.drops(chain, &back);
     }
     dropped
 }
@@ -111,7 +105,7 @@ fn firewalld(chain: &ForeignChain, host_if: &IfName) -> Option<Vec<String>> {
     (chain.table == "firewalld").then(|| vec![add, "firewall-cmd --reload".to_owned()])
 }
 
-/// The commands that open a chain: those of the program whose chain it is, where that is known.
+/// The commands that open a chain for what it drops: those of the program whose chain it is, where that is known.
 fn openings(
     input: &CheckInput,
     chain: &ForeignChain,
@@ -128,17 +122,19 @@ fn openings(
     if let Some(commands) = firewalld(chain, host_if) {
         return commands;
     }
-    if has("ufw-user-forward") || has("ufw6-user-forward") {
-        let closed = [(out, "in"), (back, "out")].into_iter().filter(|(open, _)| !open);
-        return closed.map(|(_, way)| format!("ufw route allow {way} on {}", shell_word(host_if))).collect();
+    let dropped = |out_and_back: [String; 2]| {
+        let ways = out_and_back.into_iter().zip([out, back]);
+        ways.filter(|(_, is_dropped)| *is_dropped).map(|(way, _)| way).collect()
+    };
+    if UFW.into_iter().any(has) {
+        return dropped(["in", "out"].map(|way| format!("ufw route allow {way} on {}", shell_word(host_if))));
     }
     // Docker rewrites its own chains, and leaves this one to the administrator.
-    let target = if has("DOCKER-USER") { "DOCKER-USER" } else { &chain.name };
+    let target = if has(USERS) { USERS } else { &chain.name };
     let answers = if network.mode == Mode::Nat { " ct state established,related" } else { "" };
     let host_if = nft_name(host_if);
-    let out = (!out).then(|| insert(chain, target, &format!("iifname {host_if}")));
-    let back = (!back).then(|| insert(chain, target, &format!("oifname {host_if}{answers}")));
-    out.into_iter().chain(back).collect()
+    let conditions = [format!("iifname {host_if}"), format!("oifname {host_if}{answers}")];
+    dropped(conditions.map(|condition| insert(chain, target, &condition)))
 }
 
 fn insert(chain: &ForeignChain, target: &str, condition: &str) -> String {
@@ -180,14 +176,13 @@ fn bridge_chain(input: &CheckInput, chain: &ForeignChain, network: &Network) -> 
 fn input_chain(input: &CheckInput, chain: &ForeignChain, network: &Network) -> Option<Finding> {
     let host_if = network.host_if();
     let families = network.addresses.iter().map(|net| net.addr().is_ipv6());
-    let families: Vec<bool> = families.filter(|v6| chain.protocol.sees(*v6)).collect();
-    let (accepted, _) = input.firewall.lets_through(chain, host_if);
-    let is_dropped = families.iter().any(|v6| {
-        // It goes out by no interface.
-        let (iif, oif) = (vec![host_if.to_string()], vec![String::new()]);
-        input.firewall.drops(chain, &Packet { iif, oif, answers: false, v6: *v6, by_name: true })
-    });
-    if families.is_empty() || !is_dropped && (accepted || !chain.drops) {
+    let mut families = families.filter(|v6| chain.protocol.sees(*v6)).peekable();
+    families.peek()?;
+    // It goes out by no interface.
+    let packet =
+        |v6| Packet { iif: vec![host_if.as_str()], oif: vec![""], v6, by_name: true, ..Packet::default() };
+    let is_dropped = families.any(|v6| input.firewall.drops(chain, &packet(v6)));
+    if !is_dropped && (!chain.drops || input.firewall.lets_through(chain, host_if).0) {
         return None;
     }
     let what = if is_dropped { "a rule" } else { "its policy" };

@@ -2,12 +2,16 @@
 
 use std::net::IpAddr;
 
+use super::bridge_filter::Family;
+use super::hooks::HookFile;
+use super::kernel::KernelFacts;
 use super::walk::{self, Packet};
 use crate::config::ConfigReport;
 use crate::desired::Desired;
 use crate::error::Error;
 use crate::holder::Holder;
 use crate::model::foreign::{ForeignChain, ForeignRule};
+use crate::model::forward_chain::ForwardChain;
 use crate::model::{IfName, Ledger, Link};
 use crate::observed::{Instance, Observed, Tables};
 
@@ -29,34 +33,6 @@ pub struct Firewall {
     pub legacy: Vec<&'static str>,
 }
 
-/// What the kernel can do, from several sources.
-#[derive(Debug, Default)]
-pub struct KernelFacts {
-    /// `uname -r`.
-    pub release: String,
-    /// The text of /boot/config-RELEASE.
-    pub config: Option<String>,
-    /// The text of modules.builtin and modules.dep in /lib/modules/RELEASE.
-    pub modules: Option<String>,
-    /// The modules of /sys/module.
-    pub present: Vec<String>,
-    /// Whether there is a /dev/net/tun.
-    pub tun_device: bool,
-}
-
-/// What is at one of the two paths in /etc.
-#[derive(Debug)]
-pub enum HookFile {
-    Ours,
-    Missing,
-    /// A link to this, where nothing is.
-    Dangling(String),
-    Foreign,
-    NotExecutable,
-    /// It cannot be read.
-    Hidden,
-}
-
 #[derive(Debug)]
 pub struct CheckInput {
     /// Whether root runs the check.
@@ -73,14 +49,13 @@ pub struct CheckInput {
     /// The interfaces whose IPv6 is off, of the networks' host interfaces and `default`, which stands for those to come; None where
     /// the kernel has no IPv6.
     pub without_ipv6: Option<Vec<String>>,
-    pub tables: Tables,
     pub firewall: Firewall,
-    /// `net.bridge.bridge-nf-call-iptables` and `-ip6tables`.
-    pub bridge_filter: [bool; 2],
+    /// The families of which frames between guests pass the firewall.
+    pub bridge_filter: Vec<Family>,
     pub holders: Vec<Holder>,
     pub kernel: KernelFacts,
-    /// /etc/qemu-ifup and /etc/qemu-ifdown.
-    pub hooks: [(&'static str, HookFile); 2],
+    /// What is at the paths of the hooks.
+    pub hooks: [HookFile; 2],
 }
 
 impl CheckInput {
@@ -99,9 +74,14 @@ impl CheckInput {
         self.networks_up().any(|(instance, _)| instance.bridge == *bridge)
     }
 
+    /// The chain as one that kvmnet opens by itself when the network of this bridge comes up.
+    pub fn will_open(&self, chain: &ForeignChain, bridge: &IfName) -> Option<&ForwardChain> {
+        self.observed.forward_chains.iter().find(|known| known.is(chain) && !self.is_up(bridge))
+    }
+
     /// Whether nothing was hidden.
     pub fn is_complete(&self) -> bool {
-        self.root && self.tables != Tables::Hidden && !self.config_hidden
+        self.root && self.observed.nft != Tables::Hidden && !self.config_hidden
     }
 }
 

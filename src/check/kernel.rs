@@ -2,11 +2,49 @@
 //! asked for, so only what is certainly missing is reported: by the kernel's version, its configuration, or the list of its
 //! modules.
 
+use std::fs;
+use std::path::Path;
+
 use super::finding::{Finding, Place};
-use super::input::{CheckInput, KernelFacts};
+use super::input::CheckInput;
 use crate::desired::Desired;
 use crate::model::Mode;
 use crate::observed::Tables;
+
+/// What the kernel can do, from several sources.
+#[derive(Debug, Default)]
+pub struct KernelFacts {
+    /// `uname -r`.
+    release: String,
+    /// The text of /boot/config-RELEASE.
+    config: String,
+    /// The text of modules.builtin and modules.dep in /lib/modules/RELEASE; empty unless there are both.
+    modules: String,
+    /// The modules of /sys/module.
+    present: Vec<String>,
+    tun_device: bool,
+}
+
+impl KernelFacts {
+    pub fn read() -> Self {
+        let read = |path: &str| fs::read_to_string(path).ok();
+        let release = read("/proc/sys/kernel/osrelease").unwrap_or_default().trim().to_owned();
+        let lists = ["builtin", "dep"].map(|list| read(&format!("/lib/modules/{release}/modules.{list}")));
+        let present = fs::read_dir("/sys/module").into_iter().flatten().flatten();
+        Self {
+            config: read(&format!("/boot/config-{release}")).unwrap_or_default(),
+            modules: lists.into_iter().collect::<Option<String>>().unwrap_or_default(),
+            present: present.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect(),
+            tun_device: Path::new("/dev/net/tun").exists(),
+            release,
+        }
+    }
+
+    fn is_before(&self, since: (u32, u32)) -> bool {
+        let mut numbers = self.release.split(['.', '-']).map_while(|number| number.parse().ok());
+        numbers.next().zip(numbers.next()).is_some_and(|version| version < since)
+    }
+}
 
 struct Feature {
     what: &'static str,
@@ -50,17 +88,16 @@ const fn feature(
 
 pub fn check(input: &CheckInput) -> Vec<Finding> {
     let kernel = &input.kernel;
-    // Asked over netlink, the kernel said that it has no nf_tables.
-    let no_answer =
-        |feature: &Feature| feature.symbol == "CONFIG_NF_TABLES" && input.tables == Tables::Absent;
     let is_needed = |feature: &&Feature| {
         feature.needed.is_none_or(|needed| input.configured.iter().any(|one| needed(&one.desired)))
     };
-    let needed = FEATURES.iter().filter(is_needed);
-    let missing: Vec<&Feature> =
-        needed.filter(|feature| lacks(kernel, feature) || no_answer(feature)).collect();
-    let mut findings: Vec<Finding> = missing.iter().map(|feature| finding(kernel, feature)).collect();
-    if !kernel.tun_device && !missing.iter().any(|feature| feature.symbol == "CONFIG_TUN") {
+    // Asked over netlink, the kernel said that it has no nf_tables.
+    let no_answer =
+        |feature: &Feature| feature.symbol == "CONFIG_NF_TABLES" && input.observed.nft == Tables::Absent;
+    let missing = FEATURES.iter().filter(is_needed);
+    let missing = missing.filter(|feature| lacks(kernel, feature) || no_answer(feature));
+    let mut findings: Vec<Finding> = missing.map(|feature| finding(kernel, feature)).collect();
+    if !kernel.tun_device && !findings.iter().any(|finding| finding.problem.contains("CONFIG_TUN")) {
         let finding = Finding::problem("kernel", "is not there: no program can make a tap");
         findings.push(finding.at(Place::file("/dev/net/tun")).run(["modprobe tun"]));
     }
@@ -72,7 +109,7 @@ fn finding(kernel: &KernelFacts, feature: &Feature) -> Finding {
     let text = format!("Linux {} has no {what} ({symbol})", kernel.release);
     let finding = Finding::problem("kernel", text);
     match module {
-        _ if is_older(kernel, feature) => finding.say(format!("use Linux {major}.{minor} or later")),
+        _ if kernel.is_before(feature.since) => finding.say(format!("use Linux {major}.{minor} or later")),
         Some(module) => finding.say(format!(
             "`modprobe {module}` loads it if it is a module; some distributions have a package of extra modules"
         )),
@@ -80,29 +117,21 @@ fn finding(kernel: &KernelFacts, feature: &Feature) -> Finding {
     }
 }
 
-fn is_older(kernel: &KernelFacts, feature: &Feature) -> bool {
-    let mut numbers = kernel.release.split(['.', '-']).map_while(|number| number.parse().ok());
-    numbers.next().zip(numbers.next()).is_some_and(|version| version < feature.since)
+/// Whether the feature is missing for certain: a line of the configuration outweighs the list of modules.
+fn lacks(kernel: &KernelFacts, Feature { symbol, module, since, .. }: &Feature) -> bool {
+    let says = |line: String| kernel.config.lines().any(|known| known == line);
+    let is_there = module.is_some_and(|module| kernel.present.iter().any(|name| name == module))
+        || ["=y", "=m"].iter().any(|value| says(format!("{symbol}{value}")));
+    let is_unlisted =
+        |module| !kernel.modules.is_empty() && !kernel.modules.lines().any(|line| is_of(line, module));
+    kernel.is_before(*since)
+        || !is_there && (says(format!("# {symbol} is not set")) || module.is_some_and(is_unlisted))
 }
 
-/// Whether the feature is missing for certain.
-fn lacks(kernel: &KernelFacts, feature: &Feature) -> bool {
-    let Feature { symbol, module, .. } = feature;
-    let configured = kernel.config.as_ref().and_then(|text| {
-        text.lines().find_map(|line| match line.strip_prefix(symbol) {
-            Some("=y" | "=m") => Some(true),
-            _ => (line == format!("# {symbol} is not set")).then_some(false),
-        })
-    });
-    // A line is `PATH/MODULE.ko: what it depends on`; it may be compressed, as `.ko.xz`.
-    let names = |line: &str, module: &str| {
-        let path = line.split(':').next().unwrap_or_default();
-        path.rsplit('/').next().is_some_and(|file| file.split('.').next() == Some(module))
-    };
-    let listed = module.zip(kernel.modules.as_ref());
-    let listed = listed.map(|(module, list)| list.lines().any(|line| names(line, module)));
-    let present = module.is_some_and(|module| kernel.present.iter().any(|name| name == module));
-    is_older(kernel, feature) || !present && !configured.or(listed).unwrap_or(true)
+/// A line of a list is `PATH/MODULE.ko: what it depends on`; the module may be compressed, as `.ko.xz`.
+fn is_of(line: &str, module: &str) -> bool {
+    let path = line.split(':').next().unwrap_or_default();
+    path.rsplit('/').next().is_some_and(|file| file.split('.').next() == Some(module))
 }
 
 #[cfg(test)]
@@ -134,8 +163,7 @@ mod tests {
     #[test]
     fn by_configuration() {
         let mut kernel = kernel("6.1.0");
-        kernel.config =
-            Some("CONFIG_VETH=m\n# CONFIG_BRIDGE is not set\n# CONFIG_TUN is not set\n".to_owned());
+        kernel.config = "CONFIG_VETH=m\n# CONFIG_BRIDGE is not set\n# CONFIG_TUN is not set\n".to_owned();
         assert_eq!(lacking(&kernel), ["CONFIG_BRIDGE", "CONFIG_TUN"]);
         kernel.present.push("tun".to_owned());
         assert_eq!(lacking(&kernel), ["CONFIG_BRIDGE"]);
@@ -147,9 +175,9 @@ mod tests {
         let list = "kernel/net/bridge/bridge.ko\nkernel/drivers/net/tun.ko\nkernel/drivers/net/veth.ko.xz:\n\
                     kernel/net/netfilter/nf_tables.ko: kernel/net/netfilter/nft_nat.ko\n\
                     kernel/net/netfilter/xnft_masq.ko.zst:\n";
-        kernel.modules = Some(list.to_owned());
+        kernel.modules = list.to_owned();
         assert_eq!(lacking(&kernel), ["CONFIG_NFT_NAT", "CONFIG_NFT_MASQ"]);
-        kernel.config = Some("CONFIG_NFT_NAT=y\n".to_owned());
+        kernel.config = "CONFIG_NFT_NAT=y\n".to_owned();
         assert_eq!(lacking(&kernel), ["CONFIG_NFT_MASQ"]);
     }
 }

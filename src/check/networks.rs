@@ -54,7 +54,7 @@ fn refused(input: &CheckInput, network: &Network, refusal: &Refusal) -> Finding 
         _ => ("interface", &bridge::KEY),
     };
     let place = match refusal {
-        Refusal::OverrideInUse { variable, .. } => Some(Place::Variable { variable: variable.clone() }),
+        Refusal::OverrideInUse { variable, .. } => Some(Place::Variable(variable.clone())),
         Refusal::AddressTaken { address, .. } => address_place(input, network, |net| net.addr() == *address),
         Refusal::SubnetTaken { subnet, .. } => address_place(input, network, |net| net.trunc() == *subnet),
         _ => place(input, network, key),

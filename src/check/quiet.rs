@@ -30,11 +30,6 @@ impl Quiet {
 fn take() -> Result<(SignalsBlocked, Lock), Error> {
     signals::start_deadline().map_err(Error::system("set a timer"))?;
     let hold = SignalsBlocked::begin();
-    match Lock::take(&hold) {
-        Ok(lock) => Ok((hold, lock)),
-        Err(error) => {
-            signals::stop_deadline();
-            Err(error)
-        }
-    }
+    let lock = Lock::take(&hold).inspect_err(|_| signals::stop_deadline())?;
+    Ok((hold, lock))
 }

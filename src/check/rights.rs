@@ -17,7 +17,7 @@ fn busy(input: &CheckInput) -> Option<Finding> {
 
 fn hidden(input: &CheckInput) -> Option<Finding> {
     let mut hidden = Vec::new();
-    if input.tables == Tables::Hidden {
+    if input.observed.nft == Tables::Hidden {
         hidden.push("the firewall, kvmnet's and others'");
     }
     if !input.root {

@@ -12,12 +12,12 @@ const ESTABLISHED: u32 = 1 << 1;
 const NEW: u32 = 1 << 3;
 
 /// A kind of packet, IPv4 or IPv6.
-#[derive(Debug)]
-pub struct Packet {
+#[derive(Debug, Default)]
+pub struct Packet<'a> {
     /// The interfaces that it may come in by; none where that is not known.
-    pub iif: Vec<String>,
+    pub iif: Vec<&'a str>,
     /// Those that it may go out by, likewise.
-    pub oif: Vec<String>,
+    pub oif: Vec<&'a str>,
     /// An answer, or the first of a connection.
     pub answers: bool,
     pub v6: bool,
@@ -56,7 +56,7 @@ pub fn drops<'a>(
 
 struct Walk<'a> {
     chains: HashMap<&'a str, Vec<&'a ForeignRule>>,
-    packet: &'a Packet,
+    packet: &'a Packet<'a>,
     /// Chains that were walked through: they may be jumped to from many places.
     known: HashMap<&'a str, End>,
 }
@@ -132,7 +132,7 @@ impl Walk<'_> {
     }
 }
 
-fn named(pattern: &NamePattern, names: &[String], wanted: bool) -> Holds {
+fn named(pattern: &NamePattern, names: &[&str], wanted: bool) -> Holds {
     let fits = names.iter().filter(|name| pattern.fits(name) == wanted).count();
     match fits {
         _ if names.is_empty() => Holds::Maybe,
