@@ -2,11 +2,12 @@
 //!
 //! In: what the kernel and /proc say. Out: [`GuestIndex`]. Never: reads anything.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use crate::holder::Holder;
 use crate::model::facts::Facts;
 use crate::model::{IfName, Link, Mac};
+use crate::network::Instance;
 use crate::vmm;
 
 /// Sorted once, so that nothing is searched for each tap.
@@ -16,10 +17,13 @@ pub(crate) struct GuestIndex<'a> {
     given: HashMap<(u32, IfName), Vec<Mac>>,
     /// What the bridge has learned, by the number of the tap.
     learned: HashMap<u32, Vec<Mac>>,
+    /// The guests' taps by their MACs, those on one bridge next to each other.
+    pub by_mac: BTreeMap<Mac, Vec<&'a Link>>,
 }
 
 impl<'a> GuestIndex<'a> {
-    pub fn new(facts: &Facts, holders: &'a [Holder]) -> Self {
+    /// `taps` are those of guests.
+    pub fn new(facts: &'a Facts, holders: &'a [Holder], taps: impl Iterator<Item = &'a Link>) -> Self {
         let mut by_tap: HashMap<IfName, Vec<&Holder>> = HashMap::new();
         let mut given: HashMap<(u32, IfName), Vec<Mac>> = HashMap::new();
         for holder in holders {
@@ -43,7 +47,14 @@ impl<'a> GuestIndex<'a> {
             // A bridge with VLANs has one entry for each.
             macs.dedup();
         }
-        Self { holders: by_tap, given, learned }
+        let mut index = Self { holders: by_tap, given, learned, by_mac: BTreeMap::new() };
+        for tap in taps {
+            for mac in index.macs(tap) {
+                index.by_mac.entry(mac).or_default().push(tap);
+            }
+        }
+        index.by_mac.values_mut().for_each(|taps| taps.sort_by_key(|tap| tap.master));
+        index
     }
 
     /// Who has a tap open: a process of another network namespace, which may have another tap of this name, only where
@@ -69,9 +80,9 @@ impl<'a> GuestIndex<'a> {
     }
 
     /// The MACs that the VM's command line gives the NICs on a tap.
-    pub fn given_macs(&self, tap: &Link) -> Vec<Mac> {
+    pub fn given_macs(&self, tap: &Link) -> impl Iterator<Item = Mac> {
         let pids = self.vm(tap).into_iter().map(|holder| holder.pid);
-        pids.filter_map(|pid| self.given.get(&(pid, tap.name))).flatten().copied().collect()
+        pids.filter_map(|pid| self.given.get(&(pid, tap.name))).flatten().copied()
     }
 
     /// The MACs that the guest behind a tap has sent with. A bridge knows a MAC behind one port at a time.
@@ -79,26 +90,36 @@ impl<'a> GuestIndex<'a> {
         self.learned.get(&tap.index).map(Vec::as_slice).unwrap_or_default()
     }
 
-    /// The MACs of guests, each with a tap of one that has it: sorted, so that those of one MAC, and of one bridge, are
-    /// next to each other.
-    pub fn by_mac<'b>(&self, taps: impl Iterator<Item = &'b Link>) -> Vec<(Mac, &'b Link)> {
-        let mut found = Vec::new();
-        for tap in taps {
-            let mut macs = self.given_macs(tap);
-            macs.extend(self.learned_macs(tap));
-            macs.sort_unstable();
-            macs.dedup();
-            found.extend(macs.into_iter().map(|mac| (mac, tap)));
-        }
-        found.sort_by_key(|(mac, tap)| (*mac, tap.master));
-        found
+    fn macs(&self, tap: &Link) -> HashSet<Mac> {
+        self.given_macs(tap).chain(self.learned_macs(tap).iter().copied()).collect()
     }
 
     /// The first tap of each VM: two NICs of one VM may have one MAC on purpose, as in a bond.
-    pub fn one_for_each_vm<'b>(&self, taps: impl Iterator<Item = &'b Link>) -> Vec<&'b Link> {
+    pub fn one_for_each_vm<'b>(&self, taps: impl Iterator<Item = &'b &'b Link>) -> Vec<&'b Link> {
         let mut pids = HashSet::new();
-        taps.filter(|tap| self.pid(tap).is_none_or(|pid| pids.insert(pid))).collect()
+        taps.copied().filter(|tap| self.pid(tap).is_none_or(|pid| pids.insert(pid))).collect()
     }
+
+    /// The taps of other VMs on the same bridge that have a MAC of this one's.
+    pub fn same_mac_as(&self, tap: &Link) -> BTreeSet<IfName> {
+        let pid = self.pid(tap);
+        let is_other = |other: &&&Link| {
+            other.master == tap.master
+                && other.index != tap.index
+                && (pid.is_none() || self.pid(other) != pid)
+        };
+        let macs = self.macs(tap);
+        let taps = macs.iter().filter_map(|mac| self.by_mac.get(mac)).flatten();
+        taps.filter(is_other).map(|other| other.name).collect()
+    }
+}
+
+/// The ports of a network's bridge that are neither taps nor kvmnet's own.
+pub(crate) fn other_ports<'a>(instance: &'a Instance, facts: &'a Facts) -> impl Iterator<Item = &'a Link> {
+    let index = instance.link.as_ref().map(|bridge| bridge.index);
+    let is_own = |name| instance.ledger.as_ref().is_none_or(|ledger| ledger.has_port(name));
+    let ports = facts.links.iter().filter(move |link| index.is_some() && link.master == index);
+    ports.filter(move |port| !port.is_tap() && !is_own(port.name))
 }
 
 #[cfg(test)]
@@ -118,7 +139,8 @@ mod tests {
     }
 
     fn pids(holders: &[Holder], tap: &Link) -> (Vec<u32>, Option<u32>) {
-        let guests = GuestIndex::new(&Facts::default(), holders);
+        let facts = Facts::default();
+        let guests = GuestIndex::new(&facts, holders, std::iter::empty());
         (guests.holders(tap).iter().map(|holder| holder.pid).collect(), guests.pid(tap))
     }
 
@@ -145,15 +167,12 @@ mod tests {
         let mut facts = Facts::default();
         let taps = [tap(3, "a", true), tap(4, "b", true), tap(5, "c", true)];
         facts.stations.push(FdbEntry { port: 5, mac: Mac([0x52, 0x54, 0, 0, 0, 7]) });
-        let guests = GuestIndex::new(&facts, &holders);
-        let by_mac = guests.by_mac(taps.iter());
+        let guests = GuestIndex::new(&facts, &holders, taps.iter());
         let names = |taps: &[&Link]| taps.iter().map(|tap| tap.name.to_string()).collect::<Vec<_>>();
-        let found: Vec<_> = by_mac.iter().map(|(mac, tap)| format!("{mac} {}", tap.name)).collect();
-        let same = "52:54:00:00:00:07";
-        assert_eq!(
-            found,
-            [&*format!("{same} a"), &*format!("{same} b"), &*format!("{same} c"), "52:54:00:12:34:56 c"]
-        );
-        assert_eq!(names(&guests.one_for_each_vm(taps.iter())), ["a", "c"]);
+        let found = guests.by_mac.iter().map(|(mac, taps)| (mac.to_string(), names(taps)));
+        let wanted = [("52:54:00:00:00:07", vec!["a", "b", "c"]), ("52:54:00:12:34:56", vec!["c"])];
+        assert!(found.eq(wanted.map(|(mac, taps)| (mac.to_owned(), taps.into_iter().map(str::to_owned).collect()))));
+        assert_eq!(names(&guests.one_for_each_vm(taps.each_ref().iter())), ["a", "c"]);
+        assert_eq!(taps.each_ref().map(|tap| guests.same_mac_as(tap).len()), [1, 1, 2]);
     }
 }

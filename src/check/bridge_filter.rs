@@ -46,10 +46,9 @@ pub fn check(input: &CheckInput) -> Vec<Finding> {
 /// The first chain that drops such frames.
 fn dropped(input: &CheckInput, family: &Family) -> Option<Finding> {
     let is_dropped = |chain: &ForeignChain, bridge: &IfName| {
-        let names = vec![bridge.as_str()];
+        let names = vec![bridge.to_string()];
         let packet = Packet { iif: names.clone(), oif: names, v6: family.v6, ..Packet::default() };
-        let by_policy = chain.drops && !input.firewall.lets_through(chain, bridge).0;
-        input.will_open(chain, bridge).is_none() && (by_policy || input.firewall.drops(chain, &packet))
+        input.will_open(chain, bridge).is_none() && input.firewall.obstacle(chain, &packet).is_some()
     };
     let chains = input.firewall.deciding();
     let mut chains = chains

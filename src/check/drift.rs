@@ -4,6 +4,7 @@ use super::finding::{Finding, Place};
 use super::input::{CheckInput, Configured};
 use crate::config::key::mode;
 use crate::desired::Desired;
+use crate::guests::other_ports;
 use crate::item::{LinkChange, SettingChange, Step, TableChange};
 use crate::model::ruleset::table_name;
 use crate::model::{Ledger, Mode, Setting};
@@ -14,18 +15,18 @@ use crate::terminal::shell_word;
 /// Of every network that is in use.
 pub fn check(input: &CheckInput) -> Vec<Finding> {
     let in_use = input.networks_up().filter(|(instance, _)| !instance.is_unused());
-    in_use
-        .flat_map(|(instance, ledger)| {
-            network(input, instance, ledger).into_iter().chain(foreign_port(input, instance, ledger))
-        })
-        .collect()
+    let findings = in_use.flat_map(|(instance, ledger)| {
+        [network(input, instance, ledger), foreign_port(input, instance, ledger)]
+    });
+    findings.flatten().collect()
 }
 
 fn network(input: &CheckInput, instance: &Instance, ledger: &Ledger) -> Option<Finding> {
     let configured = input.configured.iter().find(|one| one.desired.network.bridge == instance.bridge);
-    let missing = missing_tables(input, instance, ledger, configured);
-    if let Some(finding) = missing.or_else(|| missing_pair(input, instance, ledger)) {
-        return Some(finding);
+    let broken =
+        missing_tables(input, instance, ledger, configured).or_else(|| missing_pair(input, instance, ledger));
+    if broken.is_some() {
+        return broken;
     }
     match configured {
         Some(configured) if configured.desired.network.digest == ledger.digest => {
@@ -34,8 +35,7 @@ fn network(input: &CheckInput, instance: &Instance, ledger: &Ledger) -> Option<F
         // Reported as the refusal of the next guest.
         Some(_) if ledger.overridden => None,
         Some(configured) => Some(outdated(input, instance, configured)),
-        None if input.config.errors.is_empty() => Some(unknown(instance, ledger)),
-        None => None,
+        None => input.config.errors.is_empty().then(|| unknown(instance, ledger)),
     }
 }
 
@@ -59,7 +59,7 @@ fn missing_tables(
         !matches!(step, Step::Table(TableChange::Add(_)) | Step::Link(LinkChange::Alias { .. }))
     };
     let more = configured.and_then(|configured| left(configured, is_other));
-    let more = more.map(|more| format!("; also left to do: {more}")).unwrap_or_default();
+    let more = more.map_or(String::new(), |more| format!("; also left to do: {more}"));
     let text =
         format!("the table of network {} on {} is missing: {loss}{more}", ledger.network, instance.bridge);
     let place = Place::table(family, &table_name(&instance.bridge));
@@ -118,10 +118,7 @@ fn foreign_port(input: &CheckInput, instance: &Instance, ledger: &Ledger) -> Opt
     if ledger.mode == Mode::Bridged {
         return None;
     }
-    let index = instance.link.as_ref()?.index;
-    let is_own = |name| ledger.veth.as_ref().is_some_and(|veth| veth.outer == name);
-    let mut ports = input.observed.facts.links.iter().filter(|link| link.master == Some(index));
-    let port = ports.find(|port| !port.is_tap() && !port.ends_here() && !is_own(port.name))?;
+    let port = other_ports(instance, &input.observed.facts).find(|port| !port.ends_here())?;
     let text = format!(
         "{} is a port of {}: the guests of network {} are on the LAN behind it",
         port.name, instance.bridge, ledger.network

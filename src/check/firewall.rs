@@ -42,61 +42,41 @@ pub fn check(input: &CheckInput) -> Vec<Finding> {
 
 /// Guests' packets to the outside, and back.
 fn forward_chain(input: &CheckInput, chain: &ForeignChain, configured: &Configured) -> Option<Finding> {
-    let desired = &configured.desired;
+    let Configured { desired, observed } = configured;
     let network = &desired.network;
     let (name, host_if) = (&network.name, desired.host_if());
-    let families = [false, true].into_iter();
-    let families: Vec<bool> =
-        families.filter(|v6| chain.protocol.sees(*v6) && desired.forwards(*v6)).collect();
-    if families.is_empty() {
-        return None;
-    }
+    let families =
+        || [false, true].into_iter().filter(|v6| chain.protocol.sees(*v6) && desired.forwards(*v6));
+    families().next()?;
     let note = |text: String| Some(Finding::note("firewall", text).at(chain));
     if input.will_open(chain, &network.bridge).is_some_and(|known| !known.is_managed) {
         return note(format!(
             "its policy is drop: kvmnet has rules there for the guests of network {name} while it is up"
         ));
     }
-    let by_rule = dropped_by_rules(input, chain, configured, &families);
-    let accepted = input.firewall.lets_through(chain, host_if);
-    let out = by_rule.0 || chain.drops && !accepted.0;
-    let back = by_rule.1 || chain.drops && !accepted.1;
-    let what = if by_rule.0 || by_rule.1 { "a rule" } else { "its policy" };
+    let host = || vec![host_if.to_string()];
+    let uplinks = |v6| plan::uplinks(desired, observed, v6).iter().map(ToString::to_string).collect();
+    let out = |v6| Packet { iif: host(), oif: uplinks(v6), v6, ..Packet::default() };
+    let back = |v6| Packet { iif: uplinks(v6), oif: host(), answers: true, v6, ..Packet::default() };
+    let out = families().filter_map(|v6| input.firewall.obstacle(chain, &out(v6))).max();
+    let back = families().filter_map(|v6| input.firewall.obstacle(chain, &back(v6))).max();
     let text = match (out, back) {
-        (false, false) if !chain.drops => return None,
-        (false, false) => {
+        (None, None) if !chain.drops => return None,
+        (None, None) => {
             return note(format!(
                 "its policy is drop, and rules of its table accept {host_if} of network {name}: whether they come before \
                  others that drop is not known"
             ));
         }
-        (true, true) => {
+        (Some(out), Some(back)) => {
+            let what = out.max(back);
             format!("{what} drops what the guests of network {name} send out, and what comes back")
         }
-        (true, false) => format!("{what} drops what the guests of network {name} send out"),
-        (false, true) => format!("{what} drops what comes back to the guests of network {name}"),
+        (Some(what), None) => format!("{what} drops what the guests of network {name} send out"),
+        (None, Some(what)) => format!("{what} drops what comes back to the guests of network {name}"),
     };
-    Some(Finding::problem("firewall", text).at(chain).run(openings(input, chain, network, out, back)))
-}
-
-/// Whether rules drop for certain what guests send out, and what comes back, of one of these families.
-fn dropped_by_rules(
-    input: &CheckInput,
-    chain: &ForeignChain,
-    Configured { desired, observed }: &Configured,
-    families: &[bool],
-) -> (bool, bool) {
-    let mut dropped = (false, false);
-    for &v6 in families {
-        let host_if = vec![desired.host_if().as_str()];
-        let uplinks = plan::uplinks(desired, observed, v6);
-        let uplinks: Vec<&str> = uplinks.iter().map(IfName::as_str).collect();
-        let out = Packet { iif: host_if.clone(), oif: uplinks.clone(), v6, ..Packet::default() };
-        let back = Packet { iif: uplinks, oif: host_if, answers: true, v6, ..Packet::default() };
-        dropped.0 |= input.firewall.drops(chain, &out);
-        dropped.1 |= input.firewall.drops(chain, &back);
-    }
-    dropped
+    let commands = openings(input, chain, network, [out.is_some(), back.is_some()]);
+    Some(Finding::problem("firewall", text).at(chain).run(commands))
 }
 
 /// firewalld has zones, and rewrites its chains.
@@ -105,14 +85,8 @@ fn firewalld(chain: &ForeignChain, host_if: &IfName) -> Option<Vec<String>> {
     (chain.table == "firewalld").then(|| vec![add, "firewall-cmd --reload".to_owned()])
 }
 
-/// The commands that open a chain for what it drops: those of the program whose chain it is, where that is known.
-fn openings(
-    input: &CheckInput,
-    chain: &ForeignChain,
-    network: &Network,
-    out: bool,
-    back: bool,
-) -> Vec<String> {
+/// The commands that open a chain to what it drops, of what goes out and comes back: those of the program whose chain it is, where that is known.
+fn openings(input: &CheckInput, chain: &ForeignChain, network: &Network, dropped: [bool; 2]) -> Vec<String> {
     let host_if = network.host_if();
     let has = |name: &str| {
         let is_beside =
@@ -122,19 +96,21 @@ fn openings(
     if let Some(commands) = firewalld(chain, host_if) {
         return commands;
     }
-    let dropped = |out_and_back: [String; 2]| {
-        let ways = out_and_back.into_iter().zip([out, back]);
+    let of_dropped = |out_and_back: [String; 2]| {
+        let ways = out_and_back.into_iter().zip(dropped);
         ways.filter(|(_, is_dropped)| *is_dropped).map(|(way, _)| way).collect()
     };
     if UFW.into_iter().any(has) {
-        return dropped(["in", "out"].map(|way| format!("ufw route allow {way} on {}", shell_word(host_if))));
+        return of_dropped(
+            ["in", "out"].map(|way| format!("ufw route allow {way} on {}", shell_word(host_if))),
+        );
     }
     // Docker rewrites its own chains, and leaves this one to the administrator.
     let target = if has(USERS) { USERS } else { &chain.name };
     let answers = if network.mode == Mode::Nat { " ct state established,related" } else { "" };
     let host_if = nft_name(host_if);
     let conditions = [format!("iifname {host_if}"), format!("oifname {host_if}{answers}")];
-    dropped(conditions.map(|condition| insert(chain, target, &condition)))
+    of_dropped(conditions.map(|condition| insert(chain, target, &condition)))
 }
 
 fn insert(chain: &ForeignChain, target: &str, condition: &str) -> String {
@@ -176,16 +152,11 @@ fn bridge_chain(input: &CheckInput, chain: &ForeignChain, network: &Network) -> 
 fn input_chain(input: &CheckInput, chain: &ForeignChain, network: &Network) -> Option<Finding> {
     let host_if = network.host_if();
     let families = network.addresses.iter().map(|net| net.addr().is_ipv6());
-    let mut families = families.filter(|v6| chain.protocol.sees(*v6)).peekable();
-    families.peek()?;
     // It goes out by no interface.
-    let packet =
-        |v6| Packet { iif: vec![host_if.as_str()], oif: vec![""], v6, by_name: true, ..Packet::default() };
-    let is_dropped = families.any(|v6| input.firewall.drops(chain, &packet(v6)));
-    if !is_dropped && (!chain.drops || input.firewall.lets_through(chain, host_if).0) {
-        return None;
-    }
-    let what = if is_dropped { "a rule" } else { "its policy" };
+    let (iif, oif) = (vec![host_if.to_string()], vec![String::new()]);
+    let packet = |v6| Packet { iif: iif.clone(), oif: oif.clone(), v6, by_name: true, ..Packet::default() };
+    let families = families.filter(|v6| chain.protocol.sees(*v6));
+    let what = families.filter_map(|v6| input.firewall.obstacle(chain, &packet(v6))).max()?;
     let text = format!("{what} drops what the guests of network {} send to the host itself", network.name);
     let finding = Finding::note("firewall-input", text).at(chain);
     let accept = || vec![insert(chain, &chain.name, &format!("iifname {}", nft_name(host_if)))];

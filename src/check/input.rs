@@ -1,5 +1,6 @@
 //! What was read before anything is checked.
 
+use std::fmt;
 use std::net::IpAddr;
 
 use super::bridge_filter::Family;
@@ -91,23 +92,36 @@ impl Firewall {
         self.chains.iter().filter(|chain| chain.decides())
     }
 
-    /// Whether rules in the chain's table accept what comes in by `name`, and what goes out by it.
-    pub fn lets_through(&self, chain: &ForeignChain, name: &IfName) -> (bool, bool) {
-        let mut rules = self.rules_beside(chain);
-        let name = name.as_str();
-        (rules.clone().any(|rule| rule.lets_in(name)), rules.any(|rule| rule.lets_out(name)))
-    }
-
     /// The rules of a chain's table.
-    pub fn rules_beside<'a>(
-        &'a self,
-        chain: &'a ForeignChain,
-    ) -> impl Iterator<Item = &'a ForeignRule> + Clone {
+    pub fn rules_beside<'a>(&'a self, chain: &'a ForeignChain) -> impl Iterator<Item = &'a ForeignRule> {
         self.rules.iter().filter(|rule| rule.protocol == chain.protocol && rule.table == chain.table)
     }
 
-    /// Whether rules drop such packets for certain. What the chain's policy does is not looked at.
-    pub fn drops(&self, chain: &ForeignChain, packet: &Packet) -> bool {
-        walk::drops(chain, self.rules_beside(chain), packet)
+    /// What drops such packets: a rule for certain, or the policy, unless a rule of the chain's table accepts the interface.
+    pub fn obstacle(&self, chain: &ForeignChain, packet: &Packet) -> Option<Obstacle> {
+        let accepts = |rule: &ForeignRule| match packet.answers {
+            true => packet.oif.iter().any(|name| rule.lets_out(name)),
+            false => packet.iif.iter().any(|name| rule.lets_in(name)),
+        };
+        if walk::drops(chain, self.rules_beside(chain), packet) {
+            return Some(Obstacle::Rule);
+        }
+        (chain.drops && !self.rules_beside(chain).any(accepts)).then_some(Obstacle::Policy)
+    }
+}
+
+/// What drops packets in a chain; the more certain is the greater.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Obstacle {
+    Policy,
+    Rule,
+}
+
+impl fmt::Display for Obstacle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Obstacle::Policy => "its policy",
+            Obstacle::Rule => "a rule",
+        })
     }
 }

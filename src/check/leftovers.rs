@@ -21,25 +21,22 @@ pub fn check(input: &CheckInput) -> Vec<Finding> {
 }
 
 /// A network that nothing keeps.
-fn network(instance: &Instance) -> Finding {
-    let bridge = &instance.bridge;
-    let ledger = instance.ledger.as_ref();
-    let name = ledger.map_or_else(|| "a network".to_owned(), |ledger| format!("network {}", ledger.network));
-    let beyond = ledger.and_then(Ledger::beyond).map(|left| left.unknown.join(" "));
-    let text = match (&instance.link, ledger) {
+fn network(Instance { bridge, link, ledger, tables, .. }: &Instance) -> Finding {
+    let name = ledger.as_ref().map_or("a network".to_owned(), |ledger| format!("network {}", ledger.network));
+    let table = tables.first().filter(|_| link.is_none() || ledger.is_none());
+    let place = table.map_or_else(|| Place::from(bridge), |table| Place::table(table.family, &table.name));
+    if let Some(left) = ledger.as_ref().and_then(Ledger::beyond) {
+        let text = format!("{name} has left {}", left.unknown.join(" "));
+        return Finding::problem("leftover", text)
+            .at(place)
+            .say("a later version of kvmnet has recorded that; installed again, it can undo it: kvmnet gc");
+    }
+    let text = match (link, ledger) {
         (None, _) => format!("the table of {name} is left over: its bridge {bridge} is gone"),
         (Some(_), None) => format!("the table of {name} is left over: {bridge} is not a bridge of kvmnet's"),
         (Some(_), Some(_)) => format!("{name} is left over: it has no guest, and nothing keeps it"),
     };
-    let is_whole = instance.link.is_some() && ledger.is_some();
-    let table = instance.tables.first().filter(|_| !is_whole);
-    let place = table.map_or_else(|| Place::from(bridge), |table| Place::table(table.family, &table.name));
-    match beyond {
-        Some(entries) => Finding::problem("leftover", format!("{name} has left {entries}"))
-            .at(place)
-            .say("a later version of kvmnet has recorded that; installed again, it can undo it: kvmnet gc"),
-        None => Finding::problem("leftover", text).at(place).run(["kvmnet gc"]),
-    }
+    Finding::problem("leftover", text).at(place).run(["kvmnet gc"])
 }
 
 /// A tap that was attached and is on no bridge now.
@@ -48,23 +45,23 @@ fn tap(link: &Link) -> Option<Finding> {
         return None;
     }
     let name = shell_word(link.name);
-    let finding = match link.carrier {
-        true => Finding::problem("leftover", "a guest has this tap, and it is on no bridge any more")
+    let finding = |text: &str| Finding::problem("leftover", text).at(&link.name);
+    Some(match link.carrier {
+        true => finding("a guest has this tap, and it is on no bridge any more")
             .run([format!("kvmnet attach {name}")]),
-        false => Finding::problem(
-            "leftover",
+        false => finding(
             "is on no bridge any more: it waits for a guest, or was attached for a guest that is gone",
         )
         .say(format!("kvmnet attach {name} puts it back; kvmnet detach {name} gives it up")),
-    };
-    Some(finding.at(&link.name))
+    })
 }
 
 /// An interface in kvmnet's group that belongs to no network of kvmnet's: half of a veth pair, a bridge without a record.
 fn is_orphan(input: &CheckInput, link: &Link) -> bool {
     let owns = |instance: &Instance| {
-        let veth = instance.ledger.as_ref().and_then(|ledger| ledger.veth.as_ref());
-        instance.bridge == link.name || veth.is_some_and(|veth| veth.inner == link.name)
+        let ledger = instance.ledger.as_ref();
+        instance.bridge == link.name
+            || ledger.is_some_and(|ledger| ledger.host_if(instance.bridge) == link.name)
     };
     link.group == GROUP && !input.observed.networks.iter().any(owns)
 }

@@ -15,21 +15,20 @@ const MOST: usize = 8;
 
 /// For each MAC that several VMs have on one bridge, or on bridges that may be of one LAN.
 pub fn check(input: &CheckInput) -> Vec<Finding> {
-    let guests = GuestIndex::new(&input.observed.facts, &input.holders);
-    let bridged = input.networks_up().filter(|(_, mark)| mark.mode == Mode::Bridged);
+    let facts = &input.observed.facts;
+    let guests = GuestIndex::new(facts, &input.holders, input.guests());
+    let bridged = input.networks_up().filter(|(_, ledger)| ledger.mode == Mode::Bridged);
     let lans: Vec<u32> = bridged.filter_map(|(instance, _)| Some(instance.link.as_ref()?.index)).collect();
+    let is_on_lan = |tap: &&&Link| tap.master.is_some_and(|bridge| lans.contains(&bridge));
     let mut findings = Vec::new();
-    for same in guests.by_mac(input.guests()).chunk_by(|(mac, _), (next, _)| mac == next) {
-        let Some((mac, _)) = same.first() else { continue };
-        for here in same.chunk_by(|(_, tap), (_, next)| tap.master == next.master) {
-            let taps = guests.one_for_each_vm(here.iter().map(|(_, tap)| *tap));
-            let bridge = taps.first().and_then(|tap| input.observed.facts.link_index(tap.master?));
+    for (mac, taps) in &guests.by_mac {
+        for here in taps.chunk_by(|tap, next| tap.master == next.master) {
+            let bridge = here.first().and_then(|tap| facts.link_index(tap.master?));
             let place = bridge.map(|bridge| format!("on {}", bridge.name)).unwrap_or_default();
+            let taps = guests.one_for_each_vm(here.iter());
             findings.extend(shared(Finding::problem, &guests, *mac, &taps, &place));
         }
-        let on_lans = same.iter().map(|(_, tap)| *tap);
-        let on_lans = on_lans.filter(|tap| tap.master.is_some_and(|bridge| lans.contains(&bridge)));
-        let mut taps = guests.one_for_each_vm(on_lans);
+        let mut taps = guests.one_for_each_vm(taps.iter().filter(is_on_lan));
         taps.dedup_by_key(|tap| tap.master);
         findings.extend(shared(Finding::note, &guests, *mac, &taps, "on bridges that may be of one LAN"));
     }

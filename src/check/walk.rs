@@ -13,11 +13,11 @@ const NEW: u32 = 1 << 3;
 
 /// A kind of packet, IPv4 or IPv6.
 #[derive(Debug, Default)]
-pub struct Packet<'a> {
+pub struct Packet {
     /// The interfaces that it may come in by; none where that is not known.
-    pub iif: Vec<&'a str>,
+    pub iif: Vec<String>,
     /// Those that it may go out by, likewise.
-    pub oif: Vec<&'a str>,
+    pub oif: Vec<String>,
     /// An answer, or the first of a connection.
     pub answers: bool,
     pub v6: bool,
@@ -56,7 +56,7 @@ pub fn drops<'a>(
 
 struct Walk<'a> {
     chains: HashMap<&'a str, Vec<&'a ForeignRule>>,
-    packet: &'a Packet<'a>,
+    packet: &'a Packet,
     /// Chains that were walked through: they may be jumped to from many places.
     known: HashMap<&'a str, End>,
 }
@@ -132,7 +132,7 @@ impl Walk<'_> {
     }
 }
 
-fn named(pattern: &NamePattern, names: &[&str], wanted: bool) -> Holds {
+fn named(pattern: &NamePattern, names: &[String], wanted: bool) -> Holds {
     let fits = names.iter().filter(|name| pattern.fits(name) == wanted).count();
     match fits {
         _ if names.is_empty() => Holds::Maybe,

@@ -61,10 +61,9 @@ fn is_of_default_network(way: &Way, host: &HostSnapshot) -> bool {
     let is_over = |name: &IfName| facts.link(name).is_some_and(|link| way.devices.contains(&link.index));
     let is_its = |instance: &Instance| {
         let Some(ledger) = &instance.ledger else { return false };
-        let host_if = ledger.veth.as_ref().map_or(&instance.bridge, |veth| &veth.inner);
         let is_given = |to: &IpNet| ledger.addresses.iter().any(|net| net.contains(to));
         ledger.network == DEFAULT_NETWORK
-            && is_over(host_if)
+            && is_over(&ledger.host_if(instance.bridge))
             && way.destination.as_ref().is_some_and(is_given)
     };
     host.observed.networks.iter().any(is_its)

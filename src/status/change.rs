@@ -1,5 +1,7 @@
 //! What kvmnet changed on the machine for a network: what its record records, beside what holds now.
 
+use ipnet::IpNet;
+
 use super::data::{Change, ChangeKind};
 use crate::model::setting::Setting;
 use crate::model::{AddrGen, Changed, IfName, Ledger, Link, TapRecord};
@@ -9,7 +11,7 @@ use crate::observed::{Instance, Observed};
 pub fn changes(instance: &Instance, observed: &Observed) -> Vec<Change> {
     let tables = instance.tables.iter().map(|table| {
         let what = format!("{} {}", table.family, table.name);
-        Change { kind: ChangeKind::Table, interface: None, before: None, now: Some(what.clone()), what }
+        change(ChangeKind::Table, &what, None, None, Some(what.clone()))
     });
     let Some(ledger) = &instance.ledger else { return tables.collect() };
     let mut changes = links(ledger, instance, observed);
@@ -25,37 +27,36 @@ pub fn changes(instance: &Instance, observed: &Observed) -> Vec<Change> {
     changes
 }
 
+fn change(
+    kind: ChangeKind,
+    what: impl ToString,
+    interface: Option<IfName>,
+    before: Option<String>,
+    now: Option<String>,
+) -> Change {
+    Change { kind, what: what.to_string(), interface: interface.map(|name| name.to_string()), before, now }
+}
+
 fn links(ledger: &Ledger, instance: &Instance, observed: &Observed) -> Vec<Change> {
     let bridge = instance.link.as_ref().filter(|_| ledger.made).map(|bridge| bridge.name);
     let ends = ledger.veth.iter().flat_map(|veth| [veth.outer, veth.inner]);
     let ends = ends.filter(|end| observed.facts.link(end).is_some());
-    let made = |name: IfName| {
-        let (what, now) = (name.to_string(), Some(name.to_string()));
-        Change { kind: ChangeKind::Link, what, interface: None, before: None, now }
-    };
+    let made = |name: IfName| change(ChangeKind::Link, name, None, None, Some(name.to_string()));
     bridge.into_iter().chain(ends).map(made).collect()
 }
 
 /// Addresses that the host was given, and those that moved with the NIC.
 fn addresses(ledger: &Ledger, observed: &Observed, instance: &Instance) -> Vec<Change> {
-    let host_if = ledger.veth.as_ref().map_or(instance.bridge, |veth| veth.inner);
-    let interface = || Some(host_if.to_string());
-    let present = observed.addresses(&host_if);
-    let given = ledger.addresses.iter().map(|net| Change {
-        kind: ChangeKind::Address,
-        what: net.to_string(),
-        interface: interface(),
-        before: None,
-        now: present.iter().any(|address| address.net == *net).then(|| net.to_string()),
+    let host_if = ledger.host_if(instance.bridge);
+    let present: Vec<IpNet> = observed.addresses(&host_if).iter().map(|address| address.net).collect();
+    let given = ledger.addresses.iter().map(|net| {
+        let now = present.contains(net).then(|| net.to_string());
+        change(ChangeKind::Address, net, Some(host_if), None, now)
     });
-    let moved = present.iter().filter(|address| !ledger.bridge_addresses.contains(&address.net));
-    let moved = ledger.nic().into_iter().flat_map(|nic| moved.clone().map(move |address| (nic, address)));
-    let moved = moved.map(|(nic, address)| Change {
-        kind: ChangeKind::Moved,
-        what: address.net.to_string(),
-        interface: interface(),
-        before: Some(nic.to_string()),
-        now: interface(),
+    let moved = present.iter().filter(|net| !ledger.bridge_addresses.contains(net));
+    let moved = moved.filter_map(|net| {
+        let nic = ledger.nic()?.to_string();
+        Some(change(ChangeKind::Moved, net, Some(host_if), Some(nic), Some(host_if.to_string())))
     });
     given.chain(moved).collect()
 }
@@ -75,9 +76,9 @@ fn settings(ledger: &Ledger, observed: &Observed) -> Vec<Change> {
                 }
                 _ => setting.key(link),
             };
-            let change = changed_setting(what, *link, *setting, *before, observed);
-            let is_wide = *setting == Setting::WideForwarding6;
-            Change { interface: change.interface.filter(|_| !is_wide), ..change }
+            let interface = (*setting != Setting::WideForwarding6).then_some(*link);
+            let (before, now) = values(*link, *setting, *before, observed);
+            change(ChangeKind::Setting, what, interface, before, now)
         })
         .collect()
 }
@@ -89,54 +90,42 @@ fn tap_settings(tap: &Link, observed: &Observed) -> Vec<Change> {
     let changed = record.into_iter().flat_map(|record| record.changed);
     changed
         .map(|(setting, before)| {
-            changed_setting(format!("{setting} of {}", tap.name), tap.name, setting, before, observed)
+            let (before, now) = values(tap.name, setting, before, observed);
+            let what = format!("{setting} of {}", tap.name);
+            change(ChangeKind::Setting, what, Some(tap.name), before, now)
         })
         .collect()
 }
 
-fn changed_setting(what: String, link: IfName, setting: Setting, before: u32, observed: &Observed) -> Change {
+/// What a setting was before, and is now.
+fn values(
+    link: IfName,
+    setting: Setting,
+    before: u32,
+    observed: &Observed,
+) -> (Option<String>, Option<String>) {
     let shown = |value: u32| match setting {
         Setting::AddrGen => AddrGen(value as u8).to_string(),
         _ => value.to_string(),
     };
-    Change {
-        kind: ChangeKind::Setting,
-        what,
-        interface: Some(link.to_string()),
-        before: Some(shown(before)),
-        now: observed.value(&link, setting).map(shown),
-    }
+    (Some(shown(before)), observed.value(&link, setting).map(shown))
 }
 
 fn port(ledger: &Ledger, bridge: &Link, observed: &Observed) -> Option<Change> {
     let nic = ledger.nic()?;
     let is_port = observed.facts.link(&nic)?.master == Some(bridge.index);
-    Some(Change {
-        kind: ChangeKind::Port,
-        what: nic.to_string(),
-        interface: Some(nic.to_string()),
-        before: None,
-        now: is_port.then(|| bridge.name.to_string()),
-    })
+    Some(change(ChangeKind::Port, nic, Some(nic), None, is_port.then(|| bridge.name.to_string())))
 }
 
 fn mac(ledger: &Ledger, bridge: &Link) -> Option<Change> {
-    Some(Change {
-        kind: ChangeKind::Mac,
-        what: format!("MAC of {}", bridge.name),
-        interface: Some(bridge.name.to_string()),
-        before: Some(ledger.mac?.to_string()),
-        now: bridge.mac.map(|mac| mac.to_string()),
-    })
+    let (what, before) = (format!("MAC of {}", bridge.name), ledger.mac?.to_string());
+    let now = bridge.mac.map(|mac| mac.to_string());
+    Some(change(ChangeKind::Mac, what, Some(bridge.name), Some(before), now))
 }
 
 /// The record itself replaces the alias that a found bridge had.
 fn alias(ledger: &Ledger, bridge: &Link) -> Option<Change> {
-    (!ledger.made).then(|| Change {
-        kind: ChangeKind::Setting,
-        what: format!("alias of {}", bridge.name),
-        interface: Some(bridge.name.to_string()),
-        before: (!ledger.alias.is_empty()).then(|| ledger.alias.clone()),
-        now: Some(bridge.alias.clone()),
-    })
+    let before = Some(ledger.alias.clone()).filter(|alias| !alias.is_empty());
+    let (what, now) = (format!("alias of {}", bridge.name), Some(bridge.alias.clone()));
+    (!ledger.made).then(|| change(ChangeKind::Setting, what, Some(bridge.name), before, now))
 }

@@ -1,6 +1,6 @@
 //! Guests: a tap, and what the kernel and /proc know of who is behind it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 
 use super::data::{Guest, LinkState, Process};
@@ -17,46 +17,25 @@ const MOST: usize = 8;
 pub struct Guests<'a> {
     glance: &'a StatusSnapshot,
     index: GuestIndex<'a>,
-    names: HashMap<u32, IfName>,
     /// The addresses that the host has met, by its interface and their MAC.
-    met: HashMap<(u32, Mac), Vec<IpAddr>>,
+    met: HashMap<(u32, Mac), BTreeSet<IpAddr>>,
 }
 
 impl<'a> Guests<'a> {
     pub fn new(glance: &'a StatusSnapshot, holders: &'a [Holder]) -> Self {
-        let facts = &glance.observed.facts;
-        let mut met: HashMap<(u32, Mac), Vec<IpAddr>> = HashMap::new();
+        let observed = &glance.observed;
+        let bridges = observed.networks.iter().filter_map(|instance| instance.link.as_ref());
+        let taps = bridges.flat_map(|bridge| observed.taps_on(&bridge.name));
+        let mut met: HashMap<(u32, Mac), BTreeSet<IpAddr>> = HashMap::new();
         for one in &glance.met {
-            met.entry((one.device, one.mac)).or_default().push(one.address);
+            met.entry((one.device, one.mac)).or_default().insert(one.address);
         }
-        for addresses in met.values_mut() {
-            addresses.sort_unstable();
-            addresses.dedup();
-        }
-        let names = facts.links.iter().map(|link| (link.index, link.name)).collect();
-        Self { glance, index: GuestIndex::new(facts, holders), names, met }
+        Self { glance, index: GuestIndex::new(&observed.facts, holders, taps), met }
     }
 
     /// The guests on a bridge, whom the host meets on the interface `host_if`.
     pub fn on_bridge(&self, bridge: &IfName, host_if: Option<u32>) -> Vec<Guest> {
-        let taps = || self.glance.observed.taps_on(bridge);
-        let mut same: HashMap<u32, Vec<String>> = HashMap::new();
-        for taps in self.index.by_mac(taps()).chunk_by(|(mac, _), (next, _)| mac == next) {
-            let taps: Vec<_> = taps.iter().map(|(_, tap)| (*tap, self.index.pid(tap))).collect();
-            for (tap, pid) in &taps {
-                let is_same_vm = |other: Option<u32>| pid.is_some() && other == *pid;
-                let others = taps.iter().filter(|(other, pid)| other.index != tap.index && !is_same_vm(*pid));
-                same.entry(tap.index).or_default().extend(others.map(|(other, _)| other.name.to_string()));
-            }
-        }
-        taps()
-            .map(|tap| {
-                let mut same_mac_as = same.remove(&tap.index).unwrap_or_default();
-                same_mac_as.sort_unstable();
-                same_mac_as.dedup();
-                Guest { same_mac_as, ..self.guest(tap, host_if) }
-            })
-            .collect()
+        self.glance.observed.taps_on(bridge).map(|tap| self.guest(tap, host_if)).collect()
     }
 
     /// Attached taps that are on no network of kvmnet's.
@@ -72,18 +51,18 @@ impl<'a> Guests<'a> {
         let vm = self.index.vm(tap);
         let named = vm.iter().find_map(|holder| vmm::name(&holder.arguments));
         let bytes = self.glance.bytes.get(&tap.index).copied().unwrap_or_default();
-        let given = self.index.given_macs(tap).first().copied();
+        let bridge = tap.master.and_then(|master| self.glance.observed.facts.link_index(master));
+        let given = self.index.given_macs(tap).next();
         let mut macs = self.index.learned_macs(tap).to_vec();
         let met = macs.iter().filter_map(|mac| self.met.get(&(host_if?, *mac))).flatten();
         let addresses: Vec<String> = met.map(ToString::to_string).collect();
-        let mac_count = macs.len();
-        if mac_count > MOST {
+        if macs.len() > MOST {
             // That of its NIC before others.
             macs.sort_by_key(|mac| Some(*mac) != given);
         }
         Guest {
             tap: tap.name.to_string(),
-            bridge: tap.master.and_then(|master| self.names.get(&master)).map(ToString::to_string),
+            bridge: bridge.map(|bridge| bridge.name.to_string()),
             vm: named.or_else(|| vm.first().map(|holder| vmm::program(&holder.arguments))),
             processes: self.index.holders(tap).into_iter().map(process).collect(),
             link: match (tap.up, tap.carrier) {
@@ -93,12 +72,12 @@ impl<'a> Guests<'a> {
             },
             persistent: tap.tun.as_ref().is_some_and(|tun| tun.persistent),
             attached: is_attached(tap),
+            mac_count: macs.len(),
             macs: macs.iter().take(MOST).map(ToString::to_string).collect(),
-            mac_count,
             mac_given: given.map(|mac| mac.to_string()),
             address_count: addresses.len(),
             addresses: addresses.into_iter().take(MOST).collect(),
-            same_mac_as: Vec::new(),
+            same_mac_as: self.index.same_mac_as(tap).iter().map(ToString::to_string).collect(),
             guest_received_bytes: bytes.sent,
             guest_sent_bytes: bytes.received,
         }

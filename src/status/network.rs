@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use super::change;
 use super::data::{Configuration, Forwarding, Nat, NatKind, Network, State, UplinksBy};
 use super::guest::Guests;
+use crate::guests::other_ports;
 use crate::model::foreign::ForeignRule;
 use crate::model::link::GROUP;
 use crate::model::ruleset::{Verdict, table_name};
@@ -20,8 +21,9 @@ pub fn up(
     file: Option<&[model::Network]>,
 ) -> Network {
     let ledger = instance.ledger.as_ref();
-    let host_if = ledger.and_then(|ledger| ledger.veth.as_ref()).map_or(instance.bridge, |veth| veth.inner);
-    let door_link = glance.observed.facts.link(&host_if).map(|host_if| host_if.index);
+    let host_if = ledger.map_or(instance.bridge, |ledger| ledger.host_if(instance.bridge));
+    let host_if_index = glance.observed.facts.link(&host_if).map(|host_if| host_if.index);
+    let others = other_ports(instance, &glance.observed.facts);
     let (uplinks, uplinks_by) = uplinks(instance, &host_if, glance).unzip();
     let bridge = instance.link.as_ref();
     let mut network = Network {
@@ -43,8 +45,8 @@ pub fn up(
         keep: ledger.is_some_and(|ledger| ledger.keep || ledger.held),
         configuration: configuration(ledger, file),
         changes: change::changes(instance, &glance.observed),
-        guests: bridge.map(|bridge| guests.on_bridge(&bridge.name, door_link)).unwrap_or_default(),
-        other_ports: other_ports(instance, glance),
+        guests: bridge.map(|bridge| guests.on_bridge(&bridge.name, host_if_index)).unwrap_or_default(),
+        other_ports: others.map(|port| port.name.to_string()).collect(),
         problems: Vec::new(),
     };
     network.problems = problems(&network, instance, glance);
@@ -150,17 +152,6 @@ fn configuration(ledger: Option<&Ledger>, file: Option<&[model::Network]>) -> Co
         Some(_) if ledger.overridden => Configuration::Overridden,
         Some(_) => Configuration::Differs,
     }
-}
-
-/// Ports that are not taps, and not the NIC or the end of the pair that kvmnet put there.
-fn other_ports(instance: &Instance, glance: &StatusSnapshot) -> Vec<String> {
-    let (Some(bridge), Some(ledger)) = (&instance.link, &instance.ledger) else { return Vec::new() };
-    let ports = glance.observed.facts.links.iter().filter(|link| link.master == Some(bridge.index));
-    let is_own = |name: IfName| {
-        ledger.nic() == Some(name) || ledger.veth.as_ref().is_some_and(|veth| veth.outer == name)
-    };
-    let others = ports.filter(|port| !port.is_tap() && !is_own(port.name));
-    others.map(|port| port.name.to_string()).collect()
 }
 
 fn problems(network: &Network, instance: &Instance, glance: &StatusSnapshot) -> Vec<String> {

@@ -237,6 +237,16 @@ impl Ledger {
         self.nic.map(|nic| nic.name)
     }
 
+    /// The interface through which the host takes part in the network on `bridge`.
+    pub fn host_if(&self, bridge: IfName) -> IfName {
+        self.veth.as_ref().map_or(bridge, |veth| veth.inner)
+    }
+
+    /// Whether kvmnet made this port of the bridge one: the NIC, or the end of the pair.
+    pub fn has_port(&self, name: IfName) -> bool {
+        self.nic() == Some(name) || self.veth.as_ref().is_some_and(|veth| veth.outer == name)
+    }
+
     /// What a setting of an interface was before this network changed it, by itself or with every other.
     pub fn former(&self, link: &Place, setting: Setting) -> Option<Changed> {
         let own = self.changed.iter().find(|changed| changed.setting == setting && link.is_of(changed));
