@@ -312,7 +312,7 @@ fn copy_secret(from: &IfName, to: &IfName) -> io::Result<()> {
 
 /// In the place of a step whose interface is gone together with what was to be taken off it.
 fn nothing() -> Message {
-    Message::new(NLMSG_NOOP, crate::netlink::REQUEST, &[])
+    Message::new(NLMSG_NOOP, 0, &[])
 }
 
 const NLMSG_NOOP: u16 = 1;

@@ -2,8 +2,8 @@
 
 use nix::libc;
 
-use super::message::{HEADER, Message, attributes, text, u16_at, u32_at};
-use super::socket::{ACK, KernelError, OnReply, Outcome};
+use super::message::{ACK, HEADER, Message, attributes, text, u16_at, u32_at};
+use super::socket::{KernelError, OnReply, Outcome};
 
 const NLMSG_ERROR: u16 = 2;
 const NLMSG_DONE: u16 = 3;
@@ -126,7 +126,7 @@ fn done(body: &[u8]) -> Option<KernelError> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::netlink::socket::{DUMP, REQUEST};
+    use crate::netlink::message::DUMP;
 
     const GETLINK: u16 = 18;
     const SETLINK: u16 = 19;
@@ -145,7 +145,7 @@ mod tests {
 
     /// What comes of one dump whose parts are these.
     fn dump(parts: &[Vec<u8>]) -> (usize, Option<i32>) {
-        let mut answers = Answers::new(&[Message::new(GETLINK, REQUEST | DUMP, &[0; 16])], 1);
+        let mut answers = Answers::new(&[Message::new(GETLINK, DUMP, &[0; 16])], 1);
         let mut replies = 0;
         parts.iter().for_each(|part| answers.read(part, &mut |_, _| replies += 1));
         assert!(answers.complete());
@@ -171,7 +171,7 @@ mod tests {
 
     #[test]
     fn an_interruption_is_that_dumps_alone() {
-        let get = |flags| Message::new(GETLINK, REQUEST | flags, &[0; 16]);
+        let get = |flags| Message::new(GETLINK, flags, &[0; 16]);
         let mut answers = Answers::new(&[get(0), get(DUMP)], 1);
         answers.read(&reply(NEWLINK, 0, 1, &[0; 16]), &mut |_, _| {});
         answers.read(&reply(NEWLINK, NLM_F_MULTI | NLM_F_DUMP_INTR, 2, &[0; 16]), &mut |_, _| {});
@@ -183,7 +183,7 @@ mod tests {
     /// A change whose acknowledgement is lost is not done, whatever is known of those before it.
     #[test]
     fn an_error_of_one_is_not_the_answer_of_another() {
-        let set = |flags| Message::new(SETLINK, REQUEST | flags, &[0; 16]);
+        let set = |flags| Message::new(SETLINK, flags, &[0; 16]);
         let mut answers = Answers::new(&[set(0), set(ACK)], 1);
         let refusal = [(-libc::ENODEV).to_ne_bytes().to_vec(), vec![0; 16]].concat();
         answers.read(&reply(NLMSG_ERROR, NLM_F_CAPPED, 1, &refusal), &mut |_, _| {});

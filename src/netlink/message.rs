@@ -7,6 +7,22 @@ use std::net::IpAddr;
 
 /// The length of `struct nlmsghdr`.
 pub const HEADER: usize = 16;
+/// NLM_F_REQUEST.
+const REQUEST: u16 = 0x1;
+/// NLM_F_ACK.
+pub const ACK: u16 = 0x4;
+/// NLM_F_ECHO.
+pub const ECHO: u16 = 0x8;
+/// NLM_F_DUMP.
+pub const DUMP: u16 = 0x300;
+/// NLM_F_REPLACE.
+pub const REPLACE: u16 = 0x100;
+/// NLM_F_EXCL.
+pub const EXCL: u16 = 0x200;
+/// NLM_F_CREATE.
+pub const CREATE: u16 = 0x400;
+/// NLM_F_APPEND.
+pub const APPEND: u16 = 0x800;
 /// NLA_F_NESTED.
 const NESTED: u16 = 1 << 15;
 /// The bits of an attribute's number that are not flags (NLA_TYPE_MASK).
@@ -17,17 +33,23 @@ const TYPE_MASK: u16 = 0x3fff;
 pub struct Message(Vec<u8>);
 
 impl Message {
-    /// A message of type `kind` with NLM_F_* `flags` and a fixed body.
+    /// A request of type `kind` with further NLM_F_* `flags` and a fixed body.
     pub fn new(kind: impl Into<u16>, flags: u16, body: &[u8]) -> Self {
         let mut bytes = Vec::with_capacity(256);
         bytes.extend_from_slice(&[0; 4]);
         bytes.extend_from_slice(&kind.into().to_ne_bytes());
-        bytes.extend_from_slice(&flags.to_ne_bytes());
+        bytes.extend_from_slice(&(REQUEST | flags).to_ne_bytes());
         bytes.extend_from_slice(&[0; 8]);
         bytes.extend_from_slice(body);
         let mut message = Self(bytes);
         message.pad();
         message
+    }
+
+    /// The same with what `fill` adds.
+    pub fn with(mut self, fill: impl FnOnce(&mut Self) -> &mut Self) -> Self {
+        fill(&mut self);
+        self
     }
 
     /// Adds an attribute.
@@ -64,16 +86,22 @@ impl Message {
         self
     }
 
-    /// Adds an IP address.
-    pub fn put_ip(&mut self, kind: impl Into<u16>, value: IpAddr) -> &mut Self {
-        match value {
-            IpAddr::V4(v4) => self.put(kind, &v4.octets()),
-            IpAddr::V6(v6) => self.put(kind, &v6.octets()),
+    /// Adds an IP address, if there is one.
+    pub fn put_ip(&mut self, kind: impl Into<u16>, value: impl Into<Option<IpAddr>>) -> &mut Self {
+        match value.into() {
+            Some(IpAddr::V4(v4)) => self.put(kind, &v4.octets()),
+            Some(IpAddr::V6(v6)) => self.put(kind, &v6.octets()),
+            None => self,
         }
     }
 
+    /// Adds attributes as the kernel told them.
+    pub fn put_all(&mut self, attributes: &[(u16, Vec<u8>)]) -> &mut Self {
+        attributes.iter().fold(self, |message, (kind, value)| message.put(*kind, value))
+    }
+
     /// Adds an attribute that holds what `fill` adds.
-    pub fn nest(&mut self, kind: impl Into<u16>, fill: impl FnOnce(&mut Self)) -> &mut Self {
+    pub fn nest(&mut self, kind: impl Into<u16>, fill: impl FnOnce(&mut Self) -> &mut Self) -> &mut Self {
         let start = self.open(kind.into() | NESTED);
         fill(self);
         self.end(start);
@@ -153,6 +181,32 @@ pub fn find(bytes: &[u8], kind: impl Into<u16>) -> Option<&[u8]> {
     attributes(bytes).find(|(k, _)| *k == kind).map(|(_, value)| value)
 }
 
+/// The value of the attribute `kind`, a number in the machine's byte order.
+pub fn find_u32(bytes: &[u8], kind: impl Into<u16>) -> Option<u32> {
+    u32_at(find(bytes, kind)?, 0)
+}
+
+/// The value of the attribute `kind`, a number in network byte order.
+pub fn find_be32(bytes: &[u8], kind: impl Into<u16>) -> Option<u32> {
+    be32(find(bytes, kind)?)
+}
+
+/// The value of the attribute `kind`, a text.
+pub fn find_text(bytes: &[u8], kind: impl Into<u16>) -> Option<String> {
+    find(bytes, kind).map(text)
+}
+
+/// The value of the attribute `kind`, an IP address.
+pub fn find_ip(bytes: &[u8], kind: impl Into<u16>) -> Option<IpAddr> {
+    ip(find(bytes, kind)?)
+}
+
+/// The attributes but for those of the kinds `known`, as the kernel told them.
+pub fn others(bytes: &[u8], known: &[u16]) -> Vec<(u16, Vec<u8>)> {
+    let others = attributes(bytes).filter(|(kind, _)| !known.contains(kind));
+    others.map(|(kind, value)| (kind, value.to_vec())).collect()
+}
+
 /// The 16-bit number at `at`.
 pub fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
     bytes.get(at..at + 2)?.try_into().ok().map(u16::from_ne_bytes)
@@ -193,9 +247,7 @@ mod tests {
     #[test]
     fn writes_lengths_and_padding() {
         let mut message = Message::new(16u16, 1, &[7; 4]);
-        message.put_str(3u16, "br0").nest(18u16, |m| {
-            m.put_u32(1u16, 5);
-        });
+        message.put_str(3u16, "br0").nest(18u16, |m| m.put_u32(1u16, 5));
         let bytes = message.bytes();
         assert_eq!(u32_at(bytes, 0).unwrap() as usize, bytes.len());
         let read: Vec<_> = attributes(&bytes[HEADER + 4..]).collect();

@@ -9,4 +9,4 @@ pub mod route;
 mod socket;
 pub mod wifi;
 
-pub use socket::{Broken, KernelError, REQUEST};
+pub use socket::{Broken, KernelError};

@@ -13,19 +13,6 @@ use super::answers::Answers;
 use super::message::{HEADER, Message, u16_at};
 use crate::signals;
 
-/// NLM_F_REQUEST.
-pub const REQUEST: u16 = 0x1;
-/// NLM_F_ACK.
-pub const ACK: u16 = 0x4;
-/// NLM_F_DUMP.
-pub const DUMP: u16 = 0x300;
-/// NLM_F_CREATE.
-pub const CREATE: u16 = 0x400;
-/// NLM_F_EXCL.
-pub const EXCL: u16 = 0x200;
-/// NLM_F_REPLACE.
-pub const REPLACE: u16 = 0x100;
-
 /// The largest reply: a part of a dump, as large as the kernel makes them (`netlink_dump`).
 const BUFFER: usize = 32 * 1024;
 /// How often a dump is made until no change comes between two of its parts.

@@ -5,8 +5,8 @@ use std::io;
 use neli::consts::socket::NlFamily;
 use nix::errno::Errno;
 
-use super::message::{Message, find, u16_at, u32_at};
-use super::socket::{ACK, REQUEST, Socket};
+use super::message::{ACK, Message, find, find_u32, u16_at};
+use super::socket::Socket;
 
 /// The family that knows the numbers of the others, and its request for one (`include/uapi/linux/genetlink.h`).
 const GENL_ID_CTRL: u16 = 0x10;
@@ -26,13 +26,13 @@ const BODY: usize = 4;
 /// bridge: a station, unless it has four-address frames. An access point is none.
 pub fn has_one_mac(index: u32) -> io::Result<bool> {
     let mut socket = Socket::open(NlFamily::Generic)?;
-    let mut question = request(GENL_ID_CTRL, CTRL_CMD_GETFAMILY);
-    question.put_str(CTRL_ATTR_FAMILY_NAME, "nl80211");
+    let question = request(GENL_ID_CTRL, CTRL_CMD_GETFAMILY)
+        .with(|question| question.put_str(CTRL_ATTR_FAMILY_NAME, "nl80211"));
     let number = |attrs: &[u8]| u16_at(find(attrs, CTRL_ATTR_FAMILY_ID)?, 0);
     // A kernel without Wi-Fi has no such family.
     let Some(family) = ask(&mut socket, question, Errno::ENOENT, number)? else { return Ok(false) };
-    let mut question = request(family, NL80211_CMD_GET_INTERFACE);
-    question.put_u32(NL80211_ATTR_IFINDEX, index);
+    let question = request(family, NL80211_CMD_GET_INTERFACE)
+        .with(|question| question.put_u32(NL80211_ATTR_IFINDEX, index));
     // An interface that is gone, or no Wi-Fi.
     let answer = ask(&mut socket, question, Errno::ENODEV, |attrs| Some(says_one_mac(attrs)))?;
     Ok(answer.unwrap_or_default())
@@ -56,12 +56,12 @@ fn ask<T>(
 }
 
 fn request(family: u16, command: u8) -> Message {
-    Message::new(family, REQUEST | ACK, &[command, 1, 0, 0])
+    Message::new(family, ACK, &[command, 1, 0, 0])
 }
 
 /// The kernel's own condition for IFF_DONT_BRIDGE (`net/wireless/core.c`, `net/wireless/util.c`).
 fn says_one_mac(attrs: &[u8]) -> bool {
-    let kind = find(attrs, NL80211_ATTR_IFTYPE).and_then(|value| u32_at(value, 0));
+    let kind = find_u32(attrs, NL80211_ATTR_IFTYPE);
     // Old kernels do not tell it; then they have the last word, once the bridge is there.
     let four = find(attrs, NL80211_ATTR_4ADDR).is_none_or(|value| value != [0]);
     kind.is_some_and(|kind| ONE_MAC.contains(&kind)) && !four

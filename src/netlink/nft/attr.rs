@@ -62,14 +62,24 @@ pub const NFTA_SET_ELEM_KEY: u16 = 1;
 pub const NFTA_SET_ELEM_USERDATA: u16 = 6;
 
 pub const NFTA_META_KEY: u16 = 2;
+pub const META_IIF: u32 = 4;
 pub const META_IIFNAME: u32 = 6;
 pub const META_OIFNAME: u32 = 7;
+pub const META_IIFTYPE: u32 = 8;
+pub const META_NFPROTO: u32 = 15;
+pub const META_L4PROTO: u32 = 16;
+pub const META_IIFGROUP: u32 = 21;
+pub const META_OIFGROUP: u32 = 22;
+pub const META_IIFKIND: u32 = 26;
+pub const META_OIFKIND: u32 = 27;
 
 pub const NFTA_CMP_OP: u16 = 2;
 pub const NFTA_CMP_DATA: u16 = 3;
 pub const NFTA_IMMEDIATE_DATA: u16 = 2;
 /// NFT_CMP_EQ.
 pub const EQUAL: u32 = 0;
+/// NFT_CMP_NEQ.
+pub const NOT_EQUAL: u32 = 1;
 
 pub const NFTA_LIST_ELEM: u16 = 1;
 pub const NFTA_EXPR_NAME: u16 = 1;
@@ -88,8 +98,6 @@ pub const NFT_GOTO: u32 = u32::MAX - 3;
 /// -5
 pub const NFT_RETURN: u32 = u32::MAX - 4;
 
-pub const META_NFPROTO: u32 = 15;
-pub const META_L4PROTO: u32 = 16;
 pub const NFTA_CT_KEY: u16 = 2;
 pub const NFTA_PAYLOAD_BASE: u16 = 2;
 pub const NFTA_BITWISE_MASK: u16 = 4;

@@ -4,12 +4,13 @@ use super::attr::*;
 use super::table::body;
 use crate::model::foreign::{Condition, Fate, ForeignChain, ForeignRule, HookPoint, NamePattern, Protocol};
 use crate::model::ruleset::Verdict;
-use crate::netlink::message::{Message, attributes, be32, find, ip, text, u32_at};
-use crate::netlink::socket::{DUMP, REQUEST};
+use crate::netlink::message::{
+    DUMP, Message, attributes, find, find_be32, find_ip, find_text, find_u32, text, u32_at,
+};
 
 /// Asks for all chains of all families.
 pub fn dump() -> Message {
-    Message::new(GETCHAIN, REQUEST | DUMP, &body(NFPROTO_UNSPEC, 0))
+    Message::new(GETCHAIN, DUMP, &body(NFPROTO_UNSPEC, 0))
 }
 
 /// NFPROTO_*.
@@ -22,7 +23,7 @@ pub fn number(protocol: Protocol) -> u8 {
     }
 }
 
-fn protocol(reply: &[u8]) -> Option<Protocol> {
+pub fn protocol(reply: &[u8]) -> Option<Protocol> {
     Some(match *reply.first()? {
         NFPROTO_INET => Protocol::Inet,
         NFPROTO_IPV4 => Protocol::Ip,
@@ -35,19 +36,18 @@ fn protocol(reply: &[u8]) -> Option<Protocol> {
 /// Reads a chain; None for one of a family that no guest's packet meets as a packet.
 pub fn parse(reply: &[u8]) -> Option<ForeignChain> {
     let attrs = reply.get(4..)?;
-    let name = |kind: u16| find(attrs, kind).map(text);
-    let hook = find(attrs, NFTA_CHAIN_HOOK).and_then(|hook| be32(find(hook, NFTA_HOOK_HOOKNUM)?));
+    let hook = find(attrs, NFTA_CHAIN_HOOK).and_then(|hook| find_be32(hook, NFTA_HOOK_HOOKNUM));
     Some(ForeignChain {
         protocol: protocol(reply)?,
-        table: name(NFTA_CHAIN_TABLE)?,
-        name: name(NFTA_CHAIN_NAME)?,
+        table: find_text(attrs, NFTA_CHAIN_TABLE)?,
+        name: find_text(attrs, NFTA_CHAIN_NAME)?,
         // NF_INET_LOCAL_IN, NF_INET_FORWARD; NF_BR_* have the same numbers.
         point: hook.map(|number| match number {
             1 => HookPoint::Input,
             2 => HookPoint::Forward,
             _ => HookPoint::Other,
         }),
-        drops: find(attrs, NFTA_CHAIN_POLICY).and_then(be32) == Some(NF_DROP),
+        drops: find_be32(attrs, NFTA_CHAIN_POLICY) == Some(NF_DROP),
     })
 }
 
@@ -69,8 +69,8 @@ pub fn parse_rule(reply: &[u8]) -> Option<ForeignRule> {
     let attrs = reply.get(4..)?;
     let mut rule = ForeignRule {
         protocol: protocol(reply)?,
-        table: find(attrs, NFTA_RULE_TABLE).map(text)?,
-        chain: find(attrs, NFTA_RULE_CHAIN).map(text)?,
+        table: find_text(attrs, NFTA_RULE_TABLE)?,
+        chain: find_text(attrs, NFTA_RULE_CHAIN)?,
         conditions: Vec::new(),
         fate: Fate::None,
     };
@@ -79,7 +79,7 @@ pub fn parse_rule(reply: &[u8]) -> Option<ForeignRule> {
     // A rule without expressions does nothing.
     for (_, element) in attributes(find(attrs, NFTA_RULE_EXPRESSIONS).unwrap_or_default()) {
         let data = find(element, NFTA_EXPR_DATA).unwrap_or_default();
-        let kind = find(element, NFTA_EXPR_NAME).map(text)?;
+        let kind = find_text(element, NFTA_EXPR_NAME)?;
         match kind.as_str() {
             "meta" => loaded = meta(data),
             "ct" => loaded = connection(data),
@@ -93,14 +93,13 @@ pub fn parse_rule(reply: &[u8]) -> Option<ForeignRule> {
             "immediate" => match verdict(data) {
                 Some(fate) => rule.fate = fate,
                 None => {
-                    address =
-                        find(data, NFTA_IMMEDIATE_DATA).and_then(|data| ip(find(data, NFTA_DATA_VALUE)?))
+                    address = find(data, NFTA_IMMEDIATE_DATA).and_then(|data| find_ip(data, NFTA_DATA_VALUE))
                 }
             },
             "masq" => rule.fate = Fate::Nat(Verdict::Masquerade),
             "nat" => rule.fate = address.map_or(rule.fate, |to| Fate::Nat(Verdict::Snat(to))),
             "reject" => rule.fate = Fate::Drop,
-            "target" if find(data, NFTA_TARGET_NAME).map(text).as_deref() == Some("REJECT") => {
+            "target" if find_text(data, NFTA_TARGET_NAME).as_deref() == Some("REJECT") => {
                 rule.fate = Fate::Drop;
             }
             "target" => {}
@@ -112,7 +111,7 @@ pub fn parse_rule(reply: &[u8]) -> Option<ForeignRule> {
 }
 
 fn meta(data: &[u8]) -> Loaded {
-    match find(data, NFTA_META_KEY).and_then(be32) {
+    match find_be32(data, NFTA_META_KEY) {
         Some(META_IIFNAME) => Loaded::Iif,
         Some(META_OIFNAME) => Loaded::Oif,
         Some(META_NFPROTO) => Loaded::Family,
@@ -123,7 +122,7 @@ fn meta(data: &[u8]) -> Loaded {
 
 /// NFTA_CT_KEY: NFT_CT_STATE is 0, NFT_CT_STATUS 2, by which what is led to a service is let in (`ct status dnat`).
 fn connection(data: &[u8]) -> Loaded {
-    match find(data, NFTA_CT_KEY).and_then(be32) {
+    match find_be32(data, NFTA_CT_KEY) {
         Some(0) => Loaded::State,
         Some(2) => Loaded::Service,
         _ => Loaded::Other,
@@ -132,16 +131,16 @@ fn connection(data: &[u8]) -> Loaded {
 
 /// NFTA_PAYLOAD_BASE: NFT_PAYLOAD_TRANSPORT_HEADER is 2.
 fn payload(data: &[u8]) -> Loaded {
-    if find(data, NFTA_PAYLOAD_BASE).and_then(be32) == Some(2) { Loaded::Service } else { Loaded::Other }
+    if find_be32(data, NFTA_PAYLOAD_BASE) == Some(2) { Loaded::Service } else { Loaded::Other }
 }
 
 fn masked(data: &[u8]) -> Loaded {
-    let mask = find(data, NFTA_BITWISE_MASK).and_then(|mask| find(mask, NFTA_DATA_VALUE));
-    mask.and_then(|mask| u32_at(mask, 0)).map_or(Loaded::Other, Loaded::States)
+    let mask = find(data, NFTA_BITWISE_MASK).and_then(|mask| find_u32(mask, NFTA_DATA_VALUE));
+    mask.map_or(Loaded::Other, Loaded::States)
 }
 
 fn compared(loaded: Loaded, data: &[u8]) -> Condition {
-    let is_equal = find(data, NFTA_CMP_OP).and_then(be32) == Some(EQUAL);
+    let is_equal = find_be32(data, NFTA_CMP_OP) == Some(EQUAL);
     let value = find(data, NFTA_CMP_DATA).and_then(|data| find(data, NFTA_DATA_VALUE));
     // A whole name ends with a NUL, the beginning of one does not.
     let name = || value.map(|value| NamePattern { text: text(value), open: !value.contains(&0) });
@@ -178,7 +177,7 @@ fn look_up(rule: &mut ForeignRule, loaded: Loaded, data: &[u8]) {
 
 /// A match of iptables that nf_tables has no words for.
 fn extension(data: &[u8]) -> Condition {
-    match find(data, NFTA_MATCH_NAME).map(text).as_deref() {
+    match find_text(data, NFTA_MATCH_NAME).as_deref() {
         Some("conntrack" | "state") => Condition::StateIn,
         Some("tcp" | "udp" | "sctp" | "icmp" | "icmp6" | "multiport") => Condition::Service,
         _ => Condition::Other,
@@ -188,9 +187,9 @@ fn extension(data: &[u8]) -> Condition {
 /// The verdict of an immediate; None for one that loads a value.
 fn verdict(data: &[u8]) -> Option<Fate> {
     let verdict = find(find(data, NFTA_IMMEDIATE_DATA)?, NFTA_DATA_VERDICT)?;
-    let chain = || find(verdict, NFTA_VERDICT_CHAIN).map(text);
+    let chain = || find_text(verdict, NFTA_VERDICT_CHAIN);
     // NFT_CONTINUE, _BREAK, _JUMP, _GOTO, _RETURN are -1 to -5.
-    match find(verdict, NFTA_VERDICT_CODE).and_then(be32)? {
+    match find_be32(verdict, NFTA_VERDICT_CODE)? {
         NF_ACCEPT => Some(Fate::Accept),
         NF_DROP => Some(Fate::Drop),
         NFT_JUMP => chain().map(|chain| Fate::Go(chain, true)),

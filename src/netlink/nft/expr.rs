@@ -13,15 +13,9 @@ use crate::netlink::message::Message;
 const REGISTER_VERDICT: u32 = 0;
 const REGISTER_1: u32 = 1;
 
-const META_IIF: u32 = 4;
-const META_IIFTYPE: u32 = 8;
-const META_NFPROTO: u32 = 15;
-const META_IIFGROUP: u32 = 21;
-const META_OIFGROUP: u32 = 22;
-const META_IIFKIND: u32 = 26;
-const META_OIFKIND: u32 = 27;
-
-const NOT_EQUAL: u32 = 1;
+/// NFT_PAYLOAD_LL_HEADER and NFT_PAYLOAD_NETWORK_HEADER.
+const LINK_HEADER: u32 = 0;
+const NETWORK_HEADER: u32 = 1;
 
 /// NFT_CT_STATE and NFT_CT_STATUS.
 const CT_STATE: u32 = 0;
@@ -36,11 +30,10 @@ const FIB_OIF: u32 = 1;
 const ESTABLISHED_RELATED: u32 = 2 | 4;
 
 /// Adds the rule's expressions to an NFTA_RULE_EXPRESSIONS.
-pub fn put_rule(list: &mut Message, rule: &Rule) {
-    for condition in &rule.matches {
-        put_match(list, condition);
-    }
+pub fn put_rule<'a>(list: &'a mut Message, rule: &Rule) -> &'a mut Message {
+    rule.matches.iter().for_each(|condition| put_match(list, condition));
     put_verdict(list, &rule.verdict);
+    list
 }
 
 fn put_match(list: &mut Message, condition: &Match) {
@@ -72,38 +65,33 @@ fn put_verdict(list: &mut Message, verdict: &Verdict) {
     match verdict {
         Verdict::Accept => put_code(list, NF_ACCEPT, None),
         Verdict::Drop => put_code(list, NF_DROP, None),
-        Verdict::NoTrack => expression(list, "notrack", |_| {}),
-        Verdict::Masquerade => expression(list, "masq", |_| {}),
+        Verdict::NoTrack => expression(list, "notrack", |data| data),
+        Verdict::Masquerade => expression(list, "masq", |data| data),
         Verdict::Snat(to) => put_snat(list, *to),
         Verdict::Jump(chain) => put_code(list, NFT_JUMP, Some(chain)),
     }
 }
 
 /// One NFTA_LIST_ELEM: a name and its data.
-fn expression(list: &mut Message, name: &str, data: impl FnOnce(&mut Message)) {
-    list.nest(NFTA_LIST_ELEM, |element| {
-        element.put_str(NFTA_EXPR_NAME, name).nest(NFTA_EXPR_DATA, data);
-    });
+fn expression(list: &mut Message, name: &str, data: impl FnOnce(&mut Message) -> &mut Message) {
+    list.nest(NFTA_LIST_ELEM, |element| element.put_str(NFTA_EXPR_NAME, name).nest(NFTA_EXPR_DATA, data));
 }
 
-/// NFTA_META_DREG, NFTA_META_KEY.
-fn meta(list: &mut Message, key: u32) {
-    expression(list, "meta", |data| {
-        data.put_be32(1u16, REGISTER_1).put_be32(2u16, key);
-    });
+/// A value to compare with, to load, or to mask.
+fn put_value<'a>(data: &'a mut Message, kind: u16, value: &[u8]) -> &'a mut Message {
+    data.nest(kind, |holder| holder.put(NFTA_DATA_VALUE, value))
 }
 
 /// NFTA_CMP_SREG, NFTA_CMP_OP, NFTA_CMP_DATA.
 fn compare(list: &mut Message, operator: u32, value: &[u8]) {
     expression(list, "cmp", |data| {
-        data.put_be32(1u16, REGISTER_1).put_be32(2u16, operator).nest(3u16, |holder| {
-            holder.put(NFTA_DATA_VALUE, value);
-        });
+        put_value(data.put_be32(1u16, REGISTER_1).put_be32(2u16, operator), 3, value)
     });
 }
 
+/// NFTA_META_DREG, NFTA_META_KEY, and a comparison.
 fn meta_is(list: &mut Message, key: u32, operator: u32, value: &[u8]) {
-    meta(list, key);
+    expression(list, "meta", |data| data.put_be32(1u16, REGISTER_1).put_be32(2u16, key));
     compare(list, operator, value);
 }
 
@@ -118,50 +106,50 @@ fn name_is(list: &mut Message, key: u32, operator: u32, name: &[u8]) {
 fn mask(list: &mut Message, mask: &[u8]) {
     expression(list, "bitwise", |data| {
         data.put_be32(1u16, REGISTER_1).put_be32(2u16, REGISTER_1).put_be32(3u16, mask.len() as u32);
-        data.nest(4u16, |holder| {
-            holder.put(NFTA_DATA_VALUE, mask);
-        });
-        data.nest(5u16, |holder| {
-            holder.put(NFTA_DATA_VALUE, &vec![0; mask.len()]);
-        });
+        put_value(put_value(data, 4, mask), 5, &vec![0; mask.len()])
     });
+}
+
+/// NFTA_PAYLOAD_DREG, BASE, OFFSET, LEN.
+fn load(list: &mut Message, base: u32, offset: u32, length: usize) {
+    expression(list, "payload", |data| {
+        data.put_be32(1u16, REGISTER_1).put_be32(2u16, base).put_be32(3u16, offset);
+        data.put_be32(4u16, length as u32)
+    });
+}
+
+/// NFPROTO_* of an address, and its bytes.
+fn parts(address: IpAddr) -> (u8, Vec<u8>) {
+    match address {
+        IpAddr::V4(v4) => (NFPROTO_IPV4, v4.octets().to_vec()),
+        IpAddr::V6(v6) => (NFPROTO_IPV6, v6.octets().to_vec()),
+    }
 }
 
 /// `ip saddr NET`: the family first, then as many bytes of the header from `offset` on as the prefix covers, or, where it
 /// ends inside a byte, the whole address under a mask.
 fn address_is(list: &mut Message, net: &IpNet, offset: u32) {
-    let (family, address, mask_bytes) = match net {
-        IpNet::V4(v4) => (NFPROTO_IPV4, v4.network().octets().to_vec(), v4.netmask().octets().to_vec()),
-        IpNet::V6(v6) => (NFPROTO_IPV6, v6.network().octets().to_vec(), v6.netmask().octets().to_vec()),
-    };
+    let (family, address) = parts(net.network());
     meta_is(list, META_NFPROTO, EQUAL, &[family]);
     let whole = net.prefix_len() % 8 != 0;
     let length = if whole { address.len() } else { usize::from(net.prefix_len() / 8) };
-    // NFTA_PAYLOAD_DREG, BASE (1: network header), OFFSET, LEN.
-    expression(list, "payload", |data| {
-        data.put_be32(1u16, REGISTER_1).put_be32(2u16, 1).put_be32(3u16, offset);
-        data.put_be32(4u16, length as u32);
-    });
+    load(list, NETWORK_HEADER, offset, length);
     if whole {
-        mask(list, &mask_bytes);
+        mask(list, &parts(net.netmask()).1);
     }
     compare(list, EQUAL, address.get(..length).unwrap_or(&address));
 }
 
-/// `ether daddr`, for frames of Ethernet alone. NFTA_PAYLOAD_DREG, BASE (0: link layer), OFFSET, LEN.
+/// `ether daddr`, for frames of Ethernet alone.
 fn to_mac(list: &mut Message, mac: Mac, operator: u32) {
     meta_is(list, META_IIFTYPE, EQUAL, &ETHERNET.to_ne_bytes());
-    expression(list, "payload", |data| {
-        data.put_be32(1u16, REGISTER_1).put_be32(2u16, 0).put_be32(3u16, 0).put_be32(4u16, 6);
-    });
+    load(list, LINK_HEADER, 0, mac.0.len());
     compare(list, operator, &mac.0);
 }
 
 /// `ct state established,related` and the like: NFTA_CT_DREG, NFTA_CT_KEY, and not zero under a mask.
 fn ct_has(list: &mut Message, key: u32, bits: u32) {
-    expression(list, "ct", |data| {
-        data.put_be32(1u16, REGISTER_1).put_be32(2u16, key);
-    });
+    expression(list, "ct", |data| data.put_be32(1u16, REGISTER_1).put_be32(2u16, key));
     mask(list, &bits.to_ne_bytes());
     compare(list, NOT_EQUAL, &[0; 4]);
 }
@@ -169,7 +157,7 @@ fn ct_has(list: &mut Message, key: u32, bits: u32) {
 /// `fib saddr . iif oif exists`: NFTA_FIB_DREG, RESULT, FLAGS.
 fn reverse_path(list: &mut Message, exists: bool) {
     expression(list, "fib", |data| {
-        data.put_be32(1u16, REGISTER_1).put_be32(2u16, FIB_OIF).put_be32(3u16, SOURCE_BY_IIF_EXISTS);
+        data.put_be32(1u16, REGISTER_1).put_be32(2u16, FIB_OIF).put_be32(3u16, SOURCE_BY_IIF_EXISTS)
     });
     compare(list, EQUAL, &u32::from(exists).to_ne_bytes());
 }
@@ -177,29 +165,22 @@ fn reverse_path(list: &mut Message, exists: bool) {
 /// NFTA_IMMEDIATE_DREG, NFTA_IMMEDIATE_DATA.
 fn put_code(list: &mut Message, code: u32, chain: Option<&str>) {
     expression(list, "immediate", |data| {
-        data.put_be32(1u16, REGISTER_VERDICT).nest(2u16, |holder| {
+        data.put_be32(1u16, REGISTER_VERDICT).nest(NFTA_IMMEDIATE_DATA, |holder| {
             holder.nest(NFTA_DATA_VERDICT, |verdict| {
                 verdict.put_be32(NFTA_VERDICT_CODE, code);
-                if let Some(chain) = chain {
-                    verdict.put_str(NFTA_VERDICT_CHAIN, chain);
-                }
-            });
-        });
+                chain.into_iter().fold(verdict, |verdict, chain| verdict.put_str(NFTA_VERDICT_CHAIN, chain))
+            })
+        })
     });
 }
 
 /// The address into a register, then NFTA_NAT_TYPE (0: source), FAMILY, REG_ADDR_MIN.
 fn put_snat(list: &mut Message, to: IpAddr) {
-    let (family, octets) = match to {
-        IpAddr::V4(v4) => (NFPROTO_IPV4, v4.octets().to_vec()),
-        IpAddr::V6(v6) => (NFPROTO_IPV6, v6.octets().to_vec()),
-    };
+    let (family, octets) = parts(to);
     expression(list, "immediate", |data| {
-        data.put_be32(1u16, REGISTER_1).nest(2u16, |holder| {
-            holder.put(NFTA_DATA_VALUE, &octets);
-        });
+        put_value(data.put_be32(1u16, REGISTER_1), NFTA_IMMEDIATE_DATA, &octets)
     });
     expression(list, "nat", |data| {
-        data.put_be32(1u16, 0).put_be32(2u16, u32::from(family)).put_be32(3u16, REGISTER_1);
+        data.put_be32(1u16, 0).put_be32(2u16, u32::from(family)).put_be32(3u16, REGISTER_1)
     });
 }

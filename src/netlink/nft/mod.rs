@@ -13,7 +13,7 @@ use neli::consts::socket::NlFamily;
 
 use nix::errno::Errno;
 
-use super::message::Message;
+use super::message::{ACK, Message};
 use super::socket::{Broken, KernelError, Socket, of_one_moment};
 use crate::model::foreign::{ForeignChain, ForeignRule, Protocol};
 use crate::model::forward_chain::{AcceptRule, AcceptRules, FORWARD, ForwardChain, UFW, USERS};
@@ -166,7 +166,7 @@ impl Nft {
 
     /// Makes all changes or none (one nfnetlink batch). The error tells which change was refused.
     pub fn change(&mut self, changes: &[Change]) -> Result<Result<(), (usize, KernelError)>, Broken> {
-        let mut messages = vec![table::begin()];
+        let mut messages = vec![table::batch(attr::BATCH_BEGIN)];
         let mut owners = vec![0];
         for (number, change) in changes.iter().enumerate() {
             let before = messages.len();
@@ -189,9 +189,9 @@ impl Nft {
         }
         // Only the last real message is acknowledged; kernels before 6.10 do not answer the batch's end.
         if let Some(last) = messages.last_mut() {
-            last.add_flags(super::socket::ACK);
+            last.add_flags(ACK);
         }
-        messages.push(table::end());
+        messages.push(table::batch(attr::BATCH_END));
         let outcome = self.0.exchange_batch(&mut messages, &mut |_, _| {})?;
         let mut refusals = outcome.into_iter().enumerate().filter_map(|(at, error)| Some((at, error?)));
         Ok(refusals

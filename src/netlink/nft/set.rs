@@ -3,8 +3,7 @@
 use super::attr::*;
 use super::table::{body, comment, family_number, userdata};
 use crate::model::ruleset::{Element, Elements, Family, Set};
-use crate::netlink::message::{Message, attributes, find, u32_at};
-use crate::netlink::socket::{CREATE, DUMP, EXCL, REQUEST};
+use crate::netlink::message::{CREATE, DUMP, EXCL, Message, attributes, find, find_u32};
 
 /// TYPE_MARK of nftables (`include/datatype.h`), by which `nft` knows how to show a key; the kernel only keeps it.
 const TYPE_MARK: u32 = 19;
@@ -16,12 +15,13 @@ const AT_ONCE: usize = 200;
 
 /// Adds the messages that make a set with all that is in it. `number` tells it from the other sets of a batch.
 pub fn put(messages: &mut Vec<Message>, family: Family, table: &str, set: &Set, number: u32) {
-    let mut message = Message::new(NEWSET, REQUEST | CREATE | EXCL, &body(family_number(family), 0));
-    message.put_str(NFTA_SET_TABLE, table).put_str(NFTA_SET_NAME, set.name);
-    message.put_be32(NFTA_SET_KEY_TYPE, TYPE_MARK).put_be32(NFTA_SET_KEY_LEN, size_of::<u32>() as u32);
-    message.put_be32(NFTA_SET_ID, number);
-    message.put(NFTA_SET_USERDATA, &[&KEY_BYTE_ORDER[..], &HOST_ENDIAN.to_ne_bytes()].concat());
-    messages.push(message);
+    let header = body(family_number(family), 0);
+    messages.push(Message::new(NEWSET, CREATE | EXCL, &header).with(|message| {
+        message.put_str(NFTA_SET_TABLE, table).put_str(NFTA_SET_NAME, set.name);
+        message.put_be32(NFTA_SET_KEY_TYPE, TYPE_MARK).put_be32(NFTA_SET_KEY_LEN, size_of::<u32>() as u32);
+        message.put_be32(NFTA_SET_ID, number);
+        message.put(NFTA_SET_USERDATA, &[&KEY_BYTE_ORDER[..], &HOST_ENDIAN.to_ne_bytes()].concat())
+    }));
     add(messages, family, table, set);
 }
 
@@ -29,39 +29,34 @@ pub fn put(messages: &mut Vec<Message>, family: Family, table: &str, set: &Set, 
 pub fn replace(messages: &mut Vec<Message>, elements: &Elements) {
     let Elements { family, table, to, .. } = elements;
     // Without elements, all are meant.
-    messages.push(about(DELSETELEM, REQUEST, *family, table, to.name));
+    messages.push(about(DELSETELEM, 0, *family, table, to.name));
     add(messages, *family, table, to);
 }
 
 fn add(messages: &mut Vec<Message>, family: Family, table: &str, set: &Set) {
-    for part in set.elements.chunks(AT_ONCE) {
-        let mut message = about(NEWSETELEM, REQUEST | CREATE, family, table, set.name);
-        message.nest(NFTA_SET_ELEM_LIST_ELEMENTS, |list| {
-            part.iter().for_each(|element| put_element(list, element));
-        });
-        messages.push(message);
-    }
+    messages.extend(set.elements.chunks(AT_ONCE).map(|part| {
+        about(NEWSETELEM, CREATE, family, table, set.name).with(|message| {
+            message.nest(NFTA_SET_ELEM_LIST_ELEMENTS, |list| part.iter().fold(list, put_element))
+        })
+    }));
 }
 
-fn put_element(list: &mut Message, element: &Element) {
+fn put_element<'a>(list: &'a mut Message, element: &Element) -> &'a mut Message {
     list.nest(NFTA_LIST_ELEM, |item| {
-        item.nest(NFTA_SET_ELEM_KEY, |key| {
-            key.put_u32(NFTA_DATA_VALUE, element.key);
-        });
-        item.put(NFTA_SET_ELEM_USERDATA, &userdata(&element.comment));
-    });
+        item.nest(NFTA_SET_ELEM_KEY, |key| key.put_u32(NFTA_DATA_VALUE, element.key));
+        item.put(NFTA_SET_ELEM_USERDATA, &userdata(&element.comment))
+    })
 }
 
 /// A message about the elements of a set.
 fn about(kind: u16, flags: u16, family: Family, table: &str, set: &str) -> Message {
-    let mut message = Message::new(kind, flags, &body(family_number(family), 0));
-    message.put_str(NFTA_SET_ELEM_LIST_TABLE, table).put_str(NFTA_SET_ELEM_LIST_SET, set);
-    message
+    Message::new(kind, flags, &body(family_number(family), 0))
+        .with(|message| message.put_str(NFTA_SET_ELEM_LIST_TABLE, table).put_str(NFTA_SET_ELEM_LIST_SET, set))
 }
 
 /// Asks for the elements of a set.
 pub fn dump(family: Family, table: &str, set: &str) -> Message {
-    about(GETSETELEM, REQUEST | DUMP, family, table, set)
+    about(GETSETELEM, DUMP, family, table, set)
 }
 
 /// Reads the elements of one part of a dump.
@@ -71,9 +66,8 @@ pub fn parse(reply: &[u8]) -> Option<Vec<Element>> {
 }
 
 fn parse_element(element: &[u8]) -> Option<Element> {
-    let key = find(element, NFTA_SET_ELEM_KEY).and_then(|key| find(key, NFTA_DATA_VALUE))?;
-    let comment = find(element, NFTA_SET_ELEM_USERDATA).map(comment).unwrap_or_default();
-    Some(Element { key: u32_at(key, 0)?, comment })
+    let key = find_u32(find(element, NFTA_SET_ELEM_KEY)?, NFTA_DATA_VALUE)?;
+    Some(Element { key, comment: find(element, NFTA_SET_ELEM_USERDATA).map(comment).unwrap_or_default() })
 }
 
 #[cfg(test)]

@@ -6,13 +6,12 @@ use super::expr;
 use super::set;
 use crate::model::IfName;
 use crate::model::ruleset::{COMMENT_MAX, Chain, Family, Found, FoundChain, Hook, TABLE_PREFIX, Table};
-use crate::netlink::message::{Message, attributes, be32, find, text};
-use crate::netlink::socket::{CREATE, DUMP, EXCL, REQUEST};
+use crate::netlink::message::{
+    APPEND, CREATE, DUMP, EXCL, Message, attributes, be32, find, find_be32, find_text, text,
+};
 
 /// Before fragments are put together (NF_IP_PRI_CONNTRACK_DEFRAG, -400), which takes memory that all share.
 const EARLY: u32 = -450i32 as u32;
-/// NLM_F_APPEND: a rule goes to the end of its chain.
-const APPEND: u16 = 0x800;
 /// NFT_TABLE_F_DORMANT.
 const DORMANT: u32 = 1;
 /// NFTNL_UDATA_TABLE_COMMENT: what `nft` shows as the table's comment.
@@ -33,35 +32,39 @@ pub(super) fn family_number(family: Family) -> u8 {
     }
 }
 
-/// Opens a batch for nf_tables.
-pub fn begin() -> Message {
-    Message::new(BATCH_BEGIN, REQUEST, &body(NFPROTO_UNSPEC, 10))
+/// Opens (`BATCH_BEGIN`) or commits (`BATCH_END`) a batch for nf_tables; without the latter nothing happens.
+pub fn batch(kind: u16) -> Message {
+    Message::new(kind, 0, &body(NFPROTO_UNSPEC, 10))
 }
 
-/// Closes and commits a batch; without it nothing happens.
-pub fn end() -> Message {
-    Message::new(BATCH_END, REQUEST, &body(NFPROTO_UNSPEC, 10))
+/// A message about one chain.
+pub(super) fn about_chain(kind: u16, flags: u16, family: u8, table: &str, chain: &str) -> Message {
+    Message::new(kind, flags, &body(family, 0))
+        .with(|message| message.put_str(NFTA_CHAIN_TABLE, table).put_str(NFTA_CHAIN_NAME, chain))
+}
+
+/// A message about rules of one chain.
+pub(super) fn about_rules(kind: u16, flags: u16, family: u8, table: &str, chain: &str) -> Message {
+    Message::new(kind, flags, &body(family, 0))
+        .with(|message| message.put_str(NFTA_RULE_TABLE, table).put_str(NFTA_RULE_CHAIN, chain))
 }
 
 /// Adds the messages that make `table`.
 pub fn put(messages: &mut Vec<Message>, table: &Table) {
     let family = family_number(table.family);
-    let mut message = Message::new(NEWTABLE, REQUEST | CREATE | EXCL, &body(family, 0));
-    message.put_str(NFTA_TABLE_NAME, &table.name).put(NFTA_TABLE_USERDATA, &userdata(&table.comment));
-    messages.push(message);
+    messages.push(Message::new(NEWTABLE, CREATE | EXCL, &body(family, 0)).with(|message| {
+        message.put_str(NFTA_TABLE_NAME, &table.name).put(NFTA_TABLE_USERDATA, &userdata(&table.comment))
+    }));
     for (number, set) in (1..).zip(&table.sets) {
         set::put(messages, table.family, &table.name, set, number);
     }
+    messages.extend(table.chains.iter().map(|chain| add_chain(family, &table.name, chain)));
     for chain in &table.chains {
-        messages.push(add_chain(family, &table.name, chain));
-    }
-    for chain in &table.chains {
-        for rule in &chain.rules {
-            let mut message = Message::new(NEWRULE, REQUEST | CREATE | APPEND, &body(family, 0));
-            message.put_str(NFTA_RULE_TABLE, &table.name).put_str(NFTA_RULE_CHAIN, chain.name);
-            message.nest(NFTA_RULE_EXPRESSIONS, |list| expr::put_rule(list, rule));
-            messages.push(message);
-        }
+        let added = chain.rules.iter().map(|rule| {
+            about_rules(NEWRULE, CREATE | APPEND, family, &table.name, chain.name)
+                .with(|message| message.nest(NFTA_RULE_EXPRESSIONS, |list| expr::put_rule(list, rule)))
+        });
+        messages.extend(added);
     }
 }
 
@@ -81,51 +84,47 @@ fn place(hook: &Hook) -> Option<(u32, u32, &'static str)> {
 }
 
 fn add_chain(family: u8, table: &str, chain: &Chain) -> Message {
-    let mut message = Message::new(NEWCHAIN, REQUEST | CREATE | EXCL, &body(family, 0));
-    message.put_str(NFTA_CHAIN_TABLE, table).put_str(NFTA_CHAIN_NAME, chain.name);
+    let message = about_chain(NEWCHAIN, CREATE | EXCL, family, table, chain.name);
     let Some((number, priority, kind)) = place(&chain.hook) else { return message };
-    message.nest(NFTA_CHAIN_HOOK, |hook| {
-        hook.put_be32(NFTA_HOOK_HOOKNUM, number).put_be32(NFTA_HOOK_PRIORITY, priority);
-        if let Hook::Ingress(device) | Hook::Egress(device) = &chain.hook {
-            hook.put_str(NFTA_HOOK_DEV, device.as_bytes());
-        }
-    });
-    message.put_be32(NFTA_CHAIN_POLICY, if chain.drops { NF_DROP } else { NF_ACCEPT });
-    message.put_str(NFTA_CHAIN_TYPE, kind);
-    message
+    message.with(|message| {
+        message.nest(NFTA_CHAIN_HOOK, |hook| {
+            hook.put_be32(NFTA_HOOK_HOOKNUM, number).put_be32(NFTA_HOOK_PRIORITY, priority);
+            match &chain.hook {
+                Hook::Ingress(device) | Hook::Egress(device) => {
+                    hook.put_str(NFTA_HOOK_DEV, device.as_bytes())
+                }
+                _ => hook,
+            }
+        });
+        message.put_be32(NFTA_CHAIN_POLICY, if chain.drops { NF_DROP } else { NF_ACCEPT });
+        message.put_str(NFTA_CHAIN_TYPE, kind)
+    })
 }
 
 /// Deletes a table with all that is in it.
 pub fn delete(family: Family, name: &str) -> Message {
-    let mut message = Message::new(DELTABLE, REQUEST, &body(family_number(family), 0));
-    message.put_str(NFTA_TABLE_NAME, name);
-    message
+    Message::new(DELTABLE, 0, &body(family_number(family), 0))
+        .with(|message| message.put_str(NFTA_TABLE_NAME, name))
 }
 
 /// Asks for all tables of all families.
 pub fn dump() -> Message {
-    Message::new(GETTABLE, REQUEST | DUMP, &body(NFPROTO_UNSPEC, 0))
+    Message::new(GETTABLE, DUMP, &body(NFPROTO_UNSPEC, 0))
 }
 
 /// Asks for one chain.
 pub fn get_chain(family: Family, table: &str, chain: &str) -> Message {
-    let mut message = Message::new(GETCHAIN, REQUEST, &body(family_number(family), 0));
-    message.put_str(NFTA_CHAIN_TABLE, table).put_str(NFTA_CHAIN_NAME, chain);
-    message
+    about_chain(GETCHAIN, 0, family_number(family), table, chain)
 }
 
 /// Asks for the rules of one table.
 pub fn dump_rules(family: u8, table: &str) -> Message {
-    let mut message = Message::new(GETRULE, REQUEST | DUMP, &body(family, 0));
-    message.put_str(NFTA_RULE_TABLE, table);
-    message
+    Message::new(GETRULE, DUMP, &body(family, 0)).with(|message| message.put_str(NFTA_RULE_TABLE, table))
 }
 
 /// Asks for the rules of one chain.
 pub fn dump_chain(family: Family, table: &str, chain: &str) -> Message {
-    let mut message = dump_rules(family_number(family), table);
-    message.put_str(NFTA_RULE_CHAIN, chain);
-    message
+    about_rules(GETRULE, DUMP, family_number(family), table, chain)
 }
 
 /// The comment of a rule.
@@ -133,33 +132,32 @@ pub fn parse_comment(reply: &[u8]) -> Option<String> {
     find(reply.get(4..)?, NFTA_RULE_USERDATA).map(comment)
 }
 
-/// Reads a chain; None for a reply that is none.
+/// Reads a chain; None for a reply that is not one.
 pub fn parse_chain(reply: &[u8]) -> Option<FoundChain> {
     let attrs = reply.get(4..)?;
-    let kind = find(attrs, NFTA_CHAIN_TYPE).map(text).unwrap_or_default();
+    let kind = find_text(attrs, NFTA_CHAIN_TYPE).unwrap_or_default();
     Some(FoundChain {
-        name: text(find(attrs, NFTA_CHAIN_NAME)?),
+        name: find_text(attrs, NFTA_CHAIN_NAME)?,
         hook: match find(attrs, NFTA_CHAIN_HOOK) {
             Some(hook) => parse_hook(*reply.first()?, hook, &kind),
             None => Some(Hook::Nowhere),
         },
-        drops: find(attrs, NFTA_CHAIN_POLICY).and_then(be32) == Some(NF_DROP),
-        uses: find(attrs, NFTA_CHAIN_USE).and_then(be32)?,
+        drops: find_be32(attrs, NFTA_CHAIN_POLICY) == Some(NF_DROP),
+        uses: find_be32(attrs, NFTA_CHAIN_USE)?,
     })
 }
 
 /// Where a chain is called from, if that is a place of kvmnet's; for one of a device, that device and no other.
 fn parse_hook(family: u8, hook: &[u8], kind: &str) -> Option<Hook> {
-    let number = |attribute| find(hook, attribute).and_then(be32);
     let known = if family == NFPROTO_NETDEV {
         let all = find(hook, NFTA_HOOK_DEVS).map(|devices| attributes(devices).count());
         let device =
-            IfName::new(&text(find(hook, NFTA_HOOK_DEV)?)).ok().filter(|_| all.is_none_or(|all| all == 1))?;
+            IfName::new(&find_text(hook, NFTA_HOOK_DEV)?).ok().filter(|_| all.is_none_or(|all| all == 1))?;
         vec![Hook::Ingress(device), Hook::Egress(device)]
     } else {
         vec![Hook::Prerouting, Hook::Input, Hook::Forward, Hook::Leaving, Hook::Postrouting]
     };
-    let here = (number(NFTA_HOOK_HOOKNUM)?, number(NFTA_HOOK_PRIORITY)?, kind);
+    let here = (find_be32(hook, NFTA_HOOK_HOOKNUM)?, find_be32(hook, NFTA_HOOK_PRIORITY)?, kind);
     known.into_iter().find(|hook| place(hook) == Some(here))
 }
 

@@ -1,8 +1,7 @@
 //! Filters on interfaces: RTM_NEWQDISC, RTM_NEWTFILTER and their kin (`net/sched/sch_ingress.c`, `cls_bpf.c`).
 
 use crate::model::{Filter, Instruction};
-use crate::netlink::message::{Message, find, u32_at};
-use crate::netlink::socket::{ACK, CREATE, EXCL, REQUEST};
+use crate::netlink::message::{ACK, CREATE, ECHO, EXCL, Message, find, find_u32};
 
 const NEWQDISC: u16 = 36;
 const DELQDISC: u16 = 37;
@@ -27,8 +26,6 @@ const TCA_BPF_OPS: u16 = 5;
 const TCA_BPF_FLAGS: u16 = 8;
 /// TCA_BPF_FLAG_ACT_DIRECT: what the program returns is the verdict.
 const DIRECT: u32 = 1;
-/// NLM_F_ECHO.
-const ECHO: u16 = 8;
 /// The length of `struct tcmsg`.
 const BODY: usize = 20;
 
@@ -44,37 +41,36 @@ fn body(index: u32, handle: u32, parent: u32, info: u32) -> [u8; BODY] {
 
 /// Makes the place for filters, or takes it away with all that is in it.
 pub fn set_clsact(index: u32, on: bool) -> Message {
-    let (kind, flags) = if on { (NEWQDISC, REQUEST | CREATE | EXCL) } else { (DELQDISC, REQUEST) };
-    let mut message = Message::new(kind, flags, &body(index, HANDLE, CLSACT, 0));
-    if on {
-        message.put_str(TCA_KIND, "clsact");
+    let body = body(index, HANDLE, CLSACT, 0);
+    if !on {
+        return Message::new(DELQDISC, 0, &body);
     }
-    message
+    Message::new(NEWQDISC, CREATE | EXCL, &body).with(|qdisc| qdisc.put_str(TCA_KIND, "clsact"))
 }
 
 /// Asks whether an interface has a place for filters. The kernel answers as if it told of a change, which it does to who
 /// wants an echo; where there is none, it says nothing unless it is asked to acknowledge.
 pub fn get_clsact(index: u32) -> Message {
-    Message::new(GETQDISC, REQUEST | ACK | ECHO, &body(index, HANDLE, CLSACT, 0))
+    Message::new(GETQDISC, ACK | ECHO, &body(index, HANDLE, CLSACT, 0))
 }
 
 /// Puts a filter on an interface, or takes it off.
 pub fn set(index: u32, filter: Filter, on: bool) -> Message {
     if !on {
-        return of(DELTFILTER, REQUEST, index, filter);
+        return of(DELTFILTER, 0, index, filter);
     }
-    let mut message = of(NEWTFILTER, REQUEST | CREATE | EXCL, index, filter);
-    message.put_str(TCA_KIND, "bpf").nest(TCA_OPTIONS, |options| {
-        options.put_u32(TCA_BPF_FLAGS, DIRECT);
-        options.put(TCA_BPF_OPS_LEN, &(filter.program().len() as u16).to_ne_bytes());
-        options.put(TCA_BPF_OPS, &program(filter));
-    });
-    message
+    of(NEWTFILTER, CREATE | EXCL, index, filter).with(|message| {
+        message.put_str(TCA_KIND, "bpf").nest(TCA_OPTIONS, |options| {
+            options.put_u32(TCA_BPF_FLAGS, DIRECT);
+            options.put(TCA_BPF_OPS_LEN, &(filter.program().len() as u16).to_ne_bytes());
+            options.put(TCA_BPF_OPS, &program(filter))
+        })
+    })
 }
 
 /// Asks for a filter.
 pub fn get(index: u32, filter: Filter) -> Message {
-    of(GETTFILTER, REQUEST, index, filter)
+    of(GETTFILTER, 0, index, filter)
 }
 
 fn of(kind: u16, flags: u16, index: u32, filter: Filter) -> Message {
@@ -95,6 +91,6 @@ fn program(filter: Filter) -> Vec<u8> {
 /// Whether a reply is this very filter, and not another one in its place.
 pub fn is(reply: &[u8], filter: Filter) -> bool {
     let options = reply.get(BODY..).and_then(|attrs| find(attrs, TCA_OPTIONS)).unwrap_or_default();
-    let is_direct = find(options, TCA_BPF_FLAGS).and_then(|flags| u32_at(flags, 0)) == Some(DIRECT);
+    let is_direct = find_u32(options, TCA_BPF_FLAGS) == Some(DIRECT);
     is_direct && find(options, TCA_BPF_OPS) == Some(program(filter).as_slice())
 }

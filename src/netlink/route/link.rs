@@ -8,8 +8,9 @@ use nix::libc;
 use crate::model::link::{ETHERNET, Ipv4Conf, Ipv6Conf, Tun};
 use crate::model::setting::{Home, IPV4, IPV6};
 use crate::model::{AddrGen, IfName, Link, Mac, Setting};
-use crate::netlink::message::{Message, attributes, find, ip, text, u16_at, u32_at};
-use crate::netlink::socket::{CREATE, DUMP, EXCL, REQUEST};
+use crate::netlink::message::{
+    CREATE, DUMP, EXCL, Message, attributes, find, find_ip, find_text, find_u32, text, u16_at, u32_at,
+};
 
 /// The length of `struct ifinfomsg`.
 pub(super) const BODY: usize = 16;
@@ -52,206 +53,163 @@ fn body(index: u32, flags: u32, change: u32) -> [u8; BODY] {
     body
 }
 
+/// A message about the interface of this name.
+fn of(name: &IfName, kind: Rtm, flags: u16) -> Message {
+    Message::new(kind, flags, &body(0, 0, 0)).with(|link| link.put_str(Ifla::Ifname, name.as_bytes()))
+}
+
+/// The same with what belongs to a kind of interface, or to a port of one.
+fn with_info(
+    message: Message,
+    [kind, data]: [IflaInfo; 2],
+    name: &str,
+    fill: impl FnOnce(&mut Message) -> &mut Message,
+) -> Message {
+    message.with(|link| link.nest(Ifla::Linkinfo, |info| info.put_str(kind, name).nest(data, fill)))
+}
+
+const KIND: [IflaInfo; 2] = [IflaInfo::Kind, IflaInfo::Data];
+const PORT: [IflaInfo; 2] = [IflaInfo::SlaveKind, IflaInfo::SlaveData];
+
+/// The same with what belongs to IPv4 or IPv6.
+fn with_family(
+    message: Message,
+    family: libc::c_int,
+    fill: impl FnOnce(&mut Message) -> &mut Message,
+) -> Message {
+    message.with(|link| link.nest(Ifla::AfSpec, |families| families.nest(family as u16, fill)))
+}
+
 /// Asks for one interface by its name.
 pub fn get(name: &IfName) -> Message {
-    let mut message = Message::new(Rtm::Getlink, REQUEST, &body(0, 0, 0));
-    message.put_str(Ifla::Ifname, name.as_bytes()).put_u32(Ifla::ExtMask, SKIP_STATS);
-    message
+    of(name, Rtm::Getlink, 0).with(|link| link.put_u32(Ifla::ExtMask, SKIP_STATS))
 }
 
 /// Asks for one interface by its number.
 pub fn get_index(index: u32) -> Message {
-    let mut message = Message::new(Rtm::Getlink, REQUEST, &body(index, 0, 0));
-    message.put_u32(Ifla::ExtMask, SKIP_STATS);
-    message
-}
-
-/// Asks for the ports of a bridge. The kernel passes over all interfaces, but tells only these.
-pub fn dump_ports(bridge: u32) -> Message {
-    let mut message = Message::new(Rtm::Getlink, REQUEST | DUMP, &body(0, 0, 0));
-    message.put_u32(Ifla::ExtMask, SKIP_STATS).put_u32(Ifla::Master, bridge);
-    message
-}
-
-/// Asks for all interfaces of a kind.
-pub fn dump_kind(kind: &str) -> Message {
-    let mut message = Message::new(Rtm::Getlink, REQUEST | DUMP, &body(0, 0, 0));
-    message.put_u32(Ifla::ExtMask, SKIP_STATS).nest(Ifla::Linkinfo, |info| {
-        info.put_str(IflaInfo::Kind, kind);
-    });
-    message
-}
-
-/// Asks for all interfaces.
-pub fn dump_lean() -> Message {
-    let mut message = Message::new(Rtm::Getlink, REQUEST | DUMP, &body(0, 0, 0));
-    message.put_u32(Ifla::ExtMask, SKIP_STATS);
-    message
+    Message::new(Rtm::Getlink, 0, &body(index, 0, 0)).with(|link| link.put_u32(Ifla::ExtMask, SKIP_STATS))
 }
 
 /// Asks for all interfaces, with what they have counted.
 pub fn dump_all() -> Message {
-    Message::new(Rtm::Getlink, REQUEST | DUMP, &body(0, 0, 0))
+    Message::new(Rtm::Getlink, DUMP, &body(0, 0, 0))
+}
+
+/// Asks for all interfaces.
+pub fn dump_lean() -> Message {
+    dump_all().with(|links| links.put_u32(Ifla::ExtMask, SKIP_STATS))
+}
+
+/// Asks for the ports of a bridge. The kernel passes over all interfaces, but tells only these.
+pub fn dump_ports(bridge: u32) -> Message {
+    dump_lean().with(|links| links.put_u32(Ifla::Master, bridge))
+}
+
+/// Asks for all interfaces of a kind.
+pub fn dump_kind(kind: &str) -> Message {
+    dump_lean().with(|links| links.nest(Ifla::Linkinfo, |info| info.put_str(IflaInfo::Kind, kind)))
+}
+
+/// Makes an interface; `group` is its own, not its peer's.
+fn add(name: &IfName, mac: Mac, group: u32) -> Message {
+    of(name, Rtm::Newlink, CREATE | EXCL)
+        .with(|link| link.put(Ifla::Address, &mac.0).put_u32(Ifla::Group, group))
 }
 
 /// Makes a bridge without spanning tree and without a forward delay: a port passes frames at once.
 pub fn add_bridge(name: &IfName, mac: Mac, group: u32) -> Message {
-    let mut message = Message::new(Rtm::Newlink, REQUEST | CREATE | EXCL, &body(0, 0, 0));
-    message.put_str(Ifla::Ifname, name.as_bytes()).put(Ifla::Address, &mac.0).put_u32(Ifla::Group, group);
-    message.nest(Ifla::Linkinfo, |info| {
-        info.put_str(IflaInfo::Kind, "bridge").nest(IflaInfo::Data, |data| {
-            data.put_u32(IFLA_BR_FORWARD_DELAY, 0).put_u32(IFLA_BR_STP_STATE, 0);
-        });
-    });
-    message
+    with_info(add(name, mac, group), KIND, "bridge", |bridge| {
+        bridge.put_u32(IFLA_BR_FORWARD_DELAY, 0).put_u32(IFLA_BR_STP_STATE, 0)
+    })
 }
 
 /// Makes a veth pair with the MACs of the outer and the inner end; `group` is the inner end's.
-pub fn add_veth(outer: &IfName, inner: &IfName, macs: [Mac; 2], group: u32) -> Message {
-    let [outer_mac, inner_mac] = macs;
-    let mut message = Message::new(Rtm::Newlink, REQUEST | CREATE | EXCL, &body(0, 0, 0));
-    message
-        .put_str(Ifla::Ifname, inner.as_bytes())
-        .put(Ifla::Address, &inner_mac.0)
-        .put_u32(Ifla::Group, group);
-    message.nest(Ifla::Linkinfo, |info| {
-        info.put_str(IflaInfo::Kind, "veth").nest(IflaInfo::Data, |data| {
-            data.nest(VETH_INFO_PEER, |peer| {
-                peer.put_body(&body(0, 0, 0)).put_str(Ifla::Ifname, outer.as_bytes());
-                peer.put(Ifla::Address, &outer_mac.0);
-            });
-        });
-    });
-    message
+pub fn add_veth(outer: &IfName, inner: &IfName, [outer_mac, inner_mac]: [Mac; 2], group: u32) -> Message {
+    with_info(add(inner, inner_mac, group), KIND, "veth", |pair| {
+        pair.nest(VETH_INFO_PEER, |peer| {
+            peer.put_body(&body(0, 0, 0)).put_str(Ifla::Ifname, outer.as_bytes());
+            peer.put(Ifla::Address, &outer_mac.0)
+        })
+    })
 }
 
 /// Deletes an interface.
 pub fn delete(name: &IfName) -> Message {
-    let mut message = Message::new(Rtm::Dellink, REQUEST, &body(0, 0, 0));
-    message.put_str(Ifla::Ifname, name.as_bytes());
-    message
+    of(name, Rtm::Dellink, 0)
 }
 
 /// A change of one interface.
 fn change(name: &IfName) -> Message {
-    let mut message = Message::new(Rtm::Setlink, REQUEST, &body(0, 0, 0));
-    message.put_str(Ifla::Ifname, name.as_bytes());
-    message
+    of(name, Rtm::Setlink, 0)
 }
 
 /// Sets the text that people and kvmnet read (`ip link set NAME alias TEXT`).
 pub fn set_alias(name: &IfName, alias: &str) -> Message {
-    let mut message = change(name);
-    message.put(Ifla::Ifalias, alias.as_bytes());
-    message
+    change(name).with(|link| link.put(Ifla::Ifalias, alias.as_bytes()))
 }
 
 /// Sets the MAC.
 pub fn set_mac(name: &IfName, mac: Mac) -> Message {
-    let mut message = change(name);
-    message.put(Ifla::Address, &mac.0);
-    message
+    change(name).with(|link| link.put(Ifla::Address, &mac.0))
 }
 
 /// Makes an interface a port of the bridge with this number; 0 for of none.
 pub fn set_master(name: &IfName, master: u32) -> Message {
-    let mut message = change(name);
-    message.put_u32(Ifla::Master, master);
-    message
-}
-
-/// Sets a number; None for a setting that netlink does not set.
-pub fn set(name: &IfName, setting: Setting, value: u32) -> Option<Message> {
-    let mut message = change(name);
-    match setting {
-        Setting::Up => {
-            let up = libc::IFF_UP as u32;
-            message = Message::new(Rtm::Setlink, REQUEST, &body(0, if value == 0 { 0 } else { up }, up));
-            message.put_str(Ifla::Ifname, name.as_bytes());
-        }
-        Setting::Mtu => {
-            message.put_u32(Ifla::Mtu, value);
-        }
-        Setting::Group => {
-            message.put_u32(Ifla::Group, value);
-        }
-        Setting::AddrGen => set_addr_gen(&mut message, value as u8),
-        Setting::FdbMaxLearned => message = set_fdb_max_learned(name, value),
-        Setting::GroupFwdMask => message = set_group_fwd_mask(name, value as u16),
-        _ => match setting.home() {
-            Home::Ipv4(number) => set_ipv4(&mut message, number, value),
-            // Files, and what is no attribute of an interface's.
-            Home::Ipv6 | Home::Filter | Home::Link => return None,
-        },
-    }
-    Some(message)
-}
-
-/// A kernel that does not know it passes over it.
-fn set_fdb_max_learned(name: &IfName, bound: u32) -> Message {
-    let mut message = Message::new(Rtm::Newlink, REQUEST, &body(0, 0, 0));
-    message.put_str(Ifla::Ifname, name.as_bytes()).nest(Ifla::Linkinfo, |info| {
-        info.put_str(IflaInfo::Kind, "bridge").nest(IflaInfo::Data, |data| {
-            data.put_u32(IFLA_BR_FDB_MAX_LEARNED, bound);
-        });
-    });
-    message
-}
-
-/// What belongs to a port of a bridge is only taken by RTM_NEWLINK.
-fn set_group_fwd_mask(name: &IfName, mask: u16) -> Message {
-    let mut message = Message::new(Rtm::Newlink, REQUEST, &body(0, 0, 0));
-    message.put_str(Ifla::Ifname, name.as_str()).nest(Ifla::Linkinfo, |info| {
-        info.put_str(IflaInfo::SlaveKind, "bridge").nest(IflaInfo::SlaveData, |data| {
-            data.put(IFLA_BRPORT_GROUP_FWD_MASK, &mask.to_ne_bytes());
-        });
-    });
-    message
+    change(name).with(|link| link.put_u32(Ifla::Master, master))
 }
 
 /// Sets how the addresses end that IPv6 makes of announced prefixes.
 pub fn set_token(name: &IfName, token: Ipv6Addr) -> Message {
-    let mut message = change(name);
-    message.nest(Ifla::AfSpec, |families| {
-        families.nest(libc::AF_INET6 as u16, |inet6| {
-            inet6.put(IFLA_INET6_TOKEN, &token.octets());
-        });
-    });
-    message
+    with_family(change(name), libc::AF_INET6, |inet6| inet6.put(IFLA_INET6_TOKEN, &token.octets()))
 }
 
-fn set_addr_gen(message: &mut Message, mode: u8) {
-    message.nest(Ifla::AfSpec, |families| {
-        families.nest(libc::AF_INET6 as u16, |inet6| {
-            inet6.put(IFLA_INET6_ADDR_GEN_MODE, &[mode]);
-        });
-    });
+/// Sets a number; None for a setting that netlink does not set.
+pub fn set(name: &IfName, setting: Setting, value: u32) -> Option<Message> {
+    Some(match setting {
+        Setting::Up => {
+            let up = libc::IFF_UP as u32;
+            Message::new(Rtm::Setlink, 0, &body(0, if value == 0 { 0 } else { up }, up))
+                .with(|link| link.put_str(Ifla::Ifname, name.as_bytes()))
+        }
+        Setting::Mtu => change(name).with(|link| link.put_u32(Ifla::Mtu, value)),
+        Setting::Group => change(name).with(|link| link.put_u32(Ifla::Group, value)),
+        Setting::AddrGen => with_family(change(name), libc::AF_INET6, |inet6| {
+            inet6.put(IFLA_INET6_ADDR_GEN_MODE, &[value as u8])
+        }),
+        // A kernel that does not know it passes over it.
+        Setting::FdbMaxLearned => with_info(of(name, Rtm::Newlink, 0), KIND, "bridge", |bridge| {
+            bridge.put_u32(IFLA_BR_FDB_MAX_LEARNED, value)
+        }),
+        // What belongs to a port of a bridge is only taken by RTM_NEWLINK.
+        Setting::GroupFwdMask => with_info(of(name, Rtm::Newlink, 0), PORT, "bridge", |port| {
+            port.put(IFLA_BRPORT_GROUP_FWD_MASK, &(value as u16).to_ne_bytes())
+        }),
+        _ => match setting.home() {
+            Home::Ipv4(key) => with_family(change(name), libc::AF_INET, |inet| {
+                inet.nest(IFLA_INET_CONF, |conf| conf.put_u32(key, value))
+            }),
+            // Files, and what is no attribute of an interface's.
+            Home::Ipv6 | Home::Filter | Home::Link => return None,
+        },
+    })
 }
 
-fn set_ipv4(message: &mut Message, key: u16, value: u32) {
-    message.nest(Ifla::AfSpec, |families| {
-        families.nest(libc::AF_INET as u16, |inet| {
-            inet.nest(IFLA_INET_CONF, |conf| {
-                conf.put_u32(key, value);
-            });
-        });
-    });
-}
-
-/// Reads an interface; None for a reply that is none, or a name that no IfName can have.
+/// Reads an interface; None for a reply that is not one, or a name that no IfName can have.
 pub fn parse(reply: &[u8]) -> Option<Link> {
     let hardware = u16_at(reply, 2)?;
     let index = u32_at(reply, 4)?;
     let flags = u32_at(reply, 8)?;
     let attrs = reply.get(BODY..)?;
-    let number = |kind: Ifla| find(attrs, kind).and_then(|value| u32_at(value, 0));
     let info = find(attrs, Ifla::Linkinfo).unwrap_or_default();
-    let kind = find(info, IflaInfo::Kind).map(text);
-    let is_bridge = kind.as_deref() == Some("bridge");
+    let kind = find_text(info, IflaInfo::Kind);
+    let data_of = |wanted| {
+        let data = find(info, IflaInfo::Data).unwrap_or_default();
+        (kind.as_deref() == Some(wanted)).then_some(data)
+    };
+    let bridge = data_of("bridge");
     let families = find(attrs, Ifla::AfSpec).unwrap_or_default();
     let inet6 = find(families, libc::AF_INET6 as u16);
-    let tun =
-        (kind.as_deref() == Some("tun")).then(|| parse_tun(find(info, IflaInfo::Data).unwrap_or_default()));
+    let tun = data_of("tun").map(parse_tun);
     Some(Link {
         index,
         name: IfName::of_kernel(find(attrs, Ifla::Ifname)?)?,
@@ -259,30 +217,27 @@ pub fn parse(reply: &[u8]) -> Option<Link> {
             .filter(|(kind, _)| *kind == IFLA_ALT_IFNAME)
             .filter_map(|(_, name)| IfName::of_kernel(name))
             .collect(),
-        kind,
         hardware,
         up: flags & libc::IFF_UP as u32 != 0,
         loopback: flags & libc::IFF_LOOPBACK as u32 != 0,
         carrier: find(attrs, Ifla::Carrier).is_some_and(|value| value == [1]),
         operational: find(attrs, Ifla::Operstate) == Some(&[OPER_UP]),
-        mtu: number(Ifla::Mtu)?,
+        mtu: find_u32(attrs, Ifla::Mtu)?,
         mac: find(attrs, Ifla::Address)
             .filter(|_| hardware == ETHERNET)
             .and_then(|m| m.try_into().ok())
             .map(Mac),
-        peer: number(Ifla::Link),
-        master: number(Ifla::Master),
-        fdb_max_learned: find(info, IflaInfo::Data)
-            .filter(|_| is_bridge)
-            .and_then(|data| u32_at(find(data, IFLA_BR_FDB_MAX_LEARNED)?, 0)),
-        stp_delay: find(info, IflaInfo::Data).filter(|_| is_bridge).map(stp_delay).unwrap_or_default(),
+        peer: find_u32(attrs, Ifla::Link),
+        master: find_u32(attrs, Ifla::Master),
+        fdb_max_learned: bridge.and_then(|bridge| find_u32(bridge, IFLA_BR_FDB_MAX_LEARNED)),
+        stp_delay: bridge.map(stp_delay).unwrap_or_default(),
         group_fwd_mask: find(info, IflaInfo::SlaveData)
             .filter(|_| find(info, IflaInfo::SlaveKind).is_some_and(|kind| text(kind) == "bridge"))
             .and_then(|port| u16_at(find(port, IFLA_BRPORT_GROUP_FWD_MASK)?, 0)),
-        group: number(Ifla::Group).unwrap_or_default(),
-        alias: find(attrs, Ifla::Ifalias).map(text).unwrap_or_default(),
+        group: find_u32(attrs, Ifla::Group).unwrap_or_default(),
+        alias: find_text(attrs, Ifla::Ifalias).unwrap_or_default(),
         token: inet6
-            .and_then(|inet6| ip(find(inet6, IFLA_INET6_TOKEN)?))
+            .and_then(|inet6| find_ip(inet6, IFLA_INET6_TOKEN))
             .and_then(|token| if let IpAddr::V6(v6) = token { Some(v6) } else { None })
             .filter(|token| !token.is_unspecified()),
         addr_gen: inet6
@@ -292,20 +247,24 @@ pub fn parse(reply: &[u8]) -> Option<Link> {
         ipv6: inet6.map(parse_ipv6),
         leads_abroad: find(attrs, Ifla::LinkNetnsid).is_some(),
         tun,
+        kind,
     })
 }
 
 /// A port listens first, then learns, for as long as the forward delay each (IEEE 802.1D).
 fn stp_delay(bridge: &[u8]) -> u32 {
-    let number = |kind| find(bridge, kind).and_then(|value| u32_at(value, 0)).unwrap_or_default();
+    let number = |kind: u16| find_u32(bridge, kind).unwrap_or_default();
     if number(IFLA_BR_STP_STATE) == 0 { 0 } else { number(IFLA_BR_FORWARD_DELAY).saturating_mul(2) }
 }
 
 fn parse_tun(data: &[u8]) -> Tun {
     let flag = |kind: u16, wanted: u8| find(data, kind).is_some_and(|value| value == [wanted]);
     // IFF_TAP is 2, IFF_TUN is 1 (`include/uapi/linux/if_tun.h`).
-    let owner = find(data, IFLA_TUN_OWNER).and_then(|value| u32_at(value, 0));
-    Tun { is_tap: flag(IFLA_TUN_TYPE, 2), persistent: flag(IFLA_TUN_PERSIST, 1), owner }
+    Tun {
+        is_tap: flag(IFLA_TUN_TYPE, 2),
+        persistent: flag(IFLA_TUN_PERSIST, 1),
+        owner: find_u32(data, IFLA_TUN_OWNER),
+    }
 }
 
 fn parse_ipv4(inet: &[u8]) -> Ipv4Conf {

@@ -20,7 +20,7 @@ use std::io;
 use neli::consts::socket::NlFamily;
 use nix::poll::PollTimeout;
 
-use super::message::Message;
+use super::message::{ACK, Message};
 use super::socket::{Broken, Outcome, Socket, of_one_moment};
 use crate::model::{Facts, Link, Question};
 
@@ -95,7 +95,7 @@ impl Rtnl {
         let mut outcome = Outcome::with_capacity(count);
         for part in changes.chunks_mut(at_once) {
             if let Some(last) = part.last_mut() {
-                last.add_flags(super::socket::ACK);
+                last.add_flags(ACK);
             }
             outcome.extend(self.0.exchange(part, &mut |_, _| {})?);
         }

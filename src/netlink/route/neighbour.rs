@@ -3,12 +3,11 @@
 use neli::consts::rtnl::{Nda, Rtm};
 use nix::libc;
 
-use super::address::family;
+use super::address::{family, family_of};
 use crate::model::facts::{FdbEntry, NeighbourEntry};
 use crate::model::route::{NOARP, PERMANENT, PROXY};
 use crate::model::{IfName, Mac, Neighbour};
-use crate::netlink::message::{Message, attributes, find, ip, u16_at, u32_at};
-use crate::netlink::socket::{CREATE, DUMP, REPLACE, REQUEST};
+use crate::netlink::message::{CREATE, DUMP, Message, REPLACE, attributes, find, find_ip, u16_at, u32_at};
 
 /// The length of `struct ndmsg`.
 const BODY: usize = 12;
@@ -26,52 +25,46 @@ fn body(family: u8, index: u32, state: u16, flags: u8) -> [u8; BODY] {
     [family, 0, 0, 0, a, b, c, d, s, t, flags, 0]
 }
 
+fn dump_of(family: u8, flags: u8) -> Message {
+    Message::new(Rtm::Getneigh, DUMP, &body(family, 0, 0, flags))
+}
+
 /// Asks for the neighbours behind one interface.
 pub fn dump(v6: bool, index: u32) -> Message {
-    let family = if v6 { libc::AF_INET6 } else { libc::AF_INET };
-    let mut message = Message::new(Rtm::Getneigh, REQUEST | DUMP, &body(family as u8, 0, 0, 0));
-    message.put_u32(Nda::Ifindex, index);
-    message
+    dump_of(family_of(v6), 0).with(|message| message.put_u32(Nda::Ifindex, index))
 }
 
 /// Asks for what the host answers for on one interface (proxy ARP, proxy neighbour discovery).
 pub fn dump_proxies(v6: bool, index: u32) -> Message {
-    let family = if v6 { libc::AF_INET6 } else { libc::AF_INET };
-    let mut message = Message::new(Rtm::Getneigh, REQUEST | DUMP, &body(family as u8, 0, 0, PROXY));
-    message.put_u32(Nda::Ifindex, index);
-    message
+    dump_of(family_of(v6), PROXY).with(|message| message.put_u32(Nda::Ifindex, index))
 }
 
 /// Asks for all neighbours of both families.
 pub fn dump_all() -> Message {
-    Message::new(Rtm::Getneigh, REQUEST | DUMP, &body(libc::AF_UNSPEC as u8, 0, 0, 0))
+    dump_of(libc::AF_UNSPEC as u8, 0)
 }
 
 /// Asks for the forwarding databases of all bridges (`net/bridge/br_fdb.c`).
 pub fn dump_fdb() -> Message {
-    Message::new(Rtm::Getneigh, REQUEST | DUMP, &body(libc::AF_BRIDGE as u8, 0, 0, 0))
+    dump_of(libc::AF_BRIDGE as u8, 0)
 }
 
 /// Adds a neighbour, or corrects it.
 pub fn add(neighbour: &Neighbour, index: u32) -> Message {
     let header = body(family(neighbour.address), index, neighbour.state, neighbour.flags);
-    let mut message = Message::new(Rtm::Newneigh, REQUEST | CREATE | REPLACE, &header);
+    let mut message = Message::new(Rtm::Newneigh, CREATE | REPLACE, &header);
     message.put_ip(Nda::Dst, neighbour.address);
     if let Some(mac) = neighbour.mac {
         message.put(Nda::Lladdr, &mac.0);
     }
-    for (kind, value) in &neighbour.rest {
-        message.put(*kind, value);
-    }
+    message.put_all(&neighbour.rest);
     message
 }
 
 /// Deletes a neighbour.
 pub fn delete(neighbour: &Neighbour, index: u32) -> Message {
     let header = body(family(neighbour.address), index, 0, neighbour.flags & PROXY);
-    let mut message = Message::new(Rtm::Delneigh, REQUEST, &header);
-    message.put_ip(Nda::Dst, neighbour.address);
-    message
+    Message::new(Rtm::Delneigh, 0, &header).with(|message| message.put_ip(Nda::Dst, neighbour.address))
 }
 
 /// Reads a neighbour behind interface `index`; None for one without an Ethernet address that is no proxy's, and for a
@@ -89,7 +82,7 @@ pub fn parse(reply: &[u8], index: u32, device: &IfName) -> Option<Neighbour> {
     }
     let rest = attributes(attrs).filter(|(kind, _)| [NDA_PROTOCOL, NDA_FLAGS_EXT].contains(kind));
     Some(Neighbour {
-        address: find(attrs, Nda::Dst).and_then(ip)?,
+        address: find_ip(attrs, Nda::Dst)?,
         mac,
         // As `ip neigh add proxy` has it: it outlives the loss of the carrier.
         state: if is_proxy { PERMANENT } else { u16_at(reply, 8)? },
@@ -115,11 +108,7 @@ pub fn parse_neighbour_entry(reply: &[u8]) -> Option<NeighbourEntry> {
     if u16_at(reply, 8)? & (INCOMPLETE | FAILED | NOARP) != 0 {
         return None;
     }
-    Some(NeighbourEntry {
-        device: u32_at(reply, 4)?,
-        address: find(attrs, Nda::Dst).and_then(ip)?,
-        mac: mac(attrs)?,
-    })
+    Some(NeighbourEntry { device: u32_at(reply, 4)?, address: find_ip(attrs, Nda::Dst)?, mac: mac(attrs)? })
 }
 
 fn mac(attrs: &[u8]) -> Option<Mac> {

@@ -4,14 +4,14 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 use neli::consts::rtnl::{Rta, Rtm};
-use nix::libc;
 
-use super::address::family;
+use super::address::{family, family_of};
 use crate::model::facts::{Unmovable, Way};
 use crate::model::route::{Hop, PROTOCOL_KERNEL};
 use crate::model::{IfName, Route};
-use crate::netlink::message::{Message, attributes, find, ip, u16_at, u32_at};
-use crate::netlink::socket::{CREATE, DUMP, REQUEST};
+use crate::netlink::message::{
+    CREATE, DUMP, HEADER, Message, attributes, find, find_ip, find_u32, others, u16_at, u32_at,
+};
 
 /// The length of `struct rtmsg`.
 const BODY: usize = 12;
@@ -28,41 +28,35 @@ fn body(family: u8, prefix: u8, kind: u8, flags: u32) -> [u8; BODY] {
 
 /// Asks for all routes of a family and a type (RTN_*).
 pub fn dump(v6: bool, kind: u8) -> Message {
-    let family = if v6 { libc::AF_INET6 } else { libc::AF_INET };
-    Message::new(Rtm::Getroute, REQUEST | DUMP, &body(family as u8, 0, kind, 0))
+    Message::new(Rtm::Getroute, DUMP, &body(family_of(v6), 0, kind, 0))
 }
 
 /// The same of one table.
 pub fn dump_table(v6: bool, kind: u8, table: u32) -> Message {
-    let mut message = dump(v6, kind);
-    message.put_u32(Rta::Table, table);
-    message
+    dump(v6, kind).with(|message| message.put_u32(Rta::Table, table))
 }
 
 /// Asks for all routes over one interface.
 pub fn dump_over(v6: bool, device: u32) -> Message {
-    let family = if v6 { libc::AF_INET6 } else { libc::AF_INET };
-    let mut message = Message::new(Rtm::Getroute, REQUEST | DUMP, &body(family as u8, 0, 0, 0));
-    message.put_u32(Rta::Oif, device);
-    message
+    dump(v6, 0).with(|message| message.put_u32(Rta::Oif, device))
 }
 
 /// Asks which route a packet to `address` would match.
 pub fn get(address: IpAddr) -> Message {
     let prefix = if address.is_ipv4() { 32 } else { 128 };
-    let mut message = Message::new(Rtm::Getroute, REQUEST, &body(family(address), prefix, 0, FIB_MATCH));
-    message.put_ip(Rta::Dst, address);
-    message
+    Message::new(Rtm::Getroute, 0, &body(family(address), prefix, 0, FIB_MATCH))
+        .with(|message| message.put_ip(Rta::Dst, address))
 }
 
-/// Adds a route over `devices`, the numbers of its hops' interfaces. Without a flag that says otherwise IPv4 puts it before one of the same metric and IPv6 beside it.
+/// Adds a route over `devices`, the numbers of its hops' interfaces. Without a flag that says otherwise IPv4 puts it before
+/// one of the same metric and IPv6 beside it.
 pub fn add(route: &Route, devices: &[u32]) -> Message {
-    request(Message::new(Rtm::Newroute, REQUEST | CREATE, &of(route)), route, devices)
+    request(Message::new(Rtm::Newroute, CREATE, &of(route)), route, devices)
 }
 
 /// Deletes a route.
 pub fn delete(route: &Route, devices: &[u32]) -> Message {
-    request(Message::new(Rtm::Delroute, REQUEST, &of(route)), route, devices)
+    request(Message::new(Rtm::Delroute, 0, &of(route)), route, devices)
 }
 
 fn of(route: &Route) -> [u8; BODY] {
@@ -74,61 +68,42 @@ fn of(route: &Route) -> [u8; BODY] {
 }
 
 fn request(mut message: Message, route: &Route, devices: &[u32]) -> Message {
-    if let Some(net) = route.destination {
-        message.put_ip(Rta::Dst, net.addr());
-    }
-    if let Some(net) = route.origin {
-        message.put_ip(Rta::Src, net.addr());
-    }
+    message.put_ip(Rta::Dst, route.destination.map(|net| net.addr()));
+    message.put_ip(Rta::Src, route.origin.map(|net| net.addr()));
     message.put_u32(Rta::Table, route.table);
     put_hops(&mut message, &route.hops, devices);
-    if let Some(source) = route.source {
-        message.put_ip(Rta::Prefsrc, source);
-    }
+    message.put_ip(Rta::Prefsrc, route.source);
     if route.metric != 0 {
         message.put_u32(Rta::Priority, route.metric);
     }
     if let Some(seconds) = route.expires {
         message.put_u32(RTA_EXPIRES, seconds);
     }
-    for (kind, value) in &route.rest {
-        message.put(*kind, value);
-    }
+    message.put_all(&route.rest);
     message
 }
 
 /// One next hop is put as it is; several, or one with a weight, as a list.
 fn put_hops(message: &mut Message, hops: &[Hop], devices: &[u32]) {
-    if let ([hop], [device]) = (hops, devices) {
-        if hop.weight == 1 {
-            message.put_u32(Rta::Oif, *device);
-            if let Some(gateway) = hop.gateway {
-                message.put_ip(Rta::Gateway, gateway);
-            }
-            return;
+    match (hops, devices) {
+        ([hop], [device]) if hop.weight == 1 => {
+            message.put_u32(Rta::Oif, *device).put_ip(Rta::Gateway, hop.gateway)
         }
-    }
-    let list: Vec<u8> = hops.iter().zip(devices).flat_map(|(hop, device)| rtnexthop(hop, *device)).collect();
-    message.put(Rta::Multipath, &list);
+        _ => {
+            let list = hops.iter().zip(devices).flat_map(|(hop, device)| rtnexthop(hop, *device));
+            message.put(Rta::Multipath, &list.collect::<Vec<u8>>())
+        }
+    };
 }
 
 /// `struct rtnexthop`: length, flags, weight less one, interface; then the gateway as an attribute.
 fn rtnexthop(hop: &Hop, device: u32) -> Vec<u8> {
-    let gateway: Vec<u8> = match hop.gateway {
-        Some(IpAddr::V4(v4)) => v4.octets().to_vec(),
-        Some(IpAddr::V6(v6)) => v6.octets().to_vec(),
-        None => Vec::new(),
-    };
-    let attribute = if gateway.is_empty() { 0 } else { 4 + gateway.len() };
-    let mut bytes = ((HOP + attribute) as u16).to_ne_bytes().to_vec();
-    bytes.extend_from_slice(&[if hop.onlink { ONLINK as u8 } else { 0 }, (hop.weight.max(1) - 1) as u8]);
-    bytes.extend_from_slice(&device.to_ne_bytes());
-    if attribute != 0 {
-        bytes.extend_from_slice(&(attribute as u16).to_ne_bytes());
-        bytes.extend_from_slice(&u16::from(Rta::Gateway).to_ne_bytes());
-        bytes.extend_from_slice(&gateway);
-    }
-    bytes
+    let message = Message::new(0u16, 0, &[]).with(|message| message.put_ip(Rta::Gateway, hop.gateway));
+    let gateway = message.bytes().get(HEADER..).unwrap_or_default();
+    let [low, high] = ((HOP + gateway.len()) as u16).to_ne_bytes();
+    let flags = if hop.onlink { ONLINK as u8 } else { 0 };
+    let head = [low, high, flags, (hop.weight.max(1) - 1) as u8];
+    [&head, &device.to_ne_bytes(), gateway].concat()
 }
 
 /// RTA_EXPIRES; neli has it for glibc only.
@@ -138,53 +113,48 @@ const RTA_EXPIRES: u16 = 23;
 pub fn parse_way(reply: &[u8]) -> Option<Way> {
     let attrs = reply.get(BODY..)?;
     let [family, prefix, source_prefix, ..] = *reply else { return None };
-    let v6 = i32::from(family) == libc::AF_INET6;
-    let address = find(attrs, Rta::Dst).and_then(ip);
-    if address.is_none() && source_prefix != 0 {
+    if find(attrs, Rta::Dst).is_none() && source_prefix != 0 {
         return None;
     }
-    let number = |kind: u16| find(attrs, kind).and_then(|value| u32_at(value, 0));
-    let mut devices: Vec<u32> = number(Rta::Oif.into()).into_iter().collect();
+    let mut devices: Vec<u32> = find_u32(attrs, Rta::Oif).into_iter().collect();
     devices.extend(find(attrs, Rta::Multipath).into_iter().flat_map(|hops| Hops(hops).map(|hop| hop.device)));
-    // The kernel has it as 0.0.0.0/0 where it was asked for by an address.
-    let destination = address.and_then(|address| IpNet::new(address, prefix).ok());
     Some(Way {
-        destination: destination.filter(|net| net.prefix_len() != 0),
-        v6,
+        // The kernel has a default one as 0.0.0.0/0 where it was asked for by an address.
+        destination: net(attrs, Rta::Dst, prefix).filter(|net| net.prefix_len() != 0),
+        v6: family == family_of(true),
         table: table(reply, attrs),
         kind: reply.get(7).copied()?,
-        metric: number(Rta::Priority.into()).unwrap_or_default(),
+        metric: find_u32(attrs, Rta::Priority).unwrap_or_default(),
         devices,
-        nexthop: number(RTA_NH_ID),
+        nexthop: find_u32(attrs, RTA_NH_ID),
     })
 }
 
+fn net(attrs: &[u8], kind: Rta, length: u8) -> Option<IpNet> {
+    IpNet::new(find_ip(attrs, kind)?, length).ok()
+}
+
 fn table(reply: &[u8], attrs: &[u8]) -> u32 {
-    let long = find(attrs, Rta::Table).and_then(|value| u32_at(value, 0));
-    long.unwrap_or_else(|| reply.get(4).copied().unwrap_or_default().into())
+    find_u32(attrs, Rta::Table).unwrap_or_else(|| reply.get(4).copied().unwrap_or_default().into())
 }
 
 /// Reads a route over `device`, the interface `index`; None for one that uses a nexthop object, which moves by
-/// itself, and for one that has expired, and is gone but for the kernel's own sweep. Of an IPv6 route with several next hops, each of which comes and goes alone, it is those over this
-/// interface; an IPv4 route is one thing.
+/// itself, and for one that has expired, and is gone but for the kernel's own sweep. Of an IPv6 route with several next
+/// hops, each of which comes and goes alone, it is those over this interface; an IPv4 route is one thing.
 pub fn parse(reply: &[u8], index: u32, device: &IfName) -> Option<Result<Route, Unmovable>> {
     let [family, prefix, source_prefix, tos, _, protocol, scope, kind] = reply.get(..8)?.try_into().ok()?;
     let attrs = reply.get(BODY..)?;
-    if find(attrs, RTA_NH_ID).is_some() {
-        return None;
-    }
-    let number = |kind: Rta| find(attrs, kind).and_then(|value| u32_at(value, 0));
-    let expires = find(attrs, Rta::Cacheinfo).and_then(expiry);
-    if expires == Some(Expiry::Over) && protocol != PROTOCOL_KERNEL {
+    let expiry = find(attrs, Rta::Cacheinfo).and_then(expiry);
+    if find(attrs, RTA_NH_ID).is_some() || expiry == Some(OVER) && protocol != PROTOCOL_KERNEL {
         return None;
     }
     let hops = match find(attrs, Rta::Multipath) {
         None => {
             let onlink = u32_at(reply, 8)? & ONLINK != 0;
-            vec![Hop { device: *device, gateway: find(attrs, Rta::Gateway).and_then(ip), weight: 1, onlink }]
+            vec![Hop { device: *device, gateway: find_ip(attrs, Rta::Gateway), weight: 1, onlink }]
         }
         Some(hops) if Hops(hops).any(|hop| hop.has_more) => return Some(Err(Unmovable::SpecialHop)),
-        Some(hops) if i32::from(family) == libc::AF_INET6 => {
+        Some(hops) if family == family_of(true) => {
             Hops(hops).filter(|hop| hop.device == index).map(|hop| hop.over(*device)).collect()
         }
         Some(hops) => {
@@ -193,23 +163,35 @@ pub fn parse(reply: &[u8], index: u32, device: &IfName) -> Option<Result<Route, 
             hops
         }
     };
-    let net = |kind: Rta, length: u8| IpNet::new(find(attrs, kind).and_then(ip)?, length).ok();
     Some(Ok(Route {
-        destination: net(Rta::Dst, prefix),
-        origin: net(Rta::Src, source_prefix),
+        destination: net(attrs, Rta::Dst, prefix),
+        origin: net(attrs, Rta::Src, source_prefix),
         family,
         tos,
         table: table(reply, attrs),
         protocol,
         scope,
         kind,
-        metric: number(Rta::Priority).unwrap_or_default(),
-        source: find(attrs, Rta::Prefsrc).and_then(ip),
-        expires: expires.and_then(Expiry::seconds),
+        metric: find_u32(attrs, Rta::Priority).unwrap_or_default(),
+        source: find_ip(attrs, Rta::Prefsrc),
+        expires: expiry.filter(|seconds| *seconds != OVER),
         hops,
-        rest: attributes(attrs).filter(|(kind, _)| is_other(*kind)).map(|(k, v)| (k, v.to_vec())).collect(),
+        rest: others(attrs, &KNOWN.map(u16::from)),
     }))
 }
+
+/// What a [`Route`] names; RTA_CACHEINFO is read for its end.
+const KNOWN: [Rta; 9] = [
+    Rta::Dst,
+    Rta::Src,
+    Rta::Oif,
+    Rta::Priority,
+    Rta::Gateway,
+    Rta::Prefsrc,
+    Rta::Table,
+    Rta::Cacheinfo,
+    Rta::Multipath,
+];
 
 /// The name of an interface; a route has several hops too seldom to ask for it by netlink.
 fn name_of(index: u32) -> Option<IfName> {
@@ -249,7 +231,7 @@ impl Iterator for Hops<'_> {
             device,
             onlink: u32::from(flags) & ONLINK != 0,
             weight: u16::from(weight) + 1,
-            gateway: find(attrs, Rta::Gateway).and_then(ip),
+            gateway: find_ip(attrs, Rta::Gateway),
             has_more: attributes(attrs).any(|(kind, _)| kind != u16::from(Rta::Gateway)),
         })
     }
@@ -258,48 +240,18 @@ impl Iterator for Hops<'_> {
 /// The length of `struct rtnexthop`.
 const HOP: usize = 8;
 
-/// When a route goes.
-#[derive(Clone, Copy, PartialEq)]
-enum Expiry {
-    /// In so many seconds.
-    In(u32),
-    /// It has expired.
-    Over,
-}
-
-impl Expiry {
-    fn seconds(self) -> Option<u32> {
-        match self {
-            Expiry::In(seconds) => Some(seconds),
-            Expiry::Over => None,
-        }
-    }
-}
+/// In the place of the seconds until a route goes, where it has expired.
+const OVER: u32 = 0;
 
 /// What INT_MAX of the kernel's clock is in 1/100 s, which kernels before 6.7 show for a route that has expired: for 100, 250,
 /// 300 and 1000 ticks a second.
 const AGES: [i32; 4] = [i32::MAX, 858_993_458, 715_827_811, 214_748_364];
 
-/// `struct rta_cacheinfo`: rta_expires is the third word, in 1/100 s; 0 is never.
-fn expiry(cacheinfo: &[u8]) -> Option<Expiry> {
+/// The seconds until a route goes, of `struct rta_cacheinfo`: rta_expires is the third word, in 1/100 s; 0 is never.
+fn expiry(cacheinfo: &[u8]) -> Option<u32> {
     match u32_at(cacheinfo, 8)? as i32 {
         0 => None,
-        hundredths if hundredths < 0 || AGES.contains(&hundredths) => Some(Expiry::Over),
-        hundredths => Some(Expiry::In(hundredths.unsigned_abs().div_ceil(100))),
+        hundredths if hundredths < 0 || AGES.contains(&hundredths) => Some(OVER),
+        hundredths => Some(hundredths.unsigned_abs().div_ceil(100)),
     }
-}
-
-fn is_other(kind: u16) -> bool {
-    let known = [
-        Rta::Dst,
-        Rta::Src,
-        Rta::Oif,
-        Rta::Priority,
-        Rta::Gateway,
-        Rta::Prefsrc,
-        Rta::Table,
-        Rta::Cacheinfo,
-        Rta::Multipath,
-    ];
-    !known.into_iter().any(|rta| u16::from(rta) == kind)
 }

@@ -1,11 +1,10 @@
 //! Routing policy rules: RTM_NEWRULE, RTM_DELRULE, RTM_GETRULE (`net/core/fib_rules.c`).
 
 use neli::consts::rtnl::{Frattr, Rtm};
-use nix::libc;
 
+use super::address::family_of;
 use crate::model::{IfName, PolicyRule};
-use crate::netlink::message::{Message, attributes, find, u32_at};
-use crate::netlink::socket::{CREATE, DUMP, EXCL, REQUEST};
+use crate::netlink::message::{CREATE, DUMP, EXCL, Message, find, find_u32, others, u32_at};
 
 /// The length of `struct fib_rule_hdr`.
 const BODY: usize = 12;
@@ -15,18 +14,18 @@ const FLAGS: u32 = 2 | 0x1_0000;
 /// Asks for all rules of a family.
 pub fn dump(v6: bool) -> Message {
     let mut body = [0; BODY];
-    body[0] = if v6 { libc::AF_INET6 } else { libc::AF_INET } as u8;
-    Message::new(Rtm::Getrule, REQUEST | DUMP, &body)
+    body[0] = family_of(v6);
+    Message::new(Rtm::Getrule, DUMP, &body)
 }
 
 /// Adds a rule.
 pub fn add(rule: &PolicyRule) -> Message {
-    request(Message::new(Rtm::Newrule, REQUEST | CREATE | EXCL, &rule.header), rule)
+    request(Message::new(Rtm::Newrule, CREATE | EXCL, &rule.header), rule)
 }
 
 /// Deletes a rule.
 pub fn delete(rule: &PolicyRule) -> Message {
-    request(Message::new(Rtm::Delrule, REQUEST, &rule.header), rule)
+    request(Message::new(Rtm::Delrule, 0, &rule.header), rule)
 }
 
 fn request(mut message: Message, rule: &PolicyRule) -> Message {
@@ -37,9 +36,7 @@ fn request(mut message: Message, rule: &PolicyRule) -> Message {
     if let Some(oif) = &rule.oif {
         message.put_str(Frattr::Oifname, oif.as_bytes());
     }
-    for (kind, value) in &rule.rest {
-        message.put(*kind, value);
-    }
+    message.put_all(&rule.rest);
     message
 }
 
@@ -49,16 +46,15 @@ pub fn parse(reply: &[u8], link: &IfName) -> Option<PolicyRule> {
     header[8..].copy_from_slice(&(u32_at(reply, 8)? & FLAGS).to_ne_bytes());
     let attrs = reply.get(BODY..)?;
     let name = |kind: Frattr| find(attrs, kind).and_then(IfName::of_kernel);
-    let number = |kind: Frattr| find(attrs, kind).and_then(|value| u32_at(value, 0));
     let known =
         [Frattr::Iifname, Frattr::Oifname, Frattr::Priority, Frattr::Table, Frattr::Pad].map(u16::from);
     let rule = PolicyRule {
         header,
-        priority: number(Frattr::Priority).unwrap_or_default(),
-        table: number(Frattr::Table).unwrap_or_default(),
+        priority: find_u32(attrs, Frattr::Priority).unwrap_or_default(),
+        table: find_u32(attrs, Frattr::Table).unwrap_or_default(),
         iif: name(Frattr::Iifname),
         oif: name(Frattr::Oifname),
-        rest: attributes(attrs).filter(|(k, _)| !known.contains(k)).map(|(k, v)| (k, v.to_vec())).collect(),
+        rest: others(attrs, &known),
     };
     rule.names(link).then_some(rule)
 }
