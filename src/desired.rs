@@ -5,7 +5,7 @@
 use ipnet::IpNet;
 
 use crate::model::link::GROUP;
-use crate::model::{AddrGen, IfName, Mac, Mode, Network};
+use crate::model::{IfName, Mode, Network};
 
 /// What must hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,14 +20,6 @@ pub struct Desired {
     pub held: bool,
     /// A person has seen the difference, and wants the network as the file says it, whoever is on it.
     pub agreed: bool,
-    /// The MAC of a bridge that kvmnet makes, unless a NIC lends it its own.
-    pub bridge_mac: Mac,
-    /// Every frame between the bridge's own port and the host's stack is dropped.
-    pub closed: bool,
-    /// How the bridge gets its IPv6 link-local address.
-    pub addr_gen: AddrGen,
-    /// The link group of the interface through which the host takes part; 0 where any neighbour may be reached.
-    pub group: u32,
 }
 
 impl Desired {
@@ -38,20 +30,7 @@ impl Desired {
 
     /// What must hold for `network`, with guests or without.
     pub fn without_guest(network: Network) -> Self {
-        let closed = network.mode == Mode::Isolated || network.veth.is_some();
-        // In bridged mode the NIC's own link-local address moves with the others.
-        let has_own_address = !closed && network.mode != Mode::Bridged;
-        Self {
-            tap: None,
-            tap_to_come: false,
-            held: false,
-            agreed: false,
-            bridge_mac: Mac::of_bridge(&network.bridge),
-            closed,
-            addr_gen: if has_own_address { AddrGen::EUI64 } else { AddrGen::NONE },
-            group: if network.mode == Mode::Bridged { 0 } else { GROUP },
-            network,
-        }
+        Self { tap: None, network, tap_to_come: false, held: false, agreed: false }
     }
 
     /// The name of the interface through which the host takes part.
@@ -62,6 +41,11 @@ impl Desired {
     /// An interface that is as new ones are: the tap, else what the kernel has for those to come.
     pub fn new_interface(&self) -> &IfName {
         self.tap.as_ref().unwrap_or(&IfName::DEFAULT)
+    }
+
+    /// The link group of the interface through which the host takes part; 0 where any neighbour may be reached.
+    pub fn group(&self) -> u32 {
+        if self.network.mode == Mode::Bridged { 0 } else { GROUP }
     }
 
     /// Whether IPv4 or IPv6 is forwarded.

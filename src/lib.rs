@@ -43,6 +43,7 @@ pub mod model;
 
 pub mod config;
 mod desired;
+mod feature;
 mod firewall;
 mod item;
 mod network;

@@ -4,10 +4,10 @@
 use super::finding::Finding;
 use super::input::{CheckInput, Configured};
 use super::walk::Packet;
+use crate::feature;
 use crate::model::foreign::{Condition, Fate, ForeignChain, ForeignRule, HookPoint, Protocol};
 use crate::model::forward_chain::{UFW, USERS};
 use crate::model::{IfName, Mode, Network};
-use crate::plan;
 use crate::terminal::shell_word;
 
 /// Forward and input chains of IP, and forward chains of bridges.
@@ -55,7 +55,7 @@ fn forward_chain(input: &CheckInput, chain: &ForeignChain, configured: &Configur
         ));
     }
     let host = || vec![host_if.to_string()];
-    let uplinks = |v6| plan::uplinks(desired, observed, v6).iter().map(ToString::to_string).collect();
+    let uplinks = |v6| feature::uplinks(desired, observed, v6).iter().map(ToString::to_string).collect();
     let out = |v6| Packet { iif: host(), oif: uplinks(v6), v6, ..Packet::default() };
     let back = |v6| Packet { iif: uplinks(v6), oif: host(), answers: true, v6, ..Packet::default() };
     let out = families().filter_map(|v6| input.firewall.obstacle(chain, &out(v6))).max();

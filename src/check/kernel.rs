@@ -60,7 +60,7 @@ struct Feature {
 const UNBRIDGED: Option<fn(&Desired) -> bool> = Some(|desired| desired.network.mode != Mode::Bridged);
 const NAT: Option<fn(&Desired) -> bool> = Some(|desired| desired.network.mode == Mode::Nat);
 const VETH: Option<fn(&Desired) -> bool> = Some(|desired| desired.network.veth.is_some());
-const CLOSED: Option<fn(&Desired) -> bool> = Some(|desired| desired.closed);
+const CLOSED: Option<fn(&Desired) -> bool> = Some(|desired| desired.network.is_closed());
 
 const FEATURES: [Feature; 9] = [
     feature("bridges", "CONFIG_BRIDGE", Some("bridge"), (2, 4), None),

@@ -2,8 +2,8 @@
 
 use super::finding::Finding;
 use super::input::{CheckInput, Configured};
+use crate::feature;
 use crate::model::{IfName, Mode};
-use crate::plan;
 use crate::terminal::shell_word;
 
 /// Of every network.
@@ -40,7 +40,7 @@ fn forwarded(input: &CheckInput, Configured { desired, observed }: &Configured) 
     let network = &desired.network;
     let facts = &input.observed.facts;
     let mut uplinks: Vec<IfName> =
-        [false, true].into_iter().flat_map(|v6| plan::uplinks(desired, observed, v6)).collect();
+        [false, true].into_iter().flat_map(|v6| feature::uplinks(desired, observed, v6)).collect();
     uplinks.sort_unstable();
     uplinks.dedup();
     let taps = input.observed.taps_on(&network.bridge).map(|tap| tap.mtu);

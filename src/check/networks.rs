@@ -7,6 +7,7 @@ use super::finding::{Finding, Place};
 use super::input::{CheckInput, Configured};
 use crate::config::key::{Key, address, bridge, nat_source, uplink, veth};
 use crate::desired::Desired;
+use crate::feature;
 use crate::model::{IfName, Link, Mode, Network, Origin, Uplink};
 use crate::plan::{self, Refusal};
 use crate::terminal::shell_word;
@@ -31,7 +32,7 @@ fn network(input: &CheckInput, Configured { desired, observed }: &Configured) ->
     let nic = (network.mode == Mode::Bridged).then(|| observed.nic(network)).flatten();
     findings.extend(idle(input, network, nic));
     for v6 in [false, true] {
-        findings.extend(no_default_route(input, desired, &plan::uplinks(desired, observed, v6), v6));
+        findings.extend(no_default_route(input, desired, &feature::uplinks(desired, observed, v6), v6));
     }
     findings
 }

@@ -11,7 +11,7 @@ pub(super) const PREROUTING: &str = "prerouting";
 /// host's rules then know, and fills no memory. All that comes in by a closed bridge is inside.
 pub(super) fn inside(desired: &Desired, mac: Option<Mac>) -> Chain {
     let bridge = Match::Iif(desired.network.bridge);
-    let rules = match (desired.closed, mac) {
+    let rules = match (desired.network.is_closed(), mac) {
         (true, _) => vec![Rule::new([bridge], Verdict::NoTrack)],
         (false, Some(mac)) => vec![Rule::new([bridge, Match::ToMacNot(mac)], Verdict::NoTrack)],
         (false, None) => Vec::new(),

@@ -71,7 +71,7 @@ pub fn tables(desired: &Desired, ground: &Ground, ledger: &Ledger) -> Vec<Table>
     };
     let inside = bridge_frames::inside(desired, ground.mac);
     let mut tables = vec![table(Family::Inet, [vec![inside], chains].concat())];
-    if desired.closed {
+    if desired.network.is_closed() {
         tables.push(table(Family::Netdev, isolation::chains(&network.bridge)));
     }
     sign(&mut tables);
@@ -99,7 +99,7 @@ pub fn chain_names(desired: &Desired) -> Vec<(Family, &'static str)> {
         Mode::Nat => &[PREROUTING, OUT, TRANSLATE, INPUT, FORWARD, POSTROUTING, LEAVING],
     };
     let mut names: Vec<_> = chains.iter().map(|chain| (Family::Inet, *chain)).collect();
-    if desired.closed {
+    if desired.network.is_closed() {
         names.extend([(Family::Netdev, INGRESS), (Family::Netdev, EGRESS)]);
     }
     names

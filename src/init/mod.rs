@@ -15,10 +15,11 @@ use ipnet::Ipv6Net;
 
 use crate::config::{DEFAULT_NETWORK, quoted};
 use crate::error::Error;
+use crate::feature::bridgeable;
 use crate::model::{IfName, Link, Mode};
 use crate::netlink::route::Rtnl;
 use crate::observed::HostSnapshot;
-use crate::plan::{Refusal, bridgeable};
+use crate::plan::Refusal;
 use document::Document;
 use subnet::PREFERRED;
 

@@ -7,11 +7,11 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use crate::config::DEFAULT_NETWORK;
+use crate::feature::collides;
 use crate::model::IfName;
 use crate::model::facts::Way;
 use crate::model::route::LOCAL;
 use crate::observed::{HostSnapshot, Instance};
-use crate::plan::collides;
 
 /// The host's number in its subnet, as in the built-in address.
 const HOST: u8 = 3;

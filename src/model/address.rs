@@ -10,6 +10,9 @@ use crate::terminal::shell_word;
 /// A lifetime without an end, in seconds (INFINITY_LIFE_TIME).
 pub const FOREVER: u32 = u32::MAX;
 
+/// RT_SCOPE_LINK.
+pub const LINK_SCOPE: u8 = 253;
+
 /// IFAPROT_KERNEL_LL: the kernel made it when the interface was set up.
 pub const PROTOCOL_LINK_LOCAL: u8 = 3;
 

@@ -175,6 +175,11 @@ impl Network {
         Self { uplink: Uplink::Named(names.iter().map(name_of).collect()), ..self.clone() }
     }
 
+    /// Whether every frame between the bridge's own port and the host's stack is dropped.
+    pub fn is_closed(&self) -> bool {
+        self.mode == Mode::Isolated || self.veth.is_some()
+    }
+
     /// The interface through which the host takes part: the veth pair's inner end, else the bridge.
     pub fn host_if(&self) -> &IfName {
         self.veth.as_ref().map_or(&self.bridge, |veth| &veth.inner)

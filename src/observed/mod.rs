@@ -153,42 +153,6 @@ impl Observed {
         }
     }
 
-    /// Takes a setting of those that a network leaves behind for another value.
-    pub fn assume(&mut self, link: &IfName, setting: Setting, value: u32) {
-        if setting == Setting::WideForwarding6 {
-            self.facts.wide6 = value != 0;
-        }
-        let Some(link) = self.facts.links.iter_mut().find(|known| known.name == *link) else { return };
-        match (setting, &mut link.ipv6) {
-            (Setting::Forwarding, _) => link.ipv4.forwarding = value,
-            (Setting::RpFilter, _) => link.ipv4.rp_filter = value,
-            (Setting::AcceptRa, Some(ipv6)) => ipv6.accept_ra = value,
-            (Setting::ForceForwarding, Some(ipv6)) => ipv6.force_forwarding = Some(value),
-            _ => {}
-        }
-    }
-
-    /// Assumes that a NIC is given back: the routes over its bridge are over it.
-    pub fn assume_free(&mut self, port: &IfName) {
-        let Some(nic) = self.facts.links.iter_mut().find(|link| link.name == *port) else { return };
-        let (index, Some(bridge)) = (nic.index, nic.master.take()) else { return };
-        let ways = self.facts.ways.iter_mut().chain(&mut self.facts.matched);
-        let devices = ways.flat_map(|way| &mut way.devices);
-        devices.filter(|device| **device == bridge).for_each(|device| *device = index);
-        self.facts.addresses.iter_mut().filter(|(of, _)| *of == bridge).for_each(|(of, _)| *of = index);
-    }
-
-    /// Assumes that an interface is gone, and its routes with it.
-    pub fn assume_gone(&mut self, name: &IfName) {
-        let Some(gone) = self.facts.link(name).map(|link| link.index) else { return };
-        let facts = &mut self.facts;
-        facts.links.retain(|link| link.index != gone);
-        facts.links.iter_mut().filter(|link| link.master == Some(gone)).for_each(|link| link.master = None);
-        facts.ways.retain(|way| way.devices != [gone]);
-        facts.matched.retain(|way| way.devices != [gone]);
-        facts.addresses.retain(|(of, _)| *of != gone);
-    }
-
     /// The taps on a bridge, of those that are among the facts.
     pub fn taps_on(&self, bridge: &IfName) -> impl Iterator<Item = &Link> {
         let index = self.facts.link(bridge).map(|bridge| bridge.index);

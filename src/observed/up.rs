@@ -161,7 +161,7 @@ impl Observed {
         if let Some(bridge) = self.facts.link(&desired.network.bridge) {
             let ledger = self.network(&bridge.name).and_then(|instance| instance.ledger.as_ref());
             let was_closed = ledger.is_some_and(Ledger::is_closed);
-            if desired.closed || was_closed {
+            if desired.network.is_closed() || was_closed {
                 questions.extend((!was_closed).then_some(Question::Clsact(bridge.index)));
                 let filters = [Filter::Ingress, Filter::Egress];
                 questions.extend(filters.map(|filter| Question::Filter(bridge.index, filter)));

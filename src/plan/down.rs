@@ -1,9 +1,11 @@
 //! A guest leaves, or a network goes.
 
-use super::{Plan, Refusal, Transaction, refuse, undo};
-use crate::item::{LinkChange, PortChange, Step};
-use crate::model::{IfName, Link, Setting, TapRecord};
-use crate::observed::Observed;
+use super::difference::undo;
+use super::{Plan, Refusal, Transaction, guest};
+use crate::feature;
+use crate::item::Step;
+use crate::model::{IfName, Ledger};
+use crate::observed::{Instance, Observed};
 
 /// Takes `tap` off its network, and every network away that has no guest any more. Its own goes with it, or it stays.
 ///
@@ -14,10 +16,10 @@ pub fn down(tap: &IfName, observed: &Observed) -> Result<Plan, Refusal> {
         plan.extend(sweep(&[], observed));
         return Ok(plan);
     };
-    refuse::tap::tap(tap, observed)?;
+    feature::is_tap(tap, observed)?;
     let bridge = link.master.and_then(|master| observed.facts.link_index(master)).map(|bridge| bridge.name);
     let swept = sweep(&[], observed);
-    Ok(leave(format!("detach {tap}"), take_off(link, observed), bridge, swept))
+    Ok(leave(format!("detach {tap}"), guest::detach(link, observed), bridge, swept))
 }
 
 /// Does `steps`, and takes the network of `bridge` down if nothing keeps it, or neither. Then sweeps the others.
@@ -33,7 +35,7 @@ fn leave(title: String, mut steps: Vec<Step>, bridge: Option<IfName>, swept: Vec
 
 /// Takes away every network that nothing keeps, except those of the bridges `staying`.
 pub fn sweep(staying: &[IfName], observed: &Observed) -> Vec<Transaction> {
-    undo::unused_networks(staying, None, observed)
+    unused_networks(staying, None, observed)
 }
 
 /// Takes the network of `bridge` away, kept or not. With `force`, its guests lose it.
@@ -44,41 +46,36 @@ pub fn network_down(bridge: &IfName, force: bool, observed: &Observed) -> Result
         return Err(Refusal::HasGuests { bridge: *bridge, guests });
     }
     let taps = guests.into_iter().filter(|guest| guest.is_tap());
-    let steps = taps.flat_map(|tap| take_off(tap, observed)).collect();
-    let swept = undo::unused_networks(&[], Some(bridge), observed);
+    let steps = taps.flat_map(|tap| guest::detach(tap, observed)).collect();
+    let swept = unused_networks(&[], Some(bridge), observed);
     Ok(leave(format!("take {bridge} down"), steps, Some(*bridge), swept))
 }
 
-/// Down and off the bridge; the tap gets back what it had.
-fn take_off(tap: &Link, observed: &Observed) -> Vec<Step> {
-    let name = &tap.name;
-    let record = TapRecord::parse(&tap.alias);
-    let bridge = tap.master.and_then(|master| observed.facts.link_index(master)).map(|bridge| bridge.name);
-    let is_ours =
-        |bridge| observed.network(bridge).is_some_and(|network| network.ledger_of_bridge().is_some());
-    if record.is_none() && !bridge.as_ref().is_some_and(is_ours) {
-        // Somebody else's port, or nobody's.
-        return Vec::new();
+/// Takes away the network of `bridge`, if nothing keeps it, when another one with this record has been brought up.
+pub(super) fn unused_network(bridge: &IfName, ledger: &Ledger, observed: &Observed) -> Vec<Transaction> {
+    let instance = observed.network(bridge).filter(|instance| instance.is_unused());
+    let Some(instance) = instance else { return Vec::new() };
+    let others = observed.networks.iter().filter(|other| other.bridge != *bridge);
+    let others: Vec<&Ledger> = others.filter_map(|other| other.ledger.as_ref()).chain([ledger]).collect();
+    undo(instance, &others, observed)
+}
+
+/// Takes away every network that nothing keeps, except those of the bridges `staying`; and the one of `ending`, whoever is
+/// on it.
+fn unused_networks(staying: &[IfName], ending: Option<&IfName>, observed: &Observed) -> Vec<Transaction> {
+    let mut ledgers: Vec<(&IfName, &Ledger)> = observed
+        .networks
+        .iter()
+        .filter_map(|instance| Some((&instance.bridge, instance.ledger.as_ref()?)))
+        .collect();
+    let mut transactions = Vec::new();
+    let goes = |instance: &&Instance| instance.is_unused() || ending == Some(&instance.bridge);
+    let unused = observed.networks.iter().filter(goes);
+    for instance in unused.filter(|instance| !staying.contains(&instance.bridge)) {
+        // One that is taken away no longer needs what another one opened, too.
+        ledgers.retain(|(bridge, _)| **bridge != instance.bridge);
+        let others: Vec<&Ledger> = ledgers.iter().map(|(_, ledger)| *ledger).collect();
+        transactions.extend(undo(instance, &others, observed));
     }
-    let mut steps = Vec::new();
-    // Down first: a tap that is up and on no bridge is an interface of the host's like any other.
-    if tap.up {
-        steps.push(Step::put_back(*name, Setting::Up, 1, 0));
-    }
-    if let Some(bridge) = bridge {
-        steps.push(PortChange { port: *name, from: Some(bridge), to: None }.into());
-    }
-    let Some(record) = record else { return steps };
-    let mut set = |setting, from: Option<u32>, to| match from {
-        Some(from) if from != to => steps.push(Step::put_back(*name, setting, from, to)),
-        _ => {}
-    };
-    for (setting, before) in record.changed.into_iter().rev() {
-        set(setting, observed.value(name, setting), before);
-    }
-    if let (Some(from), Some(to)) = (tap.mac.filter(|now| Some(*now) != record.mac), record.mac) {
-        steps.push(LinkChange::Mac { link: *name, from, to }.into());
-    }
-    steps.push(LinkChange::Alias { link: *name, from: tap.alias.clone(), to: record.alias }.into());
-    steps
+    transactions
 }

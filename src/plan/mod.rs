@@ -4,23 +4,25 @@
 //! a second run. The order of the steps is the safety of the whole: a record is written before what it records
 //! and removed after it, and the rules that keep guests in are there before a bridge is up and go last.
 
+mod accept_rules;
+mod after;
+mod difference;
 mod down;
-mod forward_chains;
-mod forwarding;
+mod everywhere;
+mod guest;
+mod record;
 mod refusal;
-mod refuse;
-mod takeover;
+mod tables;
 #[cfg(test)]
 pub(crate) mod tests;
 mod transaction;
-mod undo;
 mod up;
+mod values;
 
 pub use crate::item::Step;
 pub use down::{down, network_down, sweep};
-pub use forwarding::uplinks;
 pub use refusal::Refusal;
-pub use refuse::network as refusals;
-pub(crate) use refuse::{bridgeable, collides};
 pub use transaction::{Plan, Transaction};
-pub use up::{bring_up, up};
+pub use up::{bring_up, refusals, up};
+
+use difference::Difference;

@@ -1,32 +1,37 @@
 //! The uplinks: they are there, and in bridged mode the NIC can be a port.
 
+use super::{Feature, PLAIN, Site};
 use crate::config::key::uplink;
 use crate::model::facts::Unmovable;
 use crate::model::{IfName, Link, Mode, Network, Uplink};
 use crate::observed::Observed;
 use crate::plan::Refusal;
 
+pub(super) static FEATURE: Feature = Feature { refuse, ..PLAIN };
+
 /// The uplinks are there and can be what the mode makes of them.
-pub(super) fn uplinks(network: &Network, observed: &Observed) -> Result<(), Refusal> {
-    missing_uplinks(network, observed).next().map_or(Ok(()), Err)?;
-    nic(network, observed)
+fn refuse(site: &Site) -> Vec<Refusal> {
+    let missing = missing(&site.desired.network, site.observed);
+    if missing.is_empty() { nic(site).err().into_iter().collect() } else { missing }
 }
 
-pub(super) fn missing_uplinks(network: &Network, observed: &Observed) -> impl Iterator<Item = Refusal> {
+fn missing(network: &Network, observed: &Observed) -> Vec<Refusal> {
     let names = match &network.uplink {
         Uplink::Named(names) if network.mode.forwards() || network.mode == Mode::Bridged => names.as_slice(),
         _ => &[],
     };
     let missing = names.iter().filter(|name| observed.facts.link(name).is_none());
-    missing.map(|name| Refusal::NoUplink {
+    let refusal = |name: &IfName| Refusal::NoUplink {
         name: *name,
         network: network.name.clone(),
         origin: network.origin(uplink::KEY.word).to_string(),
-    })
+    };
+    missing.map(refusal).collect()
 }
 
 /// In bridged mode, the NIC can be taken.
-pub(super) fn nic(network: &Network, observed: &Observed) -> Result<(), Refusal> {
+fn nic(site: &Site) -> Result<(), Refusal> {
+    let (network, observed) = (&site.desired.network, site.observed);
     if network.mode != Mode::Bridged {
         return Ok(());
     }
@@ -39,7 +44,7 @@ pub(super) fn nic(network: &Network, observed: &Observed) -> Result<(), Refusal>
 }
 
 /// The NIC can be a port of `bridge`, and all that it has can be carried there.
-pub fn bridgeable(nic: &Link, bridge: &IfName, observed: &Observed) -> Result<(), Refusal> {
+pub(crate) fn bridgeable(nic: &Link, bridge: &IfName, observed: &Observed) -> Result<(), Refusal> {
     if nic.name == *bridge {
         return Ok(());
     }

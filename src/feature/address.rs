@@ -1,24 +1,42 @@
-//! The host's addresses and their subnets.
+//! The host's addresses on the network, and their subnets.
 
 use ipnet::IpNet;
 
-use crate::desired::Desired;
+use super::{Feature, Object, Phase, Site, Wanted};
 use crate::model::facts::Way;
 use crate::model::route::{LOCAL, UNICAST};
 use crate::observed::Observed;
 use crate::plan::Refusal;
 
+pub(super) static FEATURE: Feature = Feature { refuse, want };
+
+fn want(site: &Site, wanted: &mut Wanted) {
+    for net in &site.desired.network.addresses {
+        wanted.add(Phase::Serve, Object::Address(*net));
+    }
+}
+
 /// The host's new addresses and their subnets are nobody else's.
-pub(super) fn addresses(desired: &Desired, observed: &Observed) -> Result<(), Refusal> {
-    let present = observed.addresses(desired.host_if());
-    let mut missing =
-        desired.network.addresses.iter().filter(|net| !present.iter().any(|has| has.net == **net));
-    missing.try_for_each(|net| address(net, desired, observed))
+fn refuse(site: &Site) -> Vec<Refusal> {
+    of_those(site, false)
+}
+
+/// What those that the host has there already collide with.
+pub(super) fn collisions(site: &Site) -> Vec<Refusal> {
+    of_those(site, true)
+}
+
+fn of_those(site: &Site, are_there: bool) -> Vec<Refusal> {
+    let present = site.observed.addresses(site.desired.host_if());
+    let is_there = |net: &IpNet| present.iter().any(|has| has.net == *net);
+    let nets = site.desired.network.addresses.iter().filter(|net| is_there(net) == are_there);
+    nets.filter_map(|net| check(net, site).err()).collect()
 }
 
 /// One address of the host and its subnet are nobody else's.
-pub(super) fn address(net: &IpNet, desired: &Desired, observed: &Observed) -> Result<(), Refusal> {
-    let own = own_devices(desired, observed);
+fn check(net: &IpNet, site: &Site) -> Result<(), Refusal> {
+    let observed = site.observed;
+    let own = own_devices(site);
     let is_foreign = |way: &&Way| !way.devices.iter().any(|device| own.contains(device));
     let local = observed
         .facts
@@ -42,7 +60,7 @@ pub(super) fn address(net: &IpNet, desired: &Desired, observed: &Observed) -> Re
 }
 
 /// Whether a route leads where a subnet is. What covers half the world is a default route in all but name.
-pub fn collides(route: &IpNet, subnet: &IpNet, way: &Way) -> bool {
+pub(crate) fn collides(route: &IpNet, subnet: &IpNet, way: &Way) -> bool {
     let as_default = if route.addr().is_ipv4() { 1 } else { 3 };
     way.kind == UNICAST
         && route.prefix_len() > as_default
@@ -50,7 +68,8 @@ pub fn collides(route: &IpNet, subnet: &IpNet, way: &Way) -> bool {
 }
 
 /// The interfaces whose routes are the network's own, or go with a network that is about to go.
-fn own_devices(desired: &Desired, observed: &Observed) -> Vec<u32> {
+fn own_devices(site: &Site) -> Vec<u32> {
+    let Site { desired, observed, .. } = site;
     let mut names = vec![desired.network.bridge, *desired.host_if()];
     for instance in &observed.networks {
         if instance.is_unused() || instance.bridge == desired.network.bridge {

@@ -2,6 +2,7 @@
 
 use ipnet::IpNet;
 
+use super::Site;
 use super::address::is_link_local;
 use crate::model::route::PROTOCOL_KERNEL;
 use crate::model::{IfName, Link, Mode, Network, TapRecord};
@@ -9,8 +10,10 @@ use crate::observed::{Instance, Observed};
 use crate::plan::Refusal;
 
 /// A bridge that was there before suits the mode.
-pub(super) fn bridge(network: &Network, observed: &Observed) -> Result<(), Refusal> {
-    let Some(link) = observed.facts.link(&network.bridge) else { return Ok(()) };
+pub(super) fn check(site: &Site) -> Result<(), Refusal> {
+    let Site { observed, .. } = site;
+    let network = &site.desired.network;
+    let Some(link) = site.bridge() else { return Ok(()) };
     if link.name != network.bridge {
         return Err(Refusal::OtherName { name: network.bridge, link: link.name });
     }

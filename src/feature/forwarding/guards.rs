@@ -1,73 +1,11 @@
-//! Forwarding: switched on only where a network needs it, and nowhere for the whole machine where that can be.
+//! What keeps the host from routing for others by what kvmnet opened: which guards the rules need.
 
 use crate::desired::Desired;
 use crate::firewall::{ForwardGuard, Opened};
 use crate::model::ledger::Place;
-use crate::model::link::{GROUP, lan_group};
+use crate::model::link::lan_group;
 use crate::model::{Changed, IfName, Ledger, Link, Mode, Network, Setting, Uplink};
 use crate::observed::Observed;
-
-/// The interfaces by which the network's packets of one family leave and answers come in.
-pub fn uplinks(desired: &Desired, observed: &Observed, v6: bool) -> Vec<IfName> {
-    if !desired.forwards(v6) {
-        return Vec::new();
-    }
-    let mut names: Vec<IfName> = match &desired.network.uplink {
-        Uplink::Named(names) => names.clone(),
-        Uplink::DefaultRoute => {
-            let devices = observed.default_devices(Some(v6)).into_iter();
-            let links = devices.filter_map(|at| observed.facts.link_index(at));
-            // A network of kvmnet's is nobody's way out.
-            links.filter(|link| link.group != GROUP && !link.loopback).map(|link| link.name).collect()
-        }
-    };
-    names.sort_unstable();
-    names.dedup();
-    names
-}
-
-/// What is to be set, in order, so that packets pass between the host's interface and the uplinks, where it is not to be set
-/// everywhere ([`Observed::everywhere`]).
-pub fn wanted(desired: &Desired, observed: &Observed) -> Vec<(IfName, Setting, u32)> {
-    let mut wanted = Vec::new();
-    let host_if = desired.host_if();
-    let everywhere = observed.everywhere(desired);
-    let links = |v6: bool, setting: Setting| {
-        let names = if everywhere.contains(&setting) { Vec::new() } else { ways(desired, observed, v6) };
-        names.into_iter().chain([*host_if])
-    };
-    if desired.forwards(false) {
-        wanted.extend(links(false, Setting::Forwarding).map(|link| (link, Setting::Forwarding, 1)));
-    }
-    if desired.forwards(true) {
-        if has_force_forwarding(desired, observed) {
-            let links = links(true, Setting::ForceForwarding);
-            wanted.extend(links.map(|link| (link, Setting::ForceForwarding, 1)));
-        } else {
-            let heeds =
-                |link: &IfName| observed.value(link, Setting::AcceptRa).is_some_and(|value| value != 0);
-            let links = links(true, Setting::AcceptRa).filter(|link| link != host_if && heeds(link));
-            wanted.extend(links.map(|link| (link, Setting::AcceptRa, 2)));
-            wanted.push((IfName::ALL, Setting::WideForwarding6, 1));
-        }
-    }
-    wanted
-}
-
-/// The uplinks, and the bridges that they are ports of.
-fn ways(desired: &Desired, observed: &Observed, v6: bool) -> Vec<IfName> {
-    let mut names = uplinks(desired, observed, v6);
-    let master = |name: &IfName| observed.facts.link_index(observed.facts.link(name)?.master?);
-    let bridges: Vec<IfName> =
-        names.iter().filter_map(master).filter(|link| link.is_bridge()).map(|link| link.name).collect();
-    names.extend(bridges.into_iter().filter(|bridge| *bridge != desired.network.bridge));
-    names
-}
-
-/// Linux 6.17 and later forward IPv6 for single interfaces.
-fn has_force_forwarding(desired: &Desired, observed: &Observed) -> bool {
-    observed.value(desired.new_interface(), Setting::ForceForwarding).is_some()
-}
 
 /// What forwards for kvmnet alone, as the record says.
 pub fn guards(desired: &Desired, observed: &Observed, ledger: &Ledger) -> Vec<ForwardGuard> {

@@ -1,0 +1,93 @@
+//! The interface through which the host takes part: the bridge's own port, or a veth pair.
+
+use super::{Feature, Object, Phase, Site, Wanted};
+use crate::model::{AddrGen, Filter, Mac, Mode, Setting, Veth};
+use crate::observed::Observed;
+use crate::plan::Refusal;
+
+/// The pair's names are free, or the pair is this network's own.
+fn taken_name(site: &Site) -> Option<Refusal> {
+    let veth = site.desired.network.veth.as_ref()?;
+    let is_recorded = site.old.is_some_and(|ledger| ledger.veth.as_ref() == Some(veth));
+    if is_recorded && is_pair(veth, site.observed) {
+        return None;
+    }
+    let taken =
+        [&veth.outer, &veth.inner].into_iter().find(|name| site.observed.facts.link(name).is_some())?;
+    Some(Refusal::NameTaken(*taken))
+}
+
+/// Whether the two are one pair, and with the MACs that kvmnet gives.
+pub(crate) fn is_pair(veth: &Veth, observed: &Observed) -> bool {
+    let end = |name| {
+        let link = observed.facts.link(name)?;
+        (link.kind.as_deref() == Some("veth") && link.mac == Some(Mac::of_bridge(name))).then_some(link)
+    };
+    let ends = end(&veth.outer).zip(end(&veth.inner));
+    ends.is_some_and(|(outer, inner)| inner.peer == Some(outer.index))
+}
+
+pub(super) static FEATURE: Feature = Feature { refuse: |site| taken_name(site).into_iter().collect(), want };
+
+fn want(site: &Site, wanted: &mut Wanted) {
+    if let Some(veth) = &site.desired.network.veth {
+        pair(veth, site, wanted);
+    }
+    router_advertisements(site, wanted);
+    forward_nothing(site, wanted);
+}
+
+fn pair(veth: &Veth, site: &Site, wanted: &mut Wanted) {
+    let group = site.desired.group();
+    if site.observed.facts.link(&veth.inner).is_none() {
+        wanted.add(Phase::Make, Object::Pair { veth: veth.clone(), group });
+    } else {
+        wanted.value(Phase::Make, &veth.inner, Setting::Group, group);
+    }
+    if site.observed.value(site.desired.new_interface(), Setting::AddrGen).is_some() {
+        wanted.value(Phase::Make, &veth.outer, Setting::AddrGen, u32::from(AddrGen::NONE.0));
+    }
+    wanted.add(Phase::Serve, Object::Port(veth.outer));
+    for end in [&veth.outer, &veth.inner] {
+        wanted.value(Phase::Serve, end, Setting::Up, 1);
+    }
+}
+
+/// A guest must not become the host's router by announcing itself (RFC 4861, router advertisements).
+/// In bridged mode the LAN's routers may; a bridge of another mode before gets what a new interface has.
+fn router_advertisements(site: &Site, wanted: &mut Wanted) {
+    let network = &site.desired.network;
+    let host_if = network.host_if();
+    let Some(new) = site.new_value(Setting::AcceptRa) else { return };
+    let to = match network.mode {
+        Mode::Isolated => return,
+        Mode::Bridged if site.observed.value(host_if, Setting::AcceptRa) == Some(0) => new,
+        Mode::Bridged => return,
+        _ => 0,
+    };
+    let is_own = site.made || network.veth.is_some();
+    let is_fixed = site.observed.is_proc_fixed;
+    // On a LAN's bridge that was found, its owner has decided.
+    if !is_own && (network.mode == Mode::Bridged || is_fixed) {
+        return;
+    }
+    // Where /proc/sys cannot be written, a filter does it; it goes with the host's interface.
+    if is_fixed && to == 0 {
+        wanted.value(Phase::Make, host_if, Setting::Clsact, 1);
+        wanted.value(Phase::Make, host_if, Setting::Filter(Filter::Announcements), 1);
+    } else {
+        wanted.value(Phase::Make, host_if, Setting::AcceptRa, to);
+    }
+}
+
+/// What comes from a host-only network is forwarded nowhere, whatever becomes of its table.
+fn forward_nothing(site: &Site, wanted: &mut Wanted) {
+    if site.desired.network.mode != Mode::HostOnly {
+        return;
+    }
+    let host_if = site.desired.host_if();
+    wanted.value(Phase::Make, host_if, Setting::Forwarding, 0);
+    if site.new_value(Setting::ForceForwarding) == Some(1) {
+        wanted.value(Phase::Make, host_if, Setting::ForceForwarding, 0);
+    }
+}

@@ -1,0 +1,63 @@
+//! A closed bridge: nothing passes between its own port and the host. The first lock is a table of rules; here is the second,
+//! should the table be gone or the bridge have another name.
+
+use super::{Feature, PLAIN, Phase, Site, Wanted};
+use crate::item::AddressChange;
+use crate::model::address::LINK_SCOPE;
+use crate::model::{Filter, Ledger, Setting};
+
+/// What closes a bridge, in order: no ARP answer, no source believed, nothing forwarded, and a filter that drops everything,
+/// both ways.
+const CLOSED: [(Setting, u32); 8] = [
+    (Setting::ArpIgnore, 8),
+    (Setting::RpFilter, 1),
+    (Setting::Forwarding, 0),
+    (Setting::AcceptLocal, 0),
+    (Setting::RouteLocalnet, 0),
+    (Setting::Clsact, 1),
+    (Setting::Filter(Filter::Ingress), 1),
+    (Setting::Filter(Filter::Egress), 1),
+];
+
+pub(super) static FEATURE: Feature = Feature { want, ..PLAIN };
+
+fn want(site: &Site, wanted: &mut Wanted) {
+    let was_closed = site.bridge().is_some() && site.old.is_some_and(Ledger::is_closed);
+    if site.desired.network.is_closed() {
+        close(site, wanted);
+    } else if was_closed {
+        reopen(site, wanted);
+    }
+}
+
+fn close(site: &Site, wanted: &mut Wanted) {
+    let bridge = &site.desired.network.bridge;
+    for (setting, value) in CLOSED {
+        wanted.value(Phase::Make, bridge, setting, value);
+    }
+    let own = site.observed.addresses(bridge).into_iter();
+    let own = own.filter(|address| site.made && address.scope == LINK_SCOPE);
+    wanted.way(Phase::Make, own.map(|address| AddressChange::Delete { link: *bridge, address }.into()));
+    // No IPv6. Its IPv6 addresses go with it, so on a bridge that is there already this comes last, when those that kvmnet
+    // gave have been taken off in a way that can be taken back.
+    let phase = if site.bridge().is_none() { Phase::Shut } else { Phase::Clean };
+    if site.observed.value(site.desired.new_interface(), Setting::DisableIpv6).is_some() {
+        wanted.value(phase, bridge, Setting::DisableIpv6, 1);
+    }
+}
+
+/// A bridge that was made closed gets the values that a new interface has, one that was found those that it had. The way back:
+/// the filters before their place, the place before the settings.
+fn reopen(site: &Site, wanted: &mut Wanted) {
+    let bridge = &site.desired.network.bridge;
+    for (setting, _) in CLOSED.into_iter().rev().chain([(Setting::DisableIpv6, 1)]) {
+        let now = site.observed.value(bridge, setting);
+        let value = match site.old.filter(|_| !site.made) {
+            Some(old) => old.changed(bridge, setting).map(|changed| changed.before),
+            None => now.map(|_| site.new_value(setting).unwrap_or_default()),
+        };
+        if let Some(value) = value {
+            wanted.value(Phase::Reopen, bridge, setting, value);
+        }
+    }
+}

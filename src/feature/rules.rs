@@ -1,0 +1,51 @@
+//! The tables of a network, and what it needs in the chains of others.
+
+use super::Site;
+use super::forwarding::guards;
+use super::takeover::taken_nic;
+use crate::desired::Desired;
+use crate::firewall::{self, Ground};
+use crate::model::foreign::Protocol;
+use crate::model::forward_chain::{FORWARD, ForwardChain};
+use crate::model::ruleset::{Rule, Table};
+use crate::model::{Ledger, Mac};
+use crate::observed::Observed;
+
+/// The tables, with the guards that `ledger` asks for and `record` as their copy.
+pub(crate) fn tables(site: &Site, ledger: &Ledger, record: &Ledger) -> Vec<Table> {
+    let ground = Ground {
+        guards: guards::guards(site.desired, site.observed, ledger),
+        mac: kept_mac(site, ledger),
+        masters: guards::masters(&site.desired.network, site.observed),
+        knows_sources: knows_sources(site.observed),
+    };
+    firewall::tables(site.desired, &ground, record)
+}
+
+/// What a forward chain that drops all else has to let through.
+pub(crate) fn accept_rules(desired: &Desired, forward_chain: &ForwardChain) -> Vec<Rule> {
+    let mut rules = firewall::accept_rules(desired, forward_chain.protocol == Protocol::Ip6);
+    // What a program's owner has to say yes to stays theirs to say.
+    if forward_chain.is_managed && forward_chain.chain == FORWARD {
+        rules.truncate(1);
+    }
+    rules
+}
+
+/// Before Linux 5.19 a rule can ask for the way back to a source in no chain of kvmnet's (`nft_fib_validate`).
+fn knows_sources(observed: &Observed) -> bool {
+    observed.facts.links.iter().filter_map(|link| link.ipv6).any(|ipv6| ipv6.is_of_5_19)
+}
+
+/// The MAC that a bridge of kvmnet's own will have; that of one that was found can change with its ports.
+fn kept_mac(site: &Site, ledger: &Ledger) -> Option<Mac> {
+    if !site.made {
+        return None;
+    }
+    let gives_back = site.old.is_some_and(|old| old.nic.is_some()) && ledger.nic.is_none();
+    match (taken_nic(site), site.bridge()) {
+        (Some(nic), _) => nic.mac,
+        (None, Some(bridge)) if !gives_back => bridge.mac,
+        _ => Some(Mac::of_bridge(&site.desired.network.bridge)),
+    }
+}

@@ -1,0 +1,60 @@
+//! Where a network shall be, and what is there of it: what every feature is asked about.
+
+use crate::desired::Desired;
+use crate::model::ledger::Place;
+use crate::model::{Changed, IfName, Ledger, Link, Setting, TapRecord};
+use crate::observed::{Instance, Observed};
+
+/// What is wanted, beside what there is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Site<'a> {
+    pub desired: &'a Desired,
+    pub observed: &'a Observed,
+    pub instance: Option<&'a Instance>,
+    /// The record that is there.
+    pub old: Option<&'a Ledger>,
+    /// Whether the bridge is kvmnet's own, or will be.
+    pub made: bool,
+}
+
+impl<'a> Site<'a> {
+    pub fn new(desired: &'a Desired, observed: &'a Observed) -> Self {
+        let bridge = &desired.network.bridge;
+        let instance = observed.network(bridge);
+        let made = observed.facts.link(bridge).is_none()
+            || instance.and_then(Instance::ledger_of_bridge).is_some_and(|ledger| ledger.made);
+        let old = instance.and_then(|instance| instance.ledger.as_ref());
+        Self { desired, observed, instance, old, made }
+    }
+
+    /// The bridge, if it is there.
+    pub fn bridge(&self) -> Option<&'a Link> {
+        self.observed.facts.link(&self.desired.network.bridge)
+    }
+
+    /// Whether an interface goes with the network, so that nothing of it is to be put back.
+    pub fn is_own(&self, link: &IfName) -> bool {
+        let network = &self.desired.network;
+        let is_end = network.veth.as_ref().is_some_and(|veth| veth.outer == *link || veth.inner == *link);
+        self.made && *link == network.bridge || is_end
+    }
+
+    pub fn place(&self, link: &IfName) -> Place {
+        Place { name: *link, index: self.observed.facts.link(link).map_or(0, |link| link.index) }
+    }
+
+    /// What a setting was before this network or any other changed it.
+    pub fn former(&self, place: &Place, setting: Setting) -> Option<Changed> {
+        let mut ledgers = self.old.into_iter().chain(self.observed.ledgers());
+        ledgers.find_map(|ledger| ledger.former(place, setting))
+    }
+
+    /// What a setting is on an interface that was just made: on the tap, before it was guarded.
+    pub fn new_value(&self, setting: Setting) -> Option<u32> {
+        let is_default = !matches!(setting, Setting::Up | Setting::Group | Setting::Mtu | Setting::AddrGen);
+        let like = self.desired.new_interface();
+        let record = self.observed.facts.link(like).and_then(|tap| TapRecord::parse(&tap.alias));
+        let before = record.and_then(|record| record.before(setting));
+        before.or_else(|| self.observed.value(like, setting)).filter(|_| is_default)
+    }
+}

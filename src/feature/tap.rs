@@ -1,0 +1,87 @@
+//! The guest's tap, and its guard: what climbs up on the tap itself meets nothing that is done to the bridge, so it is
+//! stopped on the tap, before that is up.
+
+use super::address::is_link_local;
+use super::takeover::taken_nic;
+use super::{Feature, Guest, Site, Wanted};
+use crate::model::{AddrGen, Filter, IfName, Link, Mac, Setting, TapRecord};
+use crate::observed::Observed;
+use crate::plan::Refusal;
+
+pub(super) static FEATURE: Feature = Feature { refuse, want };
+
+/// All that a port can be told to treat as any other group: a pause frame (01) is nobody's but the link's.
+const EVERY_GROUP: u32 = 0xfffd;
+
+fn refuse(site: &Site) -> Vec<Refusal> {
+    let Some(name) = &site.desired.tap else { return Vec::new() };
+    let checks =
+        [is_tap(name, site.observed), of_another(name, site), unused_by_the_host(name, site.observed)];
+    checks.into_iter().filter_map(Result::err).collect()
+}
+
+/// The tap is one.
+pub(crate) fn is_tap(name: &IfName, observed: &Observed) -> Result<(), Refusal> {
+    let tap = observed.facts.link(name).ok_or(Refusal::NoTap(*name))?;
+    if tap.is_tap() {
+        return Ok(());
+    }
+    Err(Refusal::NotATap { name: *name, kind: tap.kind.clone() })
+}
+
+/// The host has no address on the tap: one that is a port has no use for it, and would lose it.
+fn unused_by_the_host(tap: &IfName, observed: &Observed) -> Result<(), Refusal> {
+    let link = observed.facts.link(tap).filter(|tap| TapRecord::parse(&tap.alias).is_none());
+    let addresses = link.map(|link| observed.facts.addresses_of(link.index)).unwrap_or_default();
+    match addresses.iter().find(|address| !is_link_local(&address.net)) {
+        Some(address) => Err(Refusal::TapHasAddress { tap: *tap, address: address.net }),
+        None => Ok(()),
+    }
+}
+
+/// The tap is nobody else's port. From one network of kvmnet's to another it may go, and one that kvmnet attached and
+/// another hand moved comes back.
+fn of_another(tap: &IfName, site: &Site) -> Result<(), Refusal> {
+    let observed = site.observed;
+    let link = observed.facts.link(tap).filter(|tap| TapRecord::parse(&tap.alias).is_none());
+    let Some(master) = link.and_then(|tap| tap.master) else { return Ok(()) };
+    let on = observed.facts.link_index(master);
+    let is_ours = |on: &Link| {
+        on.name == site.desired.network.bridge
+            || observed.network(&on.name).is_some_and(|instance| instance.ledger_of_bridge().is_some())
+    };
+    if on.is_some_and(is_ours) {
+        return Ok(());
+    }
+    let on = on.map_or_else(|| "another interface".to_owned(), |on| on.name.to_string());
+    Err(Refusal::TapOfAnother { tap: *tap, on })
+}
+
+fn want(site: &Site, wanted: &mut Wanted) {
+    let tap = site.desired.tap.and_then(|tap| site.observed.facts.link(&tap));
+    wanted.guest = tap.map(|tap| Guest {
+        tap: tap.name,
+        values: guard(tap, site),
+        mac: harmless_mac(tap, site),
+        group_fwd_mask: EVERY_GROUP,
+    });
+}
+
+/// What is set on the tap, in order: no ARP answer, no source believed, nothing forwarded, no IPv6, and the filter
+/// that lets nothing come this far. The MTU first: a smaller one would pull the bridge's down (`br_mtu_auto_adjust`).
+fn guard(tap: &Link, site: &Site) -> Vec<(Setting, u32)> {
+    let mtu = taken_nic(site).or(site.bridge()).map_or(tap.mtu, |link| link.mtu);
+    let mut guard = vec![(Setting::Mtu, mtu)];
+    guard.extend(tap.addr_gen.map(|_| (Setting::AddrGen, u32::from(AddrGen::NONE.0))));
+    guard.extend([(Setting::ArpIgnore, 8), (Setting::RpFilter, 1), (Setting::Forwarding, 0)]);
+    guard.extend([(Setting::Clsact, 1), (Setting::Filter(Filter::Tap), 1)]);
+    guard.extend(tap.ipv6.map(|_| (Setting::DisableIpv6, 1)));
+    guard
+}
+
+/// A bridge that was found may have the lowest MAC among its ports: a tap's must not be that (libvirt's taps begin
+/// with fe, too).
+fn harmless_mac(tap: &Link, site: &Site) -> Option<Mac> {
+    let Mac([first, b, c, d, e, f]) = tap.mac.filter(|_| !site.made)?;
+    (first != 0xfe).then_some(Mac([0xfe, b, c, d, e, f]))
+}

@@ -1,0 +1,101 @@
+//! A guest's tap: what is wanted of it, against what it is; with nothing wanted, it gets back what its own record says.
+
+use super::Refusal;
+use super::difference::enslave;
+use crate::feature::{Guest, Site};
+use crate::item::{LinkChange, PortChange, Step};
+use crate::model::ledger::Place;
+use crate::model::{IfName, Link, Setting, TapRecord};
+use crate::observed::{Instance, Observed};
+
+/// What is to be put back on a tap that stays is written on it first; up comes last.
+pub(super) fn attach(guest: &Guest, site: &Site) -> Result<Vec<Step>, Refusal> {
+    let name = guest.tap;
+    let tap = site.observed.facts.link(&name).ok_or(Refusal::NoTap(name))?;
+    let known = TapRecord::parse(&tap.alias);
+    let is_new = known.is_none();
+    let mut record = known.unwrap_or_else(|| TapRecord { alias: tap.alias.clone(), ..TapRecord::default() });
+    record.bridge = Some(site.desired.network.bridge);
+    let mut changes = Vec::new();
+    for (setting, to) in &guest.values {
+        let from = site.observed.value(&name, *setting).unwrap_or_default();
+        if from != *to {
+            // The MTU of a guest that is on may be its owner's will; and what a network set everywhere, it takes back.
+            if *setting != Setting::Mtu || is_new {
+                let former = site.former(&Place { name, index: tap.index }, *setting);
+                record.save(*setting, former.map_or(from, |changed| changed.before));
+            }
+            changes.push(Step::set(name, *setting, from, *to));
+        }
+    }
+    if let (Some(from), Some(to)) = (tap.mac, guest.mac) {
+        record.mac = record.mac.or(Some(from));
+        changes.push(LinkChange::Mac { link: name, from, to }.into());
+    }
+    if !record.fits() {
+        return Err(Refusal::TapAliasTooLong(name));
+    }
+    let mut steps = Vec::new();
+    let alias = record.to_string();
+    if alias != tap.alias {
+        steps.push(LinkChange::Alias { link: name, from: tap.alias.clone(), to: alias }.into());
+    }
+    steps.extend(changes);
+    steps.extend(join(guest, tap, site));
+    Ok(steps)
+}
+
+/// Onto the bridge, and up. On its way from one bridge to another it is nowhere for a moment, and down.
+fn join(guest: &Guest, tap: &Link, site: &Site) -> Vec<Step> {
+    let set = |setting, from, to| Step::set(tap.name, setting, from, to);
+    let is_port = tap.master.is_some() && tap.master == site.bridge().map(|bridge| bridge.index);
+    let moves = !is_port && tap.master.is_some();
+    let mut steps = Vec::new();
+    if tap.up && moves {
+        steps.push(set(Setting::Up, 1, 0));
+    }
+    steps.extend(enslave(&tap.name, site));
+    let mask = site.observed.value(&tap.name, Setting::GroupFwdMask).filter(|_| is_port).unwrap_or_default();
+    if mask != guest.group_fwd_mask {
+        steps.push(set(Setting::GroupFwdMask, mask, guest.group_fwd_mask));
+    }
+    if !tap.up || moves {
+        steps.push(set(Setting::Up, 0, 1));
+    }
+    steps
+}
+
+/// Down and off the bridge; the tap gets back what it had.
+pub(super) fn detach(tap: &Link, observed: &Observed) -> Vec<Step> {
+    let name = tap.name;
+    let record = TapRecord::parse(&tap.alias);
+    let bridge = tap.master.and_then(|master| observed.facts.link_index(master)).map(|bridge| bridge.name);
+    let is_ours = |bridge: &IfName| observed.network(bridge).and_then(Instance::ledger_of_bridge).is_some();
+    if record.is_none() && !bridge.as_ref().is_some_and(is_ours) {
+        // Somebody else's port, or nobody's.
+        return Vec::new();
+    }
+    let mut steps = Vec::new();
+    // Down first: a tap that is up and on no bridge is an interface of the host's like any other.
+    if tap.up {
+        steps.push(Step::put_back(name, Setting::Up, 1, 0));
+    }
+    if let Some(bridge) = bridge {
+        steps.push(PortChange { port: name, from: Some(bridge), to: None }.into());
+    }
+    steps.extend(record.into_iter().flat_map(|record| restore(tap, record, observed)));
+    steps
+}
+
+/// What its record says, last change first.
+fn restore(tap: &Link, record: TapRecord, observed: &Observed) -> Vec<Step> {
+    let link = tap.name;
+    let changed = record.changed.into_iter().rev();
+    let mut steps: Vec<Step> = changed
+        .filter_map(|(setting, before)| super::values::put_back(&link, setting, before, observed))
+        .collect();
+    let mac = tap.mac.zip(record.mac).filter(|(now, before)| now != before);
+    steps.extend(mac.map(|(from, to)| LinkChange::Mac { link, from, to }.into()));
+    steps.push(LinkChange::Alias { link, from: tap.alias.clone(), to: record.alias }.into());
+    steps
+}
