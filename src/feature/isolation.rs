@@ -25,7 +25,7 @@ fn want(site: &Site, wanted: &mut Wanted) {
     let was_closed = site.bridge().is_some() && site.old.is_some_and(Ledger::is_closed);
     if site.desired.network.is_closed() {
         close(site, wanted);
-    } else if was_closed {
+    } else if was_closed && site.made {
         reopen(site, wanted);
     }
 }
@@ -46,18 +46,18 @@ fn close(site: &Site, wanted: &mut Wanted) {
     }
 }
 
-/// A bridge that was made closed gets the values that a new interface has, one that was found those that it had. The way back:
-/// the filters before their place, the place before the settings.
+/// A bridge that was made closed gets the values that a new interface has. (One that was found has them on record.) The way
+/// back: the filters before their place, the place before the settings.
 fn reopen(site: &Site, wanted: &mut Wanted) {
     let bridge = &site.desired.network.bridge;
     for (setting, _) in CLOSED.into_iter().rev().chain([(Setting::DisableIpv6, 1)]) {
-        let now = site.observed.value(bridge, setting);
-        let value = match site.old.filter(|_| !site.made) {
-            Some(old) => old.changed(bridge, setting).map(|changed| changed.before),
-            None => now.map(|_| site.new_value(setting).unwrap_or_default()),
-        };
-        if let Some(value) = value {
-            wanted.value(Phase::Reopen, bridge, setting, value);
+        if site.observed.value(bridge, setting).is_some() {
+            wanted.value(Phase::Reopen, bridge, setting, site.new_value(setting).unwrap_or_default());
         }
     }
+}
+
+/// Whether a setting is one of those that close a bridge.
+pub(crate) fn closes(setting: Setting) -> bool {
+    setting == Setting::DisableIpv6 || CLOSED.iter().any(|(known, _)| *known == setting)
 }

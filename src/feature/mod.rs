@@ -20,6 +20,7 @@ mod wanted;
 pub(crate) use address::collides;
 pub(crate) use forwarding::{everywhere, uplinks};
 pub(crate) use host_if::is_pair;
+pub(crate) use isolation::closes;
 pub(crate) use rules::{accept_rules, tables};
 pub(crate) use site::Site;
 pub(crate) use takeover::give_back;

@@ -83,6 +83,12 @@ impl Wanted {
         self.add(phase, Object::Way(steps.into_iter().collect()));
     }
 
+    /// Whether a setting of an interface shall have a certain value.
+    pub fn has_value(&self, of: &IfName, which: Setting) -> bool {
+        let is_it = |object: &Object| matches!(object, Object::Value { link, setting, .. } if link == of && *setting == which);
+        self.objects.iter().any(|(_, object)| is_it(object))
+    }
+
     /// The host's addresses.
     pub fn addresses(&self) -> impl Iterator<Item = IpNet> {
         self.objects.iter().filter_map(|(_, object)| match object {

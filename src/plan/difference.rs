@@ -42,13 +42,17 @@ impl<'a> Difference<'a> {
         let [make, shut, reopen, serve, last] =
             [Phase::Make, Phase::Shut, Phase::Reopen, Phase::Serve, Phase::Clean]
                 .map(|phase| difference.steps_of(phase, &wanted));
+        // A bridge that was closed opens before anything is added to it.
+        let (reopened, unwanted): (Vec<Step>, Vec<Step>) = difference
+            .unwanted(&wanted)
+            .into_iter()
+            .partition(|step| reopens(step, &site.desired.network.bridge));
         difference.make.extend(make.into_iter().chain(shut));
-        difference.open.extend(reopen.into_iter().chain(serve));
+        difference.open.extend(reopened.into_iter().chain(reopen).chain(serve));
         if let Some(guest) = &wanted.guest {
             difference.open.extend(guest::attach(guest, &site)?);
         }
-        difference.clean = difference.unwanted();
-        difference.clean.extend(last);
+        difference.clean.extend(unwanted.into_iter().chain(last));
         Ok(difference)
     }
 
@@ -98,13 +102,18 @@ impl<'a> Difference<'a> {
     }
 
     /// What the former configuration made and this one does not need.
-    fn unwanted(&self) -> Vec<Step> {
+    fn unwanted(&self, wanted: &Wanted) -> Vec<Step> {
         let Some(old) = self.site.old else { return Vec::new() };
         let bridge = &self.site.desired.network.bridge;
         let others = self.site.observed.networks.iter().filter(|other| other.bridge != *bridge);
         let others: Vec<&Ledger> =
             others.filter_map(|other| other.ledger.as_ref()).chain([&self.ledger]).collect();
-        unwanted(bridge, old, Some(&self.ledger), &others, self.site.observed)
+        let mut steps = unwanted(bridge, old, Some(&self.ledger), &others, self.site.observed);
+        steps.retain(|step| match step {
+            Step::Setting(change) => !wanted.has_value(&change.link, change.setting),
+            _ => true,
+        });
+        steps
     }
 
     /// The tables with `record` as their copy. A host interface opens in one transaction with the rules that come in its place:
@@ -129,6 +138,10 @@ impl<'a> Difference<'a> {
     pub fn found_tables(&self) -> Tables<'a> {
         Tables { bridge: &self.site.desired.network.bridge, instance: self.site.instance }
     }
+}
+
+fn reopens(step: &Step, bridge: &IfName) -> bool {
+    matches!(step, Step::Setting(change) if change.link == *bridge && feature::closes(change.setting))
 }
 
 /// The record of what is wanted, but for settings.

@@ -25,16 +25,18 @@ impl Difference<'_> {
         if self.ledger.changed.iter().any(|changed| changed.setting == setting && place.is_of(changed)) {
             return;
         }
-        let known = self.site.former(&place, setting).filter(|changed| changed.before != to);
+        if let Some(former) = self.site.former(&place, setting) {
+            // What gets its former value again needs no record.
+            return self.ledger.changed.extend((former.before != to).then_some(former));
+        }
         let wide = self.site.observed.facts.wide(setting != Setting::Forwarding);
         // What a record was that is lost in part is not known: then a switch that is on is ours.
         let lost = self.site.old.is_some_and(|old| old.more) && setting.forwards();
         let before = if lost { now.map(|_| 0) } else { now };
-        let fresh = before.filter(|before| *before != to).map(|before| {
+        self.ledger.changed.extend(before.filter(|before| *before != to).map(|before| {
             let global_forwarding = setting.forwards() && wide;
             Changed { link: *link, index: place.index, setting, before, global_forwarding }
-        });
-        self.ledger.changed.extend(known.or(fresh));
+        }));
     }
 }
 

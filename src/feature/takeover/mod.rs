@@ -80,12 +80,19 @@ fn take(nic: &Link, site: &Site, wanted: &mut Wanted) {
     let has_identity = !site.made || (there.is_none() && !nic.up);
     let identity = if has_identity { Vec::new() } else { identity(nic, bridge) };
     let steps = moving::take(nic, bridge, observed.owner.is_some(), identity, observed);
-    // A bridge of our own has the NIC's.
-    let like = if site.made { &nic.name } else { bridge };
-    let kept = observed.value(like, Setting::RpFilter).unwrap_or_default();
+    let kept = rp_filter(nic, site);
     wanted.way(Phase::Serve, moving::with_loose_rp_filter(bridge, kept, observed, steps));
     let again = target.map(|target| ProbeTarget { link: *bridge, ..target });
     wanted.way(Phase::Serve, again.map(|target| Probe::After(target).into()));
+}
+
+/// What the bridge has by then: one of our own the NIC's, one that was found what it had before it was closed.
+fn rp_filter(nic: &Link, site: &Site) -> u32 {
+    let bridge = &site.desired.network.bridge;
+    let former =
+        site.old.and_then(|old| old.changed(bridge, Setting::RpFilter)).map(|changed| changed.before);
+    let now = || site.observed.value(if site.made { &nic.name } else { bridge }, Setting::RpFilter);
+    former.or_else(now).unwrap_or_default()
 }
 
 /// A bridge of another mode has a link-local address of its own, which the NIC would be given with all that is the NIC's.

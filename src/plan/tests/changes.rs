@@ -366,3 +366,24 @@ fn a_renamed_uplink_is_given_back() {
     let wan = world.link(&name("wan0")).clone();
     assert_eq!((wan.ipv4.forwarding, wan.ipv6.unwrap().force_forwarding), (0, Some(0)));
 }
+
+/// The host is as it was, whatever the network was in between, and whoever made its bridge.
+#[test]
+fn no_change_of_mode_leaves_a_trace() {
+    let forms: Vec<String> =
+        MODES.iter().flat_map(|mode| ["", "veth = \"veth1\"\n"].map(|veth| config(mode) + veth)).collect();
+    let pairs = forms.iter().flat_map(|first| forms.iter().map(move |then| (first, then)));
+    for ((first, then), is_found) in pairs.flat_map(|pair| [(pair, false), (pair, true)]) {
+        let mut world = World::lab();
+        world.link(&name("vif0.0")).tun.as_mut().unwrap().persistent = true;
+        if is_found {
+            world.0.facts.links.push(super::world::link(9, "br0", Some("bridge")));
+        }
+        let before = world.snapshot();
+        world.up(first, "vif0.0");
+        world.up(then, "vif0.0");
+        assert_eq!(world.up(then, "vif0.0"), [], "found: {is_found}, {first}, {then}");
+        world.down("vif0.0");
+        assert_eq!(world.snapshot(), before, "found: {is_found}, {first}, {then}");
+    }
+}
