@@ -237,3 +237,31 @@ fn bridged_gives_a_found_bridge_back() {
     lab.detach(one);
     lab.assert_as_before("the guest came and went", &before);
 }
+
+/// A bridge that was found and closed for its guests opens for the next configuration, and is not shut again when that ends.
+#[test]
+fn a_found_bridge_that_was_closed_opens_again() {
+    for closed in [Network::ISOLATED, Network::HOST_ONLY_VETH] {
+        let lab = Lab::new(closed);
+        lab.host.ip("link add br0 type bridge");
+        lab.host.ip("link set br0 addrgenmode none up");
+        let keys = ["arp_ignore", "rp_filter", "accept_local", "route_localnet", "forwarding"];
+        let conf = || {
+            let ipv4 = keys.map(|key| lab.host.read_sysctl(&format!("ipv4/conf/br0/{key}")));
+            (
+                ipv4,
+                lab.host.read_sysctl("ipv6/conf/br0/disable_ipv6"),
+                lab.host.run("tc qdisc show dev br0 clsact"),
+            )
+        };
+        let before = conf();
+        let guest = lab.attach(1);
+        assert_ne!(conf(), before, "{closed:?}: closed");
+        lab.write_config(&Network::HOST_ONLY.config());
+        lab.ifup(&guest).ok();
+        eventually("the guest reaches the host", || guest.pings("10.0.100.3"));
+        lab.ifup(&guest).ok();
+        lab.detach(guest);
+        assert_eq!(conf(), before, "{closed:?}, then host-only");
+    }
+}
