@@ -114,7 +114,7 @@ impl Apply<'_> {
     fn run(&mut self, mut steps: &[Step]) -> Result<(), Error> {
         while let Some(first) = steps.first() {
             // What cannot be taken back any more goes on to its end.
-            if signals::is_expired() && !self.undoing && !self.done.iter().any(Step::is_final) {
+            if signals::is_expired() && !self.undoing && !self.done.iter().any(|step| step.is_final()) {
                 return Err(Error::OutOfTime { doing: first.deed() });
             }
             let transport = first.transport();
@@ -169,7 +169,7 @@ impl Apply<'_> {
                 Ok(message) => messages.extend(message),
                 Err(_) => {
                     let error = KernelError { errno: Errno::ENODEV as i32, message: String::new() };
-                    if !step.forgives(error.errno) {
+                    if !step.forgives(error.errno()) {
                         return Err(Error::Kernel { step: Box::new(step.clone()), error });
                     }
                     messages.push(nothing());
@@ -198,10 +198,10 @@ impl Apply<'_> {
             match error {
                 None => self.finish(step),
                 // The first time, of which the answer was lost, did it.
-                Some(error) if was_lost && (step.is_there(error.errno) || step.forgives(error.errno)) => {
+                Some(error) if was_lost && (step.is_there(error.errno()) || step.forgives(error.errno())) => {
                     self.finish(step)
                 }
-                Some(error) if step.forgives(error.errno) || self.lacks_filters(step, error.errno) => {}
+                Some(error) if step.forgives(error.errno()) || self.lacks_filters(step, error.errno()) => {}
                 Some(error) => {
                     failed = failed.or(Some(Error::Kernel { step: Box::new(step.clone()), error }))
                 }
@@ -211,11 +211,10 @@ impl Apply<'_> {
     }
 
     /// Whether an error says that this kernel lacks what a filter is made of.
-    fn lacks_filters(&mut self, step: &Step, errno: i32) -> bool {
+    fn lacks_filters(&mut self, step: &Step, errno: Errno) -> bool {
         if !matches!(step, Step::Setting(change) if change.adds_filter()) {
             return false;
         }
-        let errno = Errno::from_raw(errno);
         self.without_filters |= matches!(errno, Errno::ENOENT | Errno::EOPNOTSUPP);
         // A filter for which there is no place is EINVAL.
         self.without_filters
@@ -226,7 +225,7 @@ impl Apply<'_> {
         let mut rest: Vec<Step> = steps.iter().filter_map(|step| self.with_handles(step)).collect();
         let mut again = false;
         while let Some(first) = rest.first().cloned() {
-            let changes: Vec<_> = rest.iter().filter_map(Step::nft).collect();
+            let changes: Vec<_> = rest.iter().filter_map(|step| step.nft()).collect();
             let Some(nft) = &mut self.kernel.nft else { return Ok(()) };
             match nft.change(&changes) {
                 Ok(Ok(())) => {
@@ -235,9 +234,9 @@ impl Apply<'_> {
                 }
                 Ok(Err((at, error))) => {
                     let step = rest.get(at).unwrap_or(&first);
-                    if again && step.is_there(error.errno) {
+                    if again && step.is_there(error.errno()) {
                         self.finish(&rest.remove(at.min(rest.len() - 1)));
-                    } else if step.forgives(error.errno) {
+                    } else if step.forgives(error.errno()) {
                         rest.remove(at.min(rest.len() - 1));
                     } else {
                         return Err(Error::Kernel { step: Box::new(step.clone()), error });
@@ -269,7 +268,7 @@ impl Apply<'_> {
     /// Whether to send the same once more. Where an answer is lost, the kernel acted, and what is there by now
     /// is no error; where something cannot be taken back any more, the way out is forward.
     fn is_worth_another(&self, broken: &Broken) -> bool {
-        matches!(broken, Broken::Unanswered(_)) || self.done.iter().any(Step::is_final)
+        matches!(broken, Broken::Unanswered(_)) || self.done.iter().any(|step| step.is_final())
     }
 
     /// An exchange that broke off. After the send, all of it is to be taken back.
@@ -277,7 +276,7 @@ impl Apply<'_> {
         if matches!(broken, Broken::Unanswered(_)) {
             self.done.extend_from_slice(steps);
         }
-        Error::system(steps.first().map(Step::deed).unwrap_or_default())(broken.into())
+        Error::system(steps.first().map(|step| step.deed()).unwrap_or_default())(broken.into())
     }
 
     fn file(&mut self, step: &Step) -> Result<(), Error> {

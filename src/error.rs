@@ -195,7 +195,7 @@ impl Error {
             Error::Locked { pid: None, .. } => None,
             Error::OutOfTime { .. } => Some("the machine is slow to change its network; try again".to_owned()),
             Error::Kernel { step, error } => {
-                kernel_hint(step, Errno::from_raw(error.errno)).map(str::to_owned)
+                kernel_hint(step, error.errno()).map(str::to_owned)
             }
             Error::Tap { tap, source } if source.raw_os_error() == Some(Errno::EBUSY as i32) => {
                 Some(format!("a process has {tap} open; leave --create out to attach it as it is"))

@@ -22,9 +22,16 @@ pub enum AcceptRulesChange {
     },
 }
 
-impl From<AcceptRulesChange> for Step {
-    fn from(change: AcceptRulesChange) -> Self {
-        Step::AcceptRules(change)
+impl AcceptRulesChange {
+    /// `nft` takes fewer names than the kernel, and the numbers of rules that are still to be made are not known.
+    fn is_sayable(&self) -> bool {
+        match self {
+            Self::Add(accept_rules) => {
+                let matches = accept_rules.rules.iter().flat_map(|rule| &rule.matches);
+                matches.filter_map(Match::name).all(is_text)
+            }
+            Self::Delete { handles, .. } => !handles.is_empty(),
+        }
     }
 }
 
@@ -49,7 +56,7 @@ impl Change for AcceptRulesChange {
 
     fn write_command(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            _ if !self.has_command() => write_untold(f, &self.deed()),
+            _ if !self.is_sayable() => write_untold(f, &self.deed()),
             Self::Add(AcceptRules { protocol, chain, bridge, rules }) => {
                 let comment = comment(bridge);
                 let inserts = rules.iter().rev().map(|rule| {
@@ -63,17 +70,6 @@ impl Change for AcceptRulesChange {
                     .map(|handle| format!("delete rule {protocol} {TABLE} {chain} handle {handle}"));
                 write!(f, "nft {}", shell_quoted(deletes.collect::<Vec<_>>().join("; ")))
             }
-        }
-    }
-
-    /// `nft` takes fewer names than the kernel, and the numbers of rules that are still to be made are not known.
-    fn has_command(&self) -> bool {
-        match self {
-            Self::Add(accept_rules) => {
-                let matches = accept_rules.rules.iter().flat_map(|rule| &rule.matches);
-                matches.filter_map(Match::name).all(is_text)
-            }
-            Self::Delete { handles, .. } => !handles.is_empty(),
         }
     }
 

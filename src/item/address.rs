@@ -28,12 +28,6 @@ pub enum AddressChange {
     },
 }
 
-impl From<AddressChange> for Step {
-    fn from(change: AddressChange) -> Self {
-        Step::Address(change)
-    }
-}
-
 impl Change for AddressChange {
     fn kind(&self) -> &'static str {
         match self {

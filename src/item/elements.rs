@@ -2,16 +2,11 @@
 
 use std::fmt;
 
+use super::table::write_untold;
 use super::{Change, Step, Transport};
 use crate::model::ruleset::{Elements, is_identifier};
 use crate::netlink::nft;
 use crate::terminal::shell_quoted;
-
-impl From<Elements> for Step {
-    fn from(elements: Elements) -> Self {
-        Step::Elements(elements)
-    }
-}
 
 /// Puts elements in the place of all that are in a set, and leaves its table alone.
 impl Change for Elements {
@@ -26,12 +21,11 @@ impl Change for Elements {
 
     fn write_command(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Elements { family, table, to, .. } = self;
+        if !is_identifier(table) {
+            return write_untold(f, &self.deed());
+        }
         let set = format!("{family} {table} {}", to.name);
         write!(f, "nft {}", shell_quoted(format!("flush set {set}; add element {set} {to}")))
-    }
-
-    fn has_command(&self) -> bool {
-        is_identifier(&self.table)
     }
 
     fn inverse(&self) -> Option<Step> {

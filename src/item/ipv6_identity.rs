@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::Ipv6Addr;
 
-use super::{Change, Numbers, Step, Transport, word};
+use super::{Change, Numbers, Transport, word};
 use crate::model::IfName;
 use crate::netlink::message::Message;
 use crate::netlink::route::link;
@@ -16,12 +16,6 @@ pub enum Ipv6IdentityChange {
     CopySecret { from: IfName, to: IfName },
     /// Sets the lower half of the addresses that are made of announced prefixes.
     SetToken { link: IfName, token: Ipv6Addr },
-}
-
-impl From<Ipv6IdentityChange> for Step {
-    fn from(change: Ipv6IdentityChange) -> Self {
-        Step::Ipv6Identity(change)
-    }
 }
 
 impl Change for Ipv6IdentityChange {
@@ -47,10 +41,6 @@ impl Change for Ipv6IdentityChange {
             }
             Self::SetToken { link, token } => write!(f, "ip token set {token} dev {}", word(link)),
         }
-    }
-
-    fn inverse(&self) -> Option<Step> {
-        None
     }
 
     fn transport(&self) -> Transport {

@@ -26,12 +26,6 @@ pub enum LinkChange {
     Alias { link: IfName, from: String, to: String },
 }
 
-impl From<LinkChange> for Step {
-    fn from(change: LinkChange) -> Self {
-        Step::Link(change)
-    }
-}
-
 impl Change for LinkChange {
     fn kind(&self) -> &'static str {
         match self {

@@ -1,8 +1,7 @@
 //! What can be changed: a file for each kind of kernel object.
 //!
 //! Each says what its changes are called, the command of an administrator that does the same, the message that the kernel
-//! gets, the way back, and which errors mean that there is nothing left to do. A new kind is a file here, and a line in
-//! [`Step`] and in `each!`.
+//! gets, the way back, and which errors mean that there is nothing left to do. A new kind is a file here, and a line in `steps!`.
 
 mod accept_rules;
 mod address;
@@ -34,6 +33,7 @@ pub use table::TableChange;
 pub use wait::Wait;
 
 use std::fmt;
+use std::ops::Deref;
 
 use nix::errno::Errno;
 
@@ -42,26 +42,6 @@ use crate::model::{IfName, Setting};
 use crate::netlink::message::Message;
 use crate::netlink::nft;
 use crate::terminal::shell_word;
-
-/// One change, or a wait between two: prints as the command of an administrator, and knows its way back.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[allow(missing_docs, reason = "a variant is called as what it holds, which says what it is")]
-pub enum Step {
-    Link(LinkChange),
-    Port(PortChange),
-    Setting(SettingChange),
-    Ipv6Identity(Ipv6IdentityChange),
-    Address(AddressChange),
-    Route(RouteChange),
-    Nexthop(NexthopChange),
-    PolicyRule(PolicyRuleChange),
-    Neighbour(NeighbourChange),
-    Table(TableChange),
-    Elements(Elements),
-    AcceptRules(AcceptRulesChange),
-    Wait(Wait),
-    Probe(Probe),
-}
 
 /// How a change gets to the kernel. Changes of one kind that follow each other go out in one send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,23 +60,23 @@ pub enum Transport {
 pub type Numbers<'a> = &'a dyn Fn(&IfName) -> Result<u32, IfName>;
 
 /// What each kind of change says of itself.
-trait Change {
+pub trait Change {
     /// Its kind, in a word for programs.
     fn kind(&self) -> &'static str;
 
     /// What it does, for an error that begins with "cannot".
     fn deed(&self) -> String;
 
-    /// The command that does the same; with `{:#}` an nft command has a line for each rule. A remark where there is none.
-    fn write_command(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result;
-
-    /// Whether there is a command that does the same.
-    fn has_command(&self) -> bool {
-        true
-    }
+    /// The command that does the same; with `{:#}` an nft command has a line for each rule. A remark (`#`) where there is
+    /// none. (It is not among what [`Step`] derefs to: a hook would link the commands, which it never prints.)
+    fn write_command(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result
+    where
+        Self: Sized;
 
     /// The change that takes this one back; None where nothing is to be taken back, or nothing can be.
-    fn inverse(&self) -> Option<Step>;
+    fn inverse(&self) -> Option<Step> {
+        None
+    }
 
     /// Whether something ends by it for good, so that what was done before is not taken back either.
     fn deletes(&self) -> bool {
@@ -108,11 +88,12 @@ trait Change {
         self.deletes()
     }
 
+    /// How it gets to the kernel.
     fn transport(&self) -> Transport {
         Transport::Route
     }
 
-    /// Its rtnetlink message, if it has one.
+    /// Its rtnetlink message, if it has one. An error is the name of an interface whose number is not known.
     fn message(&self, _numbers: Numbers<'_>) -> Result<Option<Message>, IfName> {
         Ok(None)
     }
@@ -132,7 +113,7 @@ trait Change {
         false
     }
 
-    /// Whether `name` is another interface from then on.
+    /// Whether `name` is another interface from then on, with another number.
     fn renumbers(&self, _name: &IfName) -> bool {
         false
     }
@@ -143,26 +124,59 @@ trait Change {
     }
 }
 
-/// The same of whichever kind a step is. (Through `dyn` a hook would link the commands, too, which it never prints.)
-macro_rules! each {
-    ($step:expr, $change:ident => $value:expr) => {
-        match $step {
-            Step::Link($change) => $value,
-            Step::Port($change) => $value,
-            Step::Setting($change) => $value,
-            Step::Ipv6Identity($change) => $value,
-            Step::Address($change) => $value,
-            Step::Route($change) => $value,
-            Step::Nexthop($change) => $value,
-            Step::PolicyRule($change) => $value,
-            Step::Neighbour($change) => $value,
-            Step::Table($change) => $value,
-            Step::Elements($change) => $value,
-            Step::AcceptRules($change) => $value,
-            Step::Wait($change) => $value,
-            Step::Probe($change) => $value,
+/// Makes [`Step`] of the kinds of changes.
+macro_rules! steps {
+    ($($kind:ident($change:ty),)*) => {
+        /// One change, or a wait between two: prints as the command of an administrator, and knows its way back.
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        #[allow(missing_docs, reason = "a variant is called as what it holds, which says what it is")]
+        pub enum Step {
+            $($kind($change),)*
+        }
+
+        $(impl From<$change> for Step {
+            fn from(change: $change) -> Self {
+                Self::$kind(change)
+            }
+        })*
+
+        /// Whichever kind it is.
+        impl Deref for Step {
+            type Target = dyn Change;
+
+            fn deref(&self) -> &Self::Target {
+                match self {
+                    $(Self::$kind(change) => change,)*
+                }
+            }
+        }
+
+        /// The exact command that does the same; with `{:#}` an nft command has a line for each rule.
+        impl fmt::Display for Step {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                match self {
+                    $(Self::$kind(change) => change.write_command(f),)*
+                }
+            }
         }
     };
+}
+
+steps! {
+    Link(LinkChange),
+    Port(PortChange),
+    Setting(SettingChange),
+    Ipv6Identity(Ipv6IdentityChange),
+    Address(AddressChange),
+    Route(RouteChange),
+    Nexthop(NexthopChange),
+    PolicyRule(PolicyRuleChange),
+    Neighbour(NeighbourChange),
+    Table(TableChange),
+    Elements(Elements),
+    AcceptRules(AcceptRulesChange),
+    Wait(Wait),
+    Probe(Probe),
 }
 
 impl Step {
@@ -179,24 +193,9 @@ impl Step {
         Self::Setting(SettingChange { link, setting, from, to, back: true })
     }
 
-    /// Its kind, in a word for programs.
-    pub fn kind(&self) -> &'static str {
-        each!(self, change => change.kind())
-    }
-
-    /// What it does, for an error that begins with "cannot".
-    pub fn deed(&self) -> String {
-        each!(self, change => change.deed())
-    }
-
     /// The command that does the same, where there is one: a wait and a question have none.
     pub fn command(&self) -> Option<String> {
-        each!(self, change => change.has_command()).then(|| format!("{self:#}"))
-    }
-
-    /// The step that takes this one back; None where nothing is to be taken back.
-    pub fn inverse(&self) -> Option<Step> {
-        each!(self, change => change.inverse())
+        Some(format!("{self:#}")).filter(|command| !command.starts_with('#'))
     }
 
     /// The steps that take this one back at once: an IPv6 address that was in use is so again without detection.
@@ -207,65 +206,9 @@ impl Step {
         }
     }
 
-    /// Whether something ends by it for good, so that what was done before is not taken back either.
-    pub fn deletes(&self) -> bool {
-        each!(self, change => change.deletes())
-    }
-
-    /// Whether it cannot be taken back: what is deleted or replaced as a whole is not made again. These come last.
-    pub fn is_final(&self) -> bool {
-        each!(self, change => change.is_final())
-    }
-
     /// Whether a network does without it where /proc/sys is read-only.
     pub fn is_spare(&self) -> bool {
         matches!(self, Step::Setting(change) if change.is_spare())
-    }
-
-    /// How it gets to the kernel.
-    pub fn transport(&self) -> Transport {
-        each!(self, change => change.transport())
-    }
-
-    /// Its rtnetlink message, if it has one.
-    ///
-    /// # Errors
-    ///
-    /// The name of an interface whose number is not known.
-    pub fn message(&self, numbers: Numbers<'_>) -> Result<Option<Message>, IfName> {
-        each!(self, change => change.message(numbers))
-    }
-
-    /// Its part of an nf_tables transaction, if it has one.
-    pub fn nft(&self) -> Option<nft::Change<'_>> {
-        each!(self, change => change.nft())
-    }
-
-    /// Whether an error says that it was done before: its answer was lost.
-    pub fn is_there(&self, errno: i32) -> bool {
-        each!(self, change => change.is_there(Errno::from_raw(errno)))
-    }
-
-    /// Whether an error says that its goal is reached already.
-    pub fn forgives(&self, errno: i32) -> bool {
-        each!(self, change => change.forgives(Errno::from_raw(errno)))
-    }
-
-    /// Whether `name` is another interface from then on, with another number.
-    pub fn renumbers(&self, name: &IfName) -> bool {
-        each!(self, change => change.renumbers(name))
-    }
-
-    /// What a person can do about an error.
-    pub fn hint(&self, errno: Errno) -> Option<&'static str> {
-        each!(self, change => change.hint(errno))
-    }
-}
-
-/// The exact command that does the same; with `{:#}` an nft command has a line for each rule.
-impl fmt::Display for Step {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        each!(self, change => change.write_command(f))
     }
 }
 

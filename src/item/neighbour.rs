@@ -20,12 +20,6 @@ pub enum NeighbourChange {
     Delete(Neighbour),
 }
 
-impl From<NeighbourChange> for Step {
-    fn from(change: NeighbourChange) -> Self {
-        Step::Neighbour(change)
-    }
-}
-
 impl Change for NeighbourChange {
     fn kind(&self) -> &'static str {
         match self {

@@ -16,12 +16,6 @@ pub struct NexthopChange {
     pub to: IfName,
 }
 
-impl From<NexthopChange> for Step {
-    fn from(change: NexthopChange) -> Self {
-        Step::Nexthop(change)
-    }
-}
-
 impl Change for NexthopChange {
     fn kind(&self) -> &'static str {
         "move-nexthop"

@@ -16,12 +16,6 @@ pub enum PolicyRuleChange {
     Delete(PolicyRule),
 }
 
-impl From<PolicyRuleChange> for Step {
-    fn from(change: PolicyRuleChange) -> Self {
-        Step::PolicyRule(change)
-    }
-}
-
 impl Change for PolicyRuleChange {
     fn kind(&self) -> &'static str {
         match self {

@@ -17,12 +17,6 @@ pub struct PortChange {
     pub to: Option<IfName>,
 }
 
-impl From<PortChange> for Step {
-    fn from(change: PortChange) -> Self {
-        Step::Port(change)
-    }
-}
-
 impl Change for PortChange {
     fn kind(&self) -> &'static str {
         "set-master"

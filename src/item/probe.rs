@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use super::{Change, Step, Transport, word};
+use super::{Change, Transport, word};
 use crate::model::IfName;
 
 /// A neighbour that sees whether the host is still on the network.
@@ -24,12 +24,6 @@ pub enum Probe {
     Before(ProbeTarget),
     /// Asks again; fails where it answered before and is silent now.
     After(ProbeTarget),
-}
-
-impl From<Probe> for Step {
-    fn from(probe: Probe) -> Self {
-        Step::Probe(probe)
-    }
 }
 
 impl Change for Probe {
@@ -55,14 +49,6 @@ impl Change for Probe {
                 write!(f, "# ask {target} on {link} again; all back if it answered before and does not now")
             }
         }
-    }
-
-    fn has_command(&self) -> bool {
-        false
-    }
-
-    fn inverse(&self) -> Option<Step> {
-        None
     }
 
     fn transport(&self) -> Transport {

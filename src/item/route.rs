@@ -16,12 +16,6 @@ pub enum RouteChange {
     Delete(Route),
 }
 
-impl From<RouteChange> for Step {
-    fn from(change: RouteChange) -> Self {
-        Step::Route(change)
-    }
-}
-
 impl Change for RouteChange {
     fn kind(&self) -> &'static str {
         match self {

@@ -21,12 +21,6 @@ pub struct SettingChange {
     pub back: bool,
 }
 
-impl From<SettingChange> for Step {
-    fn from(change: SettingChange) -> Self {
-        Step::Setting(change)
-    }
-}
-
 impl SettingChange {
     /// Whether a network does without it where /proc/sys is read-only: the filters of taps stand alone then, and interfaces
     /// to come are not opened.
@@ -128,11 +122,11 @@ mod tests {
         for (setting, to) in
             [(Setting::AcceptRa, 2), (Setting::Forwarding, 1), (Setting::Mtu, 1500), (Setting::Up, 0)]
         {
-            assert!(&Step::put_back(link, setting, 7, to).forgives(Errno::ENODEV as i32), "{setting} {to}");
-            assert!(!&Step::put_back(link, setting, 7, to).forgives(Errno::EINVAL as i32), "{setting} {to}");
-            assert!(!&Step::set(link, setting, 7, to).forgives(Errno::ENODEV as i32), "{setting} {to}");
+            assert!(&Step::put_back(link, setting, 7, to).forgives(Errno::ENODEV), "{setting} {to}");
+            assert!(!&Step::put_back(link, setting, 7, to).forgives(Errno::EINVAL), "{setting} {to}");
+            assert!(!&Step::set(link, setting, 7, to).forgives(Errno::ENODEV), "{setting} {to}");
             let undone = Step::set(link, setting, 7, to).inverse().unwrap();
-            assert!(&undone.forgives(Errno::ENODEV as i32), "{setting} {to}");
+            assert!(&undone.forgives(Errno::ENODEV), "{setting} {to}");
         }
     }
 }

@@ -23,17 +23,19 @@ pub enum TableChange {
     },
 }
 
-impl From<TableChange> for Step {
-    fn from(change: TableChange) -> Self {
-        Step::Table(change)
-    }
-}
-
 impl TableChange {
     fn name(&self) -> (Family, &str) {
         match self {
             Self::Add(table) | Self::Replace(table) | Self::Remove(table) => (table.family, &table.name),
             Self::Delete { family, name } => (*family, name),
+        }
+    }
+
+    /// `nft` takes fewer names than the kernel, which the hooks tell themselves.
+    fn is_sayable(&self) -> bool {
+        match self {
+            Self::Add(table) | Self::Replace(table) => table.is_sayable(),
+            Self::Remove(_) | Self::Delete { .. } => is_identifier(self.name().1),
         }
     }
 }
@@ -58,7 +60,7 @@ impl Change for TableChange {
     fn write_command(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (family, name) = self.name();
         match self {
-            _ if !self.has_command() => write_untold(f, &self.deed()),
+            _ if !self.is_sayable() => write_untold(f, &self.deed()),
             Self::Add(table) => write!(f, "nft {}", shell_quoted(text(table, f))),
             Self::Replace(table) => {
                 let between = if f.alternate() { '\n' } else { ' ' };
@@ -68,14 +70,6 @@ impl Change for TableChange {
             Self::Remove(_) | Self::Delete { .. } => {
                 write!(f, "nft delete table {family} {}", shell_word(name))
             }
-        }
-    }
-
-    /// `nft` takes fewer names than the kernel, which the hooks tell themselves.
-    fn has_command(&self) -> bool {
-        match self {
-            Self::Add(table) | Self::Replace(table) => table.is_sayable(),
-            Self::Remove(_) | Self::Delete { .. } => is_identifier(self.name().1),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Change, Step, Transport, word};
+use super::{Change, Transport, word};
 use crate::model::IfName;
 
 /// A wait.
@@ -15,12 +15,6 @@ pub enum Wait {
     /// Until the IPv6 addresses that were just added are in use, for a while at most: the kernel makes an address's local
     /// route in its own time, and takes no packet for it before (`addrconf_dad_work`).
     Addresses { link: IfName },
-}
-
-impl From<Wait> for Step {
-    fn from(wait: Wait) -> Self {
-        Step::Wait(wait)
-    }
 }
 
 impl Change for Wait {
@@ -46,14 +40,6 @@ impl Change for Wait {
             Self::Operational { link } => write!(f, "# wait until {} is operational", word(link)),
             Self::Addresses { link } => write!(f, "# wait until the addresses of {} are in use", word(link)),
         }
-    }
-
-    fn has_command(&self) -> bool {
-        false
-    }
-
-    fn inverse(&self) -> Option<Step> {
-        None
     }
 
     fn transport(&self) -> Transport {

@@ -6,6 +6,7 @@ use std::os::fd::AsRawFd;
 use neli::consts::socket::{Msg, NlFamily};
 use neli::socket::NlSocket;
 use neli::utils::Groups;
+use nix::errno::Errno;
 use nix::libc;
 use thiserror::Error;
 
@@ -33,6 +34,10 @@ pub struct KernelError {
 }
 
 impl KernelError {
+    pub fn errno(&self) -> Errno {
+        Errno::from_raw(self.errno)
+    }
+
     /// Whether what was read is not of one moment: a change came in between (NLM_F_DUMP_INTR; nf_tables: EINTR).
     pub fn is_interrupted(&self) -> bool {
         self.errno == libc::EINTR
@@ -47,7 +52,7 @@ impl From<KernelError> for io::Error {
 
 impl std::fmt::Display for KernelError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}", nix::errno::Errno::from_raw(self.errno))?;
+        write!(f, "{}", self.errno())?;
         if !self.message.is_empty() {
             write!(f, ": {}", self.message)?;
         }
