@@ -15,7 +15,7 @@ use kvmnet::error::Error;
 use kvmnet::log::{self, Level};
 use kvmnet::plan::Step;
 use kvmnet::run::{self, Creation, Difference, Done};
-use kvmnet::{config, inherited, init, status, terminal};
+use kvmnet::{check, config, inherited, init, status, terminal};
 use serde::Serialize;
 
 fn main() -> ExitCode {
@@ -77,59 +77,50 @@ fn run(command: Command) -> Result<ExitCode, Error> {
     match command {
         Command::Plan { down, json, tap } => {
             let preview = if down { run::preview_down(&tap) } else { run::preview_up(&tap) }?;
-            tell(&if json { terminal::document(&preview) } else { preview.to_string() })?;
+            show(&preview, json, |preview| preview.to_string())
         }
         Command::Attach { create, user, tap } => {
             let creation = create.then_some(Creation { user });
-            return report(run::attach(&tap, creation.as_ref(), &mut print_line, &mut print_step));
+            report(run::attach(&tap, creation.as_ref(), &mut print_line, &mut print_step))
         }
-        Command::Detach { delete, tap } => return report(run::detach(&tap, delete, &mut print_step)),
-        Command::Apply { yes } => return apply(yes),
-        Command::Up { network } => return report(run::network_up(&network, &mut print_step)),
-        Command::Down { force, network } => {
-            return report(run::network_down(&network, force, &mut print_step));
-        }
-        Command::Gc => return report(run::sweep(&mut print_step)),
+        Command::Detach { delete, tap } => report(run::detach(&tap, delete, &mut print_step)),
+        Command::Apply { yes: true } => apply_at_once(),
+        Command::Apply { yes: false } => apply(),
+        Command::Up { network } => report(run::network_up(&network, &mut print_step)),
+        Command::Down { force, network } => report(run::network_down(&network, force, &mut print_step)),
+        Command::Gc => report(run::sweep(&mut print_step)),
         Command::Status { network, json } => {
-            let status = status::read(network.as_deref())?;
-            tell(&if json { terminal::document(&status) } else { status.render(has_color()) })?;
+            show(&status::read(network.as_deref())?, json, |status| status.render(has_color()))
         }
-        Command::Check { json } => return check(json),
+        Command::Check { json } => {
+            let findings = check::check(&Environment::of_process())?;
+            show(&findings, json, |findings| check::render(findings, has_color()))?;
+            Ok(status_of(!findings.has_problem()))
+        }
         Command::Config(ConfigCommand::Show { network, json }) => {
             let shown = config::show(&Environment::of_process(), network.as_deref())?;
-            tell(&if json { terminal::document(&shown) } else { shown.to_string() })?;
+            show(&shown, json, |shown| shown.to_string())
         }
-        Command::Config(ConfigCommand::Init) => tell(&init::file()?)?,
-        Command::Complete { words } => tell(&complete::lines(Arguments::command(), &words))?,
+        Command::Config(ConfigCommand::Init) => tell(&init::file()?),
+        Command::Complete { words } => tell(&complete::lines(Arguments::command(), &words)),
     }
-    Ok(ExitCode::SUCCESS)
-}
-
-fn check(json: bool) -> Result<ExitCode, Error> {
-    let findings = kvmnet::check::check(&Environment::of_process())?;
-    let text = match json {
-        true => terminal::document(&findings),
-        false => kvmnet::check::render(&findings, has_color()),
-    };
-    tell(&text)?;
-    Ok(if findings.has_problem() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
 /// Shows the changes, asks, and makes them.
-fn apply(yes: bool) -> Result<ExitCode, Error> {
-    if yes {
-        return apply_at_once();
-    }
+fn apply() -> Result<ExitCode, Error> {
     let difference = run::difference()?;
     say(&difference.to_string());
     if difference.plan.is_empty() {
-        return Ok(met(&difference, ExitCode::SUCCESS));
+        return Ok(status_of(difference.unmet.is_empty()));
     }
     if !stdin().is_terminal() {
         complain("no terminal to ask on: nothing was changed", Some("kvmnet apply --yes"));
         return Ok(ExitCode::FAILURE);
     }
-    if !is_agreed() {
+    let mut answer = String::new();
+    say("Do it? [y/N] ");
+    let _ = stdin().read_line(&mut answer);
+    if !matches!(answer.trim(), "y" | "Y" | "yes") {
         complain("nothing was changed", None);
         return Ok(ExitCode::FAILURE);
     }
@@ -158,12 +149,8 @@ fn met(difference: &Difference, status: ExitCode) -> ExitCode {
     if difference.unmet.is_empty() { status } else { ExitCode::FAILURE }
 }
 
-/// Whether the answer at the terminal is yes.
-fn is_agreed() -> bool {
-    let mut answer = String::new();
-    say("Do it? [y/N] ");
-    let _ = stdin().read_line(&mut answer);
-    matches!(answer.trim(), "y" | "Y" | "yes")
+fn status_of(is_right: bool) -> ExitCode {
+    if is_right { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn print_line(command: &str) {
@@ -171,9 +158,7 @@ fn print_line(command: &str) {
 }
 
 fn print_step(step: &Step) {
-    if let Some(command) = step.command() {
-        say(&format!("{command}\n"));
-    }
+    step.command().iter().for_each(|command| print_line(command));
 }
 
 /// Prints and logs what was done, and what could not be.
@@ -187,7 +172,7 @@ fn report(done: Result<Done, Error>) -> Result<ExitCode, Error> {
         complain(&error.to_string(), error.hint().as_deref());
         log::write("kvmnet", Level::Error, &error.to_string());
     }
-    Ok(if done.left.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(status_of(done.left.is_empty()))
 }
 
 /// Prints. A change is not left half done because nobody can read of it.
@@ -195,13 +180,18 @@ fn say(text: &str) {
     let _ = write_out(text);
 }
 
+/// Prints data, as JSON or as text.
+fn show<T: Serialize>(data: &T, json: bool, text: impl FnOnce(&T) -> String) -> Result<ExitCode, Error> {
+    tell(&if json { terminal::document(data) } else { text(data) })
+}
+
 /// Prints what was asked for. A reader that goes away, as `head` does, is not an error; a full disk is.
-fn tell(text: &str) -> Result<(), Error> {
+fn tell(text: &str) -> Result<ExitCode, Error> {
     match write_out(text) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             Err(Error::system("write to the standard output")(error))
         }
-        _ => Ok(()),
+        _ => Ok(ExitCode::SUCCESS),
     }
 }
 

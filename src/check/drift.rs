@@ -7,7 +7,7 @@ use crate::desired::Desired;
 use crate::guests::other_ports;
 use crate::item::{LinkChange, SettingChange, Step, TableChange};
 use crate::model::ruleset::table_name;
-use crate::model::{Ledger, Mode, Setting};
+use crate::model::{Ledger, Mode, Setting, Veth};
 use crate::observed::{Instance, Tables, is_proc_fixed};
 use crate::plan;
 use crate::terminal::shell_word;
@@ -46,10 +46,9 @@ fn missing_tables(
     ledger: &Ledger,
     configured: Option<&Configured>,
 ) -> Option<Finding> {
-    if input.observed.nft != Tables::Readable {
-        return None;
-    }
-    let family = instance.missing_tables().into_iter().next()?;
+    let is_readable = input.observed.nft == Tables::Readable;
+    let family = instance.missing_tables().into_iter().find(|_| is_readable)?;
+    let Ledger { network, .. } = ledger;
     let loss = match ledger.mode {
         Mode::Isolated | Mode::HostOnly | Mode::Routed => "nothing keeps its guests in",
         Mode::Nat => "its guests have no NAT, and nothing keeps them in",
@@ -60,43 +59,42 @@ fn missing_tables(
     };
     let more = configured.and_then(|configured| left(configured, is_other));
     let more = more.map_or(String::new(), |more| format!("; also left to do: {more}"));
-    let text =
-        format!("the table of network {} on {} is missing: {loss}{more}", ledger.network, instance.bridge);
-    let place = Place::table(family, &table_name(&instance.bridge));
+    let bridge = &instance.bridge;
+    let text = format!("the table of network {network} on {bridge} is missing: {loss}{more}");
+    let place = Place::table(family, &table_name(bridge));
     Some(Finding::problem("network", text).at(place).run(["kvmnet apply"]))
 }
 
 /// The pair by which the host is on the network.
-fn missing_pair(input: &CheckInput, instance: &Instance, ledger: &Ledger) -> Option<Finding> {
-    let veth = ledger.veth.as_ref()?;
+fn missing_pair(
+    input: &CheckInput,
+    Instance { bridge, link, .. }: &Instance,
+    Ledger { network, veth, .. }: &Ledger,
+) -> Option<Finding> {
+    let Veth { outer, inner } = veth.as_ref()?;
     let facts = &input.observed.facts;
-    let bridge = instance.link.as_ref().map(|link| link.index);
-    let joined = facts.link(&veth.outer).is_some_and(|outer| outer.master == bridge);
-    if joined && facts.link(&veth.inner).is_some() {
-        return None;
-    }
-    let text = format!(
-        "the host is not on network {}: {} and {} do not join it to {}",
-        ledger.network, veth.outer, veth.inner, instance.bridge
-    );
-    Some(Finding::problem("network", text).at(&instance.bridge).run(["kvmnet apply"]))
+    let index = link.as_ref().map(|link| link.index);
+    let joined = facts.link(outer).is_some_and(|outer| outer.master == index);
+    let text =
+        format!("the host is not on network {network}: {outer} and {inner} do not join it to {bridge}");
+    let finding = || Finding::problem("network", text).at(bridge).run(["kvmnet apply"]);
+    (!joined || facts.link(inner).is_none()).then(finding)
 }
 
 /// Only a note: the next guest converges it.
 fn outdated(input: &CheckInput, instance: &Instance, configured: &Configured) -> Finding {
     let network = &configured.desired.network;
+    let (name, bridge) = (&network.name, &instance.bridge);
     let text = format!(
-        "network {} on {} was made from another configuration: changes take effect with the next guest",
-        network.name, instance.bridge
+        "network {name} on {bridge} was made from another configuration: changes take effect with the next guest"
     );
     Finding::note("network", text).in_config(input, network, &mode::KEY).run(["kvmnet apply"])
 }
 
 /// What a hook would do now for a guest that is on already; nothing, where nobody has changed anything.
 fn changed(instance: &Instance, configured: &Configured) -> Option<Finding> {
-    let left = left(configured, |_| true)?;
-    let network = &configured.desired.network.name;
-    let text = format!("network {network} was changed by something else; left to do: {left}");
+    let (name, left) = (&configured.desired.network.name, left(configured, |_| true)?);
+    let text = format!("network {name} was changed by something else; left to do: {left}");
     Some(Finding::problem("network", text).at(&instance.bridge).run(["kvmnet apply"]))
 }
 
@@ -119,37 +117,30 @@ fn foreign_port(input: &CheckInput, instance: &Instance, ledger: &Ledger) -> Opt
         return None;
     }
     let port = other_ports(instance, &input.observed.facts).find(|port| !port.ends_here())?;
-    let text = format!(
-        "{} is a port of {}: the guests of network {} are on the LAN behind it",
-        port.name, instance.bridge, ledger.network
-    );
-    let command = format!("ip link set {} nomaster", shell_word(port.name));
-    Some(Finding::problem("network", text).at(&instance.bridge).run([command]))
+    let (name, bridge, network) = (port.name, &instance.bridge, &ledger.network);
+    let text =
+        format!("{name} is a port of {bridge}: the guests of network {network} are on the LAN behind it");
+    let command = format!("ip link set {} nomaster", shell_word(name));
+    Some(Finding::problem("network", text).at(bridge).run([command]))
 }
 
 /// Whether a step changes anything of the network. The owner of a tap may set its MTU; one that is too large is reported
 /// by itself.
 fn is_change(step: &Step, desired: &Desired) -> bool {
-    if step.is_spare() && is_proc_fixed() {
-        return false;
-    }
     match step {
-        // Reported with the chain that they are missing in.
-        Step::AcceptRules(_) => false,
-        Step::Wait(_) | Step::Probe(_) => false,
+        step if step.is_spare() && is_proc_fixed() => false,
+        // Missing rules are reported with their chain.
+        Step::AcceptRules(_) | Step::Wait(_) | Step::Probe(_) => false,
         Step::Setting(SettingChange { link, setting: Setting::Mtu, .. }) => Some(*link) != desired.tap,
         _ => true,
     }
 }
 
 /// It was taken out of the file while guests are on it.
-fn unknown(instance: &Instance, ledger: &Ledger) -> Finding {
-    let text = format!(
-        "network {} is up on {}, and the configuration has no network on that bridge",
-        ledger.network, instance.bridge
-    );
-    Finding::note("network", text).at(&instance.bridge).say(format!(
-        "it goes with its last guest; to end it now: kvmnet down --force {}",
-        shell_word(&ledger.network)
-    ))
+fn unknown(Instance { bridge, .. }: &Instance, Ledger { network, .. }: &Ledger) -> Finding {
+    let text =
+        format!("network {network} is up on {bridge}, and the configuration has no network on that bridge");
+    let name = shell_word(network);
+    let way_out = format!("it goes with its last guest; to end it now: kvmnet down --force {name}");
+    Finding::note("network", text).at(bridge).say(way_out)
 }

@@ -4,7 +4,6 @@ use std::fmt;
 use std::net::IpAddr;
 
 use super::bridge_filter::Family;
-use super::hooks::HookFile;
 use super::kernel::KernelFacts;
 use super::walk::{self, Packet};
 use crate::config::ConfigReport;
@@ -55,8 +54,8 @@ pub struct CheckInput {
     pub bridge_filter: Vec<Family>,
     pub holders: Vec<Holder>,
     pub kernel: KernelFacts,
-    /// What is at the paths of the hooks.
-    pub hooks: [HookFile; 2],
+    /// What is wrong with each of the two hooks.
+    pub hooks: [Option<String>; 2],
 }
 
 impl CheckInput {

@@ -46,16 +46,9 @@ impl KernelFacts {
     }
 }
 
-struct Feature {
-    what: &'static str,
-    symbol: &'static str,
-    /// The module, where it can be one.
-    module: Option<&'static str>,
-    /// The first Linux that has it.
-    since: (u32, u32),
-    /// Which networks need it; None where every machine does.
-    needed: Option<fn(&Desired) -> bool>,
-}
+/// What it is called, its symbol in the configuration, its module where it can be one, the first Linux that has it, and
+/// which networks need it: None where every machine does.
+struct Feature(&'static str, &'static str, Option<&'static str>, (u32, u32), Option<fn(&Desired) -> bool>);
 
 const UNBRIDGED: Option<fn(&Desired) -> bool> = Some(|desired| desired.network.mode != Mode::Bridged);
 const NAT: Option<fn(&Desired) -> bool> = Some(|desired| desired.network.mode == Mode::Nat);
@@ -63,53 +56,43 @@ const VETH: Option<fn(&Desired) -> bool> = Some(|desired| desired.network.veth.i
 const CLOSED: Option<fn(&Desired) -> bool> = Some(|desired| desired.network.is_closed());
 
 const FEATURES: [Feature; 9] = [
-    feature("bridges", "CONFIG_BRIDGE", Some("bridge"), (2, 4), None),
-    feature("taps", "CONFIG_TUN", Some("tun"), (2, 4), None),
-    feature("veth pairs", "CONFIG_VETH", Some("veth"), (2, 6), VETH),
-    feature("nftables", "CONFIG_NF_TABLES", Some("nf_tables"), (3, 13), UNBRIDGED),
-    feature("inet tables of nftables", "CONFIG_NF_TABLES_INET", None, (3, 14), UNBRIDGED),
-    feature("NAT by nftables", "CONFIG_NFT_NAT", Some("nft_nat"), (4, 18), NAT),
-    feature("masquerading by nftables", "CONFIG_NFT_MASQ", Some("nft_masq"), (4, 18), NAT),
-    feature("netdev tables of nftables", "CONFIG_NF_TABLES_NETDEV", None, (4, 2), CLOSED),
-    feature(EGRESS, "CONFIG_NETFILTER_EGRESS", None, (5, 16), CLOSED),
+    Feature("bridges", "CONFIG_BRIDGE", Some("bridge"), (2, 4), None),
+    Feature("taps", TUN, Some("tun"), (2, 4), None),
+    Feature("veth pairs", "CONFIG_VETH", Some("veth"), (2, 6), VETH),
+    Feature("nftables", NF_TABLES, Some("nf_tables"), (3, 13), UNBRIDGED),
+    Feature("inet tables of nftables", "CONFIG_NF_TABLES_INET", None, (3, 14), UNBRIDGED),
+    Feature("NAT by nftables", "CONFIG_NFT_NAT", Some("nft_nat"), (4, 18), NAT),
+    Feature("masquerading by nftables", "CONFIG_NFT_MASQ", Some("nft_masq"), (4, 18), NAT),
+    Feature("netdev tables of nftables", "CONFIG_NF_TABLES_NETDEV", None, (4, 2), CLOSED),
+    Feature(EGRESS, "CONFIG_NETFILTER_EGRESS", None, (5, 16), CLOSED),
 ];
 
+const TUN: &str = "CONFIG_TUN";
+const NF_TABLES: &str = "CONFIG_NF_TABLES";
 const EGRESS: &str = "egress chains of nftables, which close a bridge to the host";
-
-const fn feature(
-    what: &'static str,
-    symbol: &'static str,
-    module: Option<&'static str>,
-    since: (u32, u32),
-    needed: Option<fn(&Desired) -> bool>,
-) -> Feature {
-    Feature { what, symbol, module, since, needed }
-}
 
 pub fn check(input: &CheckInput) -> Vec<Finding> {
     let kernel = &input.kernel;
-    let is_needed = |feature: &&Feature| {
-        feature.needed.is_none_or(|needed| input.configured.iter().any(|one| needed(&one.desired)))
+    let is_needed = |Feature(.., needed): &&Feature| {
+        needed.is_none_or(|needed| input.configured.iter().any(|one| needed(&one.desired)))
     };
     // Asked over netlink, the kernel said that it has no nf_tables.
-    let no_answer =
-        |feature: &Feature| feature.symbol == "CONFIG_NF_TABLES" && input.observed.nft == Tables::Absent;
-    let missing = FEATURES.iter().filter(is_needed);
-    let missing = missing.filter(|feature| lacks(kernel, feature) || no_answer(feature));
-    let mut findings: Vec<Finding> = missing.map(|feature| finding(kernel, feature)).collect();
-    if !kernel.tun_device && !findings.iter().any(|finding| finding.problem.contains("CONFIG_TUN")) {
+    let no_answer = |symbol: &str| symbol == NF_TABLES && input.observed.nft == Tables::Absent;
+    let is_missing = |feature: &&Feature| lacks(kernel, feature) || no_answer(feature.1);
+    let missing: Vec<&Feature> = FEATURES.iter().filter(is_needed).filter(is_missing).collect();
+    let mut findings: Vec<Finding> = missing.iter().map(|feature| finding(kernel, feature)).collect();
+    if !kernel.tun_device && !missing.iter().any(|Feature(_, symbol, ..)| *symbol == TUN) {
         let finding = Finding::problem("kernel", "is not there: no program can make a tap");
         findings.push(finding.at(Place::file("/dev/net/tun")).run(["modprobe tun"]));
     }
     findings
 }
 
-fn finding(kernel: &KernelFacts, feature: &Feature) -> Finding {
-    let Feature { what, symbol, module, since: (major, minor), .. } = feature;
+fn finding(kernel: &KernelFacts, Feature(what, symbol, module, since, _): &Feature) -> Finding {
     let text = format!("Linux {} has no {what} ({symbol})", kernel.release);
     let finding = Finding::problem("kernel", text);
     match module {
-        _ if kernel.is_before(feature.since) => finding.say(format!("use Linux {major}.{minor} or later")),
+        _ if kernel.is_before(*since) => finding.say(format!("use Linux {}.{} or later", since.0, since.1)),
         Some(module) => finding.say(format!(
             "`modprobe {module}` loads it if it is a module; some distributions have a package of extra modules"
         )),
@@ -118,7 +101,7 @@ fn finding(kernel: &KernelFacts, feature: &Feature) -> Finding {
 }
 
 /// Whether the feature is missing for certain: a line of the configuration outweighs the list of modules.
-fn lacks(kernel: &KernelFacts, Feature { symbol, module, since, .. }: &Feature) -> bool {
+fn lacks(kernel: &KernelFacts, Feature(_, symbol, module, since, _): &Feature) -> bool {
     let says = |line: String| kernel.config.lines().any(|known| known == line);
     let is_there = module.is_some_and(|module| kernel.present.iter().any(|name| name == module))
         || ["=y", "=m"].iter().any(|value| says(format!("{symbol}{value}")));
@@ -140,7 +123,7 @@ mod tests {
     use super::*;
 
     fn lacking(kernel: &KernelFacts) -> Vec<&'static str> {
-        FEATURES.iter().filter(|feature| lacks(kernel, feature)).map(|feature| feature.symbol).collect()
+        FEATURES.iter().filter(|feature| lacks(kernel, feature)).map(|feature| feature.1).collect()
     }
 
     fn kernel(release: &str) -> KernelFacts {

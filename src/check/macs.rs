@@ -60,10 +60,9 @@ fn shared(
     let all: Vec<String> = described.chain(more).collect();
     let default = if mac == DEFAULT_MAC { ", which QEMU gives to all" } else { "" };
     let text = format!("{} have the same MAC {place}: {mac}{default}", all.join(" and "));
+    let (last, mac) = (last.name, own_mac(&last.name));
     Some(finding("mac", text).at(&first.name).say(format!(
-        "start the VM of {} with a MAC of its own: mac={} after -nic tap,… or -device …",
-        last.name,
-        own_mac(&last.name)
+        "start the VM of {last} with a MAC of its own: mac={mac} after -nic tap,… or -device …"
     )))
 }
 

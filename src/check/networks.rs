@@ -17,7 +17,8 @@ pub fn check(input: &CheckInput) -> Vec<Finding> {
     input.configured.iter().flat_map(|configured| network(input, configured)).collect()
 }
 
-fn network(input: &CheckInput, Configured { desired, observed }: &Configured) -> Vec<Finding> {
+fn network(input: &CheckInput, configured: &Configured) -> Vec<Finding> {
+    let Configured { desired, observed } = configured;
     let network = &desired.network;
     let refusals = plan::refusals(desired, observed);
     let mut findings: Vec<Finding> =
@@ -29,11 +30,8 @@ fn network(input: &CheckInput, Configured { desired, observed }: &Configured) ->
     findings.extend(loopback(input, network));
     findings.extend(nat_source(input, network));
     findings.extend(ipv6(input, desired));
-    let nic = (network.mode == Mode::Bridged).then(|| observed.nic(network)).flatten();
-    findings.extend(idle(input, network, nic));
-    for v6 in [false, true] {
-        findings.extend(no_default_route(input, desired, &feature::uplinks(desired, observed, v6), v6));
-    }
+    findings.extend(idle(input, configured));
+    findings.extend([false, true].into_iter().filter_map(|v6| no_default_route(input, configured, v6)));
     findings
 }
 
@@ -94,14 +92,11 @@ impl Finding {
 /// On a bridge that was found as it is; kvmnet's own have none.
 fn spanning_tree(input: &CheckInput, network: &Network) -> Option<Finding> {
     let bridge = input.observed.facts.link(&network.bridge).filter(|bridge| bridge.stp_delay != 0)?;
-    let text = format!(
-        "its spanning tree is on: a guest of network {} hears nothing for its first {} s",
-        network.name,
-        bridge.stp_delay / 100
-    );
+    let (name, seconds, word) = (&network.name, bridge.stp_delay / 100, shell_word(bridge.name));
+    let text =
+        format!("its spanning tree is on: a guest of network {name} hears nothing for its first {seconds} s");
     Some(Finding::note("interface", text).at(&bridge.name).say(format!(
-        "have the guest wait for its network; or, where no two ways lead from the bridge to one LAN: ip link set {} type bridge stp_state 0",
-        shell_word(bridge.name)
+        "have the guest wait for its network; or, where no two ways lead from the bridge to one LAN: ip link set {word} type bridge stp_state 0"
     )))
 }
 
@@ -118,15 +113,12 @@ fn loopback(input: &CheckInput, network: &Network) -> Option<Finding> {
 /// Answers to an address that the host does not have are lost, as a rule.
 fn nat_source(input: &CheckInput, network: &Network) -> Option<Finding> {
     let source = network.nat_source.filter(|source| !input.addresses.contains(source))?;
+    let name = &network.name;
     let text = format!(
-        "network {} sends as {source}, which no interface here has: answers come to this host only if that address is routed to it",
-        network.name
+        "network {name} sends as {source}, which no interface here has: answers come to this host only if that address is routed to it"
     );
-    let finding = Finding::problem("nat-source", text).in_config(input, network, &nat_source::KEY);
-    Some(
-        finding
-            .say("write one of the uplink's addresses (`ip -br addr` lists them), or leave nat_source out"),
-    )
+    let way_out = "write one of the uplink's addresses (`ip -br addr` lists them), or leave nat_source out";
+    Some(Finding::problem("nat-source", text).in_config(input, network, &nat_source::KEY).say(way_out))
 }
 
 /// An IPv6 address for an interface that takes none.
@@ -153,13 +145,16 @@ fn ipv6(input: &CheckInput, desired: &Desired) -> Option<Finding> {
 }
 
 /// Uplinks that are named, or taken, and carry nothing.
-fn idle(input: &CheckInput, network: &Network, nic: Option<&Link>) -> Vec<Finding> {
-    let named = match &network.uplink {
-        Uplink::Named(names) if network.mode.forwards() => names.as_slice(),
-        _ => &[],
+fn idle(input: &CheckInput, Configured { desired, observed }: &Configured) -> Vec<Finding> {
+    let network = &desired.network;
+    let links: Vec<&Link> = match &network.uplink {
+        _ if network.mode == Mode::Bridged => observed.nic(network).into_iter().collect(),
+        Uplink::Named(names) if network.mode.forwards() => {
+            names.iter().filter_map(|name| input.observed.facts.link(name)).collect()
+        }
+        _ => Vec::new(),
     };
-    let links = named.iter().filter_map(|name| input.observed.facts.link(name)).chain(nic);
-    let idle = links.filter(|link| !(link.loopback || link.up && link.carrier)).map(|link| {
+    let idle = links.into_iter().filter(|link| !(link.loopback || link.up && link.carrier)).map(|link| {
         let what = if link.up { "has no carrier" } else { "is down" };
         let text = format!("the uplink {} of network {} {what}", link.name, network.name);
         let finding = Finding::note("uplink", text).in_config(input, network, &uplink::KEY);
@@ -172,15 +167,17 @@ fn idle(input: &CheckInput, network: &Network, nic: Option<&Link>) -> Vec<Findin
 }
 
 /// Guests whose packets go by the default route, where there is none.
-fn no_default_route(input: &CheckInput, desired: &Desired, uplinks: &[IfName], v6: bool) -> Option<Finding> {
+fn no_default_route(input: &CheckInput, configured: &Configured, v6: bool) -> Option<Finding> {
+    let Configured { desired, observed } = configured;
     let network = &desired.network;
-    if !uplinks.is_empty() || network.uplink != Uplink::DefaultRoute || !desired.forwards(v6) {
+    let has_way_out = || !feature::uplinks(desired, observed, v6).is_empty();
+    if network.uplink != Uplink::DefaultRoute || !desired.forwards(v6) || has_way_out() {
         return None;
     }
+    let name = &network.name;
     let (family, ip) = if v6 { ("IPv6", "ip -6") } else { ("IPv4", "ip") };
     let text = format!(
-        "no {family} default route now: the guests of network {} reach nothing outside by {family}",
-        network.name
+        "no {family} default route now: the guests of network {name} reach nothing outside by {family}"
     );
     let finding = Finding::note("uplink", text).in_config(input, network, &uplink::KEY);
     Some(finding.say(format!("bring up the host's own connection; `{ip} route` shows its routes")))

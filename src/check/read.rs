@@ -9,7 +9,7 @@ use nix::errno::Errno;
 use nix::unistd::{AccessFlags, access};
 
 use super::bridge_filter::{FAMILIES, Family};
-use super::hooks::{self, HookFile};
+use super::hooks;
 use super::input::{CheckInput, Configured, Firewall};
 use super::kernel::KernelFacts;
 use super::quiet::Quiet;
@@ -51,7 +51,7 @@ pub fn read(environment: &Environment) -> Result<CheckInput, Error> {
         bridge_filter: FAMILIES.into_iter().filter(is_used).collect(),
         holders: holder::all(),
         kernel: KernelFacts::read(),
-        hooks: hooks::PATHS.map(HookFile::read),
+        hooks: hooks::PATHS.map(hooks::read),
     })
 }
 

@@ -94,10 +94,9 @@ impl Walk<'_> {
                     end => end,
                 },
             };
-            match (end, holds) {
-                (End::Through, _) | (_, Holds::Yes) => return end,
-                // It may be dropped here, and may be later.
-                _ => continue,
+            // What may be dropped here may be dropped later as well.
+            if end == End::Through || holds == Holds::Yes {
+                return end;
             }
         }
         End::Undecided
@@ -105,14 +104,10 @@ impl Walk<'_> {
 
     /// Whether all that a rule asks holds. One that accepts a single service is not one that lets guests through.
     fn holds(&self, rule: &ForeignRule) -> Holds {
-        let mut all = Holds::Yes;
-        let mut is_named = false;
-        for condition in &rule.conditions {
-            let holds = self.one(condition, &rule.fate);
-            is_named |= matches!(condition, Condition::Iif(_, true)) && holds == Holds::Yes;
-            all = all.min(holds);
-        }
-        let is_for_all = self.packet.by_name && !is_named && all == Holds::Maybe;
+        let holds = |condition: &Condition| self.one(condition, &rule.fate);
+        let names = |one: &Condition| matches!(one, Condition::Iif(_, true)) && holds(one) == Holds::Yes;
+        let all = rule.conditions.iter().map(holds).min().unwrap_or(Holds::Yes);
+        let is_for_all = self.packet.by_name && all == Holds::Maybe && !rule.conditions.iter().any(names);
         if is_for_all && rule.fate == Fate::Accept { Holds::No } else { all }
     }
 

@@ -65,16 +65,19 @@ pub fn list(items: impl IntoIterator<Item = impl AsRef<str>>) -> Vec<Span> {
 pub struct Text {
     text: String,
     color: bool,
+    /// How much of its last line is written.
+    column: usize,
 }
 
 impl Text {
     pub fn new(color: bool) -> Self {
-        Self { text: String::new(), color }
+        Self { color, ..Self::default() }
     }
 
     /// An empty line.
     pub fn gap(&mut self) {
         self.text.push('\n');
+        self.column = 0;
     }
 
     /// A paragraph after `label`, which is at `indent`; the spans begin at column `hang`, in each line.
@@ -85,22 +88,18 @@ impl Text {
         hang: usize,
         spans: impl IntoIterator<Item = Span>,
     ) {
-        let label = label.into();
-        let mut column = indent + label.text.chars().count();
         self.blanks(indent);
-        self.put(&label);
-        let mut is_first = true;
+        self.put(&label.into());
+        let mut blanks = hang.saturating_sub(self.column).max(usize::from(self.column > 0));
         for span in spans {
-            let blanks = if is_first { hang.saturating_sub(column).max(usize::from(column > 0)) } else { 1 };
             let length = span.text.chars().count();
-            if column + blanks + length > WIDTH && column > hang {
-                column = self.next_line(hang);
+            if self.column + blanks + length > WIDTH && self.column > hang {
+                self.next_line(hang);
             } else {
                 self.blanks(blanks);
-                column += blanks;
             }
-            column = self.put_long(&span, column, hang);
-            is_first = false;
+            self.put_long(&span, hang);
+            blanks = 1;
         }
         self.gap();
     }
@@ -119,39 +118,35 @@ impl Text {
         self.text
     }
 
-    /// Puts a word that may be longer than a line; returns the column after it.
-    fn put_long(&mut self, span: &Span, mut column: usize, hang: usize) -> usize {
+    /// Puts a word that may be longer than a line.
+    fn put_long(&mut self, span: &Span, hang: usize) {
         let letters: Vec<char> = span.text.chars().collect();
-        let mut rest = letters.as_slice();
-        loop {
-            let room = WIDTH.saturating_sub(column).max(1);
-            let (line, more) = rest.split_at(room.min(rest.len()));
-            self.put(&Span { text: line.iter().collect(), style: span.style });
-            if more.is_empty() {
-                return column + line.len();
-            }
-            column = self.next_line(hang);
-            rest = more;
+        let room = WIDTH.saturating_sub(self.column).max(1);
+        let (first, rest) = letters.split_at(room.min(letters.len()));
+        let piece = |letters: &[char]| Span { text: letters.iter().collect(), style: span.style };
+        self.put(&piece(first));
+        for line in rest.chunks(WIDTH.saturating_sub(hang).max(1)) {
+            self.next_line(hang);
+            self.put(&piece(line));
         }
     }
 
-    fn next_line(&mut self, hang: usize) -> usize {
+    fn next_line(&mut self, hang: usize) {
         self.gap();
         self.blanks(hang);
-        hang
     }
 
     fn blanks(&mut self, count: usize) {
         self.text.extend(std::iter::repeat_n(' ', count));
+        self.column += count;
     }
 
-    fn put(&mut self, span: &Span) {
-        let code = if self.color { span.style.0 } else { "" };
-        self.text.push_str(code);
-        self.text.push_str(&span.text);
-        if !code.is_empty() {
-            self.text.push_str("\x1b[0m");
+    fn put(&mut self, Span { text, style: Style(code) }: &Span) {
+        match self.color && !code.is_empty() {
+            true => self.text.extend([*code, text.as_str(), "\x1b[0m"]),
+            false => self.text.push_str(text),
         }
+        self.column += text.chars().count();
     }
 }
 

@@ -7,7 +7,7 @@ pub struct Options(Vec<(String, String)>);
 impl Options {
     /// Reads `tap,id=n0,ifname=vif0.0` or JSON. The first value may come without its key, which is `first`; any other
     /// word alone is a switch that is on. A doubled comma is a comma in the value (`get_opt_name_value` of QEMU).
-    pub fn read(mut text: &str, first: &str) -> Self {
+    pub fn read(text: &str, first: &str) -> Self {
         if let Ok(serde_json::Value::Object(object)) = serde_json::from_str(text) {
             let plain = |value: serde_json::Value| match value {
                 serde_json::Value::String(text) => text,
@@ -15,48 +15,22 @@ impl Options {
             };
             return Self(object.into_iter().map(|(key, value)| (key, plain(value))).collect());
         }
-        let mut options = Vec::new();
-        while !text.is_empty() {
-            let key = match text.find(['=', ',']).and_then(|end| text.split_at_checked(end)) {
-                Some((key, rest)) if rest.starts_with('=') => {
-                    text = rest.get(1..).unwrap_or_default();
-                    Some(key)
-                }
-                _ => None,
-            };
-            let (value, rest) = value(text);
-            text = rest;
-            options.push(match key {
-                Some(key) => (key.to_owned(), value),
-                None if options.is_empty() => (first.to_owned(), value),
-                None => (value, "on".to_owned()),
-            });
-        }
-        Self(options)
+        // No word of a command line has a NUL in it.
+        let text = text.replace(",,", "\0");
+        let plain = |text: &str| text.replace('\0', ",");
+        let options = text.split_terminator(',').enumerate();
+        let pairs = options.map(|(number, option)| match option.split_once('=') {
+            Some((key, value)) if !key.contains('\0') => (key.to_owned(), plain(value)),
+            _ if number == 0 => (first.to_owned(), plain(option)),
+            _ => (plain(option), "on".to_owned()),
+        });
+        Self(pairs.collect())
     }
 
     /// The value of `key`: the last one, where there are several.
     pub fn get(&self, key: &str) -> Option<&str> {
         self.0.iter().rev().find(|(known, _)| known == key).map(|(_, value)| value.as_str())
     }
-}
-
-/// The value that `text` begins with, and what comes after it.
-fn value(text: &str) -> (String, &str) {
-    let mut value = String::new();
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once(',') {
-        value.push_str(before);
-        match after.strip_prefix(',') {
-            Some(after) => {
-                value.push(',');
-                rest = after;
-            }
-            None => return (value, after),
-        }
-    }
-    value.push_str(rest);
-    (value, "")
 }
 
 #[cfg(test)]

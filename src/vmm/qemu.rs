@@ -21,6 +21,8 @@ enum Tap {
 type Cable = Option<String>;
 
 struct Nic {
+    /// QEMU gives MACs to those of `-nic` first, then to those of `-net nic`, then to those of `-device`.
+    turn: u8,
     mac: Option<Mac>,
     cable: Cable,
 }
@@ -55,43 +57,37 @@ pub fn macs(arguments: &[String], taps: &[(u32, IfName)]) -> Vec<(IfName, Mac)> 
     found
 }
 
-/// The NICs, in the order in which QEMU gives them MACs: of `-nic`, of `-net nic`, of `-device`; and the taps.
+/// The NICs, in the order in which QEMU gives them MACs, and the taps.
 fn read(arguments: &[String]) -> (Vec<Nic>, Vec<(Cable, Tap)>) {
-    let (mut nics, mut of_net, mut of_device) = (Vec::new(), Vec::new(), Vec::new());
-    let mut backends = Vec::new();
+    let (mut nics, mut backends) = (Vec::new(), Vec::new());
     for (number, pair) in arguments.windows(2).enumerate() {
         let [option, value] = pair else { continue };
-        let Some(option) = option.strip_prefix('-').map(|option| option.trim_start_matches('-')) else {
-            continue;
-        };
-        if !matches!(option, "nic" | "net" | "netdev" | "device") {
-            continue;
-        }
+        let option = option.strip_prefix('-').map(|option| option.trim_start_matches('-'));
+        let Some(option @ ("nic" | "net" | "netdev" | "device")) = option else { continue };
         let options = Options::read(value, "type");
         let kind = options.get("type");
-        let nic =
-            |key: &str, cable: Cable| Nic { mac: options.get(key).and_then(|mac| mac.parse().ok()), cable };
+        let nic = |turn: u8, key: &str, cable: Cable| {
+            Some(Nic { turn, mac: options.get(key).and_then(|mac| mac.parse().ok()), cable })
+        };
         let netdev = options.get("netdev").map(str::to_owned);
-        let mut connect = |cable: Cable| backends.extend(taps(&options).map(|tap| (cable.clone(), tap)));
-        match (option, kind) {
-            ("nic", Some("none")) => {}
-            ("nic", _) => {
-                // Both ends of a cable, which nothing else names.
-                let cable = Some(format!("-nic {number}"));
-                nics.push(nic("mac", cable.clone()));
-                if kind == Some("tap") {
-                    connect(cable);
-                }
-            }
-            ("net", Some("nic")) => of_net.push(nic("macaddr", netdev)),
-            ("net", Some("tap")) => connect(None),
-            ("netdev", Some("tap")) => connect(options.get("id").map(str::to_owned)),
-            ("device", _) if netdev.is_some() => of_device.push(nic("mac", netdev)),
-            _ => {}
+        // Both ends of the cable of `-nic`, which nothing else names.
+        let own = Some(format!("-nic {number}"));
+        let (nic, backend) = match (option, kind) {
+            ("nic", Some("none")) => (None, None),
+            ("nic", Some("tap")) => (nic(0, "mac", own.clone()), Some(own)),
+            ("nic", _) => (nic(0, "mac", own), None),
+            ("net", Some("nic")) => (nic(1, "macaddr", netdev), None),
+            ("net", Some("tap")) => (None, Some(None)),
+            ("netdev", Some("tap")) => (None, Some(options.get("id").map(str::to_owned))),
+            ("device", _) if netdev.is_some() => (nic(2, "mac", netdev), None),
+            _ => (None, None),
+        };
+        nics.extend(nic);
+        if let Some(cable) = backend {
+            backends.extend(taps(&options).into_iter().map(|tap| (cable.clone(), tap)));
         }
     }
-    nics.extend(of_net);
-    nics.extend(of_device);
+    nics.sort_by_key(|nic| nic.turn);
     (nics, backends)
 }
 
@@ -111,17 +107,15 @@ fn by_cable(nics: Vec<Nic>) -> HashMap<Cable, Vec<Mac>> {
 }
 
 /// The taps of a backend; one with several queues has several files of one tap.
-fn taps(options: &Options) -> impl Iterator<Item = Tap> {
+fn taps(options: &Options) -> Vec<Tap> {
     let files = ["fd", "fds"].iter().filter_map(|key| options.get(key)).flat_map(|files| files.split(':'));
     let files: Vec<Tap> = files.filter_map(|file| file.parse().ok()).map(Tap::File).collect();
-    let name = options.get("ifname").filter(|name| !name.contains('%'));
-    let taps = match name {
+    match options.get("ifname").filter(|name| !name.contains('%')) {
         _ if !files.is_empty() => files,
         // QEMU cuts names to the length that the kernel takes.
         Some(name) => IfName::new(name.get(..MAX_LEN).unwrap_or(name)).map(Tap::Name).into_iter().collect(),
         None => vec![Tap::Any],
-    };
-    taps.into_iter()
+    }
 }
 
 #[cfg(test)]
