@@ -9,7 +9,6 @@ use crate::model::IfName;
 /// A process that has taps open.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Holder {
-    /// Its number.
     pub pid: u32,
     /// Its command line, the program first; that of a program which wiped it out is its name alone.
     pub arguments: Vec<String>,
@@ -26,18 +25,15 @@ pub struct Holder {
 pub fn all() -> Vec<Holder> {
     let here = namespace("self").ok();
     let mut walk = Walk::new(Limits::FREE);
-    let mut holder = |number: u32| {
+    let holder = |number: u32| {
         let pid = number.to_string();
-        let mut taps = walk.taps(&pid).ok()?;
-        if taps.is_empty() {
-            return None;
-        }
+        let mut taps = walk.taps(&pid).ok().filter(|taps| !taps.is_empty())?;
         taps.sort_unstable();
         let other_netns = namespace(&pid).ok() != here;
         let (arguments, is_cut) = arguments(&pid);
         Some(Holder { pid: number, arguments, is_cut, taps, other_netns })
     };
-    let mut found: Vec<Holder> = processes().into_iter().filter_map(&mut holder).collect();
+    let mut found: Vec<Holder> = processes().into_iter().filter_map(holder).collect();
     found.sort_unstable_by_key(|holder| holder.pid);
     found
 }

@@ -18,15 +18,12 @@ use nix::sys::stat::Mode;
 use super::{is_tun, tap};
 use crate::model::IfName;
 
-/// How many open files are looked at.
+/// How many open files are looked at: of one process, of one user's, of all.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Of one process.
-    pub process: usize,
-    /// Of all processes of a user.
-    pub user: usize,
-    /// Of all.
-    pub all: usize,
+    process: usize,
+    user: usize,
+    all: usize,
 }
 
 impl Limits {
@@ -39,17 +36,16 @@ impl Limits {
 /// What a process costs at least.
 const PROCESS: usize = 8;
 
-/// What is left of the limits.
 pub struct Walk {
+    /// What is left of them, `user` apart.
     limits: Limits,
-    all: usize,
+    /// What is left to each user.
     users: BTreeMap<u32, usize>,
 }
 
 impl Walk {
-    /// Begins one.
     pub fn new(limits: Limits) -> Self {
-        Self { limits, all: limits.all, users: BTreeMap::new() }
+        Self { limits, users: BTreeMap::new() }
     }
 
     /// Whether a process has the tap open.
@@ -64,14 +60,14 @@ impl Walk {
         let process = Path::new("/proc").join(pid);
         let user = fs::metadata(&process)?.uid();
         let left = self.users.entry(user).or_insert(self.limits.user);
-        let room = self.limits.process.min(*left).min(self.all);
+        let room = self.limits.process.min(*left).min(self.limits.all);
         if room == 0 {
             return Ok(Vec::new());
         }
         let (looked_at, taps) = taps(pid, room)?;
         let cost = looked_at.max(PROCESS);
         *left = left.saturating_sub(cost);
-        self.all = self.all.saturating_sub(cost);
+        self.limits.all = self.limits.all.saturating_sub(cost);
         Ok(taps)
     }
 }
@@ -82,13 +78,10 @@ fn taps(pid: &str, most: usize) -> io::Result<(usize, Vec<(u32, IfName)>)> {
     let mut directory = Dir::open(&Path::new("/proc").join(pid).join("fd"), flags, Mode::empty())?;
     let names = directory.iter().take(most).map(|file| file.map(|file| file.file_name().to_owned()));
     let files: Vec<CString> = names.collect::<Result<_, _>>()?;
-    let mut found = Vec::new();
     // A file that was closed meanwhile, as the one that reads this directory, has no target.
     let is_tun = |file: &&CString| readlinkat(&directory, file.as_c_str()).is_ok_and(|to| is_tun(&to));
-    for file in files.iter().filter(is_tun) {
-        found.extend(tap(pid, file)?);
-    }
-    Ok((files.len(), found))
+    let taps = files.iter().filter(is_tun).filter_map(|file| tap(pid, file).transpose());
+    Ok((files.len(), taps.collect::<io::Result<_>>()?))
 }
 
 /// The processes, the newest first: who has got a tap just now is one of them.

@@ -100,15 +100,10 @@ fn way_out(document: &mut Document, uplink: &Link, bridge: Option<IfName>, host:
     if let Some(remark) = about_bridging(uplink, bridge, host) {
         document.remark("uplink", &remark);
     }
-    let mut others: Vec<&Link> = observed
-        .default_devices(None)
-        .into_iter()
-        .filter_map(|device| observed.facts.link_index(device))
-        .collect();
+    let mut others = observed.default_devices(None);
     // Not the bridge that took the uplink over.
-    others.retain(|other| other.index != uplink.index && uplink.master != Some(other.index));
-    others.dedup();
-    for other in others {
+    others.retain(|other| *other != uplink.index && uplink.master != Some(*other));
+    for other in others.into_iter().filter_map(|other| observed.facts.link_index(other)) {
         document.remark("uplink", &format!("{} carries a default route, too.", other.name));
     }
     let addresses = observed.addresses(&uplink.name);
@@ -121,9 +116,10 @@ fn way_out(document: &mut Document, uplink: &Link, bridge: Option<IfName>, host:
 fn about_bridging(uplink: &Link, bridge: Option<IfName>, host: &HostSnapshot) -> Option<String> {
     let name = uplink.name;
     if uplink.is_bridge() {
-        let keys = format!("mode = \"bridged\", bridge = {}, uplink = \"auto\"", quoted(name.as_str()));
+        let bridge = quoted(name.as_str());
         return Some(format!(
-            "{name} is a bridge with the default route. Guests are on its LAN with {keys}."
+            "{name} is a bridge with the default route. Guests are on its LAN with mode = \"bridged\", \
+             bridge = {bridge}, uplink = \"auto\"."
         ));
     }
     let managed = || Some(Refusal::Managed { name, owner: host.observed.owner? });

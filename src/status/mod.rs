@@ -30,17 +30,18 @@ use guest::Guests;
 pub fn read(wanted: Option<&str>) -> Result<Status, Error> {
     let Kernel { mut rtnl, mut nft } = Kernel::open()?;
     let glance = StatusSnapshot::read(nft.as_mut(), &mut rtnl).map_err(Error::system("ask the kernel"))?;
-    let configured = configured();
-    let status = gather(&glance, &configured);
-    match wanted {
-        Some(name) => only(status, name, &configured),
-        None => Ok(status),
+    let configured = config::open(&Environment::of_process()).and_then(|file| file.networks());
+    let mut status = gather(&glance, &configured);
+    let Some(name) = wanted else { return Ok(status) };
+    if !status.networks.iter().any(|network| network.name == name) {
+        // The network may be among what is wrong with the file.
+        configured?;
+        let known = status.networks.into_iter().map(|network| network.name).collect();
+        return Err(Error::UnknownNetwork { name: name.to_owned(), known, absent: None });
     }
-}
-
-/// The networks as the file has them.
-fn configured() -> Result<Vec<model::Network>, ConfigErrors> {
-    config::open(&Environment::of_process())?.networks()
+    status.networks.retain(|network| network.name == name);
+    status.strays.clear();
+    Ok(status)
 }
 
 fn gather(glance: &StatusSnapshot, configured: &Result<Vec<model::Network>, ConfigErrors>) -> Status {
@@ -49,26 +50,24 @@ fn gather(glance: &StatusSnapshot, configured: &Result<Vec<model::Network>, Conf
     let has_taps = glance.observed.facts.links.iter().any(model::Link::is_tap);
     let holders = if has_taps { holder::all() } else { Vec::new() };
     let guests = Guests::new(glance, &holders);
-    let instance = glance.observed.networks.iter();
+    let instances = glance.observed.networks.iter();
     let mut networks: Vec<Network> =
-        instance.map(|instance| network::up(instance, glance, &guests, file)).collect();
-    let position = |name: &str| file.and_then(|file| file.iter().position(|network| network.name == name));
-    networks.sort_by_key(|network| position(&network.name).unwrap_or(usize::MAX));
-    for network in file.unwrap_or_default() {
-        if !networks.iter().any(|instance| instance.name == network.name) {
-            networks.push(network::not_up(network));
-        }
-    }
+        instances.map(|instance| network::up(instance, glance, &guests, file)).collect();
+    let file = file.unwrap_or_default();
+    let position = |up: &Network| file.iter().position(|network| network.name == up.name);
+    networks.sort_by_key(|network| position(network).unwrap_or(usize::MAX));
+    let is_up = |network: &&model::Network| networks.iter().any(|up| up.name == network.name);
+    let idle: Vec<Network> = file.iter().filter(|network| !is_up(network)).map(network::not_up).collect();
+    networks.extend(idle);
     let strays = guests.strays();
-    let mut notes = Vec::new();
-    if let Err(errors) = configured {
-        notes.extend(errors.iter().next().map(|error| match error.is_unreadable() {
-            true => format!("the configuration could not be read, and is not compared: {error}"),
-            false => format!(
-                "the configuration has errors, and is not compared (`kvmnet check` lists them): {error}"
-            ),
-        }));
-    }
+    let error = configured.as_ref().err().and_then(|errors| errors.iter().next());
+    let incomparable = error.map(|error| match error.is_unreadable() {
+        true => format!("the configuration could not be read, and is not compared: {error}"),
+        false => {
+            format!("the configuration has errors, and is not compared (`kvmnet check` lists them): {error}")
+        }
+    });
+    let mut notes: Vec<String> = incomparable.into_iter().collect();
     notes.extend(unseen(glance, networks.iter().flat_map(|network| &network.guests).chain(&strays)));
     Status { networks, strays, notes }
 }
@@ -91,22 +90,4 @@ fn unseen<'a>(glance: &StatusSnapshot, mut guests: impl Iterator<Item = &'a Gues
         });
     }
     notes
-}
-
-fn only(
-    mut status: Status,
-    name: &str,
-    configured: &Result<Vec<model::Network>, ConfigErrors>,
-) -> Result<Status, Error> {
-    if !status.networks.iter().any(|network| network.name == name) {
-        // The network may be among what is wrong with the file.
-        if let Err(errors) = configured {
-            return Err(Error::Config(errors.clone()));
-        }
-        let known = status.networks.into_iter().map(|network| network.name).collect();
-        return Err(Error::UnknownNetwork { name: name.to_owned(), known, absent: None });
-    }
-    status.networks.retain(|network| network.name == name);
-    status.strays.clear();
-    Ok(status)
 }

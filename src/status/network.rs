@@ -9,7 +9,7 @@ use super::guest::Guests;
 use crate::guests::other_ports;
 use crate::model::foreign::ForeignRule;
 use crate::model::link::GROUP;
-use crate::model::ruleset::{Verdict, table_name};
+use crate::model::ruleset::{Found, Verdict, table_name};
 use crate::model::{self, IfName, Ledger, Mode, Uplink};
 use crate::observed::{Instance, StatusSnapshot, Tables};
 
@@ -38,7 +38,7 @@ pub fn up(
         bridge_made: bridge.and(ledger).map(|ledger| ledger.made),
         host_if: host_if.to_string(),
         addresses: addresses(&host_if, glance),
-        uplinks,
+        uplinks: uplinks.map(|names| names.iter().map(ToString::to_string).collect()),
         uplinks_by: uplinks_by.flatten(),
         forwarding: forwarding(ledger, &host_if, glance),
         nat: nat(instance, glance),
@@ -92,19 +92,17 @@ fn uplinks(
     instance: &Instance,
     host_if: &IfName,
     glance: &StatusSnapshot,
-) -> Option<(Vec<String>, Option<UplinksBy>)> {
+) -> Option<(Vec<IfName>, Option<UplinksBy>)> {
     let ledger = instance.ledger.as_ref()?;
     if !ledger.mode.forwards() {
-        return Some((
-            ledger.nic().iter().map(ToString::to_string).collect(),
-            ledger.nic.map(|_| UplinksBy::Port),
-        ));
+        return Some((ledger.nic().into_iter().collect(), ledger.nic.map(|_| UplinksBy::Port)));
     }
     let exits = glance.exits.get(&instance.bridge)?;
     let mut names: Vec<IfName> =
         exits.iter().filter_map(ForeignRule::oif).filter(|name| name != host_if).collect();
-    let by = if names.is_empty() { UplinksBy::DefaultRoute } else { UplinksBy::Name };
+    let mut by = UplinksBy::Name;
     if names.is_empty() {
+        by = UplinksBy::DefaultRoute;
         let devices = glance.observed.default_devices(None).into_iter();
         let links = devices.filter_map(|index| glance.observed.facts.link_index(index));
         // A network of kvmnet's is nobody's way out.
@@ -112,7 +110,7 @@ fn uplinks(
     }
     let mut seen = HashSet::new();
     names.retain(|name| seen.insert(*name));
-    Some((names.iter().map(ToString::to_string).collect(), Some(by)))
+    Some((names, Some(by)))
 }
 
 fn forwarding(ledger: Option<&Ledger>, host_if: &IfName, glance: &StatusSnapshot) -> Forwarding {
@@ -159,33 +157,32 @@ fn problems(network: &Network, instance: &Instance, glance: &StatusSnapshot) -> 
     let Some(ledger) = &instance.ledger else {
         return vec![format!("{name} has no record of what it is for; the next hook removes it")];
     };
-    let beyond = ledger.beyond().map(|left| left.unknown.join(" "));
-    let beyond =
-        beyond.map(|entries| format!("a later version of kvmnet has recorded {entries}, and can undo it"));
-    let mut problems: Vec<String> = beyond.into_iter().collect();
+    let mut problems = Vec::new();
+    if let Some(left) = ledger.beyond() {
+        let entries = left.unknown.join(" ");
+        problems.push(format!("a later version of kvmnet has recorded {entries}, and can undo it"));
+    }
+    let bridge = &instance.bridge;
     match network.state {
-        State::Remains if !problems.is_empty() => return problems,
-        State::Remains => {
-            return vec![format!("bridge {} is gone; the next hook cleans up", instance.bridge)];
+        State::Remains if problems.is_empty() => {
+            return vec![format!("bridge {bridge} is gone; the next hook cleans up")];
         }
-        State::Down => problems.push(format!("bridge {} is switched off", instance.bridge)),
+        State::Remains => return problems,
+        State::Down => problems.push(format!("bridge {bridge} is switched off")),
         State::Up | State::NotUp => {}
     }
     if glance.observed.nft == Tables::Readable {
-        let missing = instance.missing_tables().into_iter();
-        problems.extend(
-            missing.map(|family| format!("table {family} {name} is gone; the next guest puts it back")),
-        );
-        let dormant = instance.tables.iter().filter(|table| table.dormant).map(|table| table.family);
-        problems.extend(
-            dormant.map(|family| format!("table {family} {name} is dormant; the next guest puts it right")),
-        );
+        for family in instance.missing_tables() {
+            problems.push(format!("table {family} {name} is gone; the next guest puts it back"));
+        }
+        for Found { family, .. } in instance.tables.iter().filter(|table| table.dormant) {
+            problems.push(format!("table {family} {name} is dormant; the next guest puts it right"));
+        }
     }
-    let is_gone = |net: &String| !network.addresses.contains(net);
-    let gone = ledger.addresses.iter().map(ToString::to_string).filter(is_gone);
-    problems.extend(
-        gone.map(|net| format!("{net} is gone from {}; the next guest puts it back", network.host_if)),
-    );
+    let addresses = ledger.addresses.iter().map(ToString::to_string);
+    for net in addresses.filter(|net| !network.addresses.contains(net)) {
+        problems.push(format!("{net} is gone from {}; the next guest puts it back", network.host_if));
+    }
     if instance.is_unused() {
         problems.push("no guest is on it; `kvmnet gc` or the next hook removes it".to_owned());
     }
