@@ -2,13 +2,42 @@
 
 use ipnet::IpNet;
 
+use super::need::{self, Need};
 use super::{Feature, Object, Phase, Site, Wanted};
+use crate::desired::Desired;
+use crate::model::Question;
 use crate::model::facts::Way;
 use crate::model::route::{LOCAL, UNICAST};
 use crate::observed::Observed;
 use crate::plan::Refusal;
 
-pub(super) static FEATURE: Feature = Feature { refuse, want };
+pub(super) static FEATURE: Feature = Feature { first, needs, refuse, want };
+
+fn first(desired: &Desired) -> Vec<Question> {
+    desired.network.addresses.iter().map(|net| Question::RouteTo(net.addr())).collect()
+}
+
+/// The addresses of the host's interface; where one is missing, what it could collide with.
+fn needs(site: &Site) -> Vec<Need> {
+    let Site { desired, observed, .. } = site;
+    if let Some(host_if) = observed.facts.link(desired.host_if()).map(|link| link.index) {
+        if !observed.has_met(&Need::HostAddresses(host_if)) {
+            return vec![Need::HostAddresses(host_if)];
+        }
+    }
+    let present = observed.addresses(desired.host_if());
+    let is_missing = |net: &&IpNet| !present.iter().any(|has| has.net == **net);
+    let missing: Vec<IpNet> = desired.network.addresses.iter().filter(is_missing).copied().collect();
+    let of_family = |v6| missing.iter().filter(move |net| net.addr().is_ipv6() == v6).copied().collect();
+    let ways = [false, true].map(|v6| Question::Ways { v6, nets: of_family(v6) });
+    let ways =
+        ways.into_iter().filter(|ways| !matches!(ways, Question::Ways { nets, .. } if nets.is_empty()));
+    // Who has what they collide with.
+    let facts = &observed.facts;
+    let touches = |way: &&Way| way.destination.is_some() && way.concerns(&desired.network.addresses);
+    let devices = facts.ways.iter().chain(&facts.matched).filter(touches).flat_map(|way| way.devices.clone());
+    need::of(ways.chain(devices.map(Question::LinkIndex)))
+}
 
 fn want(site: &Site, wanted: &mut Wanted) {
     for net in &site.desired.network.addresses {

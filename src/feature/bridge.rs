@@ -1,13 +1,29 @@
 //! The bridge itself.
 
+use super::need::{self, Need};
 use super::takeover::{identity, port_nic, taken_nic};
 use super::{Feature, Object, Phase, Site, Wanted, found};
+use crate::desired::Desired;
 use crate::item::LinkChange;
 use crate::model::link::lan_group;
-use crate::model::{AddrGen, Link, Mac, Mode, Setting};
+use crate::model::{AddrGen, Link, Mac, Mode, Question, Setting};
+use crate::observed::Instance;
 
 pub(super) static FEATURE: Feature =
-    Feature { refuse: |site| found::check(site).err().into_iter().collect(), want };
+    Feature { first, needs, refuse: |site| found::check(site).err().into_iter().collect(), want };
+
+fn first(desired: &Desired) -> Vec<Question> {
+    vec![Question::Link(desired.network.bridge)]
+}
+
+/// What a bridge has that was there before kvmnet: whose it is.
+fn needs(site: &Site) -> Vec<Need> {
+    let digest = site.desired.network.digest;
+    let ledger = site.instance.and_then(Instance::ledger_of_bridge);
+    let is_settled = ledger.is_some_and(|ledger| ledger.made || ledger.digest == digest);
+    let found = site.bridge().filter(|_| !is_settled).map(|link| link.index);
+    need::of(found.into_iter().flat_map(|index| [Question::Addresses(index), Question::Ports(index)]))
+}
 
 fn want(site: &Site, wanted: &mut Wanted) {
     let bridge = &site.desired.network.bridge;

@@ -1,7 +1,9 @@
 //! The interface through which the host takes part: the bridge's own port, or a veth pair.
 
+use super::need::Need;
 use super::{Feature, Object, Phase, Site, Wanted};
-use crate::model::{AddrGen, Filter, Mac, Mode, Setting, Veth};
+use crate::desired::Desired;
+use crate::model::{AddrGen, Filter, Mac, Mode, Question, Setting, Veth};
 use crate::observed::Observed;
 use crate::plan::Refusal;
 
@@ -27,7 +29,29 @@ pub(crate) fn is_pair(veth: &Veth, observed: &Observed) -> bool {
     ends.is_some_and(|(outer, inner)| inner.peer == Some(outer.index))
 }
 
-pub(super) static FEATURE: Feature = Feature { refuse: |site| taken_name(site).into_iter().collect(), want };
+pub(super) static FEATURE: Feature =
+    Feature { first, needs, refuse: |site| taken_name(site).into_iter().collect(), want };
+
+fn first(desired: &Desired) -> Vec<Question> {
+    let veth = desired.network.veth.iter();
+    veth.flat_map(|veth| [veth.outer, veth.inner]).map(Question::Link).collect()
+}
+
+/// Whether /proc/sys can be written, where announcements of guests are to be kept off; and what is in its place.
+fn needs(site: &Site) -> Vec<Need> {
+    let Site { desired, observed, .. } = site;
+    let host_if = observed.facts.link(desired.host_if());
+    let like = host_if.or_else(|| observed.facts.link(desired.new_interface()));
+    let accepts = like.and_then(|like| like.ipv6).is_some_and(|ipv6| ipv6.accept_ra != 0);
+    if !accepts || !desired.network.mode.has_host_address() {
+        return Vec::new();
+    }
+    let mut needs = vec![Need::ReadOnlySys];
+    if let Some(host_if) = host_if.filter(|_| observed.is_proc_fixed) {
+        needs.push(Question::Filter(host_if.index, Filter::Announcements).into());
+    }
+    needs
+}
 
 fn want(site: &Site, wanted: &mut Wanted) {
     if let Some(veth) = &site.desired.network.veth {

@@ -1,10 +1,11 @@
 //! A closed bridge: nothing passes between its own port and the host. The first lock is a table of rules; here is the second,
 //! should the table be gone or the bridge have another name.
 
+use super::need::{self, Need};
 use super::{Feature, PLAIN, Phase, Site, Wanted};
 use crate::item::AddressChange;
 use crate::model::address::LINK_SCOPE;
-use crate::model::{Filter, Ledger, Setting};
+use crate::model::{Filter, Ledger, Question, Setting};
 
 /// What closes a bridge, in order: no ARP answer, no source believed, nothing forwarded, and a filter that drops everything,
 /// both ways.
@@ -19,7 +20,18 @@ const CLOSED: [(Setting, u32); 8] = [
     (Setting::Filter(Filter::Egress), 1),
 ];
 
-pub(super) static FEATURE: Feature = Feature { want, ..PLAIN };
+pub(super) static FEATURE: Feature = Feature { needs, want, ..PLAIN };
+
+/// The filters of a bridge that is closed, or was; on one that is new to kvmnet, the place for them.
+fn needs(site: &Site) -> Vec<Need> {
+    let Some(bridge) = site.bridge().map(|bridge| bridge.index) else { return Vec::new() };
+    let was_closed = site.old.is_some_and(Ledger::is_closed);
+    if !was_closed && !site.desired.network.is_closed() {
+        return Vec::new();
+    }
+    let filters = [Filter::Ingress, Filter::Egress].map(|filter| Question::Filter(bridge, filter));
+    need::of((!was_closed).then_some(Question::Clsact(bridge)).into_iter().chain(filters))
+}
 
 fn want(site: &Site, wanted: &mut Wanted) {
     let was_closed = site.bridge().is_some() && site.old.is_some_and(Ledger::is_closed);

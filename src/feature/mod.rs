@@ -9,6 +9,7 @@ mod forwarding;
 mod found;
 mod host_if;
 mod isolation;
+mod need;
 mod overrides;
 mod rules;
 mod site;
@@ -21,26 +22,33 @@ pub(crate) use address::collides;
 pub(crate) use forwarding::{everywhere, uplinks};
 pub(crate) use host_if::is_pair;
 pub(crate) use isolation::closes;
+pub(crate) use need::{Need, recorded};
 pub(crate) use rules::{accept_rules, tables};
 pub(crate) use site::Site;
-pub(crate) use takeover::give_back;
+pub(crate) use takeover::{carried, give_back, neighbours};
 pub(crate) use tap::is_tap;
 pub(crate) use uplink::bridgeable;
 pub(crate) use wanted::{Guest, Nic, Object, Phase, Wanted};
 
-use crate::model::Mode;
+use crate::desired::Desired;
+use crate::model::{Mode, Question};
 use crate::plan::Refusal;
 
 /// One of them.
 struct Feature {
+    /// What it asks first, whatever there is.
+    first: fn(&Desired) -> Vec<Question>,
+    /// What it has to know, as far as that can be said yet: it is asked again with the answers, until nothing is open.
+    needs: fn(&Site) -> Vec<Need>,
     /// All that speaks against it, found before anything is touched. A hook says the first.
     refuse: fn(&Site) -> Vec<Refusal>,
     /// What shall be.
     want: fn(&Site, &mut Wanted),
 }
 
-/// Speaks against nothing and wants nothing.
-const PLAIN: Feature = Feature { refuse: |_| Vec::new(), want: |_, _| {} };
+/// Asks nothing, speaks against nothing and wants nothing.
+const PLAIN: Feature =
+    Feature { first: |_| Vec::new(), needs: |_| Vec::new(), refuse: |_| Vec::new(), want: |_, _| {} };
 
 /// All of them. Where several want something in one phase, it comes in this order.
 static FEATURES: [&Feature; 9] = [
@@ -54,6 +62,17 @@ static FEATURES: [&Feature; 9] = [
     &address::FEATURE,
     &takeover::FEATURE,
 ];
+
+/// What all of them ask first.
+pub(crate) fn first(desired: &Desired) -> Vec<Question> {
+    FEATURES.iter().flat_map(|feature| (feature.first)(desired)).collect()
+}
+
+/// What they have to know next, and what is on record.
+pub(crate) fn needs(site: &Site) -> Vec<Need> {
+    let needs = FEATURES.iter().flat_map(|feature| (feature.needs)(site));
+    needs.chain(need::of(need::recorded(site.old.into_iter(), &site.observed.facts))).collect()
+}
 
 /// All that shall be.
 pub(crate) fn wanted(site: &Site) -> Wanted {

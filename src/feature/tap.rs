@@ -2,16 +2,39 @@
 //! stopped on the tap, before that is up.
 
 use super::address::is_link_local;
+use super::need::{self, Need};
 use super::takeover::taken_nic;
 use super::{Feature, Guest, Site, Wanted};
-use crate::model::{AddrGen, Filter, IfName, Link, Mac, Setting, TapRecord};
+use crate::desired::Desired;
+use crate::model::{AddrGen, Filter, IfName, Link, Mac, Question, Setting, TapRecord};
 use crate::observed::Observed;
 use crate::plan::Refusal;
 
-pub(super) static FEATURE: Feature = Feature { refuse, want };
+pub(super) static FEATURE: Feature = Feature { first, needs, refuse, want };
 
 /// All that a port can be told to treat as any other group: a pause frame (01) is nobody's but the link's.
 const EVERY_GROUP: u32 = 0xfffd;
+
+fn first(desired: &Desired) -> Vec<Question> {
+    desired.tap.map(Question::Link).into_iter().collect()
+}
+
+/// What it is a port of. Of one that somebody made, and that is yet to be attached, its addresses, the filter and the place for
+/// it; QEMU's own has none.
+fn needs(site: &Site) -> Vec<Need> {
+    let facts = &site.observed.facts;
+    let Some(tap) = site.desired.tap.and_then(|tap| facts.link(&tap)).filter(|tap| tap.index != 0) else {
+        return Vec::new();
+    };
+    let is_known = TapRecord::parse(&tap.alias).is_some();
+    let stays = tap.tun.as_ref().is_some_and(|tun| tun.persistent);
+    let mut questions: Vec<Question> = tap.master.map(Question::LinkIndex).into_iter().collect();
+    if stays && !is_known {
+        questions.extend([Question::Addresses(tap.index), Question::Clsact(tap.index)]);
+    }
+    questions.extend((stays || is_known).then_some(Question::Filter(tap.index, Filter::Tap)));
+    need::of(questions)
+}
 
 fn refuse(site: &Site) -> Vec<Refusal> {
     let Some(name) = &site.desired.tap else { return Vec::new() };

@@ -1,13 +1,34 @@
 //! The uplinks: they are there, and in bridged mode the NIC can be a port.
 
+use super::need::{self, Need};
 use super::{Feature, PLAIN, Site};
 use crate::config::key::uplink;
+use crate::desired::Desired;
 use crate::model::facts::Unmovable;
-use crate::model::{IfName, Link, Mode, Network, Uplink};
+use crate::model::{IfName, Link, Mode, Network, Question, Uplink};
 use crate::observed::Observed;
 use crate::plan::Refusal;
 
-pub(super) static FEATURE: Feature = Feature { refuse, ..PLAIN };
+pub(super) static FEATURE: Feature = Feature { first, needs, refuse, ..PLAIN };
+
+fn first(desired: &Desired) -> Vec<Question> {
+    named(&desired.network).iter().copied().map(Question::Link).collect()
+}
+
+/// What the uplinks are ports of, and what the default routes go over, as far as they are known.
+fn needs(site: &Site) -> Vec<Need> {
+    let facts = &site.observed.facts;
+    let masters = named(&site.desired.network).iter().filter_map(|name| facts.link(name)?.master);
+    need::of(masters.chain(site.observed.default_devices(None)).map(Question::LinkIndex))
+}
+
+/// The uplinks by name, where the mode has any.
+fn named(network: &Network) -> &[IfName] {
+    match &network.uplink {
+        Uplink::Named(names) if network.mode.forwards() || network.mode == Mode::Bridged => names,
+        _ => &[],
+    }
+}
 
 /// The uplinks are there and can be what the mode makes of them.
 fn refuse(site: &Site) -> Vec<Refusal> {
@@ -16,11 +37,7 @@ fn refuse(site: &Site) -> Vec<Refusal> {
 }
 
 fn missing(network: &Network, observed: &Observed) -> Vec<Refusal> {
-    let names = match &network.uplink {
-        Uplink::Named(names) if network.mode.forwards() || network.mode == Mode::Bridged => names.as_slice(),
-        _ => &[],
-    };
-    let missing = names.iter().filter(|name| observed.facts.link(name).is_none());
+    let missing = named(network).iter().filter(|name| observed.facts.link(name).is_none());
     let refusal = |name: &IfName| Refusal::NoUplink {
         name: *name,
         network: network.name.clone(),
@@ -59,7 +76,9 @@ pub(crate) fn bridgeable(nic: &Link, bridge: &IfName, observed: &Observed) -> Re
         return Err(Refusal::PortOfAnother { name: nic.name, master, kind });
     }
     let station = "it is a Wi-Fi station, which sends frames with no MAC but its own";
-    let why = Some(station).filter(|_| observed.is_station && !nic.loopback).or(nic.unbridgeable());
+    let why = Some(station)
+        .filter(|_| observed.stations.contains(&nic.index) && !nic.loopback)
+        .or(nic.unbridgeable());
     if let Some(why) = why {
         return Err(Refusal::Unbridgeable { name: nic.name, why });
     }

@@ -164,7 +164,7 @@ fn the_network_stands_already() {
 #[test]
 fn an_uplink_that_cannot_be_bridged() {
     let mut wifi = machine();
-    wifi.observed.is_station = true;
+    wifi.observed.stations.extend(wifi.uplink.iter().map(|uplink| uplink.index));
     let remark = "bridged would be refused: eth3 cannot be bridged: it is a Wi-Fi station, which sends frames with no MAC \
                   but its own; use mode = \"nat\", or mode = \"routed\", which need no bridge over the uplink.";
     check(&wifi, [NAT, BR0, TEN, ETH3], &[remark]);

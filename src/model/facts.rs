@@ -69,6 +69,16 @@ impl Facts {
         self.asked.contains(question) || is_about_links && self.asked.contains(&Question::Links)
     }
 
+    /// The same, or what was asked for came with another answer.
+    pub fn has(&self, question: &Question) -> bool {
+        let is_there = match question {
+            Question::Link(name) => self.link(name).is_some(),
+            Question::LinkIndex(index) => self.link_index(*index).is_some(),
+            _ => false,
+        };
+        is_there || self.knows(question)
+    }
+
     /// The bridge of this name.
     pub fn bridge(&self, name: &IfName) -> Option<&Link> {
         self.links.iter().find(|link| link.is_bridge() && link.name == *name)

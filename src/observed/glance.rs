@@ -57,6 +57,10 @@ impl StatusSnapshot {
         let mut questions: Vec<Question> = [false, true].map(|v6| Question::WideForwarding { v6 }).into();
         questions.push(Question::FreshForwarding);
         rtnl.ask(&questions, &mut self.observed.facts)?;
-        if leaves_by_routes { self.observed.ask_about_defaults(rtnl, &[false, true]) } else { Ok(()) }
+        if !leaves_by_routes {
+            return Ok(());
+        }
+        [false, true].into_iter().try_for_each(|v6| self.observed.ask_about_defaults(rtnl, v6))?;
+        rtnl.resolve_nexthops(&mut self.observed.facts.ways)
     }
 }

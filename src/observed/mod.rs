@@ -6,7 +6,6 @@
 //! dump of the (few) nftables tables; a dump of ports or routes is made only where the plan can depend on it.
 
 mod down;
-mod everywhere;
 mod fresh;
 mod glance;
 mod networks;
@@ -26,6 +25,7 @@ use std::io;
 
 use nix::errno::Errno;
 
+use crate::feature::Need;
 use crate::model::Facts;
 use crate::model::address::PROTOCOL_LINK_LOCAL;
 use crate::model::forward_chain::ForwardChain;
@@ -57,9 +57,9 @@ pub struct Observed {
     pub networks: Vec<Instance>,
     /// The program that keeps the addresses of the NIC that is to be taken over.
     pub owner: Option<AddressManager>,
-    /// Whether the NIC that is to be taken over is a Wi-Fi station.
-    pub is_station: bool,
-    /// The numbers of those interfaces with a default route that are Wi-Fi stations.
+    /// What was found out otherwise than by rtnetlink.
+    pub(crate) met: Vec<Need>,
+    /// The numbers of those interfaces that are Wi-Fi stations, of those that were looked at.
     pub stations: Vec<u32>,
     /// The forward chains of iptables, where there are any.
     pub forward_chains: Vec<ForwardChain>,
@@ -73,6 +73,11 @@ impl Observed {
     /// Works out what stands from what was read until now.
     pub(crate) fn work_out(&mut self) {
         self.networks = network::instances(&self.facts, &self.tables, self.besides.as_ref());
+    }
+
+    /// The records of all networks.
+    pub fn ledgers(&self) -> impl Iterator<Item = &Ledger> {
+        self.networks.iter().filter_map(|instance| instance.ledger.as_ref())
     }
 
     /// The guests of this bridge, of those that are among the facts, by name.

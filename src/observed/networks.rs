@@ -5,7 +5,8 @@ use std::io;
 
 use nix::errno::Errno;
 
-use super::{Observed, Tables};
+use super::{Observed, Tables, fresh};
+use crate::feature;
 use crate::firewall;
 use crate::model::facts::Bytes;
 use crate::model::ruleset::Family;
@@ -183,9 +184,12 @@ impl Observed {
         }
         rtnl.ask(&questions, &mut self.facts)?;
         if ledgers.iter().flat_map(|ledger| &ledger.changed).any(|changed| changed.link == IfName::DEFAULT) {
-            self.ask_about_all_links(rtnl)?;
+            rtnl.ask(&[Question::Links], &mut self.facts)?;
+            if self.facts.link(&IfName::DEFAULT).is_none() {
+                self.facts.links.push(fresh::interface()?);
+            }
         }
-        self.ask_about_changed(rtnl, ledgers.iter())?;
+        self.ask_about_changed(rtnl, &ledgers)?;
         rtnl.ask(&self.about_changed_filters(), &mut self.facts)?;
         if has_lost {
             // What the record has lost may be of any interface.
@@ -194,8 +198,9 @@ impl Observed {
         }
         for (bridge, nic) in bridges {
             if let Some(nic) = nic {
-                self.ask_about_baggage(rtnl, &bridge)?;
-                self.ask_about_neighbours(rtnl, &nic)?;
+                let nic = self.facts.link(&nic).map(feature::neighbours);
+                let carried = feature::carried(&bridge);
+                self.ask_new(rtnl, carried.into_iter().chain(nic.into_iter().flatten()))?;
             } else if self.facts.addresses_of(bridge.index).is_empty() {
                 rtnl.ask(&[Question::Addresses(bridge.index)], &mut self.facts)?;
             }
@@ -218,47 +223,17 @@ impl Observed {
         changed.filter_map(question).collect()
     }
 
-    /// The interfaces that were changed, whatever their names are now, and the bridges that they are ports of.
-    pub(super) fn ask_about_changed<'a>(
-        &mut self,
-        rtnl: &mut Rtnl,
-        ledgers: impl Iterator<Item = &'a Ledger>,
-    ) -> io::Result<()> {
-        let is_link = |changed: &&Changed| changed.link != IfName::DEFAULT && changed.link != IfName::ALL;
-        let changed: Vec<&Changed> = ledgers.flat_map(|ledger| &ledger.changed).filter(is_link).collect();
-        let mut names: Vec<IfName> = changed.iter().map(|changed| changed.link).collect();
-        names.retain(|name| self.facts.link(name).is_none());
-        names.dedup();
-        rtnl.ask(&names.into_iter().map(Question::Link).collect::<Vec<_>>(), &mut self.facts)?;
-        let masters = changed.iter().filter_map(|changed| self.facts.link(&changed.link)?.master);
-        let mut numbers: Vec<u32> = changed.iter().map(|changed| changed.index).chain(masters).collect();
-        numbers.retain(|index| *index != 0 && self.facts.link_index(*index).is_none());
-        numbers.dedup();
-        rtnl.ask(&numbers.into_iter().map(Question::LinkIndex).collect::<Vec<_>>(), &mut self.facts)?;
+    /// The interfaces that were changed, and the bridges that they are ports of.
+    fn ask_about_changed(&mut self, rtnl: &mut Rtnl, ledgers: &[Ledger]) -> io::Result<()> {
+        loop {
+            let questions = feature::recorded(ledgers.iter(), &self.facts);
+            if questions.iter().all(|question| self.facts.has(question)) {
+                break;
+            }
+            self.ask_new(rtnl, questions)?;
+        }
         // Records go by the names of now.
         self.work_out();
         Ok(())
-    }
-
-    /// What a takeover carries away from `link`.
-    pub(super) fn ask_about_baggage(&mut self, rtnl: &mut Rtnl, link: &Link) -> io::Result<()> {
-        let (device, name) = (link.index, &link.name);
-        self.facts.addresses.retain(|(of, _)| *of != device);
-        let mut questions = vec![Question::WideForwarding { v6: false }];
-        questions.extend([Question::Addresses(device), Question::Nexthops { device, name: *name }]);
-        for v6 in [false, true] {
-            questions.push(Question::Routes { v6, device, name: *name });
-            questions.push(Question::Rules { v6, name: *name });
-            questions.push(Question::Neighbours { v6, device, name: *name });
-            questions.push(Question::Proxies { v6, device, name: *name });
-        }
-        rtnl.ask(&questions, &mut self.facts)
-    }
-
-    /// What is known already behind the interface that a takeover carries to.
-    pub(super) fn ask_about_neighbours(&mut self, rtnl: &mut Rtnl, name: &IfName) -> io::Result<()> {
-        let Some(device) = self.facts.link(name).map(|link| link.index) else { return Ok(()) };
-        let questions = [false, true].map(|v6| Question::Neighbours { v6, device, name: *name });
-        rtnl.ask(&questions, &mut self.facts)
     }
 }

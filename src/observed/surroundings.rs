@@ -38,7 +38,7 @@ impl HostSnapshot {
             questions.extend(uplink.master.map(Question::LinkIndex));
             rtnl.ask(&questions, &mut observed.facts)?;
             observed.owner = owner::of(uplink, &observed.facts.addresses_of(uplink.index));
-            observed.is_station = station::is_station(uplink);
+            observed.stations.extend(station::is_station(uplink).then_some(uplink.index));
         }
         Ok(Self { observed, uplink })
     }

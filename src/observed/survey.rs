@@ -35,7 +35,7 @@ impl Observed {
         let desired = Desired { tap, ..Desired::without_guest(network) };
         let mut observed = Self::for_up(nft, rtnl, &desired)?;
         observed.facts.ways.clone_from(&self.facts.ways);
-        observed.stations.clone_from(&self.stations);
+        observed.stations.extend(&self.stations);
         self.facts.links.iter().for_each(|link| observed.facts.add_link(link.clone()));
         observed.facts.asked.push(Question::Links);
         // The guest is there, and keeps its network.

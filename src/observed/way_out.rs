@@ -40,38 +40,20 @@ impl Observed {
         links().find(|link| self.is_way_out(link, bridge)).or_else(|| links().next())
     }
 
-    fn is_way_out(&self, link: &Link, bridge: Option<&IfName>) -> bool {
+    /// Whether it can be a port of `bridge`, or is a bridge.
+    pub fn is_way_out(&self, link: &Link, bridge: Option<&IfName>) -> bool {
         let can_be = link.unbridgeable().is_none() && !self.stations.contains(&link.index);
         can_be || link.is_bridge() || bridge == Some(&link.name)
     }
 
-    /// The default routes of these families, and the interfaces that they go over. Costs the same however many routes there
-    /// are, where the main table has one.
-    pub(super) fn ask_about_defaults(&mut self, rtnl: &mut Rtnl, families: &[bool]) -> io::Result<()> {
-        for v6 in families {
-            self.facts.ways.extend(rtnl.defaults(*v6)?);
+    /// The default routes of a family. Costs the same however many routes there are, where the main table has one. A dump tells
+    /// of them as well.
+    pub(super) fn ask_about_defaults(&mut self, rtnl: &mut Rtnl, v6: bool) -> io::Result<()> {
+        let is_dump = |question: &Question| matches!(question, Question::Ways { v6: of, .. } if *of == v6);
+        if !self.facts.asked.iter().any(is_dump) {
+            self.facts.ways.extend(rtnl.defaults(v6)?);
         }
-        self.ask_about_default_devices(rtnl)
-    }
-
-    /// The same for a NIC that is to be taken: every default route of the main table, if the best leads nowhere that can be.
-    pub(super) fn ask_about_way_out(&mut self, rtnl: &mut Rtnl, bridge: &IfName) -> io::Result<()> {
-        self.ask_about_defaults(rtnl, &[false, true])?;
-        self.find_stations();
-        if self.way_out(Some(bridge)).is_some_and(|link| self.is_way_out(link, Some(bridge))) {
-            return Ok(());
-        }
-        self.facts.ways.extend(rtnl.all_defaults(true)?);
-        self.ask_about_default_devices(rtnl)?;
-        self.find_stations();
         Ok(())
-    }
-
-    fn ask_about_default_devices(&mut self, rtnl: &mut Rtnl) -> io::Result<()> {
-        rtnl.resolve_nexthops(&mut self.facts.ways)?;
-        let mut devices = self.default_devices(None);
-        devices.retain(|device| self.facts.link_index(*device).is_none());
-        rtnl.ask(&devices.into_iter().map(Question::LinkIndex).collect::<Vec<_>>(), &mut self.facts)
     }
 
     /// Which of them are Wi-Fi stations.

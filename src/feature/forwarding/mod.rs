@@ -3,14 +3,44 @@
 pub(crate) mod everywhere;
 pub(super) mod guards;
 
+use super::need::Need;
 use super::takeover::port_nic;
 use super::{Feature, Object, PLAIN, Phase, Site, Wanted};
 use crate::desired::Desired;
 use crate::model::link::GROUP;
-use crate::model::{IfName, Mode, Setting, Uplink};
-use crate::observed::Observed;
+use crate::model::{IfName, Mode, Question, Setting, Uplink};
+use crate::observed::{Instance, Observed};
 
-pub(super) static FEATURE: Feature = Feature { want, ..PLAIN };
+pub(super) static FEATURE: Feature = Feature { first, needs, want, ..PLAIN };
+
+/// Not only where the network forwards: what was found must be known to be given back.
+fn first(desired: &Desired) -> Vec<Question> {
+    let mut questions = vec![Question::WideForwarding { v6: false }, Question::WideForwarding { v6: true }];
+    let by_routes = desired.forwards(false) && desired.network.uplink == Uplink::DefaultRoute;
+    questions.extend(by_routes.then_some(Question::FreshForwarding));
+    questions
+}
+
+fn needs(site: &Site) -> Vec<Need> {
+    let Site { desired, observed, .. } = site;
+    let is_set = |setting| everywhere::is_set(setting, desired, observed);
+    let everywhere = everywhere::settings(desired, observed);
+    let mut needs = Vec::new();
+    if !everywhere.into_iter().all(is_set) {
+        needs.extend([Question::Links.into(), Need::Template]);
+    }
+    let by_routes = desired.network.uplink == Uplink::DefaultRoute;
+    let is_new = site
+        .instance
+        .and_then(Instance::ledger_of_bridge)
+        .is_none_or(|ledger| !ledger.made && ledger.digest != desired.network.digest);
+    let adopts = site.bridge().is_some() && is_new;
+    let families = [false, true].into_iter();
+    let families =
+        families.filter(|v6| adopts || by_routes && desired.forwards(*v6) && observed.facts.wide(*v6));
+    needs.extend(families.map(|v6| Need::Defaults { v6 }));
+    needs
+}
 
 fn want(site: &Site, wanted: &mut Wanted) {
     let everywhere = everywhere::settings(site.desired, site.observed);

@@ -6,15 +6,93 @@ mod probe;
 
 pub(crate) use moving::give_back;
 
+use super::need::{self, Need};
 use super::wanted::Nic;
 use super::{Feature, PLAIN, Phase, Site, Wanted};
+use crate::desired::Desired;
 use crate::item::{AddressChange, Ipv6IdentityChange, LinkChange, Probe, ProbeTarget, Step};
 use crate::model::address::LINK_SCOPE;
 use crate::model::ledger::Place;
 use crate::model::setting::{IPV4, IPV6};
-use crate::model::{AddrGen, Link, Mode, Setting};
+use crate::model::{AddrGen, IfName, Ledger, Link, Mode, Question, Setting, Uplink};
 
-pub(super) static FEATURE: Feature = Feature { want, ..PLAIN };
+pub(super) static FEATURE: Feature = Feature { needs, want, ..PLAIN };
+
+fn needs(site: &Site) -> Vec<Need> {
+    let Site { desired: Desired { network, .. }, observed, old, .. } = site;
+    if network.mode != Mode::Bridged {
+        return Vec::new();
+    }
+    let taken = old.and_then(Ledger::nic);
+    if let Some(nic) = taken.map(Question::Link).filter(|nic| !observed.facts.has(nic)) {
+        return vec![nic.into()];
+    }
+    let is_taken = taken.is_some_and(|nic| observed.facts.link(&nic).is_some());
+    if network.uplink == Uplink::DefaultRoute && !is_taken {
+        let open = way_out(site);
+        if !open.is_empty() {
+            return open;
+        }
+    }
+    let mut needs = Vec::new();
+    let Some(nic) = observed.nic(network) else { return needs };
+    match nic.master {
+        None if nic.is_bridge() => {}
+        None => {
+            needs.extend([Need::Station(nic.index), Need::Manager(nic.name)]);
+            needs.extend(need::of([Some(nic), site.bridge()].into_iter().flatten().flat_map(carried)));
+        }
+        Some(_) if taken == Some(nic.name) => {
+            // Usually nothing: all that it had is on the bridge, unless the takeover was cut short.
+            needs.push(Question::Addresses(nic.index).into());
+            if old.is_some_and(|ledger| observed.has_baggage(&nic.name, ledger)) {
+                needs.extend(need::of(
+                    carried(nic).into_iter().chain(site.bridge().into_iter().flat_map(neighbours)),
+                ));
+            }
+        }
+        Some(master) => needs.push(Question::LinkIndex(master).into()),
+    }
+    needs
+}
+
+/// What is not known yet of the way out: the default routes, which of their interfaces can be a port of a bridge, and, where
+/// the best leads nowhere that can, all the others.
+fn way_out(site: &Site) -> Vec<Need> {
+    let (observed, bridge) = (site.observed, Some(&site.desired.network.bridge));
+    let open =
+        |needs: Vec<Need>| needs.into_iter().filter(|need| !observed.has_met(need)).collect::<Vec<_>>();
+    let defaults = open([false, true].map(|v6| Need::Defaults { v6 }).into());
+    if !defaults.is_empty() {
+        return defaults;
+    }
+    let devices = observed.default_devices(None).into_iter();
+    let stations = open(devices.flat_map(|at| [Question::LinkIndex(at).into(), Need::Station(at)]).collect());
+    if !stations.is_empty() || observed.way_out(bridge).is_some_and(|link| observed.is_way_out(link, bridge))
+    {
+        return stations;
+    }
+    open(vec![Need::AllDefaults6])
+}
+
+/// What a takeover carries away from `link`.
+pub(crate) fn carried(link: &Link) -> Vec<Question> {
+    let (device, name) = (link.index, link.name);
+    let mut questions = vec![Question::WideForwarding { v6: false }];
+    questions.extend([Question::Addresses(device), Question::Nexthops { device, name }]);
+    for v6 in [false, true] {
+        questions.push(Question::Routes { v6, device, name });
+        questions.push(Question::Rules { v6, name });
+        questions.push(Question::Neighbours { v6, device, name });
+        questions.push(Question::Proxies { v6, device, name });
+    }
+    questions
+}
+
+/// What is known already behind the interface that it carries to.
+pub(crate) fn neighbours(link: &Link) -> [Question; 2] {
+    [false, true].map(|v6| Question::Neighbours { v6, device: link.index, name: link.name })
+}
 
 fn want(site: &Site, wanted: &mut Wanted) {
     let network = &site.desired.network;
@@ -35,7 +113,7 @@ pub(super) fn taken_nic<'a>(site: &Site<'a>) -> Option<&'a Link> {
 }
 
 /// The NIC that kvmnet makes or made a port.
-pub(super) fn port_nic(site: &Site) -> Option<crate::model::IfName> {
+pub(super) fn port_nic(site: &Site) -> Option<IfName> {
     if site.desired.network.mode != Mode::Bridged {
         return None;
     }
@@ -145,7 +223,7 @@ fn value_of_nic(nic: &Link, setting: Setting, site: &Site) -> Option<u32> {
 }
 
 /// How the NIC makes IPv6 addresses, for a bridge that has all that were made so.
-pub(super) fn identity(nic: &Link, bridge: &crate::model::IfName) -> Vec<Step> {
+pub(super) fn identity(nic: &Link, bridge: &IfName) -> Vec<Step> {
     let Some(mode) = nic.addr_gen.filter(|mode| *mode != AddrGen::NONE) else { return Vec::new() };
     let mut steps = Vec::new();
     if mode.is_secret() {

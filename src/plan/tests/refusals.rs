@@ -122,10 +122,10 @@ fn uplinks() {
     check(world, "mode = \"bridged\"\nuplink = \"lo\"", "vif0.0", text);
     let text = "vif1.0 cannot be bridged: it is a tap, the end of a guest or of a VPN";
     check(world, "mode = \"bridged\"\nuplink = \"vif1.0\"", "vif0.0", text);
-    world.0.is_station = true;
+    world.0.stations.push(2);
     let text = "eth3 cannot be bridged: it is a Wi-Fi station, which sends frames with no MAC but its own";
     check(world, "mode = \"bridged\"\nuplink = \"eth3\"", "vif0.0", text);
-    world.0.is_station = false;
+    world.0.stations.clear();
     world.link(&name("eth3")).hardware = 65534;
     let text = "eth3 cannot be bridged: it carries no Ethernet frames";
     check(world, "mode = \"bridged\"\nuplink = \"eth3\"", "vif0.0", text);
