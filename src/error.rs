@@ -34,10 +34,8 @@ pub enum Error {
     UnknownNetwork {
         /// The name that was asked for.
         name: String,
-        /// Those that there are.
-        known: Vec<String>,
-        /// The configuration file, where there is none.
-        absent: Option<String>,
+        /// What there is instead.
+        hint: String,
     },
     /// Several networks have this name.
     #[error("{} networks are called {name}: {}", .bridges.len(), list(.bridges))]
@@ -161,16 +159,23 @@ impl Error {
         move |source| Error::System { doing, source }
     }
 
+    /// No network has this name, but `known` ones; `absent` is the configuration file, where there is none.
+    pub(crate) fn unknown_network(name: &str, known: &[String], absent: Option<&str>) -> Error {
+        let hint = match nearest(name, known.iter().map(String::as_str)) {
+            Some(near) => format!("did you mean {near:?}?"),
+            None if known.is_empty() => "there is no network".to_owned(),
+            None => format!("the networks are: {}", known.join(", ")),
+        };
+        let absent = absent.map(|path| format!(" (there is no file {path})")).unwrap_or_default();
+        Error::UnknownNetwork { name: name.to_owned(), hint: hint + &absent }
+    }
+
     /// The way out.
     pub fn hint(&self) -> Option<String> {
         match self {
             Error::Usage { program, .. } => Some(format!("{program} TAP, as in: {program} vif0.0")),
             Error::Config(errors) => errors.hint(),
-            Error::UnknownNetwork { name, known, absent } => {
-                let hint = other_network(name, known);
-                let absent = absent.as_ref().map(|path| format!(" (there is no file {path})"));
-                Some(hint + &absent.unwrap_or_default())
-            }
+            Error::UnknownNetwork { hint, .. } => Some(hint.clone()),
             Error::SeveralNetworks { bridges, .. } => {
                 bridges.first().map(|bridge| format!("say which by its bridge: kvmnet down {}", shell_word(bridge)))
             }
@@ -237,14 +242,6 @@ impl Error {
             Error::Config(_) | Error::NoUser(_) => 2,
             _ => 1,
         }
-    }
-}
-
-fn other_network(name: &str, known: &[String]) -> String {
-    match nearest(name, known.iter().map(String::as_str)) {
-        Some(near) => format!("did you mean {near:?}?"),
-        None if known.is_empty() => "there is no network".to_owned(),
-        None => format!("the networks are: {}", known.join(", ")),
     }
 }
 

@@ -88,6 +88,7 @@ fn taps(pid: &str, most: usize) -> io::Result<(usize, Vec<(u32, IfName)>)> {
 pub fn processes() -> Vec<u32> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     let mut found: Vec<u32> = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
-    found.sort_unstable_by_key(|pid| std::cmp::Reverse(*pid));
+    // /proc lists them by their numbers (`proc_pid_readdir`).
+    found.reverse();
     found
 }

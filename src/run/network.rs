@@ -22,9 +22,9 @@ pub fn network_up(name: &str, seen: OnStep) -> Result<Done, Error> {
 fn configured(name: &str) -> Result<Network, Error> {
     let file = config::open(&Environment::of_process()).map_err(Error::Config)?;
     if !file.names().any(|known| known == name) {
-        let known = file.names().map(str::to_owned).collect();
-        let absent = file.path().is_none().then(|| file.would_be_at().to_owned());
-        return Err(Error::UnknownNetwork { name: name.to_owned(), known, absent });
+        let known: Vec<String> = file.names().map(str::to_owned).collect();
+        let absent = file.path().is_none().then(|| file.would_be_at());
+        return Err(Error::unknown_network(name, &known, absent));
     }
     file.effective(name).map_err(Error::Config)
 }

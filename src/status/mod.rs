@@ -36,8 +36,8 @@ pub fn read(wanted: Option<&str>) -> Result<Status, Error> {
     if !status.networks.iter().any(|network| network.name == name) {
         // The network may be among what is wrong with the file.
         configured?;
-        let known = status.networks.into_iter().map(|network| network.name).collect();
-        return Err(Error::UnknownNetwork { name: name.to_owned(), known, absent: None });
+        let known: Vec<String> = status.networks.into_iter().map(|network| network.name).collect();
+        return Err(Error::unknown_network(name, &known, None));
     }
     status.networks.retain(|network| network.name == name);
     status.strays.clear();
