@@ -17,6 +17,7 @@ use kvmnet::plan::Step;
 use kvmnet::run::{self, Creation, Difference, Done};
 use kvmnet::{check, config, inherited, init, status, terminal};
 use serde::Serialize;
+use serde_json::json;
 
 fn main() -> ExitCode {
     inherited::put_right();
@@ -31,7 +32,7 @@ fn main() -> ExitCode {
             let hint = hint(&error);
             if json {
                 // If this cannot be printed, the lines below say the same.
-                say(&terminal::document(&Failure { error: &error.to_string(), hint: hint.as_deref() }));
+                say(&terminal::document(&json!({ "error": error.to_string(), "hint": hint })));
             }
             complain(&error.to_string(), hint.as_deref());
             error.exit_status().into()
@@ -48,13 +49,6 @@ fn usage(error: &clap::Error) -> ExitCode {
             ExitCode::from(2)
         }
     }
-}
-
-/// An error as JSON.
-#[derive(Serialize)]
-struct Failure<'a> {
-    error: &'a str,
-    hint: Option<&'a str>,
 }
 
 /// What to do about an error. Without rights: the same command with `sudo`, and its variables behind it, which is where

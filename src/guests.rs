@@ -2,21 +2,22 @@
 //!
 //! In: what the kernel and /proc say. Out: [`GuestIndex`]. Never: reads anything.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use crate::holder::Holder;
 use crate::model::facts::Facts;
 use crate::model::{IfName, Link, Mac};
 use crate::network::Instance;
+use crate::sorted::grouped;
 use crate::vmm;
 
 /// Sorted once, so that nothing is searched for each tap.
 pub(crate) struct GuestIndex<'a> {
-    holders: HashMap<IfName, Vec<&'a Holder>>,
+    holders: BTreeMap<IfName, Vec<&'a Holder>>,
     /// What a process's command line gives the NICs on a tap.
-    given: HashMap<(u32, IfName), Vec<Mac>>,
+    given: BTreeMap<(u32, IfName), Vec<Mac>>,
     /// What the bridge has learned, by the number of the tap.
-    learned: HashMap<u32, Vec<Mac>>,
+    learned: BTreeMap<u32, Vec<Mac>>,
     /// The guests' taps by their MACs, those on one bridge next to each other.
     pub by_mac: BTreeMap<Mac, Vec<&'a Link>>,
 }
@@ -24,35 +25,23 @@ pub(crate) struct GuestIndex<'a> {
 impl<'a> GuestIndex<'a> {
     /// `taps` are those of guests.
     pub fn new(facts: &'a Facts, holders: &'a [Holder], taps: impl Iterator<Item = &'a Link>) -> Self {
-        let mut by_tap: HashMap<IfName, Vec<&Holder>> = HashMap::new();
-        let mut given: HashMap<(u32, IfName), Vec<Mac>> = HashMap::new();
-        for holder in holders {
-            for (_, tap) in &holder.taps {
-                let known = by_tap.entry(*tap).or_default();
-                // A tap with several queues is several files.
-                if known.last().is_none_or(|last| last.pid != holder.pid) {
-                    known.push(holder);
-                }
-            }
-            for (tap, mac) in vmm::macs(&holder.arguments, &holder.taps) {
-                given.entry((holder.pid, tap)).or_default().push(mac);
-            }
-        }
-        let mut learned: HashMap<u32, Vec<Mac>> = HashMap::new();
-        for station in &facts.stations {
-            learned.entry(station.port).or_default().push(station.mac);
-        }
+        let open = |holder: &'a Holder| holder.taps.iter().map(move |(_, tap)| (*tap, holder));
+        let mut by_tap = grouped(holders.iter().flat_map(open));
+        // A tap with several queues is several files.
+        by_tap.values_mut().for_each(|holders| holders.dedup_by_key(|holder| holder.pid));
+        let given = |holder: &'a Holder| {
+            let macs = vmm::macs(&holder.arguments, &holder.taps).into_iter();
+            macs.map(|(tap, mac)| ((holder.pid, tap), mac))
+        };
+        let given = grouped(holders.iter().flat_map(given));
+        let mut learned = grouped(facts.stations.iter().map(|station| (station.port, station.mac)));
         for macs in learned.values_mut() {
             macs.sort_unstable();
             // A bridge with VLANs has one entry for each.
             macs.dedup();
         }
         let mut index = Self { holders: by_tap, given, learned, by_mac: BTreeMap::new() };
-        for tap in taps {
-            for mac in index.macs(tap) {
-                index.by_mac.entry(mac).or_default().push(tap);
-            }
-        }
+        index.by_mac = grouped(taps.flat_map(|tap| index.macs(tap).into_iter().map(move |mac| (mac, tap))));
         index.by_mac.values_mut().for_each(|taps| taps.sort_by_key(|tap| tap.master));
         index
     }

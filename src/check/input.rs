@@ -1,16 +1,24 @@
-//! What was read before anything is checked.
+//! What is read before anything is checked.
 
-use std::fmt;
+use std::fs;
 use std::net::IpAddr;
+use std::path::Path;
 
-use super::bridge_filter::Family;
+use ipnet::IpNet;
+use nix::errno::Errno;
+use nix::unistd::{AccessFlags, access, geteuid};
+
+use super::bridge_filter::{FAMILIES, Family};
+use super::hooks;
 use super::kernel::KernelFacts;
-use super::walk::{self, Packet};
-use crate::config::ConfigReport;
+use super::quiet::Quiet;
+use super::walk::Firewall;
+use crate::apply::Kernel;
+use crate::config::{ConfigReport, Environment};
 use crate::desired::Desired;
 use crate::error::Error;
-use crate::holder::Holder;
-use crate::model::foreign::{ForeignChain, ForeignRule};
+use crate::holder::{self, Holder};
+use crate::model::foreign::ForeignChain;
 use crate::model::forward_chain::ForwardChain;
 use crate::model::{IfName, Ledger, Link};
 use crate::observed::{Instance, Observed, Tables};
@@ -21,16 +29,6 @@ pub struct Configured {
     /// For a guest that is on it, or for none.
     pub desired: Desired,
     pub observed: Observed,
-}
-
-/// The rules of others.
-#[derive(Debug, Default)]
-pub struct Firewall {
-    pub chains: Vec<ForeignChain>,
-    /// Of the tables with a chain that decides about guests' packets.
-    pub rules: Vec<ForeignRule>,
-    /// The families for which the table `filter` of iptables-legacy is in use: "ip", "ip6".
-    pub legacy: Vec<&'static str>,
 }
 
 #[derive(Debug)]
@@ -59,6 +57,42 @@ pub struct CheckInput {
 }
 
 impl CheckInput {
+    /// Reads everything that is checked, and changes nothing.
+    pub fn read(environment: &Environment) -> Result<Self, Error> {
+        let config = ConfigReport::read(environment);
+        let quiet = Quiet::begin();
+        let Kernel { mut rtnl, mut nft } = Kernel::open()?;
+        let ask = || Error::system("ask the kernel");
+        let nets: Vec<IpNet> =
+            config.networks.iter().flat_map(|network| network.addresses.iter().copied()).collect();
+        let observed = Observed::survey(nft.as_mut(), &mut rtnl, &nets).map_err(ask())?;
+        let mut nft = nft.filter(|_| observed.nft == Tables::Readable);
+        let firewall = Firewall::read(nft.as_mut()).map_err(ask())?;
+        let mut configured = Vec::new();
+        for network in config.networks.iter().cloned() {
+            let (desired, observed) = observed.of_network(nft.as_mut(), &mut rtnl, network).map_err(ask())?;
+            configured.push(Configured { desired, observed });
+        }
+        let addresses = rtnl.all_addresses().map_err(ask())?;
+        let without_ipv6 = without_ipv6(&configured);
+        Ok(Self {
+            busy: quiet.end(),
+            root: geteuid().is_root(),
+            // Not by opening it: that waits where it is a FIFO.
+            config_hidden: access(config.file.would_be_at(), AccessFlags::R_OK) == Err(Errno::EACCES),
+            addresses: addresses.into_iter().map(|(_, address)| address.net.addr()).collect(),
+            without_ipv6,
+            config,
+            configured,
+            observed,
+            firewall,
+            bridge_filter: FAMILIES.into_iter().filter(is_used).collect(),
+            holders: holder::all(),
+            kernel: KernelFacts::read(),
+            hooks: hooks::PATHS.map(hooks::read),
+        })
+    }
+
     /// The networks of kvmnet's that have a record.
     pub fn networks_up(&self) -> impl Iterator<Item = (&Instance, &Ledger)> {
         self.observed.networks.iter().filter_map(|instance| Some((instance, instance.ledger.as_ref()?)))
@@ -85,42 +119,18 @@ impl CheckInput {
     }
 }
 
-impl Firewall {
-    /// The base chains of others that guests' packets meet.
-    pub fn deciding(&self) -> impl Iterator<Item = &ForeignChain> {
-        self.chains.iter().filter(|chain| chain.decides())
-    }
-
-    /// The rules of a chain's table.
-    pub fn rules_beside<'a>(&'a self, chain: &'a ForeignChain) -> impl Iterator<Item = &'a ForeignRule> {
-        self.rules.iter().filter(|rule| rule.protocol == chain.protocol && rule.table == chain.table)
-    }
-
-    /// What drops such packets: a rule for certain, or the policy, unless a rule of the chain's table accepts the interface.
-    pub fn obstacle(&self, chain: &ForeignChain, packet: &Packet) -> Option<Obstacle> {
-        let accepts = |rule: &ForeignRule| match packet.answers {
-            true => packet.oif.iter().any(|name| rule.lets_out(name)),
-            false => packet.iif.iter().any(|name| rule.lets_in(name)),
-        };
-        if walk::drops(chain, self.rules_beside(chain), packet) {
-            return Some(Obstacle::Rule);
-        }
-        (chain.drops && !self.rules_beside(chain).any(accepts)).then_some(Obstacle::Policy)
-    }
+/// The interfaces that the host's addresses are or will be on, and that take no IPv6 address.
+fn without_ipv6(configured: &[Configured]) -> Option<Vec<String>> {
+    let conf = Path::new("/proc/sys/net/ipv6/conf");
+    let host_ifs = configured.iter().map(|one| one.desired.host_if().to_string());
+    let names = host_ifs.chain(["default".to_owned()]);
+    conf.exists().then(|| names.filter(|name| is_on(conf.join(name).join("disable_ipv6"))).collect())
 }
 
-/// What drops packets in a chain; the more certain is the greater.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Obstacle {
-    Policy,
-    Rule,
+fn is_used(family: &Family) -> bool {
+    is_on(Path::new("/proc/sys/net/bridge").join(family.setting))
 }
 
-impl fmt::Display for Obstacle {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Obstacle::Policy => "its policy",
-            Obstacle::Rule => "a rule",
-        })
-    }
+fn is_on(setting: impl AsRef<Path>) -> bool {
+    fs::read_to_string(setting).is_ok_and(|value| value.trim() != "0")
 }

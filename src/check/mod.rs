@@ -24,7 +24,6 @@ mod macs;
 mod mtu;
 mod networks;
 mod quiet;
-mod read;
 mod render;
 mod rights;
 mod walk;
@@ -60,7 +59,7 @@ impl Findings {
 
 /// Looks for everything, touching nothing.
 pub fn check(environment: &Environment) -> Result<Findings, Error> {
-    let input = read::read(environment)?;
+    let input = CheckInput::read(environment)?;
     let families: [fn(&CheckInput) -> Vec<Finding>; 11] = [
         config::check,
         networks::check,

@@ -16,20 +16,16 @@ fn busy(input: &CheckInput) -> Option<Finding> {
 }
 
 fn hidden(input: &CheckInput) -> Option<Finding> {
-    let mut hidden = Vec::new();
-    if input.observed.nft == Tables::Hidden {
-        hidden.push("the firewall, kvmnet's and others'");
-    }
-    if !input.root {
-        hidden.push("the processes of other users");
-    }
-    if hidden.is_empty() {
-        return None;
-    }
+    let hidden = [
+        (input.observed.nft == Tables::Hidden).then_some("the firewall, kvmnet's and others'"),
+        (!input.root).then_some("the processes of other users"),
+    ];
+    let hidden: Vec<&str> = hidden.into_iter().flatten().collect();
     let text = format!("not seen, for lack of rights: {}", hidden.join("; "));
     let finding = Finding::note("rights", text);
-    Some(match input.root {
+    let finding = match input.root {
         true => finding.say("root needs CAP_NET_ADMIN, which many containers lack"),
         false => finding.run(["sudo kvmnet check"]),
-    })
+    };
+    (!hidden.is_empty()).then_some(finding)
 }

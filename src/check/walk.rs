@@ -1,15 +1,90 @@
 //! A packet's way through the chains of others, as far as their rules can be read.
 //!
-//! In: a chain, the rules of its table, a kind of packet. Out: its fate, where that is certain. Never: guesses. A condition
-//! that cannot be read may hold or not.
+//! In: the chains and rules of others, a kind of packet. Out: what drops it, where that is certain. Never: guesses. A
+//! condition that cannot be read may hold or not.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::{fmt, fs, io};
 
 use crate::model::foreign::{Condition, Fate, ForeignChain, ForeignRule, NamePattern};
+use crate::netlink::nft::Nft;
+use crate::sorted::grouped;
 
 /// NF_CT_STATE_BIT (`include/uapi/linux/netfilter/nf_conntrack_common.h`).
 const ESTABLISHED: u32 = 1 << 1;
 const NEW: u32 = 1 << 3;
+
+/// The rules of others.
+#[derive(Debug, Default)]
+pub struct Firewall {
+    pub chains: Vec<ForeignChain>,
+    /// Of the tables with a chain that decides about guests' packets.
+    pub rules: Vec<ForeignRule>,
+    /// The families for which the table `filter` of iptables-legacy is in use: "ip", "ip6".
+    pub legacy: Vec<&'static str>,
+}
+
+impl Firewall {
+    /// Only where nf_tables can be read.
+    pub fn read(nft: Option<&mut Nft>) -> io::Result<Self> {
+        let mut firewall = Self { legacy: legacy(), ..Self::default() };
+        let Some(nft) = nft else { return Ok(firewall) };
+        firewall.chains = nft.chains()?;
+        // The kernel tells chains table by table.
+        let mut tables: Vec<_> = firewall.deciding().map(|chain| (chain.protocol, &chain.table)).collect();
+        tables.dedup();
+        let rules = tables.into_iter().map(|(protocol, table)| nft.rules(protocol, table));
+        firewall.rules = rules.collect::<io::Result<Vec<_>>>()?.concat();
+        Ok(firewall)
+    }
+
+    /// The base chains of others that guests' packets meet.
+    pub fn deciding(&self) -> impl Iterator<Item = &ForeignChain> {
+        self.chains.iter().filter(|chain| chain.decides())
+    }
+
+    /// The rules of a chain's table.
+    pub fn rules_beside<'a>(&'a self, chain: &'a ForeignChain) -> impl Iterator<Item = &'a ForeignRule> {
+        self.rules.iter().filter(|rule| rule.protocol == chain.protocol && rule.table == chain.table)
+    }
+
+    /// What drops such packets: a rule for certain, or the policy, unless a rule of the chain's table accepts the interface.
+    pub fn obstacle(&self, chain: &ForeignChain, packet: &Packet) -> Option<Obstacle> {
+        let accepts = |rule: &ForeignRule| match packet.answers {
+            true => packet.oif.iter().any(|name| rule.lets_out(name)),
+            false => packet.iif.iter().any(|name| rule.lets_in(name)),
+        };
+        let chains = grouped(self.rules_beside(chain).map(|rule| (rule.chain.as_str(), rule)));
+        let mut walk = Walk { chains, packet, known: HashMap::new() };
+        if walk.chain(&chain.name, 0) == End::Dropped {
+            return Some(Obstacle::Rule);
+        }
+        (chain.drops && !self.rules_beside(chain).any(accepts)).then_some(Obstacle::Policy)
+    }
+}
+
+/// iptables-legacy has its tables apart from nf_tables; which of them are in use is all that can be read of them.
+fn legacy() -> Vec<&'static str> {
+    let names = |family: &str| fs::read_to_string(format!("/proc/net/{family}_tables_names"));
+    let uses = |family: &&str| names(family).is_ok_and(|names| names.lines().any(|name| name == "filter"));
+    ["ip", "ip6"].into_iter().filter(uses).collect()
+}
+
+/// What drops packets in a chain; the more certain is the greater.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Obstacle {
+    Policy,
+    Rule,
+}
+
+impl fmt::Display for Obstacle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Obstacle::Policy => "its policy",
+            Obstacle::Rule => "a rule",
+        })
+    }
+}
 
 /// A kind of packet, IPv4 or IPv6.
 #[derive(Debug, Default)]
@@ -43,19 +118,8 @@ enum Holds {
     Yes,
 }
 
-/// See `Firewall::drops`.
-pub fn drops<'a>(
-    chain: &ForeignChain,
-    rules: impl Iterator<Item = &'a ForeignRule>,
-    packet: &Packet,
-) -> bool {
-    let mut chains: HashMap<&str, Vec<&ForeignRule>> = HashMap::new();
-    rules.for_each(|rule| chains.entry(&rule.chain).or_default().push(rule));
-    Walk { chains, packet, known: HashMap::new() }.chain(&chain.name, 0) == End::Dropped
-}
-
 struct Walk<'a> {
-    chains: HashMap<&'a str, Vec<&'a ForeignRule>>,
+    chains: BTreeMap<&'a str, Vec<&'a ForeignRule>>,
     packet: &'a Packet,
     /// Chains that were walked through: they may be jumped to from many places.
     known: HashMap<&'a str, End>,

@@ -1,6 +1,6 @@
 //! Guests: a tap, and what the kernel and /proc know of who is behind it.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use super::data::{Guest, LinkState, Process};
@@ -8,6 +8,7 @@ use crate::guests::GuestIndex;
 use crate::holder::Holder;
 use crate::model::{IfName, Link, Mac, TapRecord};
 use crate::observed::StatusSnapshot;
+use crate::sorted::grouped;
 use crate::vmm;
 
 /// So many of a guest's MACs and addresses are shown; a guest may send with as many as it likes.
@@ -18,7 +19,7 @@ pub struct Guests<'a> {
     glance: &'a StatusSnapshot,
     index: GuestIndex<'a>,
     /// The addresses that the host has met, by its interface and their MAC.
-    met: HashMap<(u32, Mac), BTreeSet<IpAddr>>,
+    met: BTreeMap<(u32, Mac), Vec<IpAddr>>,
 }
 
 impl<'a> Guests<'a> {
@@ -26,9 +27,10 @@ impl<'a> Guests<'a> {
         let observed = &glance.observed;
         let bridges = observed.networks.iter().filter_map(|instance| instance.link.as_ref());
         let taps = bridges.flat_map(|bridge| observed.taps_on(&bridge.name));
-        let mut met: HashMap<(u32, Mac), BTreeSet<IpAddr>> = HashMap::new();
-        for one in &glance.met {
-            met.entry((one.device, one.mac)).or_default().insert(one.address);
+        let mut met = grouped(glance.met.iter().map(|one| ((one.device, one.mac), one.address)));
+        for addresses in met.values_mut() {
+            addresses.sort_unstable();
+            addresses.dedup();
         }
         Self { glance, index: GuestIndex::new(&observed.facts, holders, taps), met }
     }
