@@ -4,14 +4,13 @@ use std::io;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use nix::errno::Errno;
 use nix::poll::PollTimeout;
 
 use super::Apply;
 use crate::error::Error;
 use crate::item::{AddressChange, Probe, ProbeTarget, Step, Wait};
 use crate::model::{Facts, IfName, Question};
-use crate::netlink::route::Rtnl;
+use crate::netlink::route::{LINK_EVENTS, ROUTE6_EVENTS, Rtnl};
 use crate::probe;
 
 /// How long a bridge may take until it passes packets; it takes some 50 µs.
@@ -37,30 +36,10 @@ impl Apply<'_> {
 
     /// A bridge without carrier never gets there, so the end of the wait is no error.
     fn await_operational(&mut self, step: &Step, name: &IfName) -> Result<(), Error> {
-        let doing = || Error::system(step.deed());
-        let mut events = Rtnl::listen().map_err(doing())?;
-        let mut operational = self.is_operational(name).map_err(doing())?;
-        let end = Instant::now() + OPERATIONAL_WAIT;
-        while !operational {
-            let left = PollTimeout::try_from(end.saturating_duration_since(Instant::now()))
-                .unwrap_or(PollTimeout::ZERO);
-            match events.next_change(left) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                // The event may be among those that found no room.
-                Err(error) if is_overrun(&error) => {
-                    operational = self.is_operational(name).map_err(doing())?
-                }
-                Err(error) => return Err(doing()(error)),
-                Ok(Some(link)) => operational = link.name == *name && link.operational,
-                Ok(None) => break,
-            }
-        }
-        Ok(())
-    }
-
-    fn is_operational(&mut self, name: &IfName) -> io::Result<bool> {
-        self.kernel.rtnl.ask(&[Question::Link(*name)], &mut self.facts)?;
-        Ok(self.facts.link(name).is_some_and(|link| link.operational))
+        self.wait_until(step, LINK_EVENTS, OPERATIONAL_WAIT, &mut |apply| {
+            apply.kernel.rtnl.ask(&[Question::Link(*name)], &mut apply.facts)?;
+            Ok(apply.facts.link(name).is_some_and(|link| link.operational))
+        })
     }
 
     /// Where they do not come into use in time the takeover goes on: all else is there.
@@ -76,34 +55,32 @@ impl Apply<'_> {
         else {
             return Ok(());
         };
-        let doing = || Error::system(step.deed());
-        let mut events = Rtnl::listen_to_routes6().map_err(doing())?;
         let question = [Question::Routes { v6: true, device, name: *link }];
-        let end = Instant::now() + ADDRESSES_WAIT;
-        loop {
+        self.wait_until(step, ROUTE6_EVENTS, ADDRESSES_WAIT, &mut |apply| {
             let mut facts = Facts::default();
-            self.kernel.rtnl.ask(&question, &mut facts).map_err(doing())?;
-            let is_local = |address: &IpAddr| facts.routes.iter().any(|route| route.is_local(address));
-            missing.retain(|address| !is_local(address));
-            let left = PollTimeout::try_from(end.saturating_duration_since(Instant::now()));
-            if missing.is_empty() {
-                return Ok(());
-            }
-            match events.any_change(left.unwrap_or(PollTimeout::ZERO)) {
-                Ok(true) => {}
-                Ok(false) => return Ok(()),
-                // More events than there is room for are events, too.
-                Err(error) if is_overrun(&error) => {}
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(doing()(error)),
-            }
-        }
+            apply.kernel.rtnl.ask(&question, &mut facts)?;
+            missing.retain(|address| !facts.routes.iter().any(|route| route.is_local(address)));
+            Ok(missing.is_empty())
+        })
     }
-}
 
-/// Whether more events came than the socket has room for.
-fn is_overrun(error: &io::Error) -> bool {
-    error.raw_os_error() == Some(Errno::ENOBUFS as i32)
+    /// Waits until `is_over` says so, which is asked at once and with each event of the group, but no longer than `wait`.
+    fn wait_until(
+        &mut self,
+        step: &Step,
+        group: u32,
+        wait: Duration,
+        is_over: &mut dyn FnMut(&mut Self) -> io::Result<bool>,
+    ) -> Result<(), Error> {
+        let end = Instant::now() + wait;
+        let mut run = || {
+            let mut events = Rtnl::listen(group)?;
+            let left = || PollTimeout::try_from(end.saturating_duration_since(Instant::now()));
+            while !is_over(self)? && events.any_change(left().unwrap_or(PollTimeout::ZERO))? {}
+            Ok(())
+        };
+        run().map_err(Error::system(step.deed()))
+    }
 }
 
 /// The two questions of a takeover.

@@ -113,12 +113,18 @@ impl Message {
         &self.0
     }
 
+    fn flags(&self) -> u16 {
+        u16_at(&self.0, 6).unwrap_or_default()
+    }
+
+    /// Whether the kernel answers with a dump.
+    pub fn is_dump(&self) -> bool {
+        self.flags() & DUMP == DUMP
+    }
+
     /// Adds NLM_F_* flags.
     pub fn add_flags(&mut self, flags: u16) {
-        if let Some(field) = self.0.get_mut(6..8) {
-            let [low, high] = flags.to_ne_bytes();
-            field.iter_mut().zip([low, high]).for_each(|(byte, flag)| *byte |= flag);
-        }
+        self.write(6, &(self.flags() | flags).to_ne_bytes());
     }
 
     /// Sets the number that the replies will carry.

@@ -11,7 +11,7 @@ use nix::libc;
 use thiserror::Error;
 
 use super::answers::Answers;
-use super::message::{HEADER, Message, u16_at};
+use super::message::Message;
 use crate::signals;
 
 /// The largest reply: a part of a dump, as large as the kernel makes them (`netlink_dump`).
@@ -129,18 +129,17 @@ impl Socket {
         self.inner.add_mcast_membership(Groups::new_groups(&[group]))
     }
 
-    /// The next message that nobody asked for, with a bounded wait; None when the time is over.
-    pub fn event(&mut self, wait: nix::poll::PollTimeout) -> io::Result<Option<(u16, &[u8])>> {
+    /// Takes the next message that nobody asked for, with a bounded wait; false when the time is over.
+    pub fn event(&mut self, wait: nix::poll::PollTimeout) -> io::Result<bool> {
         use nix::poll::{PollFd, PollFlags, poll};
         use std::os::fd::BorrowedFd;
         // SAFETY: the descriptor belongs to `self.inner`, which outlives the borrow.
         let fd = unsafe { BorrowedFd::borrow_raw(self.inner.as_raw_fd()) };
         if poll(&mut [PollFd::new(fd, PollFlags::POLLIN)], wait)? == 0 {
-            return Ok(None);
+            return Ok(false);
         }
-        let (length, _) = self.inner.recv(&mut self.buffer[..], Msg::DONTWAIT)?;
-        let message = self.buffer.get(..length).unwrap_or_default();
-        Ok(u16_at(message, 4).map(|kind| (kind, message.get(HEADER..).unwrap_or_default())))
+        self.inner.recv(&mut self.buffer[..], Msg::DONTWAIT)?;
+        Ok(true)
     }
 
     /// Makes room for so many refusals at once. False where that needs more rights than there are.

@@ -18,19 +18,20 @@ mod whole;
 use std::io;
 
 use neli::consts::socket::NlFamily;
+use nix::libc;
 use nix::poll::PollTimeout;
 
 use super::message::{ACK, Message};
 use super::socket::{Broken, Outcome, Socket, of_one_moment};
-use crate::model::{Facts, Link, Question};
+use crate::model::{Facts, Question};
 
 /// How many requests go out in one send: so many replies (a link has some 2 KiB of the receive buffer) or refusals find
 /// room even in a small buffer. 93 links are more than the usual one takes.
 const AT_ONCE: usize = 48;
 /// RTNLGRP_LINK: what happens to interfaces.
-const LINK_EVENTS: u32 = 1;
+pub const LINK_EVENTS: u32 = 1;
 /// RTNLGRP_IPV6_ROUTE: what happens to IPv6 routes, those of the table `local` included.
-const ROUTE6_EVENTS: u32 = 11;
+pub const ROUTE6_EVENTS: u32 = 11;
 
 /// A route socket.
 pub struct Rtnl(Socket);
@@ -102,36 +103,19 @@ impl Rtnl {
         Ok(outcome)
     }
 
-    /// Opens a socket that hears when interfaces change.
-    pub fn listen() -> io::Result<Self> {
+    /// Opens a socket that hears what happens to the things of a group (RTNLGRP_*).
+    pub fn listen(group: u32) -> io::Result<Self> {
         let socket = Socket::open(NlFamily::Route)?;
-        socket.join(LINK_EVENTS)?;
+        socket.join(group)?;
         Ok(Self(socket))
     }
 
-    /// Opens a socket that hears when IPv6 routes change.
-    pub fn listen_to_routes6() -> io::Result<Self> {
-        let socket = Socket::open(NlFamily::Route)?;
-        socket.join(ROUTE6_EVENTS)?;
-        Ok(Self(socket))
-    }
-
-    /// Waits for any event that the socket hears. False when `wait` is over.
+    /// Waits for any event that the socket hears, of which there may be more than it has room for. False when `wait` is
+    /// over.
     pub fn any_change(&mut self, wait: PollTimeout) -> io::Result<bool> {
-        self.0.event(wait).map(|event| event.is_some())
-    }
-
-    /// Waits for a change of an interface, on a socket of [`Rtnl::listen`]. None when `wait` is over.
-    pub fn next_change(&mut self, wait: PollTimeout) -> io::Result<Option<Link>> {
-        loop {
-            match self.0.event(wait)? {
-                None => return Ok(None),
-                Some((_, body)) => {
-                    if let Some(link) = link::parse(body) {
-                        return Ok(Some(link));
-                    }
-                }
-            }
+        match self.0.event(wait) {
+            Err(error) if matches!(error.raw_os_error(), Some(libc::ENOBUFS | libc::EINTR)) => Ok(true),
+            event => event,
         }
     }
 }

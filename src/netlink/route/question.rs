@@ -67,16 +67,7 @@ impl Question {
     }
 
     pub(super) fn is_dump(&self) -> bool {
-        !matches!(
-            self,
-            Question::Link(_)
-                | Question::LinkIndex(_)
-                | Question::Clsact(_)
-                | Question::Filter(..)
-                | Question::WideForwarding { .. }
-                | Question::FreshForwarding
-                | Question::RouteTo(_)
-        )
+        self.message().is_dump()
     }
 
     /// Adds what a reply says.

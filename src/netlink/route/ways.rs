@@ -13,7 +13,7 @@ use crate::model::facts::Way;
 use crate::model::route::{MAIN, UNICAST};
 use crate::model::{Link, Question};
 use crate::netlink::message::Message;
-use crate::netlink::socket::{Socket, of_one_moment};
+use crate::netlink::socket::{KernelError, Socket, of_one_moment};
 
 /// An address of which no route but a default one is known to lead there: the block is assigned to nobody (IANA).
 const NOWHERE: IpAddr = IpAddr::V6(Ipv6Addr::new(0x4000, 0, 0, 0, 0, 0, 0, 1));
@@ -81,12 +81,8 @@ impl Rtnl {
         let outcome = self.0.exchange(&mut [route::get(NOWHERE)], &mut |_, reply| {
             found = route::parse_way(reply).filter(|way| way.is_default() && way.table == MAIN);
         })?;
-        let refused = |error: &crate::netlink::KernelError| {
-            let errno = Errno::from_raw(error.errno);
-            !matches!(
-                errno,
-                Errno::ENETUNREACH | Errno::EHOSTUNREACH | Errno::EACCES | Errno::EINVAL | Errno::EPERM
-            ) && !is_without_family(errno)
+        let refused = |error: &KernelError| {
+            error.errno() != Errno::EPERM && !Question::RouteTo(NOWHERE).means_absent(error.errno)
         };
         match outcome.into_iter().flatten().find(refused) {
             Some(error) => Err(error.into()),
