@@ -5,7 +5,7 @@
 use std::ops::Range;
 
 use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use toml::de::{DeString, DeTable, DeValue};
 
 use super::entry::{Entry, Shape};
 use super::error::{ConfigError, ConfigErrors, Problem};
@@ -38,13 +38,11 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn sections(&mut self, root: &DeTable<'_>) -> Vec<Section> {
-        let named = match root.iter().find(|(key, _)| key.get_ref() == "network") {
-            Some((_, networks)) => self.named(networks),
-            None => Vec::new(),
-        };
+        let (networks, entries): (Vec<_>, Vec<_>) =
+            in_order(root).into_iter().partition(|(key, _)| key.get_ref() == "network");
         let place = Origin::WholeFile(self.source.path.to_owned());
-        let entries = in_order(root).into_iter().filter(|(key, _)| key.get_ref() != "network");
         let default = self.section(DEFAULT_NETWORK, place, entries);
+        let named = networks.into_iter().flat_map(|(_, networks)| self.named(networks));
         default.into_iter().chain(named).collect()
     }
 
@@ -61,30 +59,19 @@ impl Reader<'_> {
                 self.error(name.span(), problem.hint(NAMED));
                 return None;
             };
-            let section =
-                self.section(name.get_ref(), self.source.place(name.span().start), in_order(entries));
-            match network_name(name.get_ref()) {
-                Ok(()) => section,
-                Err(problem) => {
-                    self.error(name.span(), problem);
-                    None
-                }
-            }
+            let place = self.source.place(name.span().start);
+            let section = self.section(name.get_ref(), place, in_order(entries));
+            network_name(name.get_ref()).map_err(|problem| self.error(name.span(), problem)).ok().and(section)
         });
         sections.collect()
     }
 
     /// The section with these entries, if nothing is wrong with any of them.
-    fn section<'t, K: AsRef<str> + 't>(
-        &mut self,
-        name: &str,
-        place: Origin,
-        table: impl IntoIterator<Item = (&'t Spanned<K>, &'t Spanned<DeValue<'t>>)>,
-    ) -> Option<Section> {
+    fn section(&mut self, name: &str, place: Origin, table: Entries<'_>) -> Option<Section> {
         let before = self.errors.len();
         let mut entries = Vec::new();
         for (key, value) in table {
-            let word = key.get_ref().as_ref();
+            let word: &str = key.get_ref();
             match Key::of_word(word) {
                 None => self.error(key.span(), unknown(word, value)),
                 Some(Key { not_at_top: Some(hint), .. }) if name == DEFAULT_NETWORK => {
@@ -117,11 +104,12 @@ fn unknown(word: &str, value: &Spanned<DeValue<'_>>) -> Problem {
     }
 }
 
-/// The entries of a table as the file has them; the parser keeps them by name.
-fn in_order<'t, K, V>(
-    table: impl IntoIterator<Item = (&'t Spanned<K>, &'t V)>,
-) -> Vec<(&'t Spanned<K>, &'t V)> {
-    let mut entries: Vec<_> = table.into_iter().collect();
+/// The keys of a table, each with its value.
+type Entries<'t> = Vec<(&'t Spanned<DeString<'t>>, &'t Spanned<DeValue<'t>>)>;
+
+/// Those of a table as the file has them; the parser keeps them by name.
+fn in_order<'t>(table: &'t DeTable<'t>) -> Entries<'t> {
+    let mut entries: Entries<'t> = table.iter().collect();
     entries.sort_by_key(|(key, _)| key.span().start);
     entries
 }

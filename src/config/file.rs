@@ -20,7 +20,7 @@ const DEFAULT_PATH: &str = "/etc/kvmnet.conf";
 pub(crate) const DEFAULT_NETWORK: &str = "default";
 
 /// A configuration file whose values are right, each by itself.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub(crate) struct File {
     pub(super) path: String,
     pub(super) absent: bool,
@@ -70,11 +70,11 @@ impl File {
 
     /// The names of its networks, `default` first.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.sections.iter().map(|section| section.name.as_str())
+        self.sections.iter().map(Section::name)
     }
 
     pub(super) fn section(&self, name: &str) -> Option<&Section> {
-        self.sections.iter().find(|section| section.name == name)
+        self.sections.iter().find(|section| section.name() == name)
     }
 
     /// The name of the network that `tap` belongs to: what the hook's name says, else what the environment
@@ -94,11 +94,11 @@ impl File {
     pub fn network_of(&self, tap: &IfName) -> &str {
         let matches =
             |section: &&Section| section.patterns().iter().any(|(pattern, _)| pattern.matches(tap.as_str()));
-        self.sections.iter().find(matches).map_or(DEFAULT_NETWORK, |section| &section.name)
+        self.sections.iter().find(matches).map_or(DEFAULT_NETWORK, Section::name)
     }
 
     fn find(&self, name: &str, place: Origin) -> Result<&str, ConfigError> {
-        self.section(name).map(|section| section.name.as_str()).ok_or_else(|| self.no_network(name, place))
+        self.section(name).map(Section::name).ok_or_else(|| self.no_network(name, place))
     }
 
     fn no_network(&self, name: &str, place: Origin) -> ConfigError {
@@ -140,7 +140,7 @@ impl File {
 
     /// The sections, with the environment's values over those of `name`.
     pub(super) fn overridden(&self, name: &str) -> Vec<Section> {
-        let sections = self.sections.iter().map(|section| match section.name == name {
+        let sections = self.sections.iter().map(|section| match section.name() == name {
             true => section.with(&self.overrides.entries),
             false => section.clone(),
         });

@@ -34,14 +34,14 @@ impl File {
                 .collect();
             if let Some((_, place, by)) = shadowed.first() {
                 shadows.push(Shadow {
-                    network: &section.name,
+                    network: section.name(),
                     patterns: shadowed.iter().map(|(pattern, ..)| pattern.as_str().to_owned()).collect(),
                     place,
                     by,
                     are_all: shadowed.len() == patterns.len(),
                 });
             }
-            earlier.push((&section.name, patterns.into_iter().map(|(pattern, _)| pattern).collect()));
+            earlier.push((section.name(), patterns.into_iter().map(|(pattern, _)| pattern).collect()));
         }
         shadows
     }

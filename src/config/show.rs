@@ -63,9 +63,9 @@ impl Shown {
 
 impl ShownNetwork {
     fn new(section: &Section) -> Self {
-        let network = section.values(|_| true);
+        let network = section.values(true);
         let values = KEYS.iter().copied().filter_map(|key| ShownValue::new(key, section, &network));
-        Self { name: section.name.clone(), values: values.collect() }
+        Self { name: section.name().to_owned(), values: values.collect() }
     }
 }
 
@@ -107,16 +107,12 @@ impl fmt::Display for ShownNetwork {
             writeln!(f, "[network.{}]", quoted_key(&self.name))?;
         }
         let key_width = self.values.iter().map(|value| value.written_key().len()).max().unwrap_or_default();
-        let lines = self.values.iter().map(|shown| {
-            let line = format!("{:key_width$} = {}", shown.written_key(), shown.value);
-            (line, shown)
-        });
-        let lines: Vec<(String, &ShownValue)> = lines.collect();
-        let widths = lines.iter().map(|(line, _)| line.chars().count());
+        let line = |shown: &ShownValue| format!("{:key_width$} = {}", shown.written_key(), shown.value);
+        let widths = self.values.iter().map(|shown| line(shown).chars().count());
         let width = widths.filter(|width| *width <= MAX_ALIGNED).max().unwrap_or_default();
-        for (line, shown) in &lines {
+        for shown in &self.values {
             let unused = if shown.used { "" } else { "; not used in this mode" };
-            writeln!(f, "{line:width$}  # {}{unused}", shown.origin)?;
+            writeln!(f, "{:width$}  # {}{unused}", line(shown), shown.origin)?;
         }
         Ok(())
     }

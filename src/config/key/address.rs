@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
 
-use super::{ConfigError, Draft, Form, Key, Mode, PLAIN, Problem, Value};
+use super::{ConfigError, Form, Key, Mode, PLAIN, Problem, Section, Value};
 
 pub(crate) static KEY: Key = Key {
     word: "address",
@@ -25,22 +25,16 @@ pub(crate) static KEY: Key = Key {
 fn parse(text: &str) -> Result<IpNet, Problem> {
     let net = with_prefix(text)?;
     unicast(net.addr())?;
-    let guests = match net {
-        IpNet::V4(_) => 30,
-        IpNet::V6(_) => 126,
-    };
     if net.prefix_len() == 0 {
         return Err(Problem::new(format!("the subnet of {text:?} is the whole Internet")));
     }
-    if net.prefix_len() <= guests && net.addr() == net.network() {
-        let problem = Problem::new(format!("{text:?} is the address of the subnet itself"));
-        return Err(problem.hint("write an address of the host in it"));
-    }
-    if net.prefix_len() <= guests && matches!(net, IpNet::V4(_)) && net.addr() == net.broadcast() {
-        let problem = Problem::new(format!("{text:?} is the broadcast address of its subnet"));
-        return Err(problem.hint("write an address of the host in it"));
-    }
-    Ok(net)
+    let kind = match net {
+        _ if net.prefix_len() + 2 > net.max_prefix_len() => return Ok(net),
+        _ if net.addr() == net.network() => "the address of the subnet itself",
+        IpNet::V4(v4) if v4.addr() == v4.broadcast() => "the broadcast address of its subnet",
+        _ => return Ok(net),
+    };
+    Err(Problem::new(format!("{text:?} is {kind}")).hint("write an address of the host in it"))
 }
 
 fn with_prefix(text: &str) -> Result<IpNet, Problem> {
@@ -67,10 +61,7 @@ fn with_prefix(text: &str) -> Result<IpNet, Problem> {
 }
 
 fn usual_prefix(address: IpAddr) -> u8 {
-    match address {
-        IpAddr::V4(_) => 24,
-        IpAddr::V6(_) => 64,
-    }
+    if address.is_ipv4() { 24 } else { 64 }
 }
 
 /// Refuses what is not an address of one host for others to speak to.
@@ -91,27 +82,22 @@ pub(super) fn unicast(address: IpAddr) -> Result<(), Problem> {
     Err(Problem::new(format!("{address} is {kind}, which no host can have")))
 }
 
-fn check(draft: &Draft<'_>, earlier: &[Draft<'_>]) -> Vec<ConfigError> {
-    let mut errors = Vec::new();
-    let Some(entry) = draft.entry(&KEY) else {
-        if draft.network.mode.has_host_address() {
-            let hint = format!(
-                "write address = \"10.0.101.3/24\", or another, under [network.{}]",
-                draft.section.name
-            );
-            errors.push(draft.missing("address, which its mode needs", hint));
-        }
-        return errors;
+fn check(section: &Section, earlier: &[Section]) -> Vec<ConfigError> {
+    let (addresses, mode) = (&section.network.addresses, section.network.mode);
+    let Some(entry) = section.used(&KEY) else {
+        let name = section.name();
+        let hint = format!("write address = \"10.0.101.3/24\", or another, under [network.{name}]");
+        let missing = section.missing("address, which its mode needs", hint);
+        return Vec::from_iter(Some(missing).filter(|_| mode.has_host_address()));
     };
-    let addresses = &draft.network.addresses;
-    for (at, (net, item)) in addresses.iter().zip(entry.items()).enumerate() {
+    let errors = addresses.iter().zip(entry.items()).enumerate().flat_map(|(at, (net, item))| {
         let own = addresses.iter().take(at).find(|other| overlap(other, net));
+        let of_own = own.map(|other| overlap_problem(net, other));
         let of_others = earlier.iter().filter_map(|other| overlap_with(net, other));
-        let problems =
-            no_room(net, draft.network.mode).into_iter().chain(own.map(|other| overlap_problem(net, other)));
-        errors.extend(problems.chain(of_others).map(|problem| item.error(problem)));
-    }
-    errors
+        let problems = no_room(net, mode).into_iter().chain(of_own).chain(of_others);
+        problems.map(|problem| item.error(problem))
+    });
+    errors.collect()
 }
 
 /// An address alone is a gateway for guests that have single addresses, each with a route to the bridge; only what is
@@ -131,8 +117,8 @@ fn overlap_problem(net: &IpNet, other: &IpNet) -> Problem {
     })
 }
 
-fn overlap_with(net: &IpNet, other: &Draft<'_>) -> Option<Problem> {
-    let items = other.entry(&KEY)?.items();
+fn overlap_with(net: &IpNet, other: &Section) -> Option<Problem> {
+    let items = other.used(&KEY)?.items();
     let (taken, item) = other.network.addresses.iter().zip(items).find(|(taken, _)| overlap(taken, net))?;
     let whose = other.described(&item.place);
     let problem = Problem::new(format!("the subnet of \"{net}\" overlaps that of \"{taken}\" in {whose}"));

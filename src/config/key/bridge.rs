@@ -1,6 +1,6 @@
 //! `bridge`: the bridge that the taps are ports of.
 
-use super::{ConfigError, Draft, IfName, Key, PLAIN, Problem, Value};
+use super::{ConfigError, IfName, Key, PLAIN, Problem, Section, Value};
 
 pub(crate) static KEY: Key = Key {
     word: "bridge",
@@ -12,7 +12,7 @@ pub(crate) static KEY: Key = Key {
     get: |network| Some(Value::text(network.bridge)),
     digest: |network| Some(network.bridge.to_string()),
     makes: |network| vec![network.bridge],
-    check: |draft, _| Vec::from_iter(missing(draft)),
+    check: |section, _| Vec::from_iter(missing(section)),
     ..PLAIN
 };
 
@@ -26,9 +26,9 @@ pub(super) fn new_interface(text: &str) -> Result<IfName, Problem> {
     Ok(name)
 }
 
-fn missing(draft: &Draft<'_>) -> Option<ConfigError> {
-    let name = &draft.section.name;
+fn missing(section: &Section) -> Option<ConfigError> {
+    let name = section.name();
     let suggested = IfName::new(&format!("br-{name}")).map_or("br1".to_owned(), |name| name.to_string());
     let hint = format!("write bridge = {suggested:?} under [network.{name}]");
-    draft.entry(&KEY).is_none().then(|| draft.missing("bridge", hint))
+    section.used(&KEY).is_none().then(|| section.missing("bridge", hint))
 }

@@ -16,9 +16,9 @@ pub(crate) mod veth;
 
 use std::fmt;
 
-use super::consistency::Draft;
 use super::entry::Entry;
 use super::error::{ConfigError, Problem};
+use super::section::Section;
 use super::value::Value;
 use crate::model::{IfName, Mode, Network, Origin};
 
@@ -62,7 +62,7 @@ pub(crate) struct Key {
     /// The interfaces that kvmnet makes for it.
     pub(super) makes: fn(&Network) -> Vec<IfName>,
     /// What it must be to the other keys of its network, and to the networks before it in the file.
-    pub(super) check: fn(&Draft<'_>, &[Draft<'_>]) -> Vec<ConfigError>,
+    pub(super) check: fn(&Section, &[Section]) -> Vec<ConfigError>,
 }
 
 /// What its value is in the file.

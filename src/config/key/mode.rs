@@ -31,8 +31,6 @@ fn parse(text: &str) -> Result<Mode, Problem> {
     }
     let problem = Problem::new(format!("unknown mode {text:?} ({})", words.join(", ")));
     let foreign = FOREIGN.iter().find(|(word, _)| word.eq_ignore_ascii_case(text));
-    Err(match foreign {
-        Some((_, mode)) => problem.hint(format!("did you mean \"{mode}\"?")),
-        None => problem.did_you_mean(text, words),
-    })
+    let hint = foreign.map(|(_, mode)| format!("did you mean \"{mode}\"?"));
+    Err(problem.did_you_mean(text, words).hint_if(hint))
 }

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::address::unicast;
-use super::{ConfigError, Draft, Key, Mode, PLAIN, Problem, Value};
+use super::{ConfigError, Key, Mode, PLAIN, Problem, Section, Value};
 
 pub(crate) static KEY: Key = Key {
     word: "nat_source",
@@ -13,7 +13,7 @@ pub(crate) static KEY: Key = Key {
     set: |network, entry| entry.one(parse).map(|address| network.nat_source = Some(address)),
     get: |network| network.nat_source.map(Value::text),
     digest: |network| Some(format!("{:?}", network.nat_source)),
-    check: |draft, _| Vec::from_iter(of_another_family(draft)),
+    check: |section, _| Vec::from_iter(of_another_family(section)),
     ..PLAIN
 };
 
@@ -22,20 +22,18 @@ fn parse(text: &str) -> Result<IpAddr, Problem> {
     let Ok(address) = text.parse::<IpAddr>() else {
         let problem = Problem::new(format!("{text:?} is not an address"));
         let before_slash = text.split_once('/').and_then(|(address, _)| address.parse::<IpAddr>().ok());
-        return Err(match before_slash {
-            Some(address) => problem.hint(format!("an address without a prefix: \"{address}\"")),
-            None => problem.hint("one of the uplink's addresses, like \"192.168.1.230\""),
-        });
+        let hint = before_slash.map(|address| format!("an address without a prefix: \"{address}\""));
+        return Err(problem.hint("one of the uplink's addresses, like \"192.168.1.230\"").hint_if(hint));
     };
     unicast(address)?;
     Ok(address)
 }
 
-fn of_another_family(draft: &Draft<'_>) -> Option<ConfigError> {
-    let addresses = &draft.network.addresses;
-    let source = draft.network.nat_source.filter(|_| !addresses.is_empty())?;
+fn of_another_family(section: &Section) -> Option<ConfigError> {
+    let addresses = &section.network.addresses;
+    let source = section.network.nat_source.filter(|_| !addresses.is_empty())?;
     let family = if source.is_ipv4() { "IPv4" } else { "IPv6" };
     let has_family = addresses.iter().any(|net| net.addr().is_ipv4() == source.is_ipv4());
     let problem = Problem::new(format!("{source} is {family}, and no address of this network is"));
-    draft.entry(&KEY).filter(|_| !has_family).map(|entry| entry.error(problem))
+    section.used(&KEY).filter(|_| !has_family).map(|entry| entry.error(problem))
 }
