@@ -18,8 +18,8 @@
 //! | --- | --- | --- | --- |
 //! | [`hook`] | arguments, environment | exit status, messages | knows a network |
 //! | [`run`] | a tap or a network | what was done, or would be | decides anything |
-//! | [`model`] | | plain data | does I/O |
-//! | [`config`] | text, environment | a checked [`model::Network`] | asks the kernel |
+//! | `model` | | plain data | does I/O |
+//! | [`config`] | text, environment | a checked `model::Network` | asks the kernel |
 //! | [`desired`], [`firewall`] | a network | what must hold | does I/O |
 //! | [`observed`] | the kernel | what holds | decides or writes |
 //! | `network` | facts | what stands, and who is on it | does I/O |
@@ -31,15 +31,16 @@
 //! | [`probe`], [`tun`], [`lock`], [`signals`], [`rights`], [`log`] | | a facility of the system each | know each other |
 //! | [`terminal`], [`error`] | text, data, what failed | what a person reads | prints |
 //!
-//! To find one's way: [`run::up`] is one run, in the order above; [`model::Network`] is what a configuration comes to,
+//! To find one's way: [`run::up`] is one run, in the order above; `model::Network` is what a configuration comes to,
 //! [`plan::Step`] what can be done about it. docs/architecture.md says why, and where to put what is new.
 //!
-//! There is no state file: the kernel is the database. See [`model::ledger`].
+//! There is no state file: the kernel is the database. See `model::ledger`.
 
 pub mod hook;
 pub mod run;
 
-pub mod model;
+mod model;
+pub use model::IfName;
 
 pub mod config;
 mod desired;

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
-use kvmnet::model::IfName;
+use kvmnet::IfName;
 
 /// See and change the networks of QEMU guests.
 #[derive(Parser)]

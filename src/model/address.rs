@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::IpNet;
 
+use super::carried::{number, word};
 use crate::terminal::shell_word;
 
 /// A lifetime without an end, in seconds (INFINITY_LIFE_TIME).
@@ -39,15 +40,12 @@ pub mod flag {
 /// An address as RTM_GETADDR tells it and RTM_NEWADDR takes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Address {
-    /// Address and prefix length.
     pub net: IpNet,
     /// The other end, on a point-to-point address.
     pub peer: Option<IpAddr>,
-    /// IPv4 broadcast address.
     pub broadcast: Option<Ipv4Addr>,
     /// IPv4 label, `eth0` or `eth0:1`.
     pub label: Option<String>,
-    /// RT_SCOPE_*.
     pub scope: u8,
     /// IFA_F_*: those that a request may carry, and what detection says.
     pub flags: u32,
@@ -107,11 +105,6 @@ impl Address {
         }
     }
 
-    /// Whether `self` has the same address and prefix as `other`, which is how the kernel tells them apart.
-    pub fn is_same(&self, other: &Address) -> bool {
-        self.net == other.net && self.peer == other.peer
-    }
-
     /// Where the route leads that the kernel makes for the address by itself; None where it makes none.
     pub fn prefix_route(&self) -> Option<IpNet> {
         let far = IpNet::new(self.peer.unwrap_or(self.net.addr()), self.net.prefix_len()).ok()?;
@@ -124,32 +117,22 @@ impl Address {
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.name())?;
-        if let Some(broadcast) = self.broadcast {
-            write!(f, " brd {broadcast}")?;
+        word(f, "brd", self.broadcast)?;
+        word(f, "label", self.label.as_ref().map(shell_word))?;
+        word(f, "scope", (self.scope != 0).then(|| scope_name(self.scope)))?;
+        let flags = [
+            (flag::NODAD, "nodad"),
+            (0x10, "home"),
+            (0x100, "mngtmpaddr"),
+            (flag::NOPREFIXROUTE, "noprefixroute"),
+            (flag::MCAUTOJOIN, "autojoin"),
+        ];
+        for (_, word) in flags.iter().filter(|(bit, _)| self.flags & bit != 0) {
+            write!(f, " {word}")?;
         }
-        if let Some(label) = &self.label {
-            write!(f, " label {}", shell_word(label))?;
-        }
-        if self.scope != 0 {
-            write!(f, " scope {}", scope_name(self.scope))?;
-        }
-        let words = [(flag::NODAD, "nodad"), (0x10, "home"), (0x100, "mngtmpaddr")];
-        let more = [(flag::NOPREFIXROUTE, "noprefixroute"), (flag::MCAUTOJOIN, "autojoin")];
-        for (bit, word) in words.into_iter().chain(more) {
-            if self.flags & bit != 0 {
-                write!(f, " {word}")?;
-            }
-        }
-        if self.metric != 0 {
-            write!(f, " metric {}", self.metric)?;
-        }
-        if self.valid != FOREVER {
-            write!(f, " valid_lft {}", self.valid)?;
-        }
-        if self.preferred != FOREVER {
-            write!(f, " preferred_lft {}", self.preferred)?;
-        }
-        Ok(())
+        number(f, "metric", self.metric)?;
+        word(f, "valid_lft", (self.valid != FOREVER).then_some(self.valid))?;
+        word(f, "preferred_lft", (self.preferred != FOREVER).then_some(self.preferred))
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! In: an attribute as the kernel told it. Out: the argument that makes `ip` send the same.
 
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// RTAX_*, by number (`include/uapi/linux/rtnetlink.h`), as ip-route(8) calls them.
@@ -23,6 +24,16 @@ const METRICS: [(u16, &str); 14] = [
 ];
 /// RTAX_LOCK: a bit for each metric that the kernel must not change.
 const LOCK: u16 = 1;
+
+/// ` WORD VALUE`, where there is a value.
+pub fn word(f: &mut fmt::Formatter<'_>, word: &str, value: Option<impl fmt::Display>) -> fmt::Result {
+    value.map_or(Ok(()), |value| write!(f, " {word} {value}"))
+}
+
+/// The same of a number, which is 0 where there is none.
+pub fn number(f: &mut fmt::Formatter<'_>, word: &str, value: u32) -> fmt::Result {
+    self::word(f, word, (value != 0).then_some(value))
+}
 
 /// Attributes in words, and how many had none.
 #[derive(Debug, Default)]

@@ -9,7 +9,6 @@ use super::{Address, IfName, Link, Mac, Neighbour, Nexthop, PolicyRule, Question
 /// What the kernel said.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Facts {
-    /// The questions that were answered.
     pub asked: Vec<Question>,
     /// The interfaces that were asked for and are there.
     pub links: Vec<Link>,
@@ -30,15 +29,11 @@ pub struct Facts {
     pub ways: Vec<Way>,
     /// The routes that single addresses match, those of the table `local` included.
     pub matched: Vec<Way>,
-    /// Routes to carry.
     pub routes: Vec<Route>,
     /// Routes that cannot be carried, with the interface.
     pub uncarriable: Vec<(IfName, Unmovable)>,
-    /// Neighbours to carry.
     pub neighbours: Vec<Neighbour>,
-    /// Nexthop objects to carry.
     pub nexthops: Vec<Nexthop>,
-    /// Policy rules to carry.
     pub rules: Vec<PolicyRule>,
     /// Who is behind the ports of bridges.
     pub stations: Vec<FdbEntry>,
@@ -112,17 +107,13 @@ impl Facts {
 pub struct Way {
     /// Where to; None for a default route.
     pub destination: Option<IpNet>,
-    /// Whether it is IPv6.
     pub v6: bool,
-    /// The table it is in.
     pub table: u32,
     /// Its type (RTN_*).
     pub kind: u8,
     /// Lower wins.
     pub metric: u32,
-    /// The interfaces that it goes over.
     pub devices: Vec<u32>,
-    /// The nexthop object that it names.
     pub nexthop: Option<u32>,
 }
 
@@ -142,20 +133,15 @@ impl Way {
 /// A machine that a bridge knows behind one of its ports: by its frames, or because somebody said so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FdbEntry {
-    /// The number of the port.
     pub port: u32,
-    /// The machine's Ethernet address.
     pub mac: Mac,
 }
 
 /// A machine that the host has met on the link of an interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NeighbourEntry {
-    /// The interface's number.
     pub device: u32,
-    /// The machine's address.
     pub address: IpAddr,
-    /// Its Ethernet address.
     pub mac: Mac,
 }
 

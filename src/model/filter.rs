@@ -60,9 +60,6 @@ const ANNOUNCEMENTS: [Instruction; 13] = [
 ];
 
 impl Filter {
-    /// All, in the order in which they are put on an interface.
-    pub const ALL: [Filter; 4] = [Filter::Tap, Filter::Ingress, Filter::Egress, Filter::Announcements];
-
     /// What it does with a frame.
     pub fn program(self) -> &'static [Instruction] {
         match self {

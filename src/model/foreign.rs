@@ -56,11 +56,8 @@ pub enum HookPoint {
 /// A chain.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ForeignChain {
-    /// Its family.
     pub protocol: Protocol,
-    /// Its table.
     pub table: String,
-    /// Its name.
     pub name: String,
     /// Where it is called from; None for one that others jump to.
     pub point: Option<HookPoint>,
@@ -131,23 +128,17 @@ pub enum Fate {
 /// A rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ForeignRule {
-    /// The family of its table.
     pub protocol: Protocol,
-    /// Its table.
     pub table: String,
-    /// The chain that it is in.
     pub chain: String,
-    /// All must hold.
     pub conditions: Vec<Condition>,
-    /// Then this.
     pub fate: Fate,
 }
 
 impl ForeignRule {
     /// Whether it accepts what comes in by an interface. It may have further conditions.
     pub fn lets_in(&self, name: &str) -> bool {
-        let names = |condition: &Condition| matches!(condition, Condition::Iif(iif, true) if iif.fits(name));
-        self.fate == Fate::Accept && self.conditions.iter().any(names)
+        self.accepts(|condition| matches!(condition, Condition::Iif(iif, true) if iif.fits(name)))
     }
 
     /// How it translates the source of a packet.
@@ -168,7 +159,10 @@ impl ForeignRule {
 
     /// Whether it accepts what goes out by an interface, likewise.
     pub fn lets_out(&self, name: &str) -> bool {
-        let names = |condition: &Condition| matches!(condition, Condition::Oif(oif, true) if oif.fits(name));
-        self.fate == Fate::Accept && self.conditions.iter().any(names)
+        self.accepts(|condition| matches!(condition, Condition::Oif(oif, true) if oif.fits(name)))
+    }
+
+    fn accepts(&self, is_it: impl Fn(&Condition) -> bool) -> bool {
+        self.fate == Fate::Accept && self.conditions.iter().any(is_it)
     }
 }

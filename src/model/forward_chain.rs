@@ -17,7 +17,6 @@ pub const UFW: [&str; 2] = ["ufw-user-forward", "ufw6-user-forward"];
 /// The forward chain of `ip filter` or `ip6 filter`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ForwardChain {
-    /// The family of the table.
     pub protocol: Protocol,
     /// Whether packets that no rule decides are dropped.
     pub drops: bool,
@@ -39,26 +38,21 @@ impl ForwardChain {
 /// A rule of kvmnet's in a chain of others.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AcceptRule {
-    /// The chain that it is in.
     pub chain: String,
     /// Its number there.
     pub handle: u64,
     /// The bridge of its network, as its comment says.
     pub bridge: IfName,
-    /// What it accepts.
     pub rule: Rule,
 }
 
 /// Rules in a chain of others.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AcceptRules {
-    /// The family of the table.
     pub protocol: Protocol,
-    /// The chain.
     pub chain: String,
     /// The bridge of the network that they are for.
     pub bridge: IfName,
-    /// What they accept.
     pub rules: Vec<Rule>,
 }
 

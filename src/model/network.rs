@@ -129,9 +129,7 @@ impl fmt::Display for Origin {
 pub struct Network {
     /// `default`, or the NAME of `[network.NAME]`.
     pub name: String,
-    /// What its guests may reach.
     pub mode: Mode,
-    /// The bridge that its taps are ports of.
     pub bridge: IfName,
     /// The host's addresses on it; empty where the mode has none.
     pub addresses: Vec<IpNet>,

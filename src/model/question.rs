@@ -14,10 +14,7 @@ pub enum Question {
     /// An interface, by its number.
     LinkIndex(u32),
     /// The machine-wide forwarding switch, of IPv6 or of IPv4.
-    WideForwarding {
-        /// Which of the two.
-        v6: bool,
-    },
+    WideForwarding { v6: bool },
     /// Whether IPv4 interfaces to come will forward.
     FreshForwarding,
     /// The route to an address.
@@ -38,53 +35,17 @@ pub enum Question {
     Addresses(u32),
     /// The unicast routes of a family that lead into one of these networks, or past all of it, and the default ones. A
     /// dump; what it says of others is forgotten at once.
-    Ways {
-        /// IPv6 or IPv4.
-        v6: bool,
-        /// The networks.
-        nets: Vec<IpNet>,
-    },
+    Ways { v6: bool, nets: Vec<IpNet> },
     /// The host's own IPv4 addresses, as routes of the table `local`. A dump.
     Own,
     /// What a takeover carries from an interface: its routes of a family. A dump.
-    Routes {
-        /// IPv6 or IPv4.
-        v6: bool,
-        /// The interface.
-        device: u32,
-        /// Its name.
-        name: IfName,
-    },
+    Routes { v6: bool, device: u32, name: IfName },
     /// What a takeover carries from an interface: nexthop objects. A dump.
-    Nexthops {
-        /// The interface.
-        device: u32,
-        /// Its name.
-        name: IfName,
-    },
+    Nexthops { device: u32, name: IfName },
     /// What a takeover carries from an interface: the policy rules of a family that name it. A dump.
-    Rules {
-        /// IPv6 or IPv4.
-        v6: bool,
-        /// The interface's name.
-        name: IfName,
-    },
+    Rules { v6: bool, name: IfName },
     /// What a takeover carries from an interface: the addresses of a family that the host answers for on it. A dump.
-    Proxies {
-        /// IPv6 or IPv4.
-        v6: bool,
-        /// The interface.
-        device: u32,
-        /// Its name.
-        name: IfName,
-    },
+    Proxies { v6: bool, device: u32, name: IfName },
     /// What a takeover carries from an interface: its neighbours of a family. A dump.
-    Neighbours {
-        /// IPv6 or IPv4.
-        v6: bool,
-        /// The interface.
-        device: u32,
-        /// Its name.
-        name: IfName,
-    },
+    Neighbours { v6: bool, device: u32, name: IfName },
 }

@@ -5,13 +5,14 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::{IfName, Mac, address::scope_name, carried};
+use super::address::scope_name;
+use super::carried::{self, number, word};
+use super::{IfName, Mac};
 use crate::terminal::shell_word;
 
 /// A next hop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Hop {
-    /// The interface.
     pub device: IfName,
     /// The next router; None for what is on the link.
     pub gateway: Option<IpAddr>,
@@ -32,7 +33,6 @@ pub struct Route {
     pub family: u8,
     /// IPv4 type of service.
     pub tos: u8,
-    /// Routing table.
     pub table: u32,
     /// Who made it (RTPROT_*).
     pub protocol: u8,
@@ -86,30 +86,18 @@ impl fmt::Display for Route {
             Some(net) => write!(f, "{net}")?,
             None => f.write_str("default")?,
         }
-        if let Some(net) = self.origin {
-            write!(f, " from {net}")?;
-        }
+        word(f, "from", self.origin)?;
         if let [hop] = &self.hops[..] {
             if hop.weight == 1 {
                 write!(f, "{hop}")?;
             }
         }
         write!(f, " table {} proto {}", self.table, self.protocol)?;
-        if self.scope != 0 {
-            write!(f, " scope {}", scope_name(self.scope))?;
-        }
-        if self.tos != 0 {
-            write!(f, " tos {}", self.tos)?;
-        }
-        if self.metric != 0 {
-            write!(f, " metric {}", self.metric)?;
-        }
-        if let Some(source) = self.source {
-            write!(f, " src {source}")?;
-        }
-        if let Some(seconds) = self.expires {
-            write!(f, " expires {seconds}")?;
-        }
+        word(f, "scope", (self.scope != 0).then(|| scope_name(self.scope)))?;
+        number(f, "tos", self.tos.into())?;
+        number(f, "metric", self.metric)?;
+        word(f, "src", self.source)?;
+        word(f, "expires", self.expires)?;
         let rest = carried::route(&self.rest);
         f.write_str(&rest.text)?;
         for hop in self.hops.iter().filter(|hop| self.hops.len() > 1 || hop.weight != 1) {
@@ -121,9 +109,7 @@ impl fmt::Display for Route {
 
 impl fmt::Display for Hop {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(gateway) = self.gateway {
-            write!(f, " via {gateway}")?;
-        }
+        word(f, "via", self.gateway)?;
         let onlink = if self.onlink { " onlink" } else { "" };
         write!(f, " dev {}{onlink}", shell_word(self.device))
     }
@@ -166,13 +152,10 @@ impl Route {
 /// A next hop that routes name by its number (`ip nexthop`), as the kernel told it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Nexthop {
-    /// Its number.
     pub id: u32,
     /// Family, scope, protocol and flags (`struct nhmsg`).
     pub header: [u8; 8],
-    /// The interface.
     pub device: IfName,
-    /// The router.
     pub gateway: Option<IpAddr>,
     /// Any other attribute, number and value.
     pub rest: Vec<(u16, Vec<u8>)>,
@@ -194,9 +177,7 @@ impl Nexthop {
 impl fmt::Display for Nexthop {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "id {}", self.id)?;
-        if let Some(gateway) = self.gateway {
-            write!(f, " via {gateway}")?;
-        }
+        word(f, "via", self.gateway)?;
         write!(f, " dev {}", shell_word(self.device))
     }
 }
@@ -208,7 +189,6 @@ pub struct PolicyRule {
     pub header: [u8; 12],
     /// Its place among the rules.
     pub priority: u32,
-    /// The table that it sends to.
     pub table: u32,
     /// The interface that a packet comes in by.
     pub iif: Option<IfName>,
@@ -235,17 +215,11 @@ impl PolicyRule {
 impl fmt::Display for PolicyRule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "priority {}", self.priority)?;
-        if let Some(iif) = &self.iif {
-            write!(f, " iif {}", shell_word(iif))?;
-        }
-        if let Some(oif) = &self.oif {
-            write!(f, " oif {}", shell_word(oif))?;
-        }
+        word(f, "iif", self.iif.map(shell_word))?;
+        word(f, "oif", self.oif.map(shell_word))?;
         let rest = carried::rule(&self.header, &self.rest);
         f.write_str(&rest.text)?;
-        if self.table != 0 {
-            write!(f, " lookup {}", self.table)?;
-        }
+        number(f, "lookup", self.table)?;
         f.write_str(&rest.remark())
     }
 }
@@ -253,7 +227,6 @@ impl fmt::Display for PolicyRule {
 /// What is known of a machine on the link (ARP, neighbour discovery), or an address that the host answers for (NTF_PROXY).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Neighbour {
-    /// Its address.
     pub address: IpAddr,
     /// Its Ethernet address; None for one that the host answers for.
     pub mac: Option<Mac>,
@@ -261,7 +234,6 @@ pub struct Neighbour {
     pub state: u16,
     /// NTF_*.
     pub flags: u8,
-    /// The interface behind which it is.
     pub device: IfName,
     /// Who made it, and further flags, as the kernel told them (NDA_PROTOCOL, NDA_FLAGS_EXT).
     pub rest: Vec<(u16, Vec<u8>)>,
@@ -306,9 +278,7 @@ impl fmt::Display for Neighbour {
             f.write_str("proxy ")?;
         }
         write!(f, "{}", self.address)?;
-        if let Some(mac) = self.mac {
-            write!(f, " lladdr {mac}")?;
-        }
+        word(f, "lladdr", self.mac)?;
         write!(f, " dev {}", shell_word(self.device))?;
         if self.mac.is_some() {
             let states = [(PERMANENT, "permanent"), (NOARP, "noarp"), (REACHABLE, "reachable")];
@@ -320,6 +290,6 @@ impl fmt::Display for Neighbour {
         }
         f.write_str(if self.is_managed() { " managed" } else { "" })?;
         let protocol = self.rest.iter().find(|(kind, _)| *kind == 12).and_then(|(_, value)| value.first());
-        protocol.map_or(Ok(()), |protocol| write!(f, " protocol {protocol}"))
+        word(f, "protocol", protocol)
     }
 }

@@ -2,13 +2,11 @@
 
 use std::fmt;
 
+use super::ledger::{MAX_LEN, was};
 use super::{IfName, Mac, Setting};
 
 /// How every such alias begins.
 const PREFIX: &str = "kvmnet:tap";
-
-/// The longest alias in bytes (IFALIASZ).
-const MAX_LEN: usize = 255;
 
 /// The ifalias of an attached tap.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -17,7 +15,6 @@ pub struct TapRecord {
     pub bridge: Option<IfName>,
     /// What was changed, in that order, with its former value.
     pub changed: Vec<(Setting, u32)>,
-    /// Its former MAC.
     pub mac: Option<Mac>,
     /// Its former alias.
     pub alias: String,
@@ -61,38 +58,26 @@ impl TapRecord {
 }
 
 /// Two have had a whole word from the first version on.
+const WORDS: [(Setting, &str); 2] = [(Setting::Mtu, "mtu"), (Setting::AddrGen, "gen")];
+
 fn word(setting: Setting) -> &'static str {
-    match setting {
-        Setting::Mtu => "mtu",
-        Setting::AddrGen => "gen",
-        setting => setting.letter(),
-    }
+    let found = WORDS.iter().find(|(known, _)| *known == setting);
+    found.map_or_else(|| setting.letter(), |(_, word)| word)
 }
 
 fn setting(name: &str) -> Option<Setting> {
-    match name {
-        "mtu" => Some(Setting::Mtu),
-        "gen" => Some(Setting::AddrGen),
-        letter => Setting::of_letter(letter),
-    }
+    let found = WORDS.iter().find(|(_, word)| *word == name);
+    found.map(|(setting, _)| *setting).or_else(|| Setting::of_letter(name))
 }
 
 impl fmt::Display for TapRecord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(PREFIX)?;
-        if let Some(bridge) = &self.bridge {
-            write!(f, " on={bridge}")?;
-        }
-        for (setting, before) in &self.changed {
-            write!(f, " {}={before}", word(*setting))?;
-        }
-        if let Some(mac) = self.mac {
-            write!(f, " mac={mac}")?;
-        }
-        if !self.alias.is_empty() {
-            write!(f, " was={}", self.alias)?;
-        }
-        Ok(())
+        let mut entries = vec![PREFIX.to_owned()];
+        entries.extend(self.bridge.map(|bridge| format!("on={bridge}")));
+        entries.extend(self.changed.iter().map(|(setting, before)| format!("{}={before}", word(*setting))));
+        entries.extend(self.mac.map(|mac| format!("mac={mac}")));
+        entries.extend(was(&self.alias));
+        f.write_str(&entries.join(" "))
     }
 }
 

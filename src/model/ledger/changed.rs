@@ -13,7 +13,6 @@ pub struct Changed {
     pub link: IfName,
     /// Its number, by which it is found under another name; 0 where it is not known.
     pub index: u32,
-    /// What was changed.
     pub setting: Setting,
     /// The value to put back.
     pub before: u32,

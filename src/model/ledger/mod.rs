@@ -30,11 +30,9 @@ pub const PREFIX: &str = "kvmnet:";
 pub const MAX_LEN: usize = 255;
 
 /// The record.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Ledger {
-    /// The network's mode.
     pub mode: Mode,
-    /// The network's name.
     pub network: String,
     /// A digest of the network's configuration, to notice an override that differs.
     pub digest: u32,
@@ -52,7 +50,6 @@ pub struct Ledger {
     pub held: bool,
     /// The environment made it another network than the file says.
     pub overridden: bool,
-    /// The pair through which the host joined.
     pub veth: Option<Veth>,
     /// Bridged: the NIC that was made a port, with its addresses on the bridge now.
     pub nic: Option<Place>,
@@ -62,7 +59,6 @@ pub struct Ledger {
     pub bridge_addresses: Vec<IpNet>,
     /// Bridged, adopted: the MAC that the bridge had.
     pub mac: Option<Mac>,
-    /// What to put back.
     pub changed: Vec<Changed>,
     /// Entries of a later version, which stay until it undoes them.
     pub unknown: Vec<String>,
@@ -73,26 +69,7 @@ pub struct Ledger {
 impl Ledger {
     /// A record with no entry.
     pub fn new(mode: Mode, network: String, digest: u32) -> Self {
-        Ledger {
-            mode,
-            network,
-            digest,
-            made: false,
-            index: None,
-            more: false,
-            pending: false,
-            keep: false,
-            held: false,
-            overridden: false,
-            veth: None,
-            nic: None,
-            addresses: Vec::new(),
-            bridge_addresses: Vec::new(),
-            mac: None,
-            changed: Vec::new(),
-            unknown: Vec::new(),
-            alias: String::new(),
-        }
+        Ledger { mode, network, digest, ..Self::default() }
     }
 
     /// Each kind of entry: its word, and what the record has of it. Changed settings have no word, but their interface.
@@ -150,7 +127,7 @@ impl Ledger {
         }
         entries.extend(self.changed.iter().map(ToString::to_string));
         entries.extend(self.unknown.iter().cloned());
-        entries.extend((!self.alias.is_empty()).then(|| format!("was={}", self.alias)));
+        entries.extend(was(&self.alias));
         entries
     }
 
@@ -262,6 +239,11 @@ impl Ledger {
     pub fn changed(&self, link: &IfName, setting: Setting) -> Option<&Changed> {
         self.changed.iter().find(|changed| changed.link == *link && changed.setting == setting)
     }
+}
+
+/// The entry of a former alias.
+pub(super) fn was(alias: &str) -> Option<String> {
+    (!alias.is_empty()).then(|| format!("was={alias}"))
 }
 
 /// All entries in one line.

@@ -9,7 +9,6 @@ use crate::model::{IfName, Link};
 /// An interface by its name and its number, which is 0 where it is not known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place {
-    /// Its name now.
     pub name: IfName,
     /// Its number.
     pub index: u32,

@@ -5,9 +5,7 @@ use super::{Chain, Family, Hook, Table};
 /// A table of kvmnet's that the kernel has.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
-    /// Its family.
     pub family: Family,
-    /// Its name.
     pub name: String,
     /// Its comment, empty where somebody wrote the table again without it.
     pub comment: String,
@@ -17,14 +15,12 @@ pub struct Found {
     pub record: Option<String>,
     /// It is switched off, and none of its chains is called.
     pub dormant: bool,
-    /// The chains that were asked for.
     pub chains: Vec<FoundChain>,
 }
 
 /// A chain of a table of kvmnet's that the kernel has.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FoundChain {
-    /// Its name.
     pub name: String,
     /// Where it is called from; None where that is no place, or no kind of chain, of kvmnet's.
     pub hook: Option<Hook>,

@@ -74,7 +74,6 @@ pub enum Verdict {
 pub struct Rule {
     /// All must hold.
     pub matches: Vec<Match>,
-    /// Then this.
     pub verdict: Verdict,
 }
 

@@ -8,7 +8,6 @@ use super::words::is_comment;
 /// A number with a comment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Element {
-    /// The number.
     pub key: u32,
     /// What `nft` shows behind it.
     pub comment: String,
@@ -17,22 +16,16 @@ pub struct Element {
 /// A set of numbers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Set {
-    /// Its name.
     pub name: &'static str,
-    /// What is in it.
     pub elements: Vec<Element>,
 }
 
 /// All that is in one set, now and then.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Elements {
-    /// The family of its table.
     pub family: Family,
-    /// Its table.
     pub table: String,
-    /// The set as it is.
     pub from: Set,
-    /// As it shall be.
     pub to: Set,
 }
 

@@ -48,13 +48,10 @@ pub enum Hook {
 /// A base chain.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Chain {
-    /// Its name.
     pub name: &'static str,
-    /// Where it is called from.
     pub hook: Hook,
     /// Whether packets that no rule decides are dropped.
     pub drops: bool,
-    /// In order.
     pub rules: Vec<Rule>,
 }
 
@@ -88,7 +85,6 @@ impl Chain {
 /// One table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Table {
-    /// Its family.
     pub family: Family,
     /// `kvmnet-BRIDGE`.
     pub name: String,
@@ -96,7 +92,6 @@ pub struct Table {
     pub comment: String,
     /// Its sets, which can change without the table.
     pub sets: Vec<Set>,
-    /// Its chains.
     pub chains: Vec<Chain>,
 }
 
