@@ -14,7 +14,7 @@ use super::key::{self, Key};
 use super::section::Section;
 use super::source::Source;
 use super::syntax;
-use crate::model::{Network, Origin};
+use crate::model::Origin;
 
 const NAMED: &str = "write [network.NAME], and the keys of the network below";
 
@@ -80,8 +80,7 @@ impl Reader<'_> {
                 }
                 Some(known) => {
                     let entry = entry(&self.source, known, value);
-                    self.errors
-                        .extend((known.set)(&mut Network::default(), &entry).err().unwrap_or_default());
+                    self.errors.extend(entry.errors());
                     entries.push(entry);
                 }
             }

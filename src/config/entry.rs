@@ -5,7 +5,7 @@
 
 use super::error::{ConfigError, Problem};
 use super::key::{Form, Key};
-use crate::model::Origin;
+use crate::model::{Network, Origin};
 
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Entry {
@@ -43,6 +43,11 @@ impl Entry {
             Shape::List(items) => items,
             _ => std::slice::from_ref(self),
         }
+    }
+
+    /// What is wrong with it, whatever else is set.
+    pub fn errors(&self) -> Vec<ConfigError> {
+        (self.key.set)(&mut Network::default(), self).err().unwrap_or_default()
     }
 
     pub fn error(&self, problem: Problem) -> ConfigError {

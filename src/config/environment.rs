@@ -11,7 +11,7 @@ use std::os::unix::ffi::OsStrExt;
 use super::entry::{Entry, items};
 use super::error::{ConfigError, Problem, nearest};
 use super::key::{KEYS, Key};
-use crate::model::{Network, Origin};
+use crate::model::Origin;
 
 const PREFIX: &str = "KVMNET_";
 
@@ -55,7 +55,7 @@ impl Environment {
         let mut errors = Vec::new();
         for (word, value) in &self.variables {
             match value.to_str() {
-                Some(value) => errors.extend(overrides.take(word, value).err().unwrap_or_default()),
+                Some(value) => errors.extend(overrides.take(word, value)),
                 None => errors.push(Problem::new("the value is not UTF-8").at(variable(word))),
             }
         }
@@ -64,20 +64,22 @@ impl Environment {
 }
 
 impl Overrides {
-    fn take(&mut self, word: &str, value: &str) -> Result<(), Vec<ConfigError>> {
+    /// Takes a variable; what is wrong with it.
+    fn take(&mut self, word: &str, value: &str) -> Vec<ConfigError> {
         let given = (!value.is_empty()).then(|| value.to_owned());
         match (word, KEYS.iter().copied().find(|key| key.variable().as_deref() == Some(word))) {
             ("CONFIG", _) => self.config = given,
             ("NETWORK", _) => self.network = given,
             (_, Some(key)) if items(value).next().is_some() => {
                 let entry = Entry::of_text(key, &variable(word), value);
-                (key.set)(&mut Network::default(), &entry)?;
+                let errors = entry.errors();
                 self.entries.push(entry);
+                return errors;
             }
             (_, Some(_)) => {}
-            (_, None) => return Err(vec![unknown(word).at(variable(word))]),
+            (_, None) => return vec![unknown(word).at(variable(word))],
         }
-        Ok(())
+        Vec::new()
     }
 }
 

@@ -71,16 +71,14 @@ impl ConfigErrors {
 /// One line for each, with its hint below, but for the last one's: whoever prints an error prints that.
 impl fmt::Display for ConfigErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, error) in self.0.iter().enumerate() {
-            let is_last = index + 1 == self.0.len();
-            write!(f, "{error}")?;
-            match &error.hint {
-                _ if is_last => {}
-                Some(hint) => write!(f, "\nhint: {hint}\n")?,
-                None => f.write_str("\n")?,
+        let Some((last, others)) = self.0.split_last() else { return Ok(()) };
+        for error in others {
+            writeln!(f, "{error}")?;
+            if let Some(hint) = &error.hint {
+                writeln!(f, "hint: {hint}")?;
             }
         }
-        Ok(())
+        write!(f, "{last}")
     }
 }
 

@@ -123,14 +123,13 @@ fn set(rest: &mut std::str::Chars<'_>) -> Result<Part, String> {
             Some('\\') => rest.next(),
             other => other,
         };
-        let last = match (first, range_end(rest.as_str())) {
-            (_, Some(last)) => {
-                rest.nth(1);
-                Some(last)
-            }
-            (first, None) => first,
+        let last = range_end(rest.as_str());
+        if last.is_some() {
+            rest.nth(1);
+        }
+        let (Some(first), Some(last)) = (first, last.or(first)) else {
+            return Err("has an unclosed [".to_owned());
         };
-        let (Some(first), Some(last)) = (first, last) else { return Err("has an unclosed [".to_owned()) };
         if first > last {
             return Err(format!("has the range {first}-{last}, which is the wrong way round"));
         }

@@ -36,13 +36,9 @@ pub(super) fn read(path: &str) -> Result<Option<Vec<u8>>, Problem> {
 
 /// A link that leads nowhere is not an absent file: what it says is on a disk that is not there now.
 fn absent(path: &str) -> Result<Option<Vec<u8>>, Problem> {
-    match std::fs::read_link(path) {
-        Ok(target) => {
-            let problem = Problem::new(format!("it is a link to {}, which does not exist", target.display()));
-            Err(problem.hint(format!("mount what holds that file, or: rm {}", shell_word(path))))
-        }
-        Err(_) => Ok(None),
-    }
+    let Ok(target) = std::fs::read_link(path) else { return Ok(None) };
+    let problem = Problem::new(format!("it is a link to {}, which does not exist", target.display()));
+    Err(problem.hint(format!("mount what holds that file, or: rm {}", shell_word(path))))
 }
 
 fn contents(file: File) -> Result<Vec<u8>, Problem> {
@@ -62,14 +58,12 @@ fn trusted(path: &str, stat: &FileStat) -> Result<(), Problem> {
     }
     let path = shell_word(path);
     if stat.st_uid != 0 && stat.st_uid != geteuid().as_raw() {
-        let problem =
-            Problem::new(format!("it belongs to user {}, who could decide what root does", stat.st_uid));
-        return Err(problem.hint(format!("chown root:root {path}; chmod go-w {path}")));
+        let text = format!("it belongs to user {}, who could decide what root does", stat.st_uid);
+        return Err(Problem::new(text).hint(format!("chown root:root {path}; chmod go-w {path}")));
     }
     if stat.st_mode & (Mode::S_IWGRP | Mode::S_IWOTH).bits() != 0 {
-        let problem =
-            Problem::new("users other than its owner can write to it, and so decide what root does");
-        return Err(problem.hint(format!("chmod go-w {path}")));
+        let text = "users other than its owner can write to it, and so decide what root does";
+        return Err(Problem::new(text).hint(format!("chmod go-w {path}")));
     }
     Ok(())
 }

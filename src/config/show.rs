@@ -91,13 +91,8 @@ impl fmt::Display for Shown {
         if self.file.is_none() {
             writeln!(f, "# There is no configuration file, so this is what is built in.")?;
         }
-        for (index, network) in self.networks.iter().enumerate() {
-            if index > 0 {
-                writeln!(f)?;
-            }
-            write!(f, "{network}")?;
-        }
-        Ok(())
+        let networks: Vec<String> = self.networks.iter().map(ToString::to_string).collect();
+        f.write_str(&networks.join("\n"))
     }
 }
 
