@@ -69,6 +69,7 @@ mod probe;
 mod rights;
 mod signals;
 mod sorted;
+mod switch;
 pub mod terminal;
 mod tun;
 mod vmm;

@@ -5,6 +5,7 @@
 use crate::firewall;
 use crate::model::ruleset::{Family, Found, TABLE_PREFIX};
 use crate::model::{Facts, IfName, Ledger, Link, Question, TapRecord};
+use crate::switch;
 
 /// A network that kvmnet made and that stands, or what is left of one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,7 +46,7 @@ impl Instance {
         let tables: Vec<Found> =
             tables.iter().filter(|table| bridge_of(table) == Some(bridge)).cloned().collect();
         let there = facts.bridge(&bridge);
-        let alias = there.and_then(|link| Ledger::parse(&link.alias));
+        let alias = there.and_then(switch::record);
         let copy = tables.iter().find_map(firewall::ledger_of);
         let (link, ledger) = match (there, alias, copy) {
             (Some(link), Some(alias), copy) => (Some(link), Some(alias.with_copy(copy))),
@@ -78,7 +79,7 @@ impl Instance {
 
     /// What to ask for its ports.
     pub fn ports(&self) -> Option<Question> {
-        self.link.as_ref().map(|link| Question::Ports(link.index))
+        self.link.as_ref().map(switch::members)
     }
 
     /// The guests, of those that are among the facts.

@@ -8,6 +8,7 @@ use crate::item::LinkChange;
 use crate::model::link::lan_group;
 use crate::model::{AddrGen, Link, Mac, Mode, Question, Setting};
 use crate::observed::Instance;
+use crate::switch;
 
 pub(super) static FEATURE: Feature =
     Feature { first, needs, refuse: |site| found::check(site).err().into_iter().collect(), want };
@@ -21,8 +22,10 @@ fn needs(site: &Site) -> Vec<Need> {
     let digest = site.desired.network.digest;
     let ledger = site.instance.and_then(Instance::ledger_of_bridge);
     let is_settled = ledger.is_some_and(|ledger| ledger.made || ledger.digest == digest);
-    let found = site.bridge().filter(|_| !is_settled).map(|link| link.index);
-    need::of(found.into_iter().flat_map(|index| [Question::Addresses(index), Question::Ports(index)]))
+    let found = site.bridge().filter(|_| !is_settled);
+    need::of(
+        found.into_iter().flat_map(|bridge| [Question::Addresses(bridge.index), switch::members(bridge)]),
+    )
 }
 
 fn want(site: &Site, wanted: &mut Wanted) {
@@ -63,15 +66,17 @@ fn hold_mac(site: &Site, wanted: &mut Wanted) {
     wanted.way(Phase::Make, step);
 }
 
-/// A guest can send from as many MACs as it likes, and the bridge learns each. Frames for one that it could not learn go
-/// to every port, as on a hub; so the bound is above what any network has, and a LAN has more.
 fn bound_learning(site: &Site, wanted: &mut Wanted) {
     let network = &site.desired.network;
-    let bound = if network.mode == Mode::Bridged { 16384 } else { 4096 };
     // One without a bound was made by an older `ip`, or is on an older kernel.
     let has_bound = |bridge: &Link| bridge.fdb_max_learned.is_some_and(|bound| bound != 0);
     if site.made && site.bridge().is_none_or(has_bound) {
-        wanted.value(Phase::Make, &network.bridge, Setting::FdbMaxLearned, bound);
+        wanted.value(
+            Phase::Make,
+            &network.bridge,
+            Setting::FdbMaxLearned,
+            switch::learning_bound(network.mode),
+        );
     }
 }
 

@@ -6,19 +6,7 @@ use super::{Feature, PLAIN, Phase, Site, Wanted};
 use crate::item::AddressChange;
 use crate::model::address::LINK_SCOPE;
 use crate::model::{Filter, Ledger, Question, Setting};
-
-/// What closes a bridge, in order: no ARP answer, no source believed, nothing forwarded, and a filter that drops everything,
-/// both ways.
-const CLOSED: [(Setting, u32); 8] = [
-    (Setting::ArpIgnore, 8),
-    (Setting::RpFilter, 1),
-    (Setting::Forwarding, 0),
-    (Setting::AcceptLocal, 0),
-    (Setting::RouteLocalnet, 0),
-    (Setting::Clsact, 1),
-    (Setting::Filter(Filter::Ingress), 1),
-    (Setting::Filter(Filter::Egress), 1),
-];
+use crate::switch;
 
 pub(super) static FEATURE: Feature = Feature { needs, want, ..PLAIN };
 
@@ -44,7 +32,7 @@ fn want(site: &Site, wanted: &mut Wanted) {
 
 fn close(site: &Site, wanted: &mut Wanted) {
     let bridge = &site.desired.network.bridge;
-    for (setting, value) in CLOSED {
+    for (setting, value) in switch::SHUT {
         wanted.value(Phase::Make, bridge, setting, value);
     }
     let own = site.observed.addresses(bridge).into_iter();
@@ -53,8 +41,9 @@ fn close(site: &Site, wanted: &mut Wanted) {
     // No IPv6. Its IPv6 addresses go with it, so on a bridge that is there already this comes last, when those that kvmnet
     // gave have been taken off in a way that can be taken back.
     let phase = if site.bridge().is_none() { Phase::Shut } else { Phase::Clean };
-    if site.observed.value(site.desired.new_interface(), Setting::DisableIpv6).is_some() {
-        wanted.value(phase, bridge, Setting::DisableIpv6, 1);
+    let (setting, value) = switch::SHUT_IPV6;
+    if site.observed.value(site.desired.new_interface(), setting).is_some() {
+        wanted.value(phase, bridge, setting, value);
     }
 }
 
@@ -62,7 +51,7 @@ fn close(site: &Site, wanted: &mut Wanted) {
 /// back: the filters before their place, the place before the settings.
 fn reopen(site: &Site, wanted: &mut Wanted) {
     let bridge = &site.desired.network.bridge;
-    for (setting, _) in CLOSED.into_iter().rev().chain([(Setting::DisableIpv6, 1)]) {
+    for (setting, _) in switch::SHUT.into_iter().rev().chain([switch::SHUT_IPV6]) {
         if site.observed.value(bridge, setting).is_some() {
             wanted.value(Phase::Reopen, bridge, setting, site.new_value(setting).unwrap_or_default());
         }
@@ -71,5 +60,5 @@ fn reopen(site: &Site, wanted: &mut Wanted) {
 
 /// Whether a setting is one of those that close a bridge.
 pub(crate) fn closes(setting: Setting) -> bool {
-    setting == Setting::DisableIpv6 || CLOSED.iter().any(|(known, _)| *known == setting)
+    switch::SHUT.into_iter().chain([switch::SHUT_IPV6]).any(|(known, _)| known == setting)
 }

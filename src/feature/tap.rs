@@ -6,14 +6,12 @@ use super::need::{self, Need};
 use super::takeover::taken_nic;
 use super::{Feature, Guest, Site, Wanted};
 use crate::desired::Desired;
-use crate::model::{AddrGen, Filter, IfName, Link, Mac, Question, Setting, TapRecord};
+use crate::model::{AddrGen, Filter, IfName, Link, Question, Setting, TapRecord};
 use crate::observed::Observed;
 use crate::plan::Refusal;
+use crate::switch;
 
 pub(super) static FEATURE: Feature = Feature { first, needs, refuse, want };
-
-/// All that a port can be told to treat as any other group: a pause frame (01) is nobody's but the link's.
-const EVERY_GROUP: u32 = 0xfffd;
 
 fn first(desired: &Desired) -> Vec<Question> {
     desired.tap.map(Question::Link).into_iter().collect()
@@ -85,8 +83,8 @@ fn want(site: &Site, wanted: &mut Wanted) {
     wanted.guest = tap.map(|tap| Guest {
         tap: tap.name,
         values: guard(tap, site),
-        mac: harmless_mac(tap, site),
-        group_fwd_mask: EVERY_GROUP,
+        mac: tap.mac.filter(|_| !site.made).and_then(switch::harmless_mac),
+        port_values: switch::GUEST_PORT.into(),
     });
 }
 
@@ -100,11 +98,4 @@ fn guard(tap: &Link, site: &Site) -> Vec<(Setting, u32)> {
     guard.extend([(Setting::Clsact, 1), (Setting::Filter(Filter::Tap), 1)]);
     guard.extend(tap.ipv6.map(|_| (Setting::DisableIpv6, 1)));
     guard
-}
-
-/// A bridge that was found may have the lowest MAC among its ports: a tap's must not be that (libvirt's taps begin
-/// with fe, too).
-fn harmless_mac(tap: &Link, site: &Site) -> Option<Mac> {
-    let Mac([first, b, c, d, e, f]) = tap.mac.filter(|_| !site.made)?;
-    (first != 0xfe).then_some(Mac([0xfe, b, c, d, e, f]))
 }

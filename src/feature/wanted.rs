@@ -58,8 +58,8 @@ pub(crate) struct Guest {
     pub values: Vec<(Setting, u32)>,
     /// Its MAC on this bridge, where that has to be another.
     pub mac: Option<Mac>,
-    /// Which reserved groups it treats as any other.
-    pub group_fwd_mask: u32,
+    /// In order, once it is a port: what the kernel forgets when it is none any more.
+    pub port_values: Vec<(Setting, u32)>,
 }
 
 /// All of it.

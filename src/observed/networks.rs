@@ -15,6 +15,7 @@ use crate::netlink::nft::Nft;
 use crate::netlink::route::Rtnl;
 use crate::network::{Instance, bridge_of};
 use crate::sorted::sorted_by_key;
+use crate::switch;
 
 /// Up to so many networks' bridges are asked for one by one.
 const FEW_NETWORKS: usize = 16;
@@ -46,7 +47,7 @@ impl Observed {
         let Some(nft) = nft else { return Ok(()) };
         for found in self.tables.iter_mut().filter(|found| found.family == Family::Inet) {
             let bridge = bridge_of(found).and_then(|bridge| self.facts.bridge(&bridge));
-            let alias = bridge.and_then(|link| Ledger::parse(&link.alias));
+            let alias = bridge.and_then(switch::record);
             if alias.is_some_and(|alias| !alias.more) {
                 continue;
             }

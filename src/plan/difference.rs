@@ -8,10 +8,11 @@ use super::{Refusal, Transaction, accept_rules, guest, values};
 use crate::desired::Desired;
 use crate::feature::{self, Nic, Object, Phase, Site, Wanted};
 use crate::firewall;
-use crate::item::{AddressChange, LinkChange, PortChange, Step};
+use crate::item::{AddressChange, LinkChange, Step};
 use crate::model::ruleset::{Family, Found};
 use crate::model::{Address, IfName, Ledger, Mac, Veth};
 use crate::observed::{Instance, Observed};
+use crate::switch;
 
 /// The difference as it grows: in each part the steps have an order, and the parts have one.
 pub(super) struct Difference<'a> {
@@ -66,7 +67,7 @@ impl<'a> Difference<'a> {
         match object {
             Object::Bridge { mac, group } => {
                 let name = self.site.desired.network.bridge;
-                vec![LinkChange::AddBridge { name, mac: *mac, group: *group }.into()]
+                vec![switch::make(name, *mac, *group)]
             }
             Object::Pair { veth: Veth { outer, inner }, group } => {
                 let macs = [Mac::of_bridge(outer), Mac::of_bridge(inner)];
@@ -190,8 +191,7 @@ pub(super) fn enslave(port: &IfName, site: &Site) -> Option<Step> {
     if master.is_some() && master.map(|link| link.index) == site.bridge().map(|link| link.index) {
         return None;
     }
-    let (from, to) = (master.map(|link| link.name), Some(site.desired.network.bridge));
-    Some(PortChange { port: *port, from, to }.into())
+    Some(switch::attach(*port, master.map(|link| link.name), site.desired.network.bridge))
 }
 
 /// What the network of `bridge` made and `new` does not need, if that is anything; `others` are the records of those that stay.
@@ -262,13 +262,13 @@ fn bridge(instance: &Instance, old: &Ledger) -> Vec<Step> {
     let Some(link) = &instance.link else { return Vec::new() };
     let name = link.name;
     if old.made {
-        return vec![LinkChange::Delete { name }.into()];
+        return vec![switch::delete(name)];
     }
     let lent = link.mac.zip(old.mac).filter(|(now, before)| now != before);
     let mut steps: Vec<Step> =
         lent.map(|(from, to)| LinkChange::Mac { link: name, from, to }.into()).into_iter().collect();
     steps.push(Step::BARRIER);
-    steps.push(LinkChange::Alias { link: name, from: link.alias.clone(), to: old.alias.clone() }.into());
+    steps.push(switch::write_record(name, link.alias.clone(), old.alias.clone()));
     steps
 }
 

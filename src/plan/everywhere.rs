@@ -7,6 +7,7 @@ use crate::model::ledger::Place;
 use crate::model::link::GROUP;
 use crate::model::{Changed, IfName, Ledger, Link, Setting, TapRecord};
 use crate::observed::Observed;
+use crate::switch;
 
 impl Difference<'_> {
     /// Sets it. The record names the exceptions, and bridges, of which the guard has to know.
@@ -60,7 +61,7 @@ fn is_somebodys(link: &Link, site: &Site) -> bool {
         link.name == desired.network.bridge || link.name == *desired.host_if() || link.group == GROUP;
     let is_guest =
         link.is_tap() && (TapRecord::parse(&link.alias).is_some() || Some(link.name) == desired.tap);
-    let is_closed = Ledger::parse(&link.alias).is_some_and(|ledger| ledger.is_closed());
+    let is_closed = switch::record(link).is_some_and(|ledger| ledger.is_closed());
     link.index != 0 && !link.loopback && !is_own && !is_guest && !is_closed
 }
 

@@ -3,10 +3,11 @@
 use super::Refusal;
 use super::difference::enslave;
 use crate::feature::{Guest, Site};
-use crate::item::{LinkChange, PortChange, Step};
+use crate::item::{LinkChange, Step};
 use crate::model::ledger::Place;
 use crate::model::{IfName, Link, Setting, TapRecord};
 use crate::observed::{Instance, Observed};
+use crate::switch;
 
 /// What is to be put back on a tap that stays is written on it first; up comes last.
 pub(super) fn attach(guest: &Guest, site: &Site) -> Result<Vec<Step>, Refusal> {
@@ -55,9 +56,9 @@ fn join(guest: &Guest, tap: &Link, site: &Site) -> Vec<Step> {
         steps.push(set(Setting::Up, 1, 0));
     }
     steps.extend(enslave(&tap.name, site));
-    let mask = site.observed.value(&tap.name, Setting::GroupFwdMask).filter(|_| is_port).unwrap_or_default();
-    if mask != guest.group_fwd_mask {
-        steps.push(set(Setting::GroupFwdMask, mask, guest.group_fwd_mask));
+    for (setting, to) in &guest.port_values {
+        let from = site.observed.value(&tap.name, *setting).filter(|_| is_port).unwrap_or_default();
+        steps.extend((from != *to).then(|| set(*setting, from, *to)));
     }
     if !tap.up || moves {
         steps.push(set(Setting::Up, 0, 1));
@@ -81,7 +82,7 @@ pub(super) fn detach(tap: &Link, observed: &Observed) -> Vec<Step> {
         steps.push(Step::put_back(name, Setting::Up, 1, 0));
     }
     if let Some(bridge) = bridge {
-        steps.push(PortChange { port: name, from: Some(bridge), to: None }.into());
+        steps.push(switch::detach(name, bridge));
     }
     steps.extend(record.into_iter().flat_map(|record| restore(tap, record, observed)));
     steps

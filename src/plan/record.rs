@@ -1,8 +1,8 @@
 //! The record is written before what it records, and an entry goes after what it records is undone.
 
 use super::{Difference, Transaction};
-use crate::item::{LinkChange, Step};
 use crate::model::{Changed, Ledger};
+use crate::switch;
 
 impl Difference<'_> {
     /// The record can be written.
@@ -24,10 +24,8 @@ impl Difference<'_> {
         let copy = self.found_tables().replace_copy(Some(&both), &self.ledger);
         let mut steps = self.make;
         if first != now {
-            let after_birth =
-                usize::from(matches!(steps.first(), Some(Step::Link(LinkChange::AddBridge { .. }))));
-            let step = LinkChange::Alias { link: bridge, from: now, to: first.clone() }.into();
-            steps.insert(after_birth, step);
+            let after_birth = usize::from(steps.first().is_some_and(switch::is_made_by));
+            steps.insert(after_birth, switch::write_record(bridge, now, first.clone()));
         }
         steps.extend(tables);
         steps.extend(self.open);
@@ -37,7 +35,7 @@ impl Difference<'_> {
             at_last.push(copy);
         }
         if last != first {
-            at_last.push(LinkChange::Alias { link: bridge, from: first, to: last }.into());
+            at_last.push(switch::write_record(bridge, first, last));
         }
         let title = match self.site.desired.tap {
             Some(tap) => format!("attach {tap} to {bridge}"),

@@ -5,6 +5,7 @@ use crate::item::{Step, TableChange};
 use crate::model::ruleset::{Chain, Elements, Family, Found, Set, Table, table_name};
 use crate::model::{IfName, Ledger};
 use crate::observed::Instance;
+use crate::switch;
 
 /// The tables of a network that are there.
 #[derive(Clone, Copy)]
@@ -67,7 +68,7 @@ impl<'a> Tables<'a> {
             // It is not read where the bridge bears all of it.
             None => {
                 let link = self.instance?.link.as_ref()?;
-                Ledger::parse(&link.alias).filter(|alias| !alias.more && !alias.pending)
+                switch::record(link).filter(|alias| !alias.more && !alias.pending)
             }
         }
     }

@@ -6,10 +6,11 @@
 use ipnet::IpNet;
 
 use super::carry::{Migration, carry};
-use crate::item::{AddressChange, NeighbourChange, PortChange, RouteChange, Step, Wait};
+use crate::item::{AddressChange, NeighbourChange, RouteChange, Step, Wait};
 use crate::model::address::{FOREVER, PROTOCOL_LINK_LOCAL};
 use crate::model::{IfName, Ledger, Link, Mac, Setting};
 use crate::observed::Observed;
+use crate::switch;
 
 /// Makes `nic` a port of `bridge`, which is up, and moves there what the NIC has.
 ///
@@ -30,7 +31,7 @@ pub(crate) fn take(
     // in the same send as the enslaving, and before it, so that there is no moment at which the host is deaf.
     let (mut steps, later): (Vec<Step>, Vec<Step>) = migration.arrive.into_iter().partition(is_address);
     if nic.master.is_none() {
-        steps.push(PortChange { port: nic.name, from: None, to: Some(*bridge) }.into());
+        steps.push(switch::attach(nic.name, None, *bridge));
     }
     if nic.carrier {
         steps.push(Wait::Operational { link: *bridge }.into());
@@ -106,7 +107,7 @@ pub(crate) fn give_back(ledger: &Ledger, bridge: &IfName, observed: &Observed) -
         leave.into_iter().partition(|step| matches!(step, Step::Route(RouteChange::Delete(_))));
     steps.extend(routes);
     if port_of.is_some() {
-        steps.push(PortChange { port: nic.name, from: Some(*bridge), to: None }.into());
+        steps.push(switch::detach(nic.name, *bridge));
     }
     steps.extend(rest);
     if !detect.is_empty() {
