@@ -18,7 +18,15 @@ fn needs(site: &Site) -> Vec<Need> {
         return Vec::new();
     }
     let filters = [Filter::Ingress, Filter::Egress].map(|filter| Question::Filter(bridge, filter));
-    need::of((!was_closed).then_some(Question::Clsact(bridge)).into_iter().chain(filters))
+    let mut questions: Vec<Question> = filters.into();
+    questions.extend((!was_closed).then_some(Question::Clsact(bridge)));
+    questions.extend(is_closing(site).then_some(Question::Addresses(bridge)));
+    need::of(questions)
+}
+
+/// Whether a bridge of kvmnet's is open as yet.
+fn is_closing(site: &Site) -> bool {
+    site.made && site.bridge().is_some() && !site.old.is_some_and(Ledger::is_closed)
 }
 
 fn want(site: &Site, wanted: &mut Wanted) {
@@ -35,8 +43,8 @@ fn close(site: &Site, wanted: &mut Wanted) {
     for (setting, value) in switch::SHUT {
         wanted.value(Phase::Make, bridge, setting, value);
     }
-    let own = site.observed.addresses(bridge).into_iter();
-    let own = own.filter(|address| site.made && address.scope == LINK_SCOPE);
+    let own = if is_closing(site) { site.observed.addresses(bridge) } else { Vec::new() };
+    let own = own.into_iter().filter(|address| address.scope == LINK_SCOPE);
     wanted.way(Phase::Make, own.map(|address| AddressChange::Delete { link: *bridge, address }.into()));
     // No IPv6. Its IPv6 addresses go with it, so on a bridge that is there already this comes last, when those that kvmnet
     // gave have been taken off in a way that can be taken back.

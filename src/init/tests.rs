@@ -17,7 +17,7 @@ use crate::plan::tests::world::link;
 /// eth3 is 2 and has the default route.
 fn machine() -> HostSnapshot {
     let mut observed = Observed::default();
-    observed.facts.asked.push(Question::Links);
+    observed.facts.asked.extend([Question::Links, Question::Addresses(0)]);
     observed.facts.links.push(Link { up: true, ..link(2, "eth3", None) });
     observed.facts.addresses.push((2, Address::plain("192.168.1.230/24".parse().unwrap())));
     let uplink = observed.facts.links.first().cloned();

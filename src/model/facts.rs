@@ -61,7 +61,10 @@ impl Facts {
                 | Question::Bridges
                 | Question::Taps
         );
-        self.asked.contains(question) || is_about_links && self.asked.contains(&Question::Links)
+        let is_about_addresses = matches!(question, Question::Addresses(_));
+        self.asked.contains(question)
+            || is_about_links && self.asked.contains(&Question::Links)
+            || is_about_addresses && self.asked.contains(&Question::Addresses(0))
     }
 
     /// The same, or what was asked for came with another answer.

@@ -31,7 +31,7 @@ pub enum Question {
     Links,
     /// All taps and tuns. A dump.
     Taps,
-    /// The addresses of an interface. A dump that the kernel answers from this interface alone.
+    /// The addresses of an interface. A dump that the kernel answers from this interface alone; with 0 from all.
     Addresses(u32),
     /// The unicast routes of a family that lead into one of these networks, or past all of it, and the default ones. A
     /// dump; what it says of others is forgotten at once.

@@ -31,6 +31,7 @@ impl StatusSnapshot {
         let mut glance = Self { observed: Observed::tables(nft.as_deref_mut(), &[])?, ..Self::default() };
         glance.bytes = glance.observed.ask_about_everybody(nft.as_deref_mut(), rtnl)?;
         glance.observed.facts.addresses = rtnl.all_addresses()?;
+        glance.observed.facts.asked.push(Question::Addresses(0));
         glance.met = rtnl.all_neighbours()?;
         glance.ask_about_exits(nft, rtnl)?;
         Ok(glance)

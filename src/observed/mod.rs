@@ -174,8 +174,13 @@ impl Observed {
         self.addresses(nic).iter().any(|address| !address.is_duplicate() && !is_fresh(address))
     }
 
-    /// The addresses of an interface.
+    /// The addresses of an interface, which must have been asked for.
     pub fn addresses(&self, link: &IfName) -> Vec<Address> {
-        self.facts.link(link).map(|link| self.facts.addresses_of(link.index)).unwrap_or_default()
+        let Some(index) = self.facts.link(link).map(|link| link.index) else { return Vec::new() };
+        debug_assert!(
+            index == 0 || self.has_met(&Need::HostAddresses(index)),
+            "the addresses of {link} were not asked for"
+        );
+        self.facts.addresses_of(index)
     }
 }

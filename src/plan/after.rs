@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::Transaction;
 use crate::item::{LinkChange, PortChange, SettingChange, Step};
-use crate::model::{Facts, IfName, Setting};
+use crate::model::{Facts, IfName, Question, Setting};
 use crate::observed::Observed;
 
 /// What there is when the networks that nothing keeps are gone: what they opened is shut, and NICs are nobody's ports.
@@ -51,6 +51,7 @@ fn set_free(facts: &mut Facts, port: &IfName) {
     let devices = ways.flat_map(|way| &mut way.devices);
     devices.filter(|device| **device == bridge).for_each(|device| *device = index);
     facts.addresses.iter_mut().filter(|(of, _)| *of == bridge).for_each(|(of, _)| *of = index);
+    facts.asked.push(Question::Addresses(index));
 }
 
 /// An interface is gone, and its routes with it.

@@ -44,11 +44,12 @@ fn needs(site: &Site) -> Vec<Need> {
         }
         Some(_) if taken == Some(nic.name) => {
             // Usually nothing: all that it had is on the bridge, unless the takeover was cut short.
-            needs.push(Question::Addresses(nic.index).into());
-            if old.is_some_and(|ledger| observed.has_baggage(&nic.name, ledger)) {
-                needs.extend(need::of(
-                    carried(nic).into_iter().chain(site.bridge().into_iter().flat_map(neighbours)),
-                ));
+            let own = Question::Addresses(nic.index);
+            if !observed.facts.has(&own) {
+                needs.push(own.into());
+            } else if old.is_some_and(|ledger| observed.has_baggage(&nic.name, ledger)) {
+                let there = site.bridge().into_iter().flat_map(neighbours);
+                needs.extend(need::of(carried(nic).into_iter().chain(there)));
             }
         }
         Some(master) => needs.push(Question::LinkIndex(master).into()),

@@ -63,7 +63,7 @@ pub struct World(pub Observed);
 impl World {
     pub fn lab() -> Self {
         let mut world = Self(Observed { nft: Tables::Readable, ..Observed::default() });
-        world.0.facts.asked.push(Question::Links);
+        world.0.facts.asked.extend([Question::Links, Question::Addresses(0)]);
         world.0.facts.asked.extend([false, true].map(|v6| Question::WideForwarding { v6 }));
         // What interfaces to come will be like.
         world.0.facts.links.push(link(0, "default", None));
