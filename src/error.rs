@@ -16,35 +16,21 @@ use crate::plan::Refusal;
 use crate::terminal::shell_word;
 
 /// Why a program of kvmnet's failed.
+#[allow(missing_docs, reason = "each sentence says what its fields are")]
 #[derive(Debug, Error)]
 pub enum Error {
     /// Called with the wrong arguments.
     #[error("{problem}")]
-    Usage {
-        /// What is wrong with them.
-        problem: String,
-        /// The program.
-        program: &'static str,
-    },
+    Usage { problem: String, program: &'static str },
     /// The configuration is wrong.
     #[error(transparent)]
     Config(#[from] ConfigErrors),
     /// No network has this name.
     #[error("no network is called {name:?}")]
-    UnknownNetwork {
-        /// The name that was asked for.
-        name: String,
-        /// What there is instead.
-        hint: String,
-    },
+    UnknownNetwork { name: String, hint: String },
     /// Several networks have this name.
     #[error("{} networks are called {name}: {}", .bridges.len(), list(.bridges))]
-    SeveralNetworks {
-        /// The name that was asked for.
-        name: String,
-        /// Their bridges.
-        bridges: Vec<IfName>,
-    },
+    SeveralNetworks { name: String, bridges: Vec<IfName> },
     /// Called without the rights.
     #[error("only root can change the network")]
     NotRoot,
@@ -56,42 +42,19 @@ pub enum Error {
     Refused(#[from] Refusal),
     /// Another one works, for too long.
     #[error("{}, and has for {seconds} s", holder(.pid))]
-    Locked {
-        /// The process that holds the lock, if it can be seen.
-        pid: Option<u32>,
-        /// How long this one waited.
-        seconds: u32,
-    },
+    Locked { pid: Option<u32>, seconds: u32 },
     /// The time of the run was over before its work.
     #[error("no time left to {doing}, so all was taken back")]
-    OutOfTime {
-        /// What would have come next.
-        doing: String,
-    },
+    OutOfTime { doing: String },
     /// The kernel refused a step.
     #[error("cannot {}: {error}", .step.deed())]
-    Kernel {
-        /// The step.
-        step: Box<Step>,
-        /// The kernel's words.
-        error: KernelError,
-    },
+    Kernel { step: Box<Step>, error: KernelError },
     /// The tap could not be made.
     #[error("cannot make the tap {tap}: {source}")]
-    Tap {
-        /// The tap.
-        tap: IfName,
-        /// The system's words.
-        source: io::Error,
-    },
+    Tap { tap: IfName, source: io::Error },
     /// A tap that was to be made is there, and another user's.
     #[error("{tap} is there already{}", .owner.map_or(String::new(), |owner| format!(", user {owner}'s")))]
-    TapOwned {
-        /// The tap.
-        tap: IfName,
-        /// The user who may open it.
-        owner: Option<u32>,
-    },
+    TapOwned { tap: IfName, owner: Option<u32> },
     /// No such user.
     #[error("no user {0:?} in /etc/passwd")]
     NoUser(String),
@@ -103,22 +66,10 @@ pub enum Error {
     ChangedMeanwhile,
     /// A takeover cut the host off, and was taken back.
     #[error("{target} answered on {nic} and is silent on {bridge}, so everything was moved back")]
-    Unconfirmed {
-        /// The gateway or another neighbour.
-        target: IpAddr,
-        /// The NIC.
-        nic: IfName,
-        /// The bridge.
-        bridge: IfName,
-    },
+    Unconfirmed { target: IpAddr, nic: IfName, bridge: IfName },
     /// A network could not be taken down, and the rest was done.
     #[error("{bridge} is left standing: {error}")]
-    LeftStanding {
-        /// The network's bridge.
-        bridge: IfName,
-        /// What failed.
-        error: Box<Error>,
-    },
+    LeftStanding { bridge: IfName, error: Box<Error> },
     /// A record has entries that only a later version can undo.
     #[error("a later version of kvmnet has recorded {}, which this one cannot undo", .0.join(" "))]
     LaterVersion(Vec<String>),
@@ -127,12 +78,7 @@ pub enum Error {
     LockClosed(io::Error),
     /// A system call failed.
     #[error("cannot {doing}: {source}")]
-    System {
-        /// What was tried.
-        doing: String,
-        /// The system's words.
-        source: io::Error,
-    },
+    System { doing: String, source: io::Error },
 }
 
 impl From<Left> for Error {

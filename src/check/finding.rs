@@ -22,27 +22,20 @@ pub enum Severity {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Place {
+    /// As a whole.
     File(String),
+    /// Of the environment.
     Variable(String),
+    /// There, or still to be made.
     Interface(String),
+    /// As sysctl(8) names it.
     Sysctl(String),
     #[serde(untagged)]
-    Line {
-        file: String,
-        line: usize,
-        column: usize,
-    },
+    Line { file: String, line: usize, column: usize },
     #[serde(untagged)]
-    Table {
-        family: String,
-        table: String,
-    },
+    Table { family: String, table: String },
     #[serde(untagged)]
-    Chain {
-        family: String,
-        table: String,
-        chain: String,
-    },
+    Chain { family: String, table: String, chain: String },
 }
 
 /// What to do about it. As JSON a list in either case, so that programs have one form to read.

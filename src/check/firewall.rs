@@ -168,7 +168,7 @@ fn legacy(input: &CheckInput) -> Vec<Finding> {
     let forwards = |v6: bool| input.configured.iter().any(|configured| configured.desired.forwards(v6));
     let used = input.firewall.legacy.iter().filter(|family| forwards(**family == "ip6"));
     let findings = used.map(|family| {
-        let program = if *family == "ip6" { "ip6tables-legacy" } else { "iptables-legacy" };
+        let program = format!("{family}tables-legacy");
         let text = format!(
             "the table filter of {program} is in use, and whether it drops forwarded packets cannot be seen"
         );

@@ -24,15 +24,12 @@ pub fn shell_quoted(text: impl AsRef<[u8]>) -> String {
 
 /// `"$(printf 'a\033b')"`
 fn printed(text: &[u8]) -> String {
-    let mut format = String::new();
-    for byte in text {
-        match byte {
-            b'%' => format.push_str("%%"),
-            b' '..=b'~' if !matches!(byte, b'\\' | b'\'') => format.push(char::from(*byte)),
-            _ => format.push_str(&format!("\\{byte:03o}")),
-        }
-    }
-    format!("\"$(printf '{format}')\"")
+    let escaped = text.iter().map(|byte| match byte {
+        b'%' => "%%".to_owned(),
+        b' '..=b'~' if !matches!(byte, b'\\' | b'\'') => char::from(*byte).to_string(),
+        _ => format!("\\{byte:03o}"),
+    });
+    format!("\"$(printf '{}')\"", escaped.collect::<String>())
 }
 
 #[cfg(test)]
