@@ -19,12 +19,11 @@ pub fn program(arguments: &[String]) -> String {
 /// The name that the command line gives the VM.
 pub fn name(arguments: &[String]) -> Option<String> {
     let is_firecracker = program(arguments).starts_with("firecracker");
-    let option = |word: &str| matches!(word, "-name" | "--name") || (is_firecracker && word == "--id");
-    let apart = arguments.windows(2).find_map(|pair| match pair {
-        [word, value] if option(word) => Some(value.as_str()),
-        _ => None,
-    });
-    let value = apart.or_else(|| arguments.iter().find_map(|word| word.strip_prefix("--name=")))?;
+    let is_option =
+        |word: &String| matches!(word.as_str(), "-name" | "--name") || is_firecracker && word == "--id";
+    let apart = arguments.iter().position(is_option).and_then(|at| arguments.get(at + 1));
+    let joined = || arguments.iter().find_map(|word| word.strip_prefix("--name="));
+    let value = apart.map(String::as_str).or_else(joined)?;
     let options = Options::read(value, "guest");
     options.get("guest").filter(|name| !name.is_empty()).map(str::to_owned)
 }

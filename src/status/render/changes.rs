@@ -1,46 +1,39 @@
 //! What kvmnet changed on the machine, in sentences.
 
+use super::row;
 use crate::status::data::{Change, ChangeKind};
-use crate::terminal::{Span, list, words};
+use crate::terminal::{Span, Text, list, words};
 
 /// What was made on one line, what moved on one; settings have a line each.
-pub(super) fn render_changes(row: &mut impl FnMut(&str, Vec<Span>), changes: &[Change]) {
-    let mut label = "changed";
-    let mut line = |spans: Vec<Span>| {
-        row(label, spans);
-        label = "";
-    };
+pub(super) fn render_changes(text: &mut Text, changes: &[Change]) {
     let of_kind = |kind: ChangeKind| changes.iter().filter(move |change| change.kind == kind);
     let links = of_kind(ChangeKind::Link).map(|change| change.what.clone());
     let tables = of_kind(ChangeKind::Table).map(|change| format!("table {}", change.what));
-    let made: Vec<String> = links.chain(tables).collect();
-    if !made.is_empty() {
-        line(sentence("made", made));
-    }
-    let added: Vec<String> = of_kind(ChangeKind::Address).map(added).collect();
-    if !added.is_empty() {
-        line(sentence("added", added));
-    }
-    for change in of_kind(ChangeKind::Port) {
-        line(words(match &change.now {
+    let mut lines = vec![sentence("made", links.chain(tables).collect())];
+    lines.push(sentence("added", of_kind(ChangeKind::Address).map(added).collect()));
+    lines.extend(of_kind(ChangeKind::Port).map(|change| {
+        words(match &change.now {
             Some(bridge) => format!("made {} a port of {bridge}", change.what),
             None => format!("made {} a port; it no longer is", change.what),
-        }));
-    }
+        })
+    }));
     let mut moved = of_kind(ChangeKind::Moved).peekable();
     if let Some(Change { before: Some(from), now: Some(to), .. }) = moved.peek() {
         let rest = words(format!("routes and neighbours from {from} to {to}"));
         let addresses = moved.map(|change| Span::from(&change.what).and(','));
-        line(words("moved").into_iter().chain(addresses).chain(rest).collect());
+        lines.push(words("moved").into_iter().chain(addresses).chain(rest).collect());
     }
-    for change in of_kind(ChangeKind::Setting).chain(of_kind(ChangeKind::Mac)) {
+    lines.extend(of_kind(ChangeKind::Setting).chain(of_kind(ChangeKind::Mac)).map(|change| {
         let before = change.before.as_deref().unwrap_or("not set");
-        line(words(match &change.now {
+        words(match &change.now {
             Some(now) if now == before => format!("set {} to {now}, as it was before", change.what),
             Some(now) => format!("set {} from {before} to {now}", change.what),
             None => format!("set {}, which was {before} and is gone", change.what),
-        }));
-    }
+        })
+    }));
+    let labels = ["changed"].into_iter().chain(std::iter::repeat(""));
+    let lines = lines.into_iter().filter(|line| !line.is_empty());
+    labels.zip(lines).for_each(|(label, line)| row(text, label, line));
 }
 
 fn added(change: &Change) -> String {
@@ -49,6 +42,8 @@ fn added(change: &Change) -> String {
     format!("{} to {interface}{gone}", change.what)
 }
 
-fn sentence(verb: &str, items: impl IntoIterator<Item = impl AsRef<str>>) -> Vec<Span> {
-    words(verb).into_iter().chain(list(items)).collect()
+/// Nothing, where there are no items.
+fn sentence(verb: &str, items: Vec<String>) -> Vec<Span> {
+    let verb = words(verb).into_iter().filter(|_| !items.is_empty());
+    verb.chain(list(&items)).collect()
 }

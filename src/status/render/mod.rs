@@ -6,7 +6,7 @@ mod guests;
 use changes::render_changes;
 use guests::{guest_count, render_guests};
 
-use super::data::{Configuration, Forwarding, Nat, NatKind, Network, State, Status, UplinksBy};
+use super::data::{Configuration, Forwarding, NatKind, Network, State, Status, UplinksBy};
 use crate::terminal::{Span, Style, Text, list, words};
 
 /// Where the values of a network begin.
@@ -56,34 +56,27 @@ fn render_network(text: &mut Text, network: &Network) {
     let mode = network.mode.as_deref().unwrap_or("of unknown mode");
     let title = [Span::from(mode).and(','), Span::new(state, style)];
     text.paragraph(0, Span::new(&network.name, Style::NAME).and(':'), 2, title);
-    let mut row = |label: &str, value: Vec<Span>| text.paragraph(2, label, HANG, value);
-    row("bridge", bridge(network));
-    if !network.addresses.is_empty() {
-        row("host", host(network));
-    }
-    if let (Some(uplinks), Some(by)) = (&network.uplinks, network.uplinks_by) {
-        row(if uplinks.len() > 1 { "uplinks" } else { "uplink" }, uplink(uplinks, by));
-    }
-    if matches!(network.mode.as_deref(), Some("routed" | "nat")) {
-        row("forwarding", words(forwarding(network.forwarding)));
-    }
-    if let Some(nat @ [_, ..]) = network.nat.as_deref() {
-        row("NAT", nat_text(nat));
-    }
-    if network.keep {
-        row("keep", words("it stays when its last guest leaves"));
-    }
-    render_changes(&mut row, &network.changes);
-    if let Some(note) = comparison(network) {
-        text.paragraph(2, Span::new("note", Style::WARNING), HANG, words(note));
-    }
+    row(text, "bridge", bridge(network));
+    row(text, "host", host(network));
+    let is_one = network.uplinks.as_ref().is_none_or(|uplinks| uplinks.len() < 2);
+    row(text, if is_one { "uplink" } else { "uplinks" }, uplink(network));
+    row(text, "forwarding", words(forwarding(network)));
+    row(text, "NAT", nat(network));
+    row(text, "keep", words(if network.keep { "it stays when its last guest leaves" } else { "" }));
+    render_changes(text, &network.changes);
+    row(text, Span::new("note", Style::WARNING), words(comparison(network)));
     for problem in &network.problems {
-        text.paragraph(2, Span::new("problem", Style::WARNING), HANG, words(problem));
+        row(text, Span::new("problem", Style::WARNING), words(problem));
     }
-    text.paragraph(2, "guests", HANG, words(guest_count(&network.guests)));
+    row(text, "guests", words(guest_count(&network.guests)));
     render_guests(text, &network.guests, 4);
-    if !network.other_ports.is_empty() {
-        text.paragraph(2, "others", HANG, list(&network.other_ports));
+    row(text, "others", list(&network.other_ports));
+}
+
+/// What there is nothing to say of has no row.
+fn row(text: &mut Text, label: impl Into<Span>, value: Vec<Span>) {
+    if !value.is_empty() {
+        text.paragraph(2, label, HANG, value);
     }
 }
 
@@ -102,13 +95,14 @@ fn bridge(network: &Network) -> Vec<Span> {
 
 fn host(network: &Network) -> Vec<Span> {
     let mut spans = list(&network.addresses);
-    if network.host_if != network.bridge {
+    if !spans.is_empty() && network.host_if != network.bridge {
         spans.push(format!("on {}", network.host_if).into());
     }
     spans
 }
 
-fn uplink(uplinks: &[String], by: UplinksBy) -> Vec<Span> {
+fn uplink(network: &Network) -> Vec<Span> {
+    let (Some(uplinks), Some(by)) = (&network.uplinks, network.uplinks_by) else { return Vec::new() };
     let how = match by {
         UplinksBy::DefaultRoute if uplinks.is_empty() => {
             return words("none: there is no default route");
@@ -120,8 +114,10 @@ fn uplink(uplinks: &[String], by: UplinksBy) -> Vec<Span> {
     list(uplinks.iter().map(String::as_str).chain(how))
 }
 
-fn forwarding(on: Forwarding) -> &'static str {
-    match (on.ipv4, on.ipv6) {
+fn forwarding(network: &Network) -> &'static str {
+    let Forwarding { ipv4, ipv6 } = network.forwarding;
+    match (ipv4, ipv6) {
+        _ if !matches!(network.mode.as_deref(), Some("routed" | "nat")) => "",
         (true, true) => "IPv4 and IPv6",
         (true, false) => "IPv4",
         (false, true) => "IPv6",
@@ -129,7 +125,8 @@ fn forwarding(on: Forwarding) -> &'static str {
     }
 }
 
-fn nat_text(nat: &[Nat]) -> Vec<Span> {
+fn nat(network: &Network) -> Vec<Span> {
+    let nat = network.nat.as_deref().unwrap_or_default();
     let mut items: Vec<String> =
         nat.iter().filter_map(|nat| nat.to.as_ref()).map(|to| format!("as {to}")).collect();
     if nat.iter().any(|nat| nat.kind == NatKind::Masquerade) {
@@ -138,11 +135,11 @@ fn nat_text(nat: &[Nat]) -> Vec<Span> {
     list(items)
 }
 
-fn comparison(network: &Network) -> Option<&'static str> {
+fn comparison(network: &Network) -> &'static str {
     match network.configuration {
-        Configuration::Same | Configuration::Unknown => None,
-        Configuration::Differs => Some("not as configured: the configuration was changed since"),
-        Configuration::Overridden => Some("not as configured: the KVMNET_ variables of a guest made it so"),
-        Configuration::Absent => Some("no longer in the configuration"),
+        Configuration::Same | Configuration::Unknown => "",
+        Configuration::Differs => "not as configured: the configuration was changed since",
+        Configuration::Overridden => "not as configured: the KVMNET_ variables of a guest made it so",
+        Configuration::Absent => "no longer in the configuration",
     }
 }
