@@ -7,9 +7,9 @@
 //!  argv, signal mask        hook, inherited
 //!        │
 //!  /etc/kvmnet.conf ──► config ──► desired ─┐
-//!  KVMNET_…                                 ├──► plan ──► apply ──► kernel
-//!           kernel ──► observed ────────────┘     │
-//!                                                 └──► (each step prints as a command)
+//!  KVMNET_…                                 ├──► feature ──► plan ──► apply ──► kernel
+//!           kernel ──► observed ────────────┘                 │
+//!                                                             └──► (each step prints as a command)
 //! ```
 //!
 //! What must never happen, and where to look:
@@ -22,8 +22,9 @@
 //! | [`config`] | text, environment | a checked `model::Network` | asks the kernel |
 //! | [`desired`], [`firewall`] | a network | what must hold | does I/O |
 //! | [`observed`] | the kernel | what holds | decides or writes |
-//! | `network` | facts | what stands, and who is on it | does I/O |
-//! | [`plan`] | both | [`plan::Step`]s, of the kinds in `item` | does I/O |
+//! | `network`, `switch` | facts | what stands, who is on it, and how a bridge is told to be one | does I/O |
+//! | `feature` | a wish, facts | what shall be, what speaks against it, what has to be known | compares |
+//! | [`plan`] | what shall be, what is | [`plan::Step`]s, of the kinds in `item` | knows a mode, does I/O |
 //! | [`apply`] | steps | nothing, or all taken back | decides |
 //! | [`status`], [`check`], [`init`], [`completion`] | the kernel, the configuration | what is, what is wrong, a file, names | writes |
 //! | [`netlink`] | data of `model` | bytes, and back | knows guests or configurations |

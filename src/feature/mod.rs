@@ -51,7 +51,7 @@ const PLAIN: Feature =
     Feature { first: |_| Vec::new(), needs: |_| Vec::new(), refuse: |_| Vec::new(), want: |_, _| {} };
 
 /// All of them. Where several want something in one phase, it comes in this order.
-static FEATURES: [&Feature; 9] = [
+static FEATURES: &[&Feature] = &[
     &tap::FEATURE,
     &bridge::FEATURE,
     &overrides::FEATURE,
