@@ -8,7 +8,7 @@
 //!        │
 //!  /etc/kvmnet.conf ──► config ──► desired ─┐
 //!  KVMNET_…                                 ├──► feature ──► plan ──► apply ──► kernel
-//!           kernel ──► observed ────────────┘                 │
+//!      kernel ──► reader ──► observed ─────┘                 │
 //!                                                             └──► (each step prints as a command)
 //! ```
 //!
@@ -21,7 +21,7 @@
 //! | `model` | | plain data | does I/O |
 //! | [`config`] | text, environment | a checked `model::Network` | asks the kernel |
 //! | [`desired`], [`firewall`] | a network | what must hold | does I/O |
-//! | [`observed`] | the kernel | what holds | decides or writes |
+//! | [`reader`], [`observed`] | the kernel | what holds | decides or writes |
 //! | `network`, `switch` | facts | what stands, who is on it, and how a bridge is told to be one | does I/O |
 //! | `feature` | a wish, facts | what shall be, what speaks against it, what has to be known | compares |
 //! | [`plan`] | what shall be, what is | [`plan::Step`]s, of the kinds in `item` | knows a mode, does I/O |
@@ -51,6 +51,7 @@ mod item;
 mod network;
 mod observed;
 pub mod plan;
+mod reader;
 
 mod apply;
 mod netlink;

@@ -8,8 +8,9 @@ use crate::guests::other_ports;
 use crate::item::{LinkChange, SettingChange, Step, TableChange};
 use crate::model::ruleset::table_name;
 use crate::model::{Ledger, Mode, Setting, Veth};
-use crate::observed::{Instance, Tables, is_proc_fixed};
+use crate::observed::{Instance, Tables};
 use crate::plan;
+use crate::reader::is_proc_fixed;
 use crate::terminal::shell_word;
 
 /// Of every network that is in use.

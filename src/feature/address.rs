@@ -2,14 +2,13 @@
 
 use ipnet::IpNet;
 
-use super::need::{self, Need};
-use super::{Feature, Object, Phase, Site, Wanted};
+use super::need;
+use super::{Feature, Object, Phase, Refusal, Site, Wanted};
 use crate::desired::Desired;
-use crate::model::Question;
 use crate::model::facts::Way;
 use crate::model::route::{LOCAL, UNICAST};
+use crate::model::{Need, Question};
 use crate::observed::Observed;
-use crate::plan::Refusal;
 
 pub(super) static FEATURE: Feature = Feature { first, needs, refuse, want };
 

@@ -1,12 +1,12 @@
 //! The bridge itself.
 
-use super::need::{self, Need};
+use super::need;
 use super::takeover::{identity, port_nic, taken_nic};
 use super::{Feature, Object, Phase, Site, Wanted, found};
 use crate::desired::Desired;
 use crate::item::LinkChange;
 use crate::model::link::lan_group;
-use crate::model::{AddrGen, Link, Mac, Mode, Question, Setting};
+use crate::model::{AddrGen, Link, Mac, Mode, Need, Question, Setting};
 use crate::observed::Instance;
 use crate::switch;
 

@@ -2,12 +2,11 @@
 
 use ipnet::IpNet;
 
-use super::Site;
 use super::address::is_link_local;
+use super::{Refusal, Site};
 use crate::model::route::PROTOCOL_KERNEL;
 use crate::model::{IfName, Link, Mode, Network, TapRecord};
 use crate::observed::{Instance, Observed};
-use crate::plan::Refusal;
 
 /// A bridge that was there before suits the mode.
 pub(super) fn check(site: &Site) -> Result<(), Refusal> {

@@ -1,11 +1,9 @@
 //! The interface through which the host takes part: the bridge's own port, or a veth pair.
 
-use super::need::Need;
-use super::{Feature, Object, Phase, Site, Wanted};
+use super::{Feature, Object, Phase, Refusal, Site, Wanted};
 use crate::desired::Desired;
-use crate::model::{AddrGen, Filter, Mac, Mode, Question, Setting, Veth};
+use crate::model::{AddrGen, Filter, Mac, Mode, Need, Question, Setting, Veth};
 use crate::observed::Observed;
-use crate::plan::Refusal;
 
 /// The pair's names are free, or the pair is this network's own.
 fn taken_name(site: &Site) -> Option<Refusal> {

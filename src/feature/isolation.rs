@@ -1,11 +1,11 @@
 //! A closed bridge: nothing passes between its own port and the host. The first lock is a table of rules; here is the second,
 //! should the table be gone or the bridge have another name.
 
-use super::need::{self, Need};
+use super::need;
 use super::{Feature, PLAIN, Phase, Site, Wanted};
 use crate::item::AddressChange;
 use crate::model::address::LINK_SCOPE;
-use crate::model::{Filter, Ledger, Question, Setting};
+use crate::model::{Filter, Ledger, Need, Question, Setting};
 use crate::switch;
 
 pub(super) static FEATURE: Feature = Feature { needs, want, ..PLAIN };

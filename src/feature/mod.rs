@@ -11,6 +11,7 @@ mod host_if;
 mod isolation;
 mod need;
 mod overrides;
+mod refusal;
 mod rules;
 mod site;
 mod takeover;
@@ -22,7 +23,8 @@ pub(crate) use address::collides;
 pub(crate) use forwarding::{everywhere, uplinks};
 pub(crate) use host_if::is_pair;
 pub(crate) use isolation::closes;
-pub(crate) use need::{Need, recorded};
+pub(crate) use need::recorded;
+pub use refusal::Refusal;
 pub(crate) use rules::{accept_rules, tables};
 pub(crate) use site::Site;
 pub(crate) use takeover::{carried, give_back, neighbours};
@@ -31,8 +33,7 @@ pub(crate) use uplink::bridgeable;
 pub(crate) use wanted::{Guest, Nic, Object, Phase, Wanted};
 
 use crate::desired::Desired;
-use crate::model::{Mode, Question};
-use crate::plan::Refusal;
+use crate::model::{Mode, Need, Question};
 
 /// One of them.
 struct Feature {

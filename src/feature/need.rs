@@ -1,33 +1,6 @@
-//! What a feature has to know before it can say what shall be.
+//! What the features have to know.
 
-use crate::model::{Changed, Facts, IfName, Ledger, Question};
-
-/// Something to find out, of the kernel by rtnetlink or by another way.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Need {
-    /// An answer of rtnetlink.
-    Of(Question),
-    /// The default routes of a family: those of the main table if it has any.
-    Defaults { v6: bool },
-    /// Every IPv6 default route of the main table.
-    AllDefaults6,
-    /// The host's addresses on its interface, of which it is enough to know that they are there.
-    HostAddresses(u32),
-    /// What an interface will be like that is still to come.
-    Template,
-    /// Whether /proc/sys cannot be written.
-    ReadOnlySys,
-    /// Whether the interface with this number is a Wi-Fi station.
-    Station(u32),
-    /// The program that keeps the addresses of a NIC.
-    Manager(IfName),
-}
-
-impl From<Question> for Need {
-    fn from(question: Question) -> Self {
-        Need::Of(question)
-    }
-}
+use crate::model::{Changed, Facts, IfName, Ledger, Need, Question};
 
 /// All of one kind.
 pub(super) fn of(questions: impl IntoIterator<Item = Question>) -> Vec<Need> {

@@ -1,8 +1,7 @@
 //! The environment of one VM against the network of the others.
 
-use super::{Feature, PLAIN, Site};
+use super::{Feature, PLAIN, Refusal, Site};
 use crate::model::Origin;
-use crate::plan::Refusal;
 
 pub(super) static FEATURE: Feature =
     Feature { refuse: |site| check(site).err().into_iter().collect(), ..PLAIN };

@@ -2,13 +2,12 @@
 //! stopped on the tap, before that is up.
 
 use super::address::is_link_local;
-use super::need::{self, Need};
+use super::need;
 use super::takeover::taken_nic;
-use super::{Feature, Guest, Site, Wanted};
+use super::{Feature, Guest, Refusal, Site, Wanted};
 use crate::desired::Desired;
-use crate::model::{AddrGen, Filter, IfName, Link, Question, Setting, TapRecord};
+use crate::model::{AddrGen, Filter, IfName, Link, Need, Question, Setting, TapRecord};
 use crate::observed::Observed;
-use crate::plan::Refusal;
 use crate::switch;
 
 pub(super) static FEATURE: Feature = Feature { first, needs, refuse, want };

@@ -1,13 +1,12 @@
 //! The uplinks: they are there, and in bridged mode the NIC can be a port.
 
-use super::need::{self, Need};
-use super::{Feature, PLAIN, Site};
+use super::need;
+use super::{Feature, PLAIN, Refusal, Site};
 use crate::config::key::uplink;
 use crate::desired::Desired;
 use crate::model::facts::Unmovable;
-use crate::model::{IfName, Link, Mode, Network, Question, Uplink};
+use crate::model::{IfName, Link, Mode, Need, Network, Question, Uplink};
 use crate::observed::Observed;
-use crate::plan::Refusal;
 
 pub(super) static FEATURE: Feature = Feature { first, needs, refuse, ..PLAIN };
 

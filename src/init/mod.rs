@@ -18,8 +18,8 @@ use crate::error::Error;
 use crate::feature::bridgeable;
 use crate::model::{IfName, Link, Mode};
 use crate::netlink::route::Rtnl;
-use crate::observed::HostSnapshot;
 use crate::plan::Refusal;
+use crate::reader::HostSnapshot;
 use document::Document;
 use subnet::PREFERRED;
 

@@ -11,7 +11,8 @@ use crate::feature::collides;
 use crate::model::IfName;
 use crate::model::facts::Way;
 use crate::model::route::LOCAL;
-use crate::observed::{HostSnapshot, Instance};
+use crate::observed::Instance;
+use crate::reader::HostSnapshot;
 
 /// The host's number in its subnet, as in the built-in address.
 const HOST: u8 = 3;

@@ -11,8 +11,9 @@ use crate::config::key::{KEYS, taps};
 use crate::model::facts::Way;
 use crate::model::route::{LOCAL, UNICAST};
 use crate::model::{Address, AddressManager, Link, Question};
-use crate::observed::{HostSnapshot, Observed};
+use crate::observed::Observed;
 use crate::plan::tests::world::link;
+use crate::reader::HostSnapshot;
 
 /// eth3 is 2 and has the default route.
 fn machine() -> HostSnapshot {

@@ -1,36 +1,21 @@
-//! What the kernel says now, asked for as little as possible: the only reader.
+//! What the kernel said, as far as it was asked, and what follows from it.
 //!
-//! In: what is desired, or which tap leaves. Out: [`Observed`]. Never: decides or changes anything.
-//!
-//! Kept small by three things: interfaces are asked for by name; all of kvmnet's networks are found by one
-//! dump of the (few) nftables tables; a dump of ports or routes is made only where the plan can depend on it.
+//! In: what `reader` has found out. Never: asks, or decides what is to be done.
 
-mod down;
-mod fresh;
-mod glance;
-mod networks;
-mod owner;
-mod station;
-mod surroundings;
-mod survey;
-mod up;
 mod way_out;
 
 pub use crate::network::Instance;
-pub use glance::StatusSnapshot;
-pub use surroundings::HostSnapshot;
-pub use up::is_proc_fixed;
 
 use std::io;
 
 use nix::errno::Errno;
 
-use crate::feature::Need;
-use crate::model::Facts;
 use crate::model::address::PROTOCOL_LINK_LOCAL;
 use crate::model::forward_chain::ForwardChain;
 use crate::model::ruleset::Found;
-use crate::model::{Address, AddressManager, Changed, IfName, Ledger, Link, Network, Setting, Uplink};
+use crate::model::{
+    Address, AddressManager, Changed, Facts, IfName, Ledger, Link, Need, Network, Setting, Uplink,
+};
 use crate::network;
 
 /// Whether the tables of nf_tables could be read.

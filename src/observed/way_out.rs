@@ -1,12 +1,9 @@
 //! The way out: which interfaces carry a default route. One answer for all who ask.
 
-use std::io;
-
-use super::{Observed, station};
+use super::Observed;
 use crate::model::facts::Way;
 use crate::model::route::MAIN;
-use crate::model::{IfName, Link, Question};
-use crate::netlink::route::Rtnl;
+use crate::model::{IfName, Link};
 use crate::sorted::sorted_by_key;
 
 impl Observed {
@@ -44,23 +41,6 @@ impl Observed {
     pub fn is_way_out(&self, link: &Link, bridge: Option<&IfName>) -> bool {
         let can_be = link.unbridgeable().is_none() && !self.stations.contains(&link.index);
         can_be || link.is_bridge() || bridge == Some(&link.name)
-    }
-
-    /// The default routes of a family. Costs the same however many routes there are, where the main table has one. A dump tells
-    /// of them as well.
-    pub(super) fn ask_about_defaults(&mut self, rtnl: &mut Rtnl, v6: bool) -> io::Result<()> {
-        let is_dump = |question: &Question| matches!(question, Question::Ways { v6: of, .. } if *of == v6);
-        if !self.facts.asked.iter().any(is_dump) {
-            self.facts.ways.extend(rtnl.defaults(v6)?);
-        }
-        Ok(())
-    }
-
-    /// Which of them are Wi-Fi stations.
-    pub(super) fn find_stations(&mut self) {
-        let devices = self.default_devices(None);
-        let links = devices.iter().filter_map(|device| self.facts.link_index(*device));
-        self.stations = links.filter(|link| station::is_station(link)).map(|link| link.index).collect();
     }
 }
 

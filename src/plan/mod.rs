@@ -11,7 +11,6 @@ mod down;
 mod everywhere;
 mod guest;
 mod record;
-mod refusal;
 mod tables;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -19,9 +18,9 @@ mod transaction;
 mod up;
 mod values;
 
+pub use crate::feature::Refusal;
 pub use crate::item::Step;
 pub use down::{down, network_down, sweep};
-pub use refusal::Refusal;
 pub use transaction::{Plan, Transaction};
 pub use up::{bring_up, refusals, up};
 

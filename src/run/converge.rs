@@ -10,8 +10,9 @@ use crate::desired::Desired;
 use crate::error::Error;
 use crate::model::{Facts, IfName, Network, Question};
 use crate::network;
-use crate::observed::{Instance, Observed, is_proc_fixed};
+use crate::observed::{Instance, Observed};
 use crate::plan::{self, Plan, Step, Transaction};
+use crate::reader::is_proc_fixed;
 use crate::terminal::{printable, shell_word};
 
 /// What living networks lack of what the configuration says.

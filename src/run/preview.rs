@@ -11,8 +11,9 @@ use crate::desired::Desired;
 use crate::error::Error;
 use crate::item::{Step, Transport};
 use crate::model::IfName;
-use crate::observed::{Observed, Tables, is_proc_fixed};
+use crate::observed::{Observed, Tables};
 use crate::plan::{self, Plan};
+use crate::reader::is_proc_fixed;
 use crate::terminal::printable;
 
 /// The steps of a hook.

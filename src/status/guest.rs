@@ -7,7 +7,7 @@ use super::data::{Guest, LinkState, Process};
 use crate::guests::GuestIndex;
 use crate::holder::Holder;
 use crate::model::{IfName, Link, Mac, TapRecord};
-use crate::observed::StatusSnapshot;
+use crate::reader::StatusSnapshot;
 use crate::sorted::grouped;
 use crate::vmm;
 

@@ -22,7 +22,8 @@ use crate::config::{self, ConfigErrors, Environment};
 use crate::error::Error;
 use crate::holder;
 use crate::model;
-use crate::observed::{StatusSnapshot, Tables};
+use crate::observed::Tables;
+use crate::reader::StatusSnapshot;
 use data::{Guest, LinkState, Network};
 use guest::Guests;
 

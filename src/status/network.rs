@@ -11,7 +11,8 @@ use crate::model::foreign::ForeignRule;
 use crate::model::link::GROUP;
 use crate::model::ruleset::{Found, Verdict, table_name};
 use crate::model::{self, IfName, Ledger, Mode, Uplink};
-use crate::observed::{Instance, StatusSnapshot, Tables};
+use crate::observed::{Instance, Tables};
+use crate::reader::StatusSnapshot;
 
 /// A network that is up, or what is left of one. `file` is what the configuration says, if it could be read.
 pub fn up(

@@ -3,12 +3,11 @@
 pub(crate) mod everywhere;
 pub(super) mod guards;
 
-use super::need::Need;
 use super::takeover::port_nic;
 use super::{Feature, Object, PLAIN, Phase, Site, Wanted};
 use crate::desired::Desired;
 use crate::model::link::GROUP;
-use crate::model::{IfName, Mode, Question, Setting, Uplink};
+use crate::model::{IfName, Mode, Need, Question, Setting, Uplink};
 use crate::observed::{Instance, Observed};
 
 pub(super) static FEATURE: Feature = Feature { first, needs, want, ..PLAIN };

@@ -6,7 +6,7 @@ mod probe;
 
 pub(crate) use moving::give_back;
 
-use super::need::{self, Need};
+use super::need;
 use super::wanted::Nic;
 use super::{Feature, PLAIN, Phase, Site, Wanted};
 use crate::desired::Desired;
@@ -14,7 +14,7 @@ use crate::item::{AddressChange, Ipv6IdentityChange, LinkChange, Probe, ProbeTar
 use crate::model::address::LINK_SCOPE;
 use crate::model::ledger::Place;
 use crate::model::setting::{IPV4, IPV6};
-use crate::model::{AddrGen, IfName, Ledger, Link, Mode, Question, Setting, Uplink};
+use crate::model::{AddrGen, IfName, Ledger, Link, Mode, Need, Question, Setting, Uplink};
 
 pub(super) static FEATURE: Feature = Feature { needs, want, ..PLAIN };
 

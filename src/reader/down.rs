@@ -2,11 +2,11 @@
 
 use std::io;
 
-use super::Observed;
 use crate::model::{Filter, IfName, Link, Question, TapRecord};
 use crate::netlink::nft::Nft;
 use crate::netlink::route::Rtnl;
 use crate::network::Instance;
+use crate::observed::Observed;
 
 impl Observed {
     /// Reads what taking a guest down can depend on.

@@ -4,11 +4,11 @@ use std::io;
 
 use ipnet::IpNet;
 
-use super::Observed;
 use crate::desired::Desired;
 use crate::model::{Network, Question, TapRecord};
 use crate::netlink::nft::Nft;
 use crate::netlink::route::Rtnl;
+use crate::observed::Observed;
 
 impl Observed {
     /// Reads all interfaces, the default routes and those that concern `nets`, what the bridges have learned, and every network of kvmnet's. Without `nft`

@@ -3,13 +3,13 @@
 use std::collections::HashMap;
 use std::io;
 
-use super::Observed;
 use crate::model::facts::{Bytes, NeighbourEntry};
 use crate::model::foreign::{ForeignRule, Protocol};
 use crate::model::ruleset::Family;
 use crate::model::{IfName, Question};
 use crate::netlink::nft::Nft;
 use crate::netlink::route::Rtnl;
+use crate::observed::Observed;
 
 /// What the kernel says of every network and every guest.
 #[derive(Debug, Default)]

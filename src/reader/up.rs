@@ -4,16 +4,17 @@ use std::io;
 
 use nix::sys::statvfs::{FsFlags, statvfs};
 
-use super::{Observed, fresh, owner, station};
+use super::{address_manager, station, template};
 use crate::desired::Desired;
-use crate::feature::{self, Need, Site};
+use crate::feature::{self, Site};
 use crate::firewall;
 use crate::model::facts::Way;
 use crate::model::route::LOCAL;
 use crate::model::ruleset::table_name;
-use crate::model::{Address, IfName, Ledger, Question};
+use crate::model::{Address, IfName, Ledger, Need, Question};
 use crate::netlink::nft::Nft;
 use crate::netlink::route::Rtnl;
+use crate::observed::Observed;
 
 impl Observed {
     /// Reads what bringing a guest up can depend on.
@@ -29,7 +30,7 @@ impl Observed {
         rtnl.ask(&questions, &mut observed.facts)?;
         let is_there = |tap: IfName| observed.facts.link(&tap).is_some();
         if desired.tap.is_none() || desired.tap_to_come && !desired.tap.is_some_and(is_there) {
-            observed.facts.links.push(fresh::interface()?);
+            observed.facts.links.push(template::interface()?);
         }
         observed.ask_about_records(nft)?;
         observed.work_out();
@@ -105,7 +106,7 @@ impl Observed {
                 Need::Defaults { v6 } => self.ask_about_defaults(rtnl, *v6)?,
                 Need::AllDefaults6 => self.facts.ways.extend(rtnl.all_defaults(true)?),
                 Need::HostAddresses(link) => self.ask_about_host_addresses(rtnl, *link, desired)?,
-                Need::Template => self.facts.links.push(fresh::interface()?),
+                Need::Template => self.facts.links.push(template::interface()?),
                 Need::ReadOnlySys => self.is_proc_fixed = is_proc_fixed(),
                 Need::Station(index) => {
                     let link = self.facts.link_index(*index).filter(|link| station::is_station(link));
@@ -113,7 +114,8 @@ impl Observed {
                 }
                 Need::Manager(name) => {
                     let nic = self.facts.link(name);
-                    self.owner = nic.and_then(|nic| owner::of(nic, &self.facts.addresses_of(nic.index)));
+                    self.owner =
+                        nic.and_then(|nic| address_manager::of(nic, &self.facts.addresses_of(nic.index)));
                 }
             }
         }

@@ -2,9 +2,10 @@
 
 use std::io;
 
-use super::{Observed, owner, station};
+use super::{address_manager, station};
 use crate::model::{IfName, Link, Question};
 use crate::netlink::route::Rtnl;
+use crate::observed::Observed;
 
 /// Where a network of kvmnet's could be (RFC 1918).
 const PRIVATE: [&str; 3] = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"];
@@ -37,7 +38,7 @@ impl HostSnapshot {
             let mut questions = vec![Question::Addresses(uplink.index)];
             questions.extend(uplink.master.map(Question::LinkIndex));
             rtnl.ask(&questions, &mut observed.facts)?;
-            observed.owner = owner::of(uplink, &observed.facts.addresses_of(uplink.index));
+            observed.owner = address_manager::of(uplink, &observed.facts.addresses_of(uplink.index));
             observed.stations.extend(station::is_station(uplink).then_some(uplink.index));
         }
         Ok(Self { observed, uplink })

@@ -5,7 +5,7 @@ use std::io;
 
 use nix::errno::Errno;
 
-use super::{Observed, Tables, fresh};
+use super::template;
 use crate::feature;
 use crate::firewall;
 use crate::model::facts::Bytes;
@@ -14,6 +14,7 @@ use crate::model::{Changed, IfName, Ledger, Link, Question, Setting};
 use crate::netlink::nft::Nft;
 use crate::netlink::route::Rtnl;
 use crate::network::{Instance, bridge_of};
+use crate::observed::{Observed, Tables};
 use crate::sorted::sorted_by_key;
 use crate::switch;
 
@@ -187,7 +188,7 @@ impl Observed {
         if ledgers.iter().flat_map(|ledger| &ledger.changed).any(|changed| changed.link == IfName::DEFAULT) {
             rtnl.ask(&[Question::Links], &mut self.facts)?;
             if self.facts.link(&IfName::DEFAULT).is_none() {
-                self.facts.links.push(fresh::interface()?);
+                self.facts.links.push(template::interface()?);
             }
         }
         self.ask_about_changed(rtnl, &ledgers)?;
