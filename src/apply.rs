@@ -70,7 +70,7 @@ pub fn apply(
         done: Vec::new(),
         undoing: false,
         without_filters: false,
-        target_of_probe: None,
+        answered: None,
         seen,
     };
     let mut left: Vec<Left> = Vec::new();
@@ -96,7 +96,7 @@ struct Apply<'a> {
     /// The kernel has no filters of the kind (`sch_ingress`, `cls_bpf`): the other locks have to do.
     without_filters: bool,
     /// A neighbour that answered, and the interface it answered on.
-    target_of_probe: Option<ProbeTarget>,
+    answered: Option<ProbeTarget>,
     seen: &'a mut dyn FnMut(&Step),
 }
 

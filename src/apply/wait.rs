@@ -28,8 +28,11 @@ impl Apply<'_> {
         match step {
             Step::Wait(Wait::Operational { link }) => self.await_operational(step, link),
             Step::Wait(Wait::Addresses { link }) => self.await_addresses(step, link),
-            Step::Probe(Probe::Before(target_of_probe)) => self.ask(step, target_of_probe),
-            Step::Probe(Probe::After(target_of_probe)) => self.confirm(step, target_of_probe),
+            Step::Probe(Probe::Before(neighbour)) => {
+                self.ask(step, neighbour);
+                Ok(())
+            }
+            Step::Probe(Probe::After(neighbour)) => self.confirm(step, neighbour),
             _ => Ok(()),
         }
     }
@@ -85,31 +88,28 @@ impl Apply<'_> {
 
 /// The two questions of a takeover.
 impl Apply<'_> {
-    fn ask(&mut self, step: &Step, target_of_probe: &ProbeTarget) -> Result<(), Error> {
+    fn ask(&mut self, step: &Step, neighbour: &ProbeTarget) {
         // Where nobody can be asked (no CAP_NET_RAW), nobody's silence means anything.
-        let answers = self.answers(step, target_of_probe, BEFORE_WAIT).unwrap_or_default();
-        self.target_of_probe = Some(*target_of_probe).filter(|_| answers);
-        Ok(())
+        let answers = self.answers(step, neighbour, BEFORE_WAIT).unwrap_or_default();
+        self.answered = Some(*neighbour).filter(|_| answers);
     }
 
-    fn confirm(&mut self, step: &Step, target_of_probe: &ProbeTarget) -> Result<(), Error> {
-        let Some(before) = self.target_of_probe else { return Ok(()) };
-        if self.answers(step, target_of_probe, AFTER_WAIT)? {
+    fn confirm(&mut self, step: &Step, neighbour: &ProbeTarget) -> Result<(), Error> {
+        let Some(before) = self.answered else { return Ok(()) };
+        if self.answers(step, neighbour, AFTER_WAIT)? {
             return Ok(());
         }
-        Err(Error::Unconfirmed {
-            target: target_of_probe.target,
-            nic: before.link,
-            bridge: target_of_probe.link,
-        })
+        Err(Error::Unconfirmed { target: neighbour.target, nic: before.link, bridge: neighbour.link })
     }
 
-    fn answers(&mut self, step: &Step, target_of_probe: &ProbeTarget, wait: Duration) -> Result<bool, Error> {
-        let doing = || Error::system(step.deed());
-        self.kernel.rtnl.ask(&[Question::Link(target_of_probe.link)], &mut self.facts).map_err(doing())?;
-        let link = self.facts.link(&target_of_probe.link);
-        let Some((link, mac)) = link.and_then(|link| Some((link.index, link.mac?))) else { return Ok(false) };
-        let ProbeTarget { source, target, .. } = *target_of_probe;
-        probe::answers(&probe::Question { link, mac, source, target }, wait).map_err(doing())
+    fn answers(&mut self, step: &Step, neighbour: &ProbeTarget, wait: Duration) -> Result<bool, Error> {
+        let ProbeTarget { link, source, target } = *neighbour;
+        let mut run = || {
+            self.kernel.rtnl.ask(&[Question::Link(link)], &mut self.facts)?;
+            let found = self.facts.link(&link).and_then(|link| Some((link.index, link.mac?)));
+            let Some((link, mac)) = found else { return Ok(false) };
+            probe::answers(&probe::Question { link, mac, source, target }, wait)
+        };
+        run().map_err(Error::system(step.deed()))
     }
 }

@@ -5,9 +5,9 @@ use std::fmt;
 use nix::errno::Errno;
 
 use super::table::write_untold;
-use super::{Change, Step, Transport};
+use super::{Change, Step};
 use crate::model::forward_chain::{AcceptRules, TABLE, comment};
-use crate::model::ruleset::{Match, is_text};
+use crate::model::ruleset::{Match, Rule, is_text};
 use crate::netlink::nft;
 use crate::terminal::shell_quoted;
 
@@ -23,6 +23,11 @@ pub enum AcceptRulesChange {
 }
 
 impl AcceptRulesChange {
+    fn rules(&self) -> &AcceptRules {
+        let (Self::Add(accept_rules) | Self::Delete { accept_rules, .. }) = self;
+        accept_rules
+    }
+
     /// `nft` takes fewer names than the kernel, and the numbers of rules that are still to be made are not known.
     fn is_sayable(&self) -> bool {
         match self {
@@ -44,33 +49,28 @@ impl Change for AcceptRulesChange {
     }
 
     fn deed(&self) -> String {
+        let AcceptRules { protocol, chain, bridge, .. } = self.rules();
+        let chain = format!("the nftables chain {protocol} {TABLE} {chain}");
         match self {
-            Self::Add(AcceptRules { protocol, chain, bridge, .. }) => {
-                format!("let packets of {bridge} through the nftables chain {protocol} {TABLE} {chain}")
-            }
-            Self::Delete { accept_rules: AcceptRules { protocol, chain, bridge, .. }, .. } => {
-                format!("take the rules for {bridge} out of the nftables chain {protocol} {TABLE} {chain}")
-            }
+            Self::Add(_) => format!("let packets of {bridge} through {chain}"),
+            Self::Delete { .. } => format!("take the rules for {bridge} out of {chain}"),
         }
     }
 
     fn write_command(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            _ if !self.is_sayable() => write_untold(f, &self.deed()),
-            Self::Add(AcceptRules { protocol, chain, bridge, rules }) => {
-                let comment = comment(bridge);
-                let inserts = rules.iter().rev().map(|rule| {
-                    format!("insert rule {protocol} {TABLE} {chain} {rule} comment \"{comment}\"")
-                });
-                write!(f, "nft {}", shell_quoted(inserts.collect::<Vec<_>>().join("; ")))
-            }
-            Self::Delete { accept_rules: AcceptRules { protocol, chain, .. }, handles } => {
-                let deletes = handles
-                    .iter()
-                    .map(|handle| format!("delete rule {protocol} {TABLE} {chain} handle {handle}"));
-                write!(f, "nft {}", shell_quoted(deletes.collect::<Vec<_>>().join("; ")))
-            }
+        if !self.is_sayable() {
+            return write_untold(f, &self.deed());
         }
+        let AcceptRules { protocol, chain, bridge, rules } = self.rules();
+        let chain = format!("rule {protocol} {TABLE} {chain}");
+        let comment = comment(bridge);
+        let insert = |rule: &Rule| format!("insert {chain} {rule} comment \"{comment}\"");
+        let delete = |handle: &u64| format!("delete {chain} handle {handle}");
+        let commands: Vec<String> = match self {
+            Self::Add(_) => rules.iter().rev().map(insert).collect(),
+            Self::Delete { handles, .. } => handles.iter().map(delete).collect(),
+        };
+        write!(f, "nft {}", shell_quoted(commands.join("; ")))
     }
 
     fn inverse(&self) -> Option<Step> {
@@ -79,10 +79,6 @@ impl Change for AcceptRulesChange {
             Self::Delete { accept_rules, .. } => Self::Add(accept_rules),
         };
         Some(inverse.into())
-    }
-
-    fn transport(&self) -> Transport {
-        Transport::Nft
     }
 
     fn nft(&self) -> Option<nft::Change<'_>> {

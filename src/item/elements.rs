@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::table::write_untold;
-use super::{Change, Step, Transport};
+use super::{Change, Step};
 use crate::model::ruleset::{Elements, is_identifier};
 use crate::netlink::nft;
 use crate::terminal::shell_quoted;
@@ -31,10 +31,6 @@ impl Change for Elements {
     fn inverse(&self) -> Option<Step> {
         let Elements { family, table, from, to } = self.clone();
         Some(Elements { family, table, from: to, to: from }.into())
-    }
-
-    fn transport(&self) -> Transport {
-        Transport::Nft
     }
 
     fn nft(&self) -> Option<nft::Change<'_>> {

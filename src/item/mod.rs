@@ -90,7 +90,7 @@ pub trait Change {
 
     /// How it gets to the kernel.
     fn transport(&self) -> Transport {
-        Transport::Route
+        if self.nft().is_some() { Transport::Nft } else { Transport::Route }
     }
 
     /// Its rtnetlink message, if it has one. An error is the name of an interface whose number is not known.

@@ -35,20 +35,17 @@ impl Change for Probe {
     }
 
     fn deed(&self) -> String {
-        let (Self::Before(target_of_probe) | Self::After(target_of_probe)) = self;
-        format!("ask {} on {}", target_of_probe.target, target_of_probe.link)
+        let (Self::Before(probe) | Self::After(probe)) = self;
+        format!("ask {} on {}", probe.target, probe.link)
     }
 
     fn write_command(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (Self::Before(ProbeTarget { link, target, .. }) | Self::After(ProbeTarget { link, target, .. })) =
-            self;
-        let link = word(link);
-        match self {
-            Self::Before(_) => write!(f, "# ask {target} on {link} whether it is there"),
-            Self::After(_) => {
-                write!(f, "# ask {target} on {link} again; all back if it answered before and does not now")
-            }
-        }
+        let (Self::Before(probe) | Self::After(probe)) = self;
+        write!(f, "# ask {} on {} ", probe.target, word(&probe.link))?;
+        f.write_str(match self {
+            Self::Before(_) => "whether it is there",
+            Self::After(_) => "again; all back if it answered before and does not now",
+        })
     }
 
     fn transport(&self) -> Transport {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use nix::errno::Errno;
 
-use super::{Change, Step, Transport};
+use super::{Change, Step};
 use crate::model::ruleset::{Family, Table, is_identifier};
 use crate::netlink::nft;
 use crate::terminal::{printable, shell_quoted, shell_word};
@@ -87,10 +87,6 @@ impl Change for TableChange {
 
     fn is_final(&self) -> bool {
         matches!(self, Self::Delete { .. } | Self::Replace(_))
-    }
-
-    fn transport(&self) -> Transport {
-        Transport::Nft
     }
 
     fn nft(&self) -> Option<nft::Change<'_>> {
