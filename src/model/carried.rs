@@ -121,14 +121,14 @@ pub fn rule(header: &[u8; 12], rest: &[(u16, Vec<u8>)]) -> Words {
     if tos != 0 {
         words.add(Some(format!("tos {tos:#x}")));
     }
-    let mask = rest.iter().find(|(kind, _)| *kind == 16).and_then(|(_, value)| u32_of(value));
+    let mask = number_of(rest, 16).unwrap_or(u32::MAX);
     for (kind, value) in rest {
         let number = u32_of(value);
         match (kind, number) {
             (1, _) => words.add(address(value).map(|to| format!("to {to}/{to_length}"))),
             (2, _) => words.add(address(value).map(|from| format!("from {from}/{from_length}"))),
             (10, Some(mark)) => {
-                words.add(Some(format!("fwmark {mark:#x}/{:#x}", mask.unwrap_or(u32::MAX))));
+                words.add(Some(format!("fwmark {mark:#x}/{mask:#x}")));
             }
             // Said with the mark; and -1, for "none", is what a rule without the word has.
             (16, _) | (13 | 14, Some(u32::MAX)) => {}
@@ -155,8 +155,11 @@ pub fn rule(header: &[u8; 12], rest: &[(u16, Vec<u8>)]) -> Words {
 
 /// Whether the number `kind` among these attributes has a bit.
 pub fn has_flag(rest: &[(u16, Vec<u8>)], kind: u16, bit: u32) -> bool {
-    let value = rest.iter().find(|(known, _)| *known == kind).and_then(|(_, value)| u32_of(value));
-    value.is_some_and(|flags| flags & bit != 0)
+    number_of(rest, kind).is_some_and(|flags| flags & bit != 0)
+}
+
+fn number_of(rest: &[(u16, Vec<u8>)], kind: u16) -> Option<u32> {
+    rest.iter().find(|(known, _)| *known == kind).and_then(|(_, value)| u32_of(value))
 }
 
 fn u32_of(value: &[u8]) -> Option<u32> {

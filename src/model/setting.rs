@@ -125,49 +125,37 @@ pub enum Home {
     Filter,
 }
 
-/// What there is to know of a setting, in one line.
-struct About {
-    setting: Setting,
-    /// In a record.
-    letter: &'static str,
-    /// As `ip` or `sysctl` has it.
-    name: &'static str,
-    home: Home,
-    /// The largest value.
-    max: u32,
-}
-
-const fn about(setting: Setting, letter: &'static str, name: &'static str, home: Home, max: u32) -> About {
-    About { setting, letter, name, home, max }
-}
+/// What there is to know of a setting: its letter in a record, what `ip` or `sysctl` calls it, where it is set, and its
+/// largest value.
+type About = (Setting, &'static str, &'static str, Home, u32);
 
 const ALL: [About; 20] = [
-    about(Setting::Up, "u", "up", Home::Link, 1),
-    about(Setting::Mtu, "m", "mtu", Home::Link, 65535),
-    about(Setting::Group, "g", "group", Home::Link, u32::MAX),
-    about(Setting::AddrGen, "n", "addrgenmode", Home::Link, 3),
-    about(Setting::Forwarding, "f", "forwarding", Home::Ipv4(1), 1),
-    about(Setting::RpFilter, "r", "rp_filter", Home::Ipv4(8), 2),
-    about(Setting::ArpIgnore, "a", "arp_ignore", Home::Ipv4(19), 8),
-    about(Setting::AcceptLocal, "l", "accept_local", Home::Ipv4(23), 1),
-    about(Setting::RouteLocalnet, "L", "route_localnet", Home::Ipv4(26), 1),
-    about(Setting::AcceptRa, "R", "accept_ra", Home::Ipv6, 2),
-    about(Setting::ForceForwarding, "F", "force_forwarding", Home::Ipv6, 1),
-    about(Setting::WideForwarding6, "W", "forwarding", Home::Ipv6, 1),
-    about(Setting::DisableIpv6, "d", "disable_ipv6", Home::Ipv6, 1),
-    about(Setting::GroupFwdMask, "w", "group_fwd_mask", Home::Link, 0xffff),
+    (Setting::Up, "u", "up", Home::Link, 1),
+    (Setting::Mtu, "m", "mtu", Home::Link, 65535),
+    (Setting::Group, "g", "group", Home::Link, u32::MAX),
+    (Setting::AddrGen, "n", "addrgenmode", Home::Link, 3),
+    (Setting::Forwarding, "f", "forwarding", Home::Ipv4(1), 1),
+    (Setting::RpFilter, "r", "rp_filter", Home::Ipv4(8), 2),
+    (Setting::ArpIgnore, "a", "arp_ignore", Home::Ipv4(19), 8),
+    (Setting::AcceptLocal, "l", "accept_local", Home::Ipv4(23), 1),
+    (Setting::RouteLocalnet, "L", "route_localnet", Home::Ipv4(26), 1),
+    (Setting::AcceptRa, "R", "accept_ra", Home::Ipv6, 2),
+    (Setting::ForceForwarding, "F", "force_forwarding", Home::Ipv6, 1),
+    (Setting::WideForwarding6, "W", "forwarding", Home::Ipv6, 1),
+    (Setting::DisableIpv6, "d", "disable_ipv6", Home::Ipv6, 1),
+    (Setting::GroupFwdMask, "w", "group_fwd_mask", Home::Link, 0xffff),
     // It is never on record: a bridge that was found keeps its own.
-    about(Setting::FdbMaxLearned, "?", "fdb_max_learned", Home::Link, 1),
-    about(Setting::Clsact, "q", "clsact", Home::Filter, 1),
-    about(Setting::Filter(Filter::Tap), "t", "", Home::Filter, 1),
-    about(Setting::Filter(Filter::Ingress), "i", "", Home::Filter, 1),
-    about(Setting::Filter(Filter::Egress), "e", "", Home::Filter, 1),
-    about(Setting::Filter(Filter::Announcements), "A", "", Home::Filter, 1),
+    (Setting::FdbMaxLearned, "?", "fdb_max_learned", Home::Link, 1),
+    (Setting::Clsact, "q", "clsact", Home::Filter, 1),
+    (Setting::Filter(Filter::Tap), "t", "", Home::Filter, 1),
+    (Setting::Filter(Filter::Ingress), "i", "", Home::Filter, 1),
+    (Setting::Filter(Filter::Egress), "e", "", Home::Filter, 1),
+    (Setting::Filter(Filter::Announcements), "A", "", Home::Filter, 1),
 ];
 
 impl Setting {
     fn about(self) -> Option<&'static About> {
-        ALL.iter().find(|about| about.setting == self)
+        ALL.iter().find(|(setting, ..)| *setting == self)
     }
 
     /// What kvmnet finds of one that it sets everywhere, and what it makes of it.
@@ -177,12 +165,12 @@ impl Setting {
 
     /// Its letter in a record; "?" where it is never on record.
     pub fn letter(self) -> &'static str {
-        self.about().map_or("?", |about| about.letter)
+        self.about().map_or("?", |(_, letter, ..)| letter)
     }
 
     /// The setting of a letter.
     pub fn of_letter(letter: &str) -> Option<Self> {
-        ALL.iter().find(|about| about.letter == letter && letter != "?").map(|about| about.setting)
+        ALL.iter().find(|(_, known, ..)| *known == letter && letter != "?").map(|(setting, ..)| *setting)
     }
 
     /// By which way the kernel is told of it.
@@ -190,7 +178,7 @@ impl Setting {
         match self {
             Setting::Ipv4(place) => Home::Ipv4(IPV4.get(place).map_or(0, |(_, number)| *number)),
             Setting::Ipv6(_) => Home::Ipv6,
-            _ => self.about().map_or(Home::Link, |about| about.home),
+            _ => self.about().map_or(Home::Link, |(.., home, _)| *home),
         }
     }
 
@@ -208,7 +196,7 @@ impl Setting {
     /// Whether it can have this value: what a record says may be anybody's.
     pub fn takes(self, value: u32) -> bool {
         let min = if self == Setting::Mtu { 68 } else { 0 };
-        (min..=self.about().map_or(1, |about| about.max)).contains(&value)
+        (min..=self.about().map_or(1, |(.., max)| *max)).contains(&value)
     }
 
     /// Whether kvmnet changes it on interfaces that are no part of a network.
@@ -237,7 +225,7 @@ impl fmt::Display for Setting {
             Setting::Filter(filter) => return filter.fmt(f),
             Setting::Ipv4(place) => IPV4.get(*place).map_or("?", |(name, _)| name),
             Setting::Ipv6(place) => IPV6.get(*place).map_or("?", |(name, _)| name),
-            _ => self.about().map_or("?", |about| about.name),
+            _ => self.about().map_or("?", |(_, _, name, ..)| name),
         })
     }
 }

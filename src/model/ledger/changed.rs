@@ -36,16 +36,11 @@ impl Changed {
     pub(super) fn parse(entry: &str) -> Option<Self> {
         let (link, rest) = entry.rsplit_once(':')?;
         let (letter, value) = rest.split_once('=')?;
-        let (value, index) = match value.split_once('@') {
-            Some((value, index)) => (value, index.parse().ok()?),
-            None => (value, 0),
-        };
-        let (before, global_forwarding) = match value.strip_suffix('+') {
-            Some(before) => (before, true),
-            None => (value, false),
-        };
+        let (value, index) = value.split_once('@').unwrap_or((value, "0"));
+        let marked = value.strip_suffix('+');
         let (link, setting) = (IfName::of_kernel(link.as_bytes())?, Setting::of_letter(letter)?);
-        Some(Self { link, index, setting, before: before.parse().ok()?, global_forwarding })
+        let (before, index) = (marked.unwrap_or(value).parse().ok()?, index.parse().ok()?);
+        Some(Self { link, index, setting, before, global_forwarding: marked.is_some() })
     }
 }
 
