@@ -5,8 +5,9 @@ use super::finding::Finding;
 use super::input::{CheckInput, Configured};
 use super::walk::Packet;
 use crate::feature;
-use crate::model::foreign::{Condition, Fate, ForeignChain, ForeignRule, HookPoint, Protocol};
+use crate::model::foreign::{Condition, Fate, ForeignChain, ForeignRule, HookPoint};
 use crate::model::forward_chain::{UFW, USERS};
+use crate::model::ruleset::Family;
 use crate::model::{IfName, Mode, Network};
 use crate::terminal::shell_word;
 
@@ -20,9 +21,9 @@ pub fn check(input: &CheckInput) -> Vec<Finding> {
         for configured in &input.configured {
             let network = &configured.desired.network;
             findings.extend(match (chain.point, chain.protocol) {
-                (Some(HookPoint::Forward), Protocol::Bridge) => bridge_chain(input, chain, network),
+                (Some(HookPoint::Forward), Family::Bridge) => bridge_chain(input, chain, network),
                 (Some(HookPoint::Forward), _) => forward_chain(input, chain, configured),
-                (Some(HookPoint::Input), Protocol::Inet | Protocol::Ip | Protocol::Ip6) => {
+                (Some(HookPoint::Input), Family::Inet | Family::Ip | Family::Ip6) => {
                     input_chain(input, chain, network)
                 }
                 _ => None,

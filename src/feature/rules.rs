@@ -5,9 +5,8 @@ use super::forwarding::guards;
 use super::takeover::taken_nic;
 use crate::desired::Desired;
 use crate::firewall::{self, Ground};
-use crate::model::foreign::Protocol;
 use crate::model::forward_chain::{FORWARD, ForwardChain};
-use crate::model::ruleset::{Rule, Table};
+use crate::model::ruleset::{Family, Rule, Table};
 use crate::model::{Ledger, Mac};
 use crate::observed::Observed;
 
@@ -24,7 +23,7 @@ pub(crate) fn tables(site: &Site, ledger: &Ledger, record: &Ledger) -> Vec<Table
 
 /// What a forward chain that drops all else has to let through.
 pub(crate) fn accept_rules(desired: &Desired, forward_chain: &ForwardChain) -> Vec<Rule> {
-    let mut rules = firewall::accept_rules(desired, forward_chain.protocol == Protocol::Ip6);
+    let mut rules = firewall::accept_rules(desired, forward_chain.protocol == Family::Ip6);
     // What a program's owner has to say yes to stays theirs to say.
     if forward_chain.is_managed && forward_chain.chain == FORWARD {
         rules.truncate(1);

@@ -1,46 +1,7 @@
 //! The nftables chains and rules of others, as far as they decide about guests' packets.
 
-use std::fmt;
-
 use super::IfName;
-use super::ruleset::{TABLE_PREFIX, Verdict};
-
-/// The address family of a chain of anybody's (NFPROTO_*, `include/uapi/linux/netfilter.h`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Protocol {
-    /// IPv4 and IPv6 packets.
-    Inet,
-    /// IPv4 packets.
-    Ip,
-    /// IPv6 packets.
-    Ip6,
-    /// Frames that pass a bridge.
-    Bridge,
-}
-
-impl Protocol {
-    /// Whether packets of IPv6 or of IPv4 come here.
-    pub fn sees(self, v6: bool) -> bool {
-        match self {
-            Protocol::Inet => true,
-            Protocol::Ip => !v6,
-            Protocol::Ip6 => v6,
-            Protocol::Bridge => false,
-        }
-    }
-}
-
-/// As `nft` names it.
-impl fmt::Display for Protocol {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Protocol::Inet => "inet",
-            Protocol::Ip => "ip",
-            Protocol::Ip6 => "ip6",
-            Protocol::Bridge => "bridge",
-        })
-    }
-}
+use super::ruleset::{Family, TABLE_PREFIX, Verdict};
 
 /// Where a base chain is called from (NF_INET_*).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,7 +17,7 @@ pub enum HookPoint {
 /// A chain.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ForeignChain {
-    pub protocol: Protocol,
+    pub protocol: Family,
     pub table: String,
     pub name: String,
     /// Where it is called from; None for one that others jump to.
@@ -128,7 +89,7 @@ pub enum Fate {
 /// A rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ForeignRule {
-    pub protocol: Protocol,
+    pub protocol: Family,
     pub table: String,
     pub chain: String,
     pub conditions: Vec<Condition>,

@@ -2,8 +2,8 @@
 //! there, which a comment tells from those of others.
 
 use super::IfName;
-use super::foreign::{ForeignChain, Protocol};
-use super::ruleset::Rule;
+use super::foreign::ForeignChain;
+use super::ruleset::{Family, Rule};
 
 /// The table that iptables has.
 pub const TABLE: &str = "filter";
@@ -17,7 +17,7 @@ pub const UFW: [&str; 2] = ["ufw-user-forward", "ufw6-user-forward"];
 /// The forward chain of `ip filter` or `ip6 filter`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ForwardChain {
-    pub protocol: Protocol,
+    pub protocol: Family,
     /// Whether packets that no rule decides are dropped.
     pub drops: bool,
     /// Whether a program has its own way to let through what is forwarded, which is its owner's to use: ufw.
@@ -49,7 +49,7 @@ pub struct AcceptRule {
 /// Rules in a chain of others.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AcceptRules {
-    pub protocol: Protocol,
+    pub protocol: Family,
     pub chain: String,
     /// The bridge of the network that they are for.
     pub bridge: IfName,

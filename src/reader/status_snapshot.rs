@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::io;
 
 use crate::model::facts::{Bytes, NeighbourEntry};
-use crate::model::foreign::{ForeignRule, Protocol};
+use crate::model::foreign::ForeignRule;
 use crate::model::ruleset::Family;
 use crate::model::{IfName, Question};
 use crate::netlink::nft::Nft;
@@ -47,7 +47,7 @@ impl StatusSnapshot {
                 else {
                     continue;
                 };
-                let exits = nft.rules(Protocol::Inet, &table.name)?;
+                let exits = nft.rules(Family::Inet, &table.name)?;
                 let host_if =
                     instance.ledger.as_ref().and_then(|ledger| ledger.veth.as_ref()).map(|veth| veth.inner);
                 let host_if = host_if.unwrap_or(instance.bridge);

@@ -6,20 +6,42 @@ use super::words::{is_comment, is_identifier, is_text};
 use super::{Match, Rule, Set, Verdict};
 use crate::model::IfName;
 
-/// The address family of a table (`nft(8)`, ADDRESS FAMILIES).
+/// The address family of a table (`nft(8)`, ADDRESS FAMILIES). kvmnet has tables of the first two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Family {
     /// IPv4 and IPv6 packets.
     Inet,
     /// Every frame of one device.
     Netdev,
+    /// IPv4 packets.
+    Ip,
+    /// IPv6 packets.
+    Ip6,
+    /// Frames that pass a bridge.
+    Bridge,
 }
 
+impl Family {
+    /// Whether packets of IPv6 or of IPv4 come here.
+    pub fn sees(self, v6: bool) -> bool {
+        match self {
+            Family::Inet => true,
+            Family::Ip => !v6,
+            Family::Ip6 => v6,
+            Family::Netdev | Family::Bridge => false,
+        }
+    }
+}
+
+/// As `nft` names it.
 impl fmt::Display for Family {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Family::Inet => "inet",
             Family::Netdev => "netdev",
+            Family::Ip => "ip",
+            Family::Ip6 => "ip6",
+            Family::Bridge => "bridge",
         })
     }
 }

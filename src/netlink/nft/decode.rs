@@ -1,9 +1,9 @@
 //! Chains and rules of others: NFT_MSG_GETCHAIN, NFT_MSG_GETRULE (`net/netfilter/nf_tables_api.c`).
 
 use super::attr::*;
-use super::table::body;
-use crate::model::foreign::{Condition, Fate, ForeignChain, ForeignRule, HookPoint, NamePattern, Protocol};
-use crate::model::ruleset::Verdict;
+use super::table::{body, family};
+use crate::model::foreign::{Condition, Fate, ForeignChain, ForeignRule, HookPoint, NamePattern};
+use crate::model::ruleset::{Family, Verdict};
 use crate::netlink::message::{
     DUMP, Message, attributes, find, find_be32, find_ip, find_text, find_u32, text, u32_at,
 };
@@ -13,32 +13,12 @@ pub fn dump() -> Message {
     Message::new(GETCHAIN, DUMP, &body(NFPROTO_UNSPEC, 0))
 }
 
-/// NFPROTO_*.
-pub fn number(protocol: Protocol) -> u8 {
-    match protocol {
-        Protocol::Inet => NFPROTO_INET,
-        Protocol::Ip => NFPROTO_IPV4,
-        Protocol::Ip6 => NFPROTO_IPV6,
-        Protocol::Bridge => NFPROTO_BRIDGE,
-    }
-}
-
-pub fn protocol(reply: &[u8]) -> Option<Protocol> {
-    Some(match *reply.first()? {
-        NFPROTO_INET => Protocol::Inet,
-        NFPROTO_IPV4 => Protocol::Ip,
-        NFPROTO_IPV6 => Protocol::Ip6,
-        NFPROTO_BRIDGE => Protocol::Bridge,
-        _ => return None,
-    })
-}
-
 /// Reads a chain; None for one of a family that no guest's packet meets as a packet.
 pub fn parse(reply: &[u8]) -> Option<ForeignChain> {
     let attrs = reply.get(4..)?;
     let hook = find(attrs, NFTA_CHAIN_HOOK).and_then(|hook| find_be32(hook, NFTA_HOOK_HOOKNUM));
     Some(ForeignChain {
-        protocol: protocol(reply)?,
+        protocol: family(reply).filter(|family| *family != Family::Netdev)?,
         table: find_text(attrs, NFTA_CHAIN_TABLE)?,
         name: find_text(attrs, NFTA_CHAIN_NAME)?,
         // NF_INET_LOCAL_IN, NF_INET_FORWARD; NF_BR_* have the same numbers.
@@ -68,7 +48,7 @@ enum Loaded {
 pub fn parse_rule(reply: &[u8]) -> Option<ForeignRule> {
     let attrs = reply.get(4..)?;
     let mut rule = ForeignRule {
-        protocol: protocol(reply)?,
+        protocol: family(reply)?,
         table: find_text(attrs, NFTA_RULE_TABLE)?,
         chain: find_text(attrs, NFTA_RULE_CHAIN)?,
         conditions: Vec::new(),

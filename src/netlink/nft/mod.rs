@@ -15,7 +15,7 @@ use nix::errno::Errno;
 
 use super::message::{ACK, Message};
 use super::socket::{Broken, KernelError, Socket, of_one_moment};
-use crate::model::foreign::{ForeignChain, ForeignRule, Protocol};
+use crate::model::foreign::{ForeignChain, ForeignRule};
 use crate::model::forward_chain::{AcceptRule, AcceptRules, FORWARD, ForwardChain, UFW, USERS};
 use crate::model::ruleset::{Element, Elements, Family, Found, FoundChain, Table};
 
@@ -39,7 +39,7 @@ pub enum Change<'a> {
 /// A chain, with the family and the name of its table.
 type OfTable<'a> = (Family, &'a str, FoundChain);
 
-type TablesAndChains<'a> = (Vec<Found>, Vec<OfTable<'a>>, Vec<Protocol>);
+type TablesAndChains<'a> = (Vec<Found>, Vec<OfTable<'a>>, Vec<Family>);
 
 /// An nf_tables socket.
 pub struct Nft(Socket);
@@ -54,7 +54,7 @@ impl Nft {
     ///
     /// A machine has few tables, whatever the number of its guests, so this dump is as cheap as a get.
     /// Tells as well in which families iptables has its table.
-    pub fn tables(&mut self, wanted: &[(Family, &str, &str)]) -> io::Result<(Vec<Found>, Vec<Protocol>)> {
+    pub fn tables(&mut self, wanted: &[(Family, &str, &str)]) -> io::Result<(Vec<Found>, Vec<Family>)> {
         let mut messages = vec![table::dump()];
         messages.extend(wanted.iter().map(|(family, table, chain)| table::get_chain(*family, table, chain)));
         let (mut tables, chains, forward_chains) =
@@ -70,7 +70,7 @@ impl Nft {
     }
 
     /// The forward chains of iptables, with kvmnet's rules there.
-    pub fn forward_chains(&mut self, protocols: &[Protocol]) -> io::Result<Vec<ForwardChain>> {
+    pub fn forward_chains(&mut self, protocols: &[Family]) -> io::Result<Vec<ForwardChain>> {
         let mut forward_chains = Vec::new();
         for protocol in protocols {
             let mut drops = None;
@@ -106,7 +106,7 @@ impl Nft {
     }
 
     /// kvmnet's rules in a chain of iptables. A dump of its rules.
-    pub fn accept_rules(&mut self, protocol: Protocol, chain: &str) -> io::Result<Vec<AcceptRule>> {
+    pub fn accept_rules(&mut self, protocol: Family, chain: &str) -> io::Result<Vec<AcceptRule>> {
         self.0.dump(forward_chain::dump_chain(protocol, chain), forward_chain::parse)
     }
 
@@ -160,8 +160,8 @@ impl Nft {
     }
 
     /// The rules of a table, in order. A dump.
-    pub fn rules(&mut self, protocol: Protocol, table: &str) -> io::Result<Vec<ForeignRule>> {
-        self.0.dump(table::dump_rules(decode::number(protocol), table), decode::parse_rule)
+    pub fn rules(&mut self, protocol: Family, table: &str) -> io::Result<Vec<ForeignRule>> {
+        self.0.dump(table::dump_rules(table::family_number(protocol), table), decode::parse_rule)
     }
 
     /// Makes all changes or none (one nfnetlink batch). The error tells which change was refused.

@@ -25,11 +25,22 @@ pub(super) fn body(family: u8, resource: u16) -> [u8; 4] {
     [family, 0, high, low]
 }
 
+/// Each family by its number.
+const FAMILIES: [(u8, Family); 5] = [
+    (NFPROTO_INET, Family::Inet),
+    (NFPROTO_NETDEV, Family::Netdev),
+    (NFPROTO_IPV4, Family::Ip),
+    (NFPROTO_IPV6, Family::Ip6),
+    (NFPROTO_BRIDGE, Family::Bridge),
+];
+
 pub(super) fn family_number(family: Family) -> u8 {
-    match family {
-        Family::Inet => NFPROTO_INET,
-        Family::Netdev => NFPROTO_NETDEV,
-    }
+    FAMILIES.iter().find(|(_, known)| *known == family).map_or(NFPROTO_UNSPEC, |(number, _)| *number)
+}
+
+/// The family of what a reply tells of; None for one that is of no interest.
+pub(super) fn family(reply: &[u8]) -> Option<Family> {
+    FAMILIES.iter().find(|(number, _)| reply.first() == Some(number)).map(|(_, family)| *family)
 }
 
 /// Opens (`BATCH_BEGIN`) or commits (`BATCH_END`) a batch for nf_tables; without the latter nothing happens.
@@ -163,13 +174,8 @@ fn parse_hook(family: u8, hook: &[u8], kind: &str) -> Option<Hook> {
 
 /// Reads a table; None for one that is not kvmnet's.
 pub fn parse(reply: &[u8]) -> Option<Found> {
-    let family = match *reply.first()? {
-        NFPROTO_INET => Family::Inet,
-        NFPROTO_NETDEV => Family::Netdev,
-        _ => return None,
-    };
     let mut found = Found {
-        family,
+        family: family(reply).filter(|family| matches!(family, Family::Inet | Family::Netdev))?,
         name: String::new(),
         comment: String::new(),
         objects: 0,
