@@ -2,7 +2,7 @@
 //!
 //! In: what the kernel and /proc say. Out: [`GuestIndex`]. Never: reads anything.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{HashMap, HashSet};
 
 use crate::holder::Holder;
 use crate::model::facts::Facts;
@@ -13,13 +13,13 @@ use crate::vmm;
 
 /// Sorted once, so that nothing is searched for each tap.
 pub(crate) struct GuestIndex<'a> {
-    holders: BTreeMap<IfName, Vec<&'a Holder>>,
+    holders: HashMap<IfName, Vec<&'a Holder>>,
     /// What a process's command line gives the NICs on a tap.
-    given: BTreeMap<(u32, IfName), Vec<Mac>>,
+    given: HashMap<(u32, IfName), Vec<Mac>>,
     /// What the bridge has learned, by the number of the tap.
-    learned: BTreeMap<u32, Vec<Mac>>,
+    learned: HashMap<u32, Vec<Mac>>,
     /// The guests' taps by their MACs, those on one bridge next to each other.
-    pub by_mac: BTreeMap<Mac, Vec<&'a Link>>,
+    pub by_mac: HashMap<Mac, Vec<&'a Link>>,
 }
 
 impl<'a> GuestIndex<'a> {
@@ -40,7 +40,7 @@ impl<'a> GuestIndex<'a> {
             // A bridge with VLANs has one entry for each.
             macs.dedup();
         }
-        let mut index = Self { holders: by_tap, given, learned, by_mac: BTreeMap::new() };
+        let mut index = Self { holders: by_tap, given, learned, by_mac: HashMap::new() };
         index.by_mac = grouped(taps.flat_map(|tap| index.macs(tap).into_iter().map(move |mac| (mac, tap))));
         index.by_mac.values_mut().for_each(|taps| taps.sort_by_key(|tap| tap.master));
         index
@@ -90,7 +90,7 @@ impl<'a> GuestIndex<'a> {
     }
 
     /// The taps of other VMs on the same bridge that have a MAC of this one's.
-    pub fn same_mac_as(&self, tap: &Link) -> BTreeSet<IfName> {
+    pub fn same_mac_as(&self, tap: &Link) -> Vec<IfName> {
         let pid = self.pid(tap);
         let is_other = |other: &&&Link| {
             other.master == tap.master
@@ -99,7 +99,10 @@ impl<'a> GuestIndex<'a> {
         };
         let macs = self.macs(tap);
         let taps = macs.iter().filter_map(|mac| self.by_mac.get(mac)).flatten();
-        taps.filter(is_other).map(|other| other.name).collect()
+        let mut names: Vec<IfName> = taps.filter(is_other).map(|other| other.name).collect();
+        names.sort_unstable();
+        names.dedup();
+        names
     }
 }
 
@@ -116,6 +119,7 @@ mod tests {
     use super::*;
     use crate::model::facts::FdbEntry;
     use crate::plan::tests::world::{link, name};
+    use crate::sorted::sorted_by_key;
 
     fn tap(index: u32, text: &str, carrier: bool) -> Link {
         Link { carrier, ..link(index, text, Some("tun")) }
@@ -158,7 +162,8 @@ mod tests {
         facts.stations.push(FdbEntry { port: 5, mac: Mac([0x52, 0x54, 0, 0, 0, 7]) });
         let guests = GuestIndex::new(&facts, &holders, taps.iter());
         let names = |taps: &[&Link]| taps.iter().map(|tap| tap.name.to_string()).collect::<Vec<_>>();
-        let found = guests.by_mac.iter().map(|(mac, taps)| (mac.to_string(), names(taps)));
+        let found = sorted_by_key(&guests.by_mac, |(mac, _)| **mac).into_iter();
+        let found = found.map(|(mac, taps)| (mac.to_string(), names(taps)));
         let wanted = [("52:54:00:00:00:07", vec!["a", "b", "c"]), ("52:54:00:12:34:56", vec!["c"])];
         assert!(found.eq(wanted.map(|(mac, taps)| (mac.to_owned(), taps.into_iter().map(str::to_owned).collect()))));
         assert_eq!(names(&guests.one_for_each_vm(taps.each_ref().iter())), ["a", "c"]);

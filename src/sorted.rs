@@ -1,6 +1,7 @@
 //! Short lists in order. The standard library's sort is fast for long ones, and costs a hook 5 KB for each type of element.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
+use std::hash::Hash;
 
 /// The items by their keys; those with equal keys stay in their order.
 pub fn sorted_by_key<T, K: Ord>(items: impl IntoIterator<Item = T>, key: impl Fn(&T) -> K) -> Vec<T> {
@@ -13,8 +14,8 @@ pub fn sorted_by_key<T, K: Ord>(items: impl IntoIterator<Item = T>, key: impl Fn
 }
 
 /// The values by their keys; those of one key stay in their order.
-pub fn grouped<K: Ord, V>(pairs: impl IntoIterator<Item = (K, V)>) -> BTreeMap<K, Vec<V>> {
-    let mut groups = BTreeMap::new();
+pub fn grouped<K: Eq + Hash, V>(pairs: impl IntoIterator<Item = (K, V)>) -> HashMap<K, Vec<V>> {
+    let mut groups = HashMap::new();
     for (key, value) in pairs {
         groups.entry(key).or_insert_with(Vec::new).push(value);
     }

@@ -21,7 +21,9 @@ pub fn check(input: &CheckInput) -> Vec<Finding> {
     let lans: Vec<u32> = bridged.filter_map(|(instance, _)| Some(instance.link.as_ref()?.index)).collect();
     let is_on_lan = |tap: &&&Link| tap.master.is_some_and(|bridge| lans.contains(&bridge));
     let mut findings = Vec::new();
-    for (mac, taps) in &guests.by_mac {
+    let mut by_mac: Vec<_> = guests.by_mac.iter().collect();
+    by_mac.sort_unstable_by_key(|(mac, _)| **mac);
+    for (mac, taps) in by_mac {
         for here in taps.chunk_by(|tap, next| tap.master == next.master) {
             let bridge = here.first().and_then(|tap| facts.link_index(tap.master?));
             let place = bridge.map(|bridge| format!("on {}", bridge.name)).unwrap_or_default();

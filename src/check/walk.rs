@@ -3,7 +3,7 @@
 //! In: the chains and rules of others, a kind of packet. Out: what drops it, where that is certain. Never: guesses. A
 //! condition that cannot be read may hold or not.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::{fmt, fs, io};
 
 use crate::model::foreign::{Condition, Fate, ForeignChain, ForeignRule, NamePattern};
@@ -119,7 +119,7 @@ enum Holds {
 }
 
 struct Walk<'a> {
-    chains: BTreeMap<&'a str, Vec<&'a ForeignRule>>,
+    chains: HashMap<&'a str, Vec<&'a ForeignRule>>,
     packet: &'a Packet,
     /// Chains that were walked through: they may be jumped to from many places.
     known: HashMap<&'a str, End>,

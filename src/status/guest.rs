@@ -1,6 +1,6 @@
 //! Guests: a tap, and what the kernel and /proc know of who is behind it.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::net::IpAddr;
 
 use super::data::{Guest, LinkState, Process};
@@ -19,7 +19,7 @@ pub struct Guests<'a> {
     glance: &'a StatusSnapshot,
     index: GuestIndex<'a>,
     /// The addresses that the host has met, by its interface and their MAC.
-    met: BTreeMap<(u32, Mac), Vec<IpAddr>>,
+    met: HashMap<(u32, Mac), Vec<IpAddr>>,
 }
 
 impl<'a> Guests<'a> {
