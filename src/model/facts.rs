@@ -53,18 +53,13 @@ impl Facts {
 
     /// Whether this was answered, by itself or in an answer about all interfaces.
     pub fn knows(&self, question: &Question) -> bool {
-        let is_about_links = matches!(
-            question,
-            Question::Link(_)
-                | Question::LinkIndex(_)
-                | Question::Ports(_)
-                | Question::Bridges
-                | Question::Taps
-        );
-        let is_about_addresses = matches!(question, Question::Addresses(_));
-        self.asked.contains(question)
-            || is_about_links && self.asked.contains(&Question::Links)
-            || is_about_addresses && self.asked.contains(&Question::Addresses(0))
+        let in_all = match question {
+            Question::Link(_) | Question::LinkIndex(_) | Question::Ports(_) => Some(Question::Links),
+            Question::Bridges | Question::Taps => Some(Question::Links),
+            Question::Addresses(_) => Some(Question::Addresses(0)),
+            _ => None,
+        };
+        self.asked.contains(question) || in_all.is_some_and(|all| self.asked.contains(&all))
     }
 
     /// The same, or what was asked for came with another answer.

@@ -133,18 +133,6 @@ pub struct Ipv6Conf {
     pub copied: [u32; IPV6.len()],
 }
 
-impl Default for Ipv6Conf {
-    fn default() -> Self {
-        Self {
-            accept_ra: 0,
-            disable_ipv6: 0,
-            force_forwarding: None,
-            is_of_5_19: false,
-            copied: [0; IPV6.len()],
-        }
-    }
-}
-
 /// One interface.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Link {

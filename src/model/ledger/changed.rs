@@ -27,11 +27,6 @@ impl Changed {
         Place { name: self.link, index: self.index }
     }
 
-    /// Whether kvmnet can have written it.
-    pub(super) fn is_possible(&self) -> bool {
-        self.setting.takes(self.before)
-    }
-
     /// Reads an entry; None where it is of another kind.
     pub(super) fn parse(entry: &str) -> Option<Self> {
         let (link, rest) = entry.rsplit_once(':')?;

@@ -113,7 +113,9 @@ impl Ledger {
         if let Some((_, entries)) = self.kinds().into_iter().find(|(known, _)| *known == word) {
             return entries.read(value);
         }
-        self.changed.extend(Some(Changed::parse(entry)?).filter(Changed::is_possible));
+        // What kvmnet cannot have written is somebody else's.
+        let changed = Changed::parse(entry)?;
+        self.changed.extend(Some(changed).filter(|changed| changed.setting.takes(changed.before)));
         Some(())
     }
 

@@ -9,6 +9,7 @@ use crate::model::facts::Way;
 use crate::model::link::{ETHERNET, Ipv4Conf, Ipv6Conf, Tun};
 use crate::model::route::Hop;
 use crate::model::ruleset::{Chain, Found, FoundChain, Set, Table};
+use crate::model::setting::IPV6;
 use crate::model::{AddrGen, Address, IfName, Link, Mac, Question, Route, Setting};
 use crate::observed::{Observed, Tables};
 use crate::plan::{Refusal, down, up};
@@ -48,9 +49,10 @@ pub fn link(index: u32, text: &str, kind: Option<&str>) -> Link {
         ipv4: Ipv4Conf::default(),
         ipv6: Some(Ipv6Conf {
             accept_ra: 1,
+            disable_ipv6: 0,
             force_forwarding: Some(0),
             is_of_5_19: true,
-            ..Ipv6Conf::default()
+            copied: [0; IPV6.len()],
         }),
         leads_abroad: false,
         tun: (kind == Some("tun")).then_some(Tun { is_tap: true, persistent: false, owner: None }),
