@@ -7,6 +7,7 @@ use crate::model::IfName;
 use crate::model::forward_chain::{AcceptRule, AcceptRules, ForwardChain};
 use crate::model::ruleset::Rule;
 use crate::observed::Observed;
+use crate::sorted::sorted_by_key;
 
 /// Lets through what `desired` needs, and no more; with nothing desired, the rules go.
 pub(super) fn difference(bridge: &IfName, desired: Option<&Desired>, observed: &Observed) -> Vec<Step> {
@@ -31,8 +32,8 @@ fn of_chain(forward_chain: &ForwardChain, bridge: &IfName, desired: Option<&Desi
 }
 
 fn delete(forward_chain: &ForwardChain, bridge: &IfName) -> Vec<Step> {
-    let mut chains: Vec<&String> = own(forward_chain, bridge).map(|accept_rule| &accept_rule.chain).collect();
-    chains.sort_unstable();
+    let chains = own(forward_chain, bridge).map(|accept_rule| &accept_rule.chain);
+    let mut chains = sorted_by_key(chains, |chain| *chain);
     chains.dedup();
     let step = |chain: &String| {
         let there = || own(forward_chain, bridge).filter(|accept_rule| accept_rule.chain == *chain);
