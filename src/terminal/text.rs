@@ -110,7 +110,8 @@ impl Text {
         let labels = std::iter::once(label).chain(std::iter::repeat(blank.as_str()));
         for (label, command) in labels.zip(commands) {
             self.blanks(indent);
-            self.text.push_str(&format!("{label} {}\n", printable(command)));
+            self.text.push_str(&format!("{label} {}", printable(command)));
+            self.gap();
         }
     }
 
@@ -197,5 +198,12 @@ mod tests {
         let long = "x ".repeat(100);
         text.commands(4, "fix:", &[long.clone(), "a\x1bb".to_owned()]);
         assert_eq!(text.finish(), format!("    fix: {long}\n         a\\u{{1b}}b\n"));
+    }
+    #[test]
+    fn a_paragraph_after_commands_begins_at_the_margin() {
+        let mut text = Text::new(false);
+        text.commands(4, "fix:", &["ip link".to_owned()]);
+        text.paragraph(0, "", 0, words("All right."));
+        assert_eq!(text.finish(), "    fix: ip link\nAll right.\n");
     }
 }
