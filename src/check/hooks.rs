@@ -10,8 +10,8 @@ use crate::lock;
 
 pub const PATHS: [&str; 2] = ["/etc/qemu-ifup", "/etc/qemu-ifdown"];
 
-/// So much of a program is looked at: its texts come before its code.
-const BEGINNING: u64 = 1024 * 1024;
+/// So much of a program is looked at: all of a release, and of a build for debugging what comes before the debugger's part.
+const BEGINNING: u64 = 8 * 1024 * 1024;
 /// A text that each of kvmnet's programs has in it.
 const TEXT: &[u8] = lock::PATH.as_bytes();
 

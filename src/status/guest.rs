@@ -16,33 +16,33 @@ const MOST: usize = 8;
 
 /// The guests of the machine.
 pub struct Guests<'a> {
-    glance: &'a StatusSnapshot,
+    snapshot: &'a StatusSnapshot,
     index: GuestIndex<'a>,
     /// The addresses that the host has met, by its interface and their MAC.
     met: HashMap<(u32, Mac), Vec<IpAddr>>,
 }
 
 impl<'a> Guests<'a> {
-    pub fn new(glance: &'a StatusSnapshot, holders: &'a [Holder]) -> Self {
-        let observed = &glance.observed;
+    pub fn new(snapshot: &'a StatusSnapshot, holders: &'a [Holder]) -> Self {
+        let observed = &snapshot.observed;
         let bridges = observed.networks.iter().filter_map(|instance| instance.link.as_ref());
         let taps = bridges.flat_map(|bridge| observed.taps_on(&bridge.name));
-        let mut met = grouped(glance.met.iter().map(|one| ((one.device, one.mac), one.address)));
+        let mut met = grouped(snapshot.met.iter().map(|one| ((one.device, one.mac), one.address)));
         for addresses in met.values_mut() {
             addresses.sort_unstable();
             addresses.dedup();
         }
-        Self { glance, index: GuestIndex::new(&observed.facts, holders, taps), met }
+        Self { snapshot, index: GuestIndex::new(&observed.facts, holders, taps), met }
     }
 
     /// The guests on a bridge, whom the host meets on the interface `host_if`.
     pub fn on_bridge(&self, bridge: &IfName, host_if: Option<u32>) -> Vec<Guest> {
-        self.glance.observed.taps_on(bridge).map(|tap| self.guest(tap, host_if)).collect()
+        self.snapshot.observed.taps_on(bridge).map(|tap| self.guest(tap, host_if)).collect()
     }
 
     /// Attached taps that are on no network of kvmnet's.
     pub fn strays(&self) -> Vec<Guest> {
-        let observed = &self.glance.observed;
+        let observed = &self.snapshot.observed;
         let bridges = || observed.networks.iter().filter_map(|instance| instance.link.as_ref());
         let is_stray = |tap: &&Link| !bridges().any(|bridge| tap.master == Some(bridge.index));
         let attached = observed.facts.links.iter().filter(|link| link.is_tap() && is_attached(link));
@@ -52,8 +52,8 @@ impl<'a> Guests<'a> {
     fn guest(&self, tap: &Link, host_if: Option<u32>) -> Guest {
         let vm = self.index.vm(tap);
         let named = vm.iter().find_map(|holder| vmm::name(&holder.arguments));
-        let bytes = self.glance.bytes.get(&tap.index).copied().unwrap_or_default();
-        let bridge = tap.master.and_then(|master| self.glance.observed.facts.link_index(master));
+        let bytes = self.snapshot.bytes.get(&tap.index).copied().unwrap_or_default();
+        let bridge = tap.master.and_then(|master| self.snapshot.observed.facts.link_index(master));
         let given = self.index.given_macs(tap).next();
         let mut macs = self.index.learned_macs(tap).to_vec();
         let met = macs.iter().filter_map(|mac| self.met.get(&(host_if?, *mac))).flatten();

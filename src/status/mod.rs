@@ -30,9 +30,9 @@ use guest::Guests;
 /// All networks, or the one that is named.
 pub fn read(wanted: Option<&str>) -> Result<Status, Error> {
     let Kernel { mut rtnl, mut nft } = Kernel::open()?;
-    let glance = StatusSnapshot::read(nft.as_mut(), &mut rtnl).map_err(Error::system("ask the kernel"))?;
+    let snapshot = StatusSnapshot::read(nft.as_mut(), &mut rtnl).map_err(Error::system("ask the kernel"))?;
     let configured = config::open(&Environment::of_process()).and_then(|file| file.networks());
-    let mut status = gather(&glance, &configured);
+    let mut status = gather(&snapshot, &configured);
     let Some(name) = wanted else { return Ok(status) };
     if !status.networks.iter().any(|network| network.name == name) {
         // The network may be among what is wrong with the file.
@@ -45,15 +45,15 @@ pub fn read(wanted: Option<&str>) -> Result<Status, Error> {
     Ok(status)
 }
 
-fn gather(glance: &StatusSnapshot, configured: &Result<Vec<model::Network>, ConfigErrors>) -> Status {
+fn gather(snapshot: &StatusSnapshot, configured: &Result<Vec<model::Network>, ConfigErrors>) -> Status {
     let file = configured.as_ref().ok().map(Vec::as_slice);
     // Without taps nobody has one open.
-    let has_taps = glance.observed.facts.links.iter().any(model::Link::is_tap);
+    let has_taps = snapshot.observed.facts.links.iter().any(model::Link::is_tap);
     let holders = if has_taps { holder::all() } else { Vec::new() };
-    let guests = Guests::new(glance, &holders);
-    let instances = glance.observed.networks.iter();
+    let guests = Guests::new(snapshot, &holders);
+    let instances = snapshot.observed.networks.iter();
     let mut networks: Vec<Network> =
-        instances.map(|instance| network::up(instance, glance, &guests, file)).collect();
+        instances.map(|instance| network::up(instance, snapshot, &guests, file)).collect();
     let file = file.unwrap_or_default();
     let position = |up: &Network| file.iter().position(|network| network.name == up.name);
     networks.sort_by_key(|network| position(network).unwrap_or(usize::MAX));
@@ -69,16 +69,16 @@ fn gather(glance: &StatusSnapshot, configured: &Result<Vec<model::Network>, Conf
         }
     });
     let mut notes: Vec<String> = incomparable.into_iter().collect();
-    notes.extend(unseen(glance, networks.iter().flat_map(|network| &network.guests).chain(&strays)));
+    notes.extend(unseen(snapshot, networks.iter().flat_map(|network| &network.guests).chain(&strays)));
     Status { networks, strays, notes }
 }
 
 /// What cannot be seen, and why.
-fn unseen<'a>(glance: &StatusSnapshot, mut guests: impl Iterator<Item = &'a Guest>) -> Vec<String> {
+fn unseen<'a>(snapshot: &StatusSnapshot, mut guests: impl Iterator<Item = &'a Guest>) -> Vec<String> {
     let is_root = nix::unistd::geteuid().is_root();
     let why = if is_root { "no rights" } else { "not root" };
     let mut notes = Vec::new();
-    if glance.observed.nft == Tables::Hidden {
+    if snapshot.observed.nft == Tables::Hidden {
         notes.push(format!(
             "{why}: nftables cannot be read, so networks are found by their bridges alone; tables, NAT and uplinks are not shown"
         ));

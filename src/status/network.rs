@@ -17,15 +17,15 @@ use crate::reader::StatusSnapshot;
 /// A network that is up, or what is left of one. `file` is what the configuration says, if it could be read.
 pub fn up(
     instance: &Instance,
-    glance: &StatusSnapshot,
+    snapshot: &StatusSnapshot,
     guests: &Guests,
     file: Option<&[model::Network]>,
 ) -> Network {
     let ledger = instance.ledger.as_ref();
     let host_if = ledger.map_or(instance.bridge, |ledger| ledger.host_if(instance.bridge));
-    let host_if_index = glance.observed.facts.link(&host_if).map(|host_if| host_if.index);
-    let others = other_ports(instance, &glance.observed.facts);
-    let (uplinks, uplinks_by) = uplinks(instance, &host_if, glance).unzip();
+    let host_if_index = snapshot.observed.facts.link(&host_if).map(|host_if| host_if.index);
+    let others = other_ports(instance, &snapshot.observed.facts);
+    let (uplinks, uplinks_by) = uplinks(instance, &host_if, snapshot).unzip();
     let bridge = instance.link.as_ref();
     let mut network = Network {
         name: ledger.map_or_else(|| instance.bridge.to_string(), |ledger| ledger.network.clone()),
@@ -38,19 +38,19 @@ pub fn up(
         bridge: instance.bridge.to_string(),
         bridge_made: bridge.and(ledger).map(|ledger| ledger.made),
         host_if: host_if.to_string(),
-        addresses: addresses(&host_if, glance),
+        addresses: addresses(&host_if, snapshot),
         uplinks: uplinks.map(|names| names.iter().map(ToString::to_string).collect()),
         uplinks_by: uplinks_by.flatten(),
-        forwarding: forwarding(ledger, &host_if, glance),
-        nat: nat(instance, glance),
+        forwarding: forwarding(ledger, &host_if, snapshot),
+        nat: nat(instance, snapshot),
         keep: ledger.is_some_and(|ledger| ledger.keep || ledger.held),
         configuration: configuration(ledger, file),
-        changes: change::changes(instance, &glance.observed),
+        changes: change::changes(instance, &snapshot.observed),
         guests: bridge.map(|bridge| guests.on_bridge(&bridge.name, host_if_index)).unwrap_or_default(),
         other_ports: others.map(|port| port.name.to_string()).collect(),
         problems: Vec::new(),
     };
-    network.problems = problems(&network, instance, glance);
+    network.problems = problems(&network, instance, snapshot);
     network
 }
 
@@ -79,12 +79,12 @@ pub fn not_up(network: &model::Network) -> Network {
     }
 }
 
-fn addresses(host_if: &IfName, glance: &StatusSnapshot) -> Vec<String> {
+fn addresses(host_if: &IfName, snapshot: &StatusSnapshot) -> Vec<String> {
     let is_link_local = |address: IpAddr| match address {
         IpAddr::V4(v4) => v4.is_link_local(),
         IpAddr::V6(v6) => v6.is_unicast_link_local(),
     };
-    let addresses = glance.observed.addresses(host_if).into_iter().map(|address| address.net);
+    let addresses = snapshot.observed.addresses(host_if).into_iter().map(|address| address.net);
     addresses.filter(|net| !is_link_local(net.addr())).map(|net| net.to_string()).collect()
 }
 
@@ -92,20 +92,20 @@ fn addresses(host_if: &IfName, glance: &StatusSnapshot) -> Vec<String> {
 fn uplinks(
     instance: &Instance,
     host_if: &IfName,
-    glance: &StatusSnapshot,
+    snapshot: &StatusSnapshot,
 ) -> Option<(Vec<IfName>, Option<UplinksBy>)> {
     let ledger = instance.ledger.as_ref()?;
     if !ledger.mode.forwards() {
         return Some((ledger.nic().into_iter().collect(), ledger.nic.map(|_| UplinksBy::Port)));
     }
-    let exits = glance.exits.get(&instance.bridge)?;
+    let exits = snapshot.exits.get(&instance.bridge)?;
     let mut names: Vec<IfName> =
         exits.iter().filter_map(ForeignRule::oif).filter(|name| name != host_if).collect();
     let mut by = UplinksBy::Name;
     if names.is_empty() {
         by = UplinksBy::DefaultRoute;
-        let devices = glance.observed.default_devices(None).into_iter();
-        let links = devices.filter_map(|index| glance.observed.facts.link_index(index));
+        let devices = snapshot.observed.default_devices(None).into_iter();
+        let links = devices.filter_map(|index| snapshot.observed.facts.link_index(index));
         // A network of kvmnet's is nobody's way out.
         names.extend(links.filter(|link| link.group != GROUP && !link.loopback).map(|link| link.name));
     }
@@ -114,8 +114,8 @@ fn uplinks(
     Some((names, Some(by)))
 }
 
-fn forwarding(ledger: Option<&Ledger>, host_if: &IfName, glance: &StatusSnapshot) -> Forwarding {
-    let facts = &glance.observed.facts;
+fn forwarding(ledger: Option<&Ledger>, host_if: &IfName, snapshot: &StatusSnapshot) -> Forwarding {
+    let facts = &snapshot.observed.facts;
     match (ledger, facts.link(host_if)) {
         (Some(ledger), Some(link)) if ledger.mode.forwards() => Forwarding {
             ipv4: link.ipv4.forwarding != 0,
@@ -125,13 +125,13 @@ fn forwarding(ledger: Option<&Ledger>, host_if: &IfName, glance: &StatusSnapshot
     }
 }
 
-fn nat(instance: &Instance, glance: &StatusSnapshot) -> Option<Vec<Nat>> {
+fn nat(instance: &Instance, snapshot: &StatusSnapshot) -> Option<Vec<Nat>> {
     let ledger = instance.ledger.as_ref()?;
     if ledger.mode != Mode::Nat {
         return Some(Vec::new());
     }
     let mut found = Vec::new();
-    for verdict in glance.exits.get(&instance.bridge)?.iter().filter_map(ForeignRule::nat) {
+    for verdict in snapshot.exits.get(&instance.bridge)?.iter().filter_map(ForeignRule::nat) {
         let nat = match verdict {
             Verdict::Snat(to) => Nat { kind: NatKind::Snat, to: Some(to.to_string()) },
             _ => Nat { kind: NatKind::Masquerade, to: None },
@@ -153,7 +153,7 @@ fn configuration(ledger: Option<&Ledger>, file: Option<&[model::Network]>) -> Co
     }
 }
 
-fn problems(network: &Network, instance: &Instance, glance: &StatusSnapshot) -> Vec<String> {
+fn problems(network: &Network, instance: &Instance, snapshot: &StatusSnapshot) -> Vec<String> {
     let name = table_name(&instance.bridge);
     let Some(ledger) = &instance.ledger else {
         return vec![format!("{name} has no record of what it is for; the next hook removes it")];
@@ -172,7 +172,7 @@ fn problems(network: &Network, instance: &Instance, glance: &StatusSnapshot) -> 
         State::Down => problems.push(format!("bridge {bridge} is switched off")),
         State::Up | State::NotUp => {}
     }
-    if glance.observed.nft == Tables::Readable {
+    if snapshot.observed.nft == Tables::Readable {
         for family in instance.missing_tables() {
             problems.push(format!("table {family} {name} is gone; the next guest puts it back"));
         }
