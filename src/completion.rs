@@ -3,7 +3,7 @@
 //! In: the configuration, the kernel. Out: names. Never: complains; what cannot be read has no names.
 
 use crate::config::{self, Environment};
-use crate::model::{Facts, Link, Question, TapRecord};
+use crate::model::{Facts, Link, Question};
 use crate::netlink::route::Rtnl;
 use crate::terminal::shell_word;
 
@@ -25,7 +25,7 @@ pub fn free_taps() -> Vec<String> {
 
 /// The taps that kvmnet attached.
 pub fn attached_taps() -> Vec<String> {
-    names(|tap| TapRecord::parse(&tap.alias).is_some())
+    names(Link::is_attached)
 }
 
 /// Shells take what is offered as it stands, so a name that would have to be quoted is not.

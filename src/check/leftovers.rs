@@ -3,7 +3,7 @@
 use super::finding::{Finding, Place};
 use super::input::CheckInput;
 use crate::model::link::GROUP;
-use crate::model::{Ledger, Link, TapRecord};
+use crate::model::{Ledger, Link};
 use crate::network;
 use crate::observed::Instance;
 use crate::terminal::shell_word;
@@ -41,7 +41,7 @@ fn network(Instance { bridge, link, ledger, tables, .. }: &Instance) -> Finding 
 
 /// A tap that was attached and is on no bridge now.
 fn tap(link: &Link) -> Option<Finding> {
-    if !link.is_tap() || link.master.is_some() || TapRecord::parse(&link.alias).is_none() {
+    if !link.is_tap() || link.master.is_some() || !link.is_attached() {
         return None;
     }
     let name = shell_word(link.name);

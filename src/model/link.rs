@@ -6,8 +6,8 @@ use std::str::FromStr;
 
 use ipnet::{IpNet, Ipv6Net};
 
-use super::IfName;
 use super::setting::{IPV4, IPV6};
+use super::{IfName, TapRecord};
 
 /// The link group of every interface through which the host meets a network whose guests must not be
 /// reached from another one (IFLA_GROUP): "kvm" in ASCII. `meta iifgroup` in a rule then speaks of all of them.
@@ -193,6 +193,16 @@ impl Link {
     /// Whether it is a bridge.
     pub fn is_bridge(&self) -> bool {
         self.kind.as_deref() == Some("bridge")
+    }
+
+    /// Whether it is a tap that outlives its process.
+    pub fn is_persistent(&self) -> bool {
+        self.tun.as_ref().is_some_and(|tun| tun.persistent)
+    }
+
+    /// Whether it is a tap that kvmnet attached.
+    pub fn is_attached(&self) -> bool {
+        TapRecord::parse(&self.alias).is_some()
     }
 
     /// Whether nobody is behind it but this host: neither a LAN nor a container.

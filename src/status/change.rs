@@ -85,8 +85,7 @@ fn settings(ledger: &Ledger, observed: &Observed) -> Vec<Change> {
 
 /// Of a tap that outlives its guest: one that goes with its guest needs nothing put back.
 fn tap_settings(tap: &Link, observed: &Observed) -> Vec<Change> {
-    let is_persistent = tap.tun.as_ref().is_some_and(|tun| tun.persistent);
-    let record = TapRecord::parse(&tap.alias).filter(|_| is_persistent);
+    let record = TapRecord::parse(&tap.alias).filter(|_| tap.is_persistent());
     let changed = record.into_iter().flat_map(|record| record.changed);
     changed
         .map(|(setting, before)| {

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use super::data::{Guest, LinkState, Process};
 use crate::guests::GuestIndex;
 use crate::holder::Holder;
-use crate::model::{IfName, Link, Mac, TapRecord};
+use crate::model::{IfName, Link, Mac};
 use crate::reader::StatusSnapshot;
 use crate::sorted::grouped;
 use crate::vmm;
@@ -45,7 +45,7 @@ impl<'a> Guests<'a> {
         let observed = &self.snapshot.observed;
         let bridges = || observed.networks.iter().filter_map(|instance| instance.link.as_ref());
         let is_stray = |tap: &&Link| !bridges().any(|bridge| tap.master == Some(bridge.index));
-        let attached = observed.facts.links.iter().filter(|link| link.is_tap() && is_attached(link));
+        let attached = observed.facts.links.iter().filter(|link| link.is_tap() && link.is_attached());
         attached.filter(is_stray).map(|tap| self.guest(tap, tap.master)).collect()
     }
 
@@ -72,8 +72,8 @@ impl<'a> Guests<'a> {
                 (true, false) => LinkState::NoProcess,
                 (true, true) => LinkState::Up,
             },
-            persistent: tap.tun.as_ref().is_some_and(|tun| tun.persistent),
-            attached: is_attached(tap),
+            persistent: tap.is_persistent(),
+            attached: tap.is_attached(),
             mac_count: macs.len(),
             macs: macs.iter().take(MOST).map(ToString::to_string).collect(),
             mac_given: given.map(|mac| mac.to_string()),
@@ -84,10 +84,6 @@ impl<'a> Guests<'a> {
             guest_sent_bytes: bytes.received,
         }
     }
-}
-
-fn is_attached(tap: &Link) -> bool {
-    TapRecord::parse(&tap.alias).is_some()
 }
 
 fn process(holder: &Holder) -> Process {
