@@ -52,6 +52,7 @@ mod network;
 mod observed;
 pub mod plan;
 mod reader;
+mod switch;
 
 mod apply;
 mod netlink;
@@ -71,7 +72,6 @@ mod probe;
 mod rights;
 mod signals;
 mod sorted;
-mod switch;
 pub mod terminal;
 mod tun;
 mod vmm;

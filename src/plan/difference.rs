@@ -4,7 +4,7 @@
 use ipnet::IpNet;
 
 use super::tables::{self, Tables};
-use super::{Refusal, Transaction, accept_rules, guest, values};
+use super::{Refusal, Transaction, accept_rules, guest, port, values};
 use crate::desired::Desired;
 use crate::feature::{self, Nic, Object, Phase, Site, Wanted};
 use crate::firewall;
@@ -77,7 +77,7 @@ impl<'a> Difference<'a> {
                 self.value(link, *setting, *value).into_iter().collect()
             }
             Object::Everywhere(setting) => self.everywhere(*setting),
-            Object::Port(port) => enslave(port, &self.site).into_iter().collect(),
+            Object::Port(port) => port::enslave(port, &self.site).into_iter().collect(),
             Object::Address(net) => {
                 let link = *self.site.desired.host_if();
                 let is_there = self.site.observed.addresses(&link).iter().any(|address| address.net == *net);
@@ -182,16 +182,6 @@ fn given(wanted: &Wanted, old: Option<&Ledger>, site: &Site) -> Vec<IpNet> {
         _ => site.made || !present.iter().any(|has| has.net == *net),
     };
     wanted.addresses().filter(is_given).collect()
-}
-
-/// Makes `port` a port of the network's bridge, unless it is one.
-pub(super) fn enslave(port: &IfName, site: &Site) -> Option<Step> {
-    let facts = &site.observed.facts;
-    let master = facts.link(port).and_then(|link| link.master).and_then(|index| facts.link_index(index));
-    if master.is_some() && master.map(|link| link.index) == site.bridge().map(|link| link.index) {
-        return None;
-    }
-    Some(switch::attach(*port, master.map(|link| link.name), site.desired.network.bridge))
 }
 
 /// What the network of `bridge` made and `new` does not need, if that is anything; `others` are the records of those that stay.

@@ -1,7 +1,6 @@
 //! A guest's tap: what is wanted of it, against what it is; with nothing wanted, it gets back what its own record says.
 
-use super::Refusal;
-use super::difference::enslave;
+use super::{Refusal, port};
 use crate::feature::{Guest, Site};
 use crate::item::{LinkChange, Step};
 use crate::model::ledger::Place;
@@ -55,7 +54,7 @@ fn join(guest: &Guest, tap: &Link, site: &Site) -> Vec<Step> {
     if tap.up && moves {
         steps.push(set(Setting::Up, 1, 0));
     }
-    steps.extend(enslave(&tap.name, site));
+    steps.extend(port::enslave(&tap.name, site));
     for (setting, to) in &guest.port_values {
         let from = site.observed.value(&tap.name, *setting).filter(|_| is_port).unwrap_or_default();
         steps.extend((from != *to).then(|| set(*setting, from, *to)));

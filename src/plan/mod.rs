@@ -10,6 +10,7 @@ mod difference;
 mod down;
 mod everywhere;
 mod guest;
+mod port;
 mod record;
 mod tables;
 #[cfg(test)]
