@@ -102,11 +102,9 @@ fn link_address(link: u32) -> libc::sockaddr_ll {
 
 fn ask_arp(socket: &OwnedFd, question: &Question, source: Ipv4Addr, target: Ipv4Addr) -> io::Result<()> {
     // Ethernet, IPv4, lengths, request.
-    let mut message = vec![0, 1, 8, 0, 6, 4, 0, 1];
-    message.extend_from_slice(&question.mac.0);
-    message.extend_from_slice(&source.octets());
-    message.extend_from_slice(&[0; 6]);
-    message.extend_from_slice(&target.octets());
+    let head = [0, 1, 8, 0, 6, 4, 0, 1];
+    let mac = question.mac.0;
+    let message = [&head[..], &mac, &source.octets(), &[0; 6], &target.octets()].concat();
     send(socket, &message, &link_address(question.link))
 }
 
@@ -142,10 +140,7 @@ fn set_option<T>(socket: &OwnedFd, level: i32, option: i32, value: &T) -> io::Re
 
 fn ask_ndp(socket: &OwnedFd, question: &Question, target: Ipv6Addr) -> io::Result<()> {
     // Neighbour solicitation with the target, and the option "source link-layer address".
-    let mut message = vec![135, 0, 0, 0, 0, 0, 0, 0];
-    message.extend_from_slice(&target.octets());
-    message.extend_from_slice(&[1, 1]);
-    message.extend_from_slice(&question.mac.0);
+    let message = [&[135, 0, 0, 0, 0, 0, 0, 0][..], &target.octets(), &[1, 1], &question.mac.0].concat();
     let [.., x, y, z] = target.octets();
     let group = [0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0xff, x, y, z];
     let to = libc::sockaddr_in6 {

@@ -13,42 +13,43 @@ const NLM_F_CAPPED: u16 = 0x100;
 const NLM_F_ACK_TLVS: u16 = 0x200;
 const NLMSGERR_ATTR_MSG: u16 = 1;
 
-/// The requests that still wait for an answer.
+/// What is known of each request of a send.
 pub(super) struct Answers {
     first: u32,
-    open: Vec<bool>,
-    /// Whether a change came between two parts of the reply.
-    interrupted: Vec<bool>,
-    outcome: Outcome,
+    all: Vec<Answer>,
+}
+
+struct Answer {
+    /// It is still waited for.
+    is_open: bool,
+    /// A change came between two parts of the reply.
+    is_interrupted: bool,
+    error: Option<KernelError>,
 }
 
 impl Answers {
     pub(super) fn new(requests: &[Message], first: u32) -> Self {
-        let asks = |request: &Message| {
-            u16_at(request.bytes(), 6).is_some_and(|flags| flags & ACK != 0 || is_get(request))
+        let answer = |request: &Message| Answer {
+            is_open: request.flags() & ACK != 0 || is_get(request),
+            is_interrupted: false,
+            error: None,
         };
-        let count = requests.len();
-        Self {
-            first,
-            open: requests.iter().map(asks).collect(),
-            interrupted: vec![false; count],
-            outcome: vec![None; count],
-        }
+        Self { first, all: requests.iter().map(answer).collect() }
     }
 
     pub(super) fn failed(&self) -> bool {
-        self.outcome.iter().any(Option::is_some)
+        self.all.iter().any(|answer| answer.error.is_some())
     }
 
     pub(super) fn complete(&self) -> bool {
-        !self.open.contains(&true)
+        !self.all.iter().any(|answer| answer.is_open)
     }
 
     /// An error that the kernel named counts more than that it was interrupted.
     pub(super) fn outcome(self) -> Outcome {
         let interrupted = || KernelError { errno: libc::EINTR, message: String::new() };
-        let all = self.outcome.into_iter().zip(self.interrupted);
-        all.map(|(error, is_interrupted)| error.or_else(|| is_interrupted.then(interrupted))).collect()
+        let error = |answer: Answer| answer.error.or_else(|| answer.is_interrupted.then(interrupted));
+        self.all.into_iter().map(error).collect()
     }
 
     /// Reads the messages of one datagram.
@@ -60,34 +61,26 @@ impl Answers {
             let Some(body) = part.get(HEADER..length) else { break };
             part = part.get(length.next_multiple_of(4)..).unwrap_or_default();
             let number = sequence.wrapping_sub(self.first) as usize;
-            if number >= self.open.len() {
-                continue;
-            }
-            if let (true, Some(interrupted)) =
-                (flags & NLM_F_DUMP_INTR != 0, self.interrupted.get_mut(number))
-            {
-                *interrupted = true;
-            }
+            let Some(answer) = self.all.get_mut(number) else { continue };
+            answer.is_interrupted |= flags & NLM_F_DUMP_INTR != 0;
             match kind {
-                NLMSG_ERROR => self.close(number, error(body, flags)),
-                NLMSG_DONE => self.close(number, done(body)),
+                NLMSG_ERROR => answer.close(error(body, flags)),
+                NLMSG_DONE => answer.close(done(body)),
                 _ => {
                     on_reply(number, body);
                     if flags & NLM_F_MULTI == 0 {
-                        self.close(number, None);
+                        answer.close(None);
                     }
                 }
             }
         }
     }
+}
 
-    fn close(&mut self, number: usize, error: Option<KernelError>) {
-        if let Some(outcome) = self.outcome.get_mut(number) {
-            *outcome = outcome.take().or(error);
-        }
-        if let Some(open) = self.open.get_mut(number) {
-            *open = false;
-        }
+impl Answer {
+    fn close(&mut self, error: Option<KernelError>) {
+        self.error = self.error.take().or(error);
+        self.is_open = false;
     }
 }
 

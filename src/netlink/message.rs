@@ -113,7 +113,8 @@ impl Message {
         &self.0
     }
 
-    fn flags(&self) -> u16 {
+    /// Its NLM_F_* flags.
+    pub fn flags(&self) -> u16 {
         u16_at(&self.0, 6).unwrap_or_default()
     }
 

@@ -36,6 +36,26 @@ pub enum Change<'a> {
     Remove(&'a AcceptRules, &'a [u64]),
 }
 
+impl Change<'_> {
+    /// Adds its messages.
+    fn put(&self, messages: &mut Vec<Message>) {
+        match self {
+            Self::Add(table) => table::put(messages, table),
+            Self::Replace(table) => {
+                messages.push(table::delete(table.family, &table.name));
+                table::put(messages, table);
+            }
+            Self::Delete(family, name) => messages.push(table::delete(*family, name)),
+            Self::Elements(elements) => set::replace(messages, elements),
+            Self::Insert(accept_rules) => forward_chain::insert(messages, accept_rules),
+            Self::Remove(AcceptRules { protocol, chain, .. }, handles) => {
+                messages
+                    .extend(handles.iter().map(|handle| forward_chain::delete(*protocol, chain, *handle)));
+            }
+        }
+    }
+}
+
 /// A chain, with the family and the name of its table.
 type OfTable<'a> = (Family, &'a str, FoundChain);
 
@@ -169,23 +189,8 @@ impl Nft {
         let mut messages = vec![table::batch(attr::BATCH_BEGIN)];
         let mut owners = vec![0];
         for (number, change) in changes.iter().enumerate() {
-            let before = messages.len();
-            match change {
-                Change::Add(table) => table::put(&mut messages, table),
-                Change::Replace(table) => {
-                    messages.push(table::delete(table.family, &table.name));
-                    table::put(&mut messages, table);
-                }
-                Change::Delete(family, name) => messages.push(table::delete(*family, name)),
-                Change::Elements(elements) => set::replace(&mut messages, elements),
-                Change::Insert(accept_rules) => forward_chain::insert(&mut messages, accept_rules),
-                Change::Remove(AcceptRules { protocol, chain, .. }, handles) => {
-                    messages.extend(
-                        handles.iter().map(|handle| forward_chain::delete(*protocol, chain, *handle)),
-                    );
-                }
-            }
-            owners.extend(std::iter::repeat_n(number, messages.len() - before));
+            change.put(&mut messages);
+            owners.resize(messages.len(), number);
         }
         // Only the last real message is acknowledged; kernels before 6.10 do not answer the batch's end.
         if let Some(last) = messages.last_mut() {
