@@ -372,7 +372,8 @@ fn help_and_version_are_answered() {
     let lab = Lab::new(Network::NAT);
     for hook in ["/etc/qemu-ifup", "/etc/qemu-ifdown"] {
         let name = hook.trim_start_matches("/etc/");
-        assert!(lab.host.run(&format!("{hook} --help")).contains(name));
+        let help = lab.host.run(&format!("{hook} --help"));
+        assert!(help.contains(name) && help.contains("\nExit status: 0 done;"), "{help}");
         assert!(lab.host.run(&format!("{hook} --version")).contains(env!("CARGO_PKG_VERSION")));
     }
 }

@@ -1,7 +1,8 @@
 //! What can be changed: a file for each kind of kernel object.
 //!
 //! Each says what its changes are called, the command of an administrator that does the same, the message that the kernel
-//! gets, the way back, and which errors mean that there is nothing left to do. A new kind is a file here, and a line in `steps!`.
+//! gets, the way back, and which errors mean that there is nothing left to do. A new kind is a file here, and a line in
+//! `steps!`.
 
 mod accept_rules;
 mod address;
