@@ -46,12 +46,10 @@ impl Kernel {
     }
 }
 
-/// A network that could not be cleaned up, and stands still.
+/// A network that could not be cleaned up and is left standing, by its bridge, and why.
 #[derive(Debug)]
 pub struct Left {
-    /// Its bridge.
     pub bridge: IfName,
-    /// Why.
     pub error: Error,
 }
 

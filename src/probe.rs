@@ -16,16 +16,12 @@ use crate::model::Mac;
 /// How long an answer may take before the question is put again.
 const PATIENCE: Duration = Duration::from_millis(100);
 
-/// Who asks, and for whom.
+/// Who asks, and for whom: the number and the MAC of an interface, an address of the host on it, and the neighbour's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Question {
-    /// The number of the interface to ask on.
     pub link: u32,
-    /// Its MAC.
     pub mac: Mac,
-    /// An address of the host on it.
     pub source: IpAddr,
-    /// The neighbour.
     pub target: IpAddr,
 }
 

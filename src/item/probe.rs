@@ -6,14 +6,12 @@ use std::net::IpAddr;
 use super::{Change, Transport, word};
 use crate::model::IfName;
 
-/// A neighbour that sees whether the host is still on the network.
+/// A neighbour that sees whether the host is still on the network: behind which interface it is, the host's address there,
+/// and its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ProbeTarget {
-    /// The interface behind which it is.
     pub link: IfName,
-    /// The host's address there.
     pub source: IpAddr,
-    /// The neighbour's address.
     pub target: IpAddr,
 }
 
