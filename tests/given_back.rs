@@ -265,3 +265,25 @@ fn a_found_bridge_that_was_closed_opens_again() {
         assert_eq!(conf(), before, "{closed:?}, then host-only");
     }
 }
+
+/// With IPv6 its link-local address comes back, and not only when the network ends.
+#[test]
+fn a_found_bridge_that_opens_again_has_its_link_local_address() {
+    for closed in [Network::ISOLATED, Network::HOST_ONLY_VETH] {
+        let lab = Lab::new(closed);
+        lab.host.ip("link add br0 address 02:00:00:00:00:b0 type bridge");
+        lab.host.ip("link set br0 up");
+        // A bridge makes its address once somebody is on it.
+        let other = lab.boot(2);
+        lab.host.ip(&format!("link set {} master br0 up", other.tap()));
+        eventually("the bridge has its address", || lab.host.link_local("br0").is_some());
+        let before = lab.host.link_local("br0");
+        let guest = lab.attach(1);
+        assert_eq!(lab.host.link_local("br0"), None, "{closed:?}: closed");
+        lab.write_config(&Network::HOST_ONLY.config());
+        lab.ifup(&guest).ok();
+        eventually("the bridge has its address again", || lab.host.link_local("br0") == before);
+        lab.detach(guest);
+        assert_eq!(lab.host.link_local("br0"), before, "{closed:?}, then host-only");
+    }
+}

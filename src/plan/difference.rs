@@ -10,7 +10,7 @@ use crate::feature::{self, Nic, Object, Phase, Site, Wanted};
 use crate::firewall;
 use crate::item::{AddressChange, LinkChange, Step};
 use crate::model::ruleset::{Family, Found};
-use crate::model::{Address, IfName, Ledger, Mac, Veth};
+use crate::model::{Address, IfName, Ledger, Mac, Setting, Veth};
 use crate::observed::{Instance, Observed};
 use crate::switch;
 
@@ -141,8 +141,10 @@ impl<'a> Difference<'a> {
     }
 }
 
+/// What makes its address is set by the time that IPv6 is back.
 fn reopens(step: &Step, bridge: &IfName) -> bool {
-    matches!(step, Step::Setting(change) if change.link == *bridge && feature::closes(change.setting))
+    let opens = |setting| feature::closes(setting) || setting == Setting::AddrGen;
+    matches!(step, Step::Setting(change) if change.link == *bridge && opens(change.setting))
 }
 
 /// The record of what is wanted, but for settings.
