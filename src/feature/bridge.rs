@@ -93,11 +93,16 @@ fn address_generation(site: &Site, wanted: &mut Wanted) {
     let has_own_address = !network.is_closed() && network.mode != Mode::Bridged;
     let is_wanted = match network.mode {
         Mode::Bridged => site.made && (is_fresh || taken.is_some()),
-        _ => !has_own_address || (site.made && !is_fresh),
+        _ => !has_own_address || site.made && (!is_fresh || !makes_addresses(site)),
     };
     let has_ipv6 = site.observed.value(site.desired.new_interface(), Setting::AddrGen).is_some();
     if has_ipv6 && is_wanted {
         let mode = if has_own_address { AddrGen::EUI64 } else { AddrGen::NONE };
         wanted.value(Phase::Make, &network.bridge, Setting::AddrGen, u32::from(mode.0));
     }
+}
+
+/// Whether new interfaces make their link-local address of their MAC, as kvmnet's bridges do.
+fn makes_addresses(site: &Site) -> bool {
+    site.new_value(Setting::AddrGen) == Some(u32::from(AddrGen::EUI64.0))
 }

@@ -51,7 +51,7 @@ impl<'a> Site<'a> {
 
     /// What a setting is on an interface that was just made: on the tap, before it was guarded.
     pub fn new_value(&self, setting: Setting) -> Option<u32> {
-        let is_default = !matches!(setting, Setting::Up | Setting::Group | Setting::Mtu | Setting::AddrGen);
+        let is_default = !matches!(setting, Setting::Up | Setting::Group | Setting::Mtu);
         let like = self.desired.new_interface();
         let record = self.observed.facts.link(like).and_then(|tap| TapRecord::parse(&tap.alias));
         let before = record.and_then(|record| record.before(setting));

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::item::Wait;
-use crate::model::Address;
+use crate::model::{AddrGen, Address};
 use crate::plan::Step;
 
 /// A second ifup has nothing to do.
@@ -11,6 +11,21 @@ fn a_second_up_is_empty() {
     for mode in MODES {
         let mut world = World::lab();
         assert!(!world.up(&config(mode), "vif0.0").is_empty());
+        assert_eq!(world.up(&config(mode), "vif0.0"), [], "{mode}");
+    }
+}
+
+/// So it is where new interfaces make no link-local address: kvmnet's bridge makes one at once.
+#[test]
+fn a_bridge_makes_its_address_where_new_interfaces_make_none() {
+    for mode in MODES.into_iter().filter(|mode| !["isolated", "bridged"].contains(mode)) {
+        let mut world = World::lab();
+        for new in ["default", "vif0.0"] {
+            world.link(&name(new)).addr_gen = Some(AddrGen::NONE);
+        }
+        let steps = world.up(&config(mode), "vif0.0");
+        let is_it = |step: &Step| step.to_string() == "ip link set br0 addrgenmode eui64";
+        assert!(steps.iter().any(is_it), "{mode}");
         assert_eq!(world.up(&config(mode), "vif0.0"), [], "{mode}");
     }
 }

@@ -242,7 +242,8 @@ impl World {
         let index = self.0.facts.links.iter().map(|link| link.index).max().unwrap() + 1;
         let new = self.link(&IfName::DEFAULT).clone();
         let made = link(index, name.as_str(), Some(kind));
-        self.0.facts.links.push(Link { mac: Some(mac), group, ipv4: new.ipv4, ipv6: new.ipv6, ..made });
+        let Link { addr_gen, ipv4, ipv6, .. } = new;
+        self.0.facts.links.push(Link { mac: Some(mac), group, addr_gen, ipv4, ipv6, ..made });
     }
 
     pub fn delete_link(&mut self, name: &IfName) {
