@@ -217,7 +217,7 @@ fn addresses(bridge: &IfName, old: &Ledger, new: Option<&Ledger>, observed: &Obs
     let host_if = |ledger: &Ledger| ledger.veth.as_ref().map_or(*bridge, |veth| veth.inner);
     let stays = new.is_some_and(|new| host_if(new) == host_if(old));
     let goes = if old.veth.is_some() { !stays } else { old.made && new.is_none() };
-    if goes {
+    if goes || old.addresses.is_empty() {
         return Vec::new();
     }
     let is_kept = |net: &IpNet| stays && new.is_some_and(|new| new.addresses.contains(net));
