@@ -50,7 +50,7 @@ mod firewall;
 mod item;
 mod network;
 mod observed;
-pub mod plan;
+mod plan;
 mod reader;
 mod switch;
 

@@ -90,14 +90,13 @@ impl Instance {
     /// Whether an interface is a port of the bridge that is not kvmnet's own, and alive.
     pub fn is_guest(&self, port: &Link) -> bool {
         let (Some(link), Some(ledger)) = (&self.link, &self.ledger) else { return false };
-        let is_own = ledger.nic() == Some(port.name)
-            || ledger.veth.as_ref().is_some_and(|veth| veth.outer == port.name);
+        let is_own = ledger.has_port(port.name);
         let counts = match (port.is_tap(), ledger.made) {
             // A tap without carrier has no process behind it; a persistent one that was attached waits for
             // the next. A found bridge may have taps of others.
             (true, made) => {
-                let attached = TapRecord::parse(&port.alias).is_some();
-                let waits = attached && port.tun.as_ref().is_some_and(|tun| tun.persistent);
+                let attached = port.is_attached();
+                let waits = attached && port.is_persistent();
                 (port.carrier && (made || attached)) || waits
             }
             // Somebody put it on the bridge that kvmnet made, or it was there before.
@@ -148,7 +147,7 @@ fn follow_names(ledger: &mut Ledger, facts: &Facts) {
 /// The taps that kvmnet attached, and which are ports of nothing now, of those among the facts, each with the bridge
 /// that it was on.
 pub fn strays(facts: &Facts) -> Vec<(IfName, Option<IfName>)> {
-    let lives = |link: &Link| link.carrier || link.tun.as_ref().is_some_and(|tun| tun.persistent);
+    let lives = |link: &Link| link.carrier || link.is_persistent();
     let taps = facts.links.iter().filter(|link| link.is_tap() && lives(link) && link.master.is_none());
     taps.filter_map(|tap| Some((tap.name, TapRecord::parse(&tap.alias)?.bridge))).collect()
 }

@@ -5,7 +5,7 @@ use ipnet::IpNet;
 use super::address::is_link_local;
 use super::{Refusal, Site};
 use crate::model::route::PROTOCOL_KERNEL;
-use crate::model::{IfName, Link, Mode, Network, TapRecord};
+use crate::model::{IfName, Link, Mode, Network};
 use crate::observed::{Instance, Observed};
 
 /// A bridge that was there before suits the mode.
@@ -105,12 +105,7 @@ fn own_addresses(bridge: &Link, observed: &Observed) -> Vec<IpNet> {
 /// The ports that somebody else gave a bridge.
 fn ports<'a>(bridge: &'a Link, observed: &'a Observed) -> impl Iterator<Item = &'a Link> {
     let ledger = observed.network(&bridge.name).and_then(|instance| instance.ledger.as_ref());
-    let is_own = move |port: &Link| {
-        TapRecord::parse(&port.alias).is_some()
-            || ledger.is_some_and(|ledger| {
-                let outer = ledger.veth.as_ref().map(|veth| veth.outer);
-                ledger.nic() == Some(port.name) || outer == Some(port.name)
-            })
-    };
+    let is_own =
+        move |port: &Link| port.is_attached() || ledger.is_some_and(|ledger| ledger.has_port(port.name));
     observed.facts.links.iter().filter(move |link| link.master == Some(bridge.index) && !is_own(link))
 }

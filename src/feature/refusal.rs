@@ -17,44 +17,19 @@ pub enum Refusal {
     NoTap(IfName),
     /// The tap's name is another kind of interface's.
     #[error("{name} is not a tap{}", kind_words(.kind))]
-    NotATap {
-        /// The interface.
-        name: IfName,
-        /// What it is.
-        kind: Option<String>,
-    },
+    NotATap { name: IfName, kind: Option<String> },
     /// The host uses the tap itself.
     #[error("{tap} has the address {address}, so the host uses it for something else")]
-    TapHasAddress {
-        /// The tap.
-        tap: IfName,
-        /// Its address.
-        address: IpNet,
-    },
+    TapHasAddress { tap: IfName, address: IpNet },
     /// The tap is a port of a bridge of somebody else's.
     #[error("{tap} is a port of {on}, which is not the bridge of a network of kvmnet's")]
-    TapOfAnother {
-        /// The tap.
-        tap: IfName,
-        /// What it is a port of.
-        on: String,
-    },
+    TapOfAnother { tap: IfName, on: String },
     /// The bridge's name is another kind of interface's.
     #[error("{name} is not a bridge{}", kind_words(.kind))]
-    NotABridge {
-        /// The interface.
-        name: IfName,
-        /// What it is.
-        kind: Option<String>,
-    },
+    NotABridge { name: IfName, kind: Option<String> },
     /// The bridge's name is another name of an interface.
     #[error("{name} is another name of {link}")]
-    OtherName {
-        /// The name.
-        name: IfName,
-        /// The interface.
-        link: IfName,
-    },
+    OtherName { name: IfName, link: IfName },
     /// An interface that kvmnet would make is there already, and not kvmnet's.
     #[error("{0} exists already and is not kvmnet's")]
     NameTaken(IfName),
@@ -62,142 +37,56 @@ pub enum Refusal {
     #[error(
         "the bridge {bridge} was there before and has the address {address}, so it is not isolated from the host"
     )]
-    BridgeHasAddress {
-        /// The bridge.
-        bridge: IfName,
-        /// Its address.
-        address: IpNet,
-    },
+    BridgeHasAddress { bridge: IfName, address: IpNet },
     /// Another program's bridge has other addresses.
     #[error(
         "the bridge {bridge} was there before and has {}, not of this network: whoever is on it would lose the outside",
         list(.addresses)
     )]
-    BridgeOfAnother {
-        /// The bridge.
-        bridge: IfName,
-        /// Its addresses.
-        addresses: Vec<IpNet>,
-        /// Whether the network could have these addresses instead of its own.
-        shares: bool,
-    },
+    BridgeOfAnother { bridge: IfName, addresses: Vec<IpNet>, shares: bool },
     /// A bridge that was there leads somewhere.
     #[error(
         "the bridge {bridge} was there before and has the port {port}: guests of mode {mode} would be on the LAN behind it"
     )]
-    BridgeHasPort {
-        /// The bridge.
-        bridge: IfName,
-        /// The port.
-        port: IfName,
-        /// The mode.
-        mode: Mode,
-    },
+    BridgeHasPort { bridge: IfName, port: IfName, mode: Mode },
     /// Bridged: another program has the bridge for its own guests.
     #[error("the bridge {bridge} serves others: it was there before and has {has}, and {nic} is not in it")]
-    BridgeServes {
-        /// The bridge.
-        bridge: IfName,
-        /// What shows it.
-        has: String,
-        /// An address by which guests could be on it without a NIC in it.
-        address: Option<IpNet>,
-        /// The uplink.
-        nic: IfName,
-    },
+    BridgeServes { bridge: IfName, has: String, address: Option<IpNet>, nic: IfName },
     /// The bridge is the machine's way out.
     #[error(
         "the bridge {bridge} was there before and carries the machine's default route, which mode {mode} would disturb"
     )]
-    BridgeIsWayOut {
-        /// The bridge.
-        bridge: IfName,
-        /// The mode.
-        mode: Mode,
-    },
+    BridgeIsWayOut { bridge: IfName, mode: Mode },
     /// The uplink is not there.
     #[error("no interface {name}, the uplink of network {network} ({origin})")]
-    NoUplink {
-        /// The interface.
-        name: IfName,
-        /// The network.
-        network: String,
-        /// Where it is set.
-        origin: String,
-    },
+    NoUplink { name: IfName, network: String, origin: String },
     /// There is no default route to find the uplink by.
     #[error("no uplink: nothing carries a default route now")]
     NoDefaultRoute,
     /// The uplink cannot be a port of a bridge.
     #[error("{name} cannot be bridged: {why}")]
-    Unbridgeable {
-        /// The interface.
-        name: IfName,
-        /// The reason.
-        why: &'static str,
-    },
+    Unbridgeable { name: IfName, why: &'static str },
     /// The uplink is a port of another bridge.
     #[error("{name} is already a part of the {} {master}", .kind.as_deref().unwrap_or("interface"))]
-    PortOfAnother {
-        /// The interface.
-        name: IfName,
-        /// The other bridge, or what else it is a part of.
-        master: String,
-        /// What that is: "bridge", "bond", "team", "vrf", …
-        kind: Option<String>,
-    },
+    PortOfAnother { name: IfName, master: String, kind: Option<String> },
     /// The NIC has a route that cannot be carried to the bridge.
     #[error("{name} has a route {what}, which kvmnet cannot move to a bridge and back")]
-    Unmovable {
-        /// The NIC.
-        name: IfName,
-        /// What is special about it.
-        what: &'static str,
-    },
+    Unmovable { name: IfName, what: &'static str },
     /// Another program keeps the NIC's addresses.
     #[error("{owner} keeps the addresses of {name} and would not know of a takeover")]
-    Managed {
-        /// The NIC.
-        name: IfName,
-        /// The program.
-        owner: AddressManager,
-    },
+    Managed { name: IfName, owner: AddressManager },
     /// Another interface has the address.
     #[error("the address {address} belongs to {owner} already")]
-    AddressTaken {
-        /// The address.
-        address: IpAddr,
-        /// The interface.
-        owner: String,
-    },
+    AddressTaken { address: IpAddr, owner: String },
     /// The subnet is in use.
     #[error("the subnet {subnet} collides with the route {route} over {device}")]
-    SubnetTaken {
-        /// The network's subnet.
-        subnet: IpNet,
-        /// The host's route.
-        route: IpNet,
-        /// The interface that it goes over.
-        device: String,
-    },
+    SubnetTaken { subnet: IpNet, route: IpNet, device: String },
     /// An environment variable would change what other guests use.
     #[error("{variable} would change network {network}, which other guests are using")]
-    OverrideInUse {
-        /// The variable.
-        variable: String,
-        /// The network.
-        network: String,
-    },
+    OverrideInUse { variable: String, network: String },
     /// An environment variable made the network what it is, for guests that are on it.
     #[error("network {network} on {bridge} was made {mode} by KVMNET_ variables, and is in use")]
-    Overridden {
-        /// The network.
-        network: String,
-        /// Its bridge.
-        bridge: IfName,
-        /// What it is.
-        mode: Mode,
-    },
+    Overridden { network: String, bridge: IfName, mode: Mode },
     /// The kernel has no nf_tables.
     #[error("mode {0} needs nftables, and this kernel has none")]
     NoNft(Mode),
@@ -209,20 +98,10 @@ pub enum Refusal {
     TapAliasTooLong(IfName),
     /// The network is in use.
     #[error("guests are on {bridge}: {}", list(.guests))]
-    HasGuests {
-        /// The network's bridge.
-        bridge: IfName,
-        /// Their taps.
-        guests: Vec<IfName>,
-    },
+    HasGuests { bridge: IfName, guests: Vec<IfName> },
     /// Another network has the bridge.
     #[error("the bridge {bridge} belongs to network {owner}, whose guests are using it")]
-    BridgeInUse {
-        /// The bridge.
-        bridge: IfName,
-        /// The network.
-        owner: String,
-    },
+    BridgeInUse { bridge: IfName, owner: String },
 }
 
 /// Some of many.

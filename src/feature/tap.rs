@@ -6,7 +6,7 @@ use super::need;
 use super::takeover::taken_nic;
 use super::{Feature, Guest, Refusal, Site, Wanted};
 use crate::desired::Desired;
-use crate::model::{AddrGen, Filter, IfName, Link, Need, Question, Setting, TapRecord};
+use crate::model::{AddrGen, Filter, IfName, Link, Need, Question, Setting};
 use crate::observed::Observed;
 use crate::switch;
 
@@ -23,8 +23,8 @@ fn needs(site: &Site) -> Vec<Need> {
     let Some(tap) = site.desired.tap.and_then(|tap| facts.link(&tap)).filter(|tap| tap.index != 0) else {
         return Vec::new();
     };
-    let is_known = TapRecord::parse(&tap.alias).is_some();
-    let stays = tap.tun.as_ref().is_some_and(|tun| tun.persistent);
+    let is_known = tap.is_attached();
+    let stays = tap.is_persistent();
     let mut questions: Vec<Question> = tap.master.map(Question::LinkIndex).into_iter().collect();
     if stays && !is_known {
         questions.extend([Question::Addresses(tap.index), Question::Clsact(tap.index)]);
@@ -51,7 +51,7 @@ pub(crate) fn is_tap(name: &IfName, observed: &Observed) -> Result<(), Refusal> 
 
 /// The host has no address on the tap: one that is a port has no use for it, and would lose it.
 fn unused_by_the_host(tap: &IfName, observed: &Observed) -> Result<(), Refusal> {
-    let link = observed.facts.link(tap).filter(|tap| TapRecord::parse(&tap.alias).is_none());
+    let link = observed.facts.link(tap).filter(|tap| !tap.is_attached());
     let addresses = link.map(|link| observed.facts.addresses_of(link.index)).unwrap_or_default();
     match addresses.iter().find(|address| !is_link_local(&address.net)) {
         Some(address) => Err(Refusal::TapHasAddress { tap: *tap, address: address.net }),
@@ -63,7 +63,7 @@ fn unused_by_the_host(tap: &IfName, observed: &Observed) -> Result<(), Refusal> 
 /// another hand moved comes back.
 fn of_another(tap: &IfName, site: &Site) -> Result<(), Refusal> {
     let observed = site.observed;
-    let link = observed.facts.link(tap).filter(|tap| TapRecord::parse(&tap.alias).is_none());
+    let link = observed.facts.link(tap).filter(|tap| !tap.is_attached());
     let Some(master) = link.and_then(|tap| tap.master) else { return Ok(()) };
     let on = observed.facts.link_index(master);
     let is_ours = |on: &Link| {

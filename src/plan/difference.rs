@@ -214,14 +214,13 @@ fn pair(old: &Ledger, observed: &Observed) -> Option<Step> {
 /// The addresses that kvmnet gave, but for those that go with their interface. Backwards, so that a secondary one is never
 /// promoted.
 fn addresses(bridge: &IfName, old: &Ledger, new: Option<&Ledger>, observed: &Observed) -> Vec<Step> {
-    let host_if = |ledger: &Ledger| ledger.veth.as_ref().map_or(*bridge, |veth| veth.inner);
-    let stays = new.is_some_and(|new| host_if(new) == host_if(old));
+    let link = old.host_if(*bridge);
+    let stays = new.is_some_and(|new| new.host_if(*bridge) == link);
     let goes = if old.veth.is_some() { !stays } else { old.made && new.is_none() };
     if goes || old.addresses.is_empty() {
         return Vec::new();
     }
     let is_kept = |net: &IpNet| stays && new.is_some_and(|new| new.addresses.contains(net));
-    let link = host_if(old);
     let given = observed.addresses(&link).into_iter().rev();
     let unwanted = given.filter(|address| old.addresses.contains(&address.net) && !is_kept(&address.net));
     unwanted.map(|address| AddressChange::Delete { link, address }.into()).collect()

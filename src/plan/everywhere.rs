@@ -5,7 +5,7 @@ use crate::feature::{Site, everywhere};
 use crate::item::Step;
 use crate::model::ledger::Place;
 use crate::model::link::GROUP;
-use crate::model::{Changed, IfName, Ledger, Link, Setting, TapRecord};
+use crate::model::{Changed, IfName, Ledger, Link, Setting};
 use crate::observed::Observed;
 use crate::switch;
 
@@ -59,8 +59,7 @@ fn is_somebodys(link: &Link, site: &Site) -> bool {
     let desired = site.desired;
     let is_own =
         link.name == desired.network.bridge || link.name == *desired.host_if() || link.group == GROUP;
-    let is_guest =
-        link.is_tap() && (TapRecord::parse(&link.alias).is_some() || Some(link.name) == desired.tap);
+    let is_guest = link.is_tap() && (link.is_attached() || Some(link.name) == desired.tap);
     let is_closed = switch::record(link).is_some_and(|ledger| ledger.is_closed());
     link.index != 0 && !link.loopback && !is_own && !is_guest && !is_closed
 }

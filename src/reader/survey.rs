@@ -5,7 +5,7 @@ use std::io;
 use ipnet::IpNet;
 
 use crate::desired::Desired;
-use crate::model::{Network, Question, TapRecord};
+use crate::model::{Network, Question};
 use crate::netlink::nft::Nft;
 use crate::netlink::route::Rtnl;
 use crate::observed::Observed;
@@ -30,7 +30,7 @@ impl Observed {
         rtnl: &mut Rtnl,
         network: Network,
     ) -> io::Result<(Desired, Self)> {
-        let guest = self.taps_on(&network.bridge).find(|tap| TapRecord::parse(&tap.alias).is_some());
+        let guest = self.taps_on(&network.bridge).find(|tap| tap.is_attached());
         let tap = guest.map(|tap| tap.name);
         let desired = Desired { tap, ..Desired::without_guest(network) };
         let mut observed = Self::for_up(nft, rtnl, &desired)?;

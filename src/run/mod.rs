@@ -20,7 +20,8 @@ use crate::holder;
 use crate::lock::Lock;
 use crate::model::{Facts, IfName, Network};
 use crate::observed::Observed;
-use crate::plan::{self, Plan, Step};
+pub use crate::plan::Step;
+use crate::plan::{self, Plan};
 use crate::rights;
 use crate::signals::{self, SignalsBlocked};
 
