@@ -43,10 +43,16 @@ impl<'a> Site<'a> {
         Place { name: *link, index: self.observed.facts.link(link).map_or(0, |link| link.index) }
     }
 
-    /// What a setting was before this network or any other changed it.
+    /// What a setting was before this network or any other changed it. A bridge that is the network's already was not changed
+    /// with every other interface.
     pub fn former(&self, place: &Place, setting: Setting) -> Option<Changed> {
-        let mut ledgers = self.old.into_iter().chain(self.observed.ledgers());
-        ledgers.find_map(|ledger| ledger.former(place, setting))
+        let stands = self.instance.and_then(Instance::ledger_of_bridge).is_some();
+        let is_own = stands && place.name == self.desired.network.bridge;
+        let former = |ledger: &Ledger| match is_own {
+            true => ledger.own_former(place, setting),
+            false => ledger.former(place, setting),
+        };
+        self.old.into_iter().chain(self.observed.ledgers()).find_map(former)
     }
 
     /// What a setting is on an interface that was just made: on the tap, before it was guarded.

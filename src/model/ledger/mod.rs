@@ -228,13 +228,18 @@ impl Ledger {
 
     /// What a setting of an interface was before this network changed it, by itself or with every other.
     pub fn former(&self, link: &Place, setting: Setting) -> Option<Changed> {
-        let own = self.changed.iter().find(|changed| changed.setting == setting && link.is_of(changed));
         let all = || {
             let default = self.changed(&IfName::DEFAULT, setting)?.clone();
-            Some(Changed { before: setting.range().0, ..default })
+            let before = setting.range().0;
+            Some(Changed { link: link.name, index: link.index, before, ..default })
         };
-        let changed = own.cloned().or_else(all)?;
-        Some(Changed { link: link.name, index: link.index, ..changed })
+        self.own_former(link, setting).or_else(all)
+    }
+
+    /// What it was before this network changed it by itself.
+    pub fn own_former(&self, link: &Place, setting: Setting) -> Option<Changed> {
+        let own = self.changed.iter().find(|changed| changed.setting == setting && link.is_of(changed))?;
+        Some(Changed { link: link.name, index: link.index, ..own.clone() })
     }
 
     /// What was changed of one setting of one interface.

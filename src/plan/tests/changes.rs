@@ -402,3 +402,22 @@ fn no_change_of_mode_leaves_a_trace() {
         assert_eq!(world.snapshot(), before, "found: {is_found}, {first}, {then}");
     }
 }
+
+/// A bridge that was found forwarding goes on, whatever kvmnet opens besides and how many guests come.
+#[test]
+fn a_found_bridge_that_forwarded_goes_on() {
+    for config in ["nat", "routed"].map(|mode| format!("mode = \"{mode}\"\n")) {
+        let mut world = World::lab();
+        for tap in ["vif0.0", "vif1.0"] {
+            world.link(&name(tap)).tun.as_mut().unwrap().persistent = true;
+        }
+        world.0.facts.links.push(super::world::link(9, "br0", Some("bridge")));
+        world.link(&name("br0")).ipv4.forwarding = 1;
+        let before = world.snapshot();
+        world.up(&config, "vif0.0");
+        assert_eq!(world.up(&config, "vif0.0"), [], "{config}");
+        world.up(&config, "vif1.0");
+        ["vif0.0", "vif1.0"].iter().for_each(|tap| drop(world.down(tap)));
+        assert_eq!(world.snapshot(), before, "{config}");
+    }
+}
