@@ -153,7 +153,7 @@ impl Observed {
     /// Whether a NIC that was taken over still has an address: one that another machine has stays there.
     ///
     /// One that was down makes itself a link-local address as soon as it is set up: that is nothing it had.
-    pub fn has_baggage(&self, nic: &IfName, ledger: &Ledger) -> bool {
+    pub fn still_has_addresses(&self, nic: &IfName, ledger: &Ledger) -> bool {
         let came_up = ledger.changed(nic, Setting::Up).is_some();
         let is_fresh = |address: &Address| came_up && address.protocol == PROTOCOL_LINK_LOCAL;
         self.addresses(nic).iter().any(|address| !address.is_duplicate() && !is_fresh(address))

@@ -19,7 +19,7 @@ pub struct StatusSnapshot {
     /// What each interface has counted, by its number.
     pub bytes: HashMap<u32, Bytes>,
     /// Who was met on the links of the machine.
-    pub met: Vec<NeighbourEntry>,
+    pub neighbours: Vec<NeighbourEntry>,
     /// What the rules of a network that forwards say of the ways out, by its bridge.
     pub exits: HashMap<IfName, Vec<ForeignRule>>,
 }
@@ -28,16 +28,16 @@ impl StatusSnapshot {
     /// Asks each question once: dumps of tables, interfaces, addresses, forwarding databases and neighbours, and the
     /// rules of those networks that forward.
     pub fn read(mut nft: Option<&mut Nft>, rtnl: &mut Rtnl) -> io::Result<Self> {
-        let mut glance = Self { observed: Observed::tables(nft.as_deref_mut(), &[])?, ..Self::default() };
-        glance.bytes = glance.observed.ask_about_everybody(nft.as_deref_mut(), rtnl)?;
-        glance.observed.facts.addresses = rtnl.all_addresses()?;
-        glance.observed.facts.asked.push(Question::Addresses(0));
-        glance.met = rtnl.all_neighbours()?;
-        glance.ask_about_exits(nft, rtnl)?;
-        Ok(glance)
+        let mut snapshot = Self { observed: Observed::tables(nft.as_deref_mut(), &[])?, ..Self::default() };
+        snapshot.bytes = snapshot.observed.ask_about_everybody(nft.as_deref_mut(), rtnl)?;
+        snapshot.observed.facts.addresses = rtnl.all_addresses()?;
+        snapshot.observed.facts.asked.push(Question::Addresses(0));
+        snapshot.neighbours = rtnl.all_neighbours()?;
+        snapshot.ask_about_egress(nft, rtnl)?;
+        Ok(snapshot)
     }
 
-    fn ask_about_exits(&mut self, nft: Option<&mut Nft>, rtnl: &mut Rtnl) -> io::Result<()> {
+    fn ask_about_egress(&mut self, nft: Option<&mut Nft>, rtnl: &mut Rtnl) -> io::Result<()> {
         let mut leaves_by_routes = false;
         if let Some(nft) = nft {
             for instance in &self.observed.networks {

@@ -27,7 +27,7 @@ impl<'a> Guests<'a> {
         let observed = &snapshot.observed;
         let bridges = observed.networks.iter().filter_map(|instance| instance.link.as_ref());
         let taps = bridges.flat_map(|bridge| observed.taps_on(&bridge.name));
-        let mut met = grouped(snapshot.met.iter().map(|one| ((one.device, one.mac), one.address)));
+        let mut met = grouped(snapshot.neighbours.iter().map(|one| ((one.device, one.mac), one.address)));
         for addresses in met.values_mut() {
             addresses.sort_unstable();
             addresses.dedup();

@@ -47,7 +47,7 @@ fn needs(site: &Site) -> Vec<Need> {
             let own = Question::Addresses(nic.index);
             if !observed.facts.has(&own) {
                 needs.push(own.into());
-            } else if old.is_some_and(|ledger| observed.has_baggage(&nic.name, ledger)) {
+            } else if old.is_some_and(|ledger| observed.still_has_addresses(&nic.name, ledger)) {
                 let there = site.bridge().into_iter().flat_map(neighbours);
                 needs.extend(need::of(carried(nic).into_iter().chain(there)));
             }
@@ -108,8 +108,9 @@ fn want(site: &Site, wanted: &mut Wanted) {
 pub(super) fn taken_nic<'a>(site: &Site<'a>) -> Option<&'a Link> {
     let network = &site.desired.network;
     let nic = site.observed.nic(network).filter(|_| network.mode == Mode::Bridged)?;
-    let is_half_taken =
-        site.old.is_some_and(|old| old.nic() == Some(nic.name) && site.observed.has_baggage(&nic.name, old));
+    let is_half_taken = site
+        .old
+        .is_some_and(|old| old.nic() == Some(nic.name) && site.observed.still_has_addresses(&nic.name, old));
     ((nic.master.is_none() || is_half_taken) && nic.name != network.bridge).then_some(nic)
 }
 

@@ -297,7 +297,7 @@ fn an_entry_leaves_the_rules_alone() {
 
 /// The rules that keep guests in are there before the bridge is up, and go after it is gone.
 #[test]
-fn the_door_is_closed_first_and_opened_last() {
+fn the_bridge_is_closed_first_and_opened_last() {
     let position = |steps: &[crate::plan::Step], start: &str| {
         steps
             .iter()

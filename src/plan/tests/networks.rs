@@ -61,7 +61,7 @@ fn guests_lose_their_network_by_force_only() {
 /// A host interface opens together with the rules that come in its place, before anything is asked through it; and is closed again
 /// where a later step fails.
 #[test]
-fn a_door_opens_in_the_transaction_of_the_new_rules() {
+fn a_host_if_opens_in_the_transaction_of_the_new_rules() {
     for mode in ["host-only", "routed", "nat", "bridged"] {
         let mut world = World::lab();
         world.up(&config("isolated"), "vif0.0");
