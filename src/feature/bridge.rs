@@ -7,7 +7,6 @@ use crate::desired::Desired;
 use crate::item::LinkChange;
 use crate::model::link::lan_group;
 use crate::model::{AddrGen, Link, Mac, Mode, Need, Question, Setting};
-use crate::observed::Instance;
 use crate::switch;
 
 pub(super) static FEATURE: Feature =
@@ -19,12 +18,10 @@ fn first(desired: &Desired) -> Vec<Question> {
 
 /// What a bridge has that was there before kvmnet: whose it is.
 fn needs(site: &Site) -> Vec<Need> {
-    let digest = site.desired.network.digest;
-    let ledger = site.instance.and_then(Instance::ledger_of_bridge);
-    let is_settled = ledger.is_some_and(|ledger| ledger.made || ledger.digest == digest);
-    let found = site.bridge().filter(|_| !is_settled);
     need::of(
-        found.into_iter().flat_map(|bridge| [Question::Addresses(bridge.index), switch::members(bridge)]),
+        site.found()
+            .into_iter()
+            .flat_map(|bridge| [Question::Addresses(bridge.index), switch::members(bridge)]),
     )
 }
 

@@ -19,10 +19,10 @@ pub(super) fn check(site: &Site) -> Result<(), Refusal> {
     if !link.is_bridge() {
         return Err(Refusal::NotABridge { name: link.name, kind: link.kind.clone() });
     }
-    let ledger = observed.network(&network.bridge).and_then(Instance::ledger_of_bridge);
-    if ledger.is_some_and(|ledger| ledger.made || ledger.digest == network.digest) {
+    if site.found().is_none() {
         return Ok(());
     }
+    let ledger = site.instance.and_then(Instance::ledger_of_bridge);
     let is_taken = ledger.is_some_and(|ledger| ledger.nic.is_some());
     let has_default = !is_taken && observed.default_devices(None).contains(&link.index);
     if has_default && network.mode != Mode::Bridged {

@@ -32,6 +32,13 @@ impl<'a> Site<'a> {
         self.observed.facts.link(&self.desired.network.bridge)
     }
 
+    /// The bridge, if it was there before kvmnet and is not yet as the configuration says: whose it is has to be known.
+    pub fn found(&self) -> Option<&'a Link> {
+        let ledger = self.instance.and_then(Instance::ledger_of_bridge);
+        let digest = self.desired.network.digest;
+        self.bridge().filter(|_| !ledger.is_some_and(|ledger| ledger.made || ledger.digest == digest))
+    }
+
     /// Whether an interface goes with the network, so that nothing of it is to be put back.
     pub fn is_own(&self, link: &IfName) -> bool {
         let network = &self.desired.network;

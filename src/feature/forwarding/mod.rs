@@ -8,7 +8,7 @@ use super::{Feature, Object, PLAIN, Phase, Site, Wanted};
 use crate::desired::Desired;
 use crate::model::link::GROUP;
 use crate::model::{IfName, Mode, Need, Question, Setting, Uplink};
-use crate::observed::{Instance, Observed};
+use crate::observed::Observed;
 
 pub(super) static FEATURE: Feature = Feature { first, needs, want, ..PLAIN };
 
@@ -29,11 +29,7 @@ fn needs(site: &Site) -> Vec<Need> {
         needs.extend([Question::Links.into(), Need::Template]);
     }
     let by_routes = desired.network.uplink == Uplink::DefaultRoute;
-    let is_new = site
-        .instance
-        .and_then(Instance::ledger_of_bridge)
-        .is_none_or(|ledger| !ledger.made && ledger.digest != desired.network.digest);
-    let adopts = site.bridge().is_some() && is_new;
+    let adopts = site.found().is_some();
     let families = [false, true].into_iter();
     let families =
         families.filter(|v6| adopts || by_routes && desired.forwards(*v6) && observed.facts.wide(*v6));

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod changes;
+mod given_back;
 mod networks;
 mod plans;
 mod refusals;
