@@ -129,7 +129,7 @@ impl File {
         let networks = consistency::networks(&self.overridden(name))?;
         let network = networks.into_iter().find(|network| network.name == name);
         let network = network.ok_or_else(|| self.no_network(name, Origin::WholeFile(self.path.clone())))?;
-        Ok(Network { overridden: network.has_overrides() && !self.says(&network), ..network })
+        Ok(Network { overridden: network.variable.is_some() && !self.says(&network), ..network })
     }
 
     /// Whether the file alone comes to the same network.

@@ -37,11 +37,16 @@ impl Section {
     fn of(name: &str, place: Origin, entries: Vec<Entry>) -> Self {
         let origins = entries.iter().map(|entry| (entry.key.word, entry.place.clone()));
         let origins = origins.filter(|(_, origin)| *origin != Origin::Default).collect();
+        let variable =
+            entries.iter().filter(|entry| !entry.key.is_of_guest).find_map(|entry| match &entry.place {
+                Origin::Environment(name) => Some(name.clone()),
+                _ => None,
+            });
         let mut section = Self { place, entries, network: Network::default(), interfaces: Vec::new() };
         let network = section.values(false);
         let words: Vec<String> = KEYS.iter().filter_map(|key| (key.digest)(&network)).collect();
         let digest = (fnv1a(words.join(" ").as_bytes()) >> 32) as u32;
-        section.network = Network { name: name.to_owned(), origins, digest, ..network };
+        section.network = Network { name: name.to_owned(), origins, digest, variable, ..network };
         let used = KEYS.iter().filter(|key| section.used(key).is_some());
         let made =
             used.flat_map(|key| (key.makes)(&section.network).into_iter().map(move |name| (*key, name)));

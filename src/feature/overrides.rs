@@ -1,7 +1,6 @@
 //! The environment of one VM against the network of the others.
 
 use super::{Feature, PLAIN, Refusal, Site};
-use crate::model::Origin;
 
 pub(super) static FEATURE: Feature =
     Feature { refuse: |site| check(site).err().into_iter().collect(), ..PLAIN };
@@ -12,11 +11,7 @@ fn check(site: &Site) -> Result<(), Refusal> {
     let network = &site.desired.network;
     let Some(instance) = site.instance else { return Ok(()) };
     let Some(ledger) = site.old.filter(|ledger| ledger.digest != network.digest) else { return Ok(()) };
-    let variable = network.origins.iter().find_map(|(_, origin)| match origin {
-        Origin::Environment(name) => Some(name.clone()),
-        _ => None,
-    });
-    match variable {
+    match network.variable.clone() {
         Some(variable) if instance.occupied => {
             Err(Refusal::OverrideInUse { variable, network: ledger.network.clone() })
         }

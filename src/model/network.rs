@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use ipnet::IpNet;
 
-use super::{BadName, IfName};
+use super::{BadName, Forward, IfName, Mac};
 use crate::terminal::printable;
 
 /// What a network's guests may reach.
@@ -65,6 +65,8 @@ pub enum Uplink {
     DefaultRoute,
     /// These interfaces; exactly one in bridged mode.
     Named(Vec<IfName>),
+    /// Bridged: the bridge is used as it is, whatever is in it.
+    None,
 }
 
 /// The two ends of the pair through which the host joins a network.
@@ -131,8 +133,10 @@ pub struct Network {
     pub name: String,
     pub mode: Mode,
     pub bridge: IfName,
-    /// The host's addresses on it; empty where the mode has none.
+    /// The host's addresses on it; empty where the mode has none, and as long as they are to be found.
     pub addresses: Vec<IpNet>,
+    /// Whether its addresses are any that are free.
+    pub auto_address: bool,
     /// The way out; of no meaning to isolated and host-only.
     pub uplink: Uplink,
     /// nat: SNAT to this address instead of masquerade.
@@ -145,6 +149,16 @@ pub struct Network {
     pub confirm: bool,
     /// Bridged: whether a NIC is taken although another program keeps its addresses.
     pub take_managed: bool,
+    /// Whether guests are told their addresses, where that is said.
+    pub dhcp: Option<bool>,
+    /// The DNS domain of the guests.
+    pub domain: String,
+    /// What this guest's NIC has: of no other guest.
+    pub guest_macs: Vec<Mac>,
+    pub guest_addresses: Vec<IpAddr>,
+    pub forwards: Vec<Forward>,
+    /// Who may start guests on it without being root; a group has `@` in front.
+    pub users: Vec<String>,
     /// Patterns of the names of its taps.
     pub taps: Vec<String>,
     /// Where each key that was set comes from, by its word; a key not listed has its default.
@@ -153,6 +167,8 @@ pub struct Network {
     pub digest: u32,
     /// Whether the environment has made it another network than the file says.
     pub overridden: bool,
+    /// An environment variable that sets something of the network, not only of this guest.
+    pub variable: Option<String>,
 }
 
 impl Network {
@@ -162,9 +178,9 @@ impl Network {
         found.map_or(&Origin::Default, |(_, origin)| origin)
     }
 
-    /// Whether the environment has set anything.
-    pub fn has_overrides(&self) -> bool {
-        self.origins.iter().any(|(_, origin)| matches!(origin, Origin::Environment(_)))
+    /// Whether guests are told their addresses. One on a bridge of another program's may have that from there.
+    pub fn serves_dhcp(&self) -> bool {
+        self.mode.has_host_address() && self.dhcp.unwrap_or(self.mode == Mode::Nat)
     }
 
     /// The same with each uplink under the name that `name_of` gives it.

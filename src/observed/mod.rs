@@ -96,6 +96,7 @@ impl Observed {
         let taken = || self.network(&network.bridge)?.ledger.as_ref()?.nic();
         match &network.uplink {
             Uplink::Named(names) => names.first().and_then(|name| self.facts.link(name)),
+            Uplink::None => None,
             Uplink::DefaultRoute => taken()
                 .and_then(|name| self.facts.link(&name))
                 .or_else(|| self.way_out(Some(&network.bridge))),

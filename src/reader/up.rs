@@ -46,7 +46,7 @@ impl Observed {
         let overridden = |ledger: &Ledger| ledger.overridden && ledger.digest != network.digest;
         let ledger =
             |instance: &Self| instance.network(&network.bridge).and_then(|instance| instance.ledger.clone());
-        let matters = network.has_overrides() || ledger(self).as_ref().is_some_and(overridden);
+        let matters = network.variable.is_some() || ledger(self).as_ref().is_some_and(overridden);
         // The one that the tap is on has its carrier from the very guest that leaves.
         let master = desired.tap.and_then(|tap| self.facts.link(&tap)?.master);
         let left = master.and_then(|master| self.facts.link_index(master)).map(|bridge| bridge.name);

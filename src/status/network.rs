@@ -57,7 +57,7 @@ pub fn up(
 /// A network that is only configured.
 pub fn not_up(network: &model::Network) -> Network {
     let (uplinks, uplinks_by) = match (&network.uplink, network.mode) {
-        (_, Mode::Isolated | Mode::HostOnly) => (Vec::new(), None),
+        (Uplink::None, _) | (_, Mode::Isolated | Mode::HostOnly) => (Vec::new(), None),
         (Uplink::Named(names), _) => (names.iter().map(ToString::to_string).collect(), Some(UplinksBy::Name)),
         (Uplink::DefaultRoute, _) => (Vec::new(), Some(UplinksBy::DefaultRoute)),
     };

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
 
-use super::{ConfigError, Form, Key, Mode, PLAIN, Problem, Section, Value};
+use super::{ConfigError, Entry, Form, Key, Mode, Network, PLAIN, Problem, Section, Value};
 
 pub(crate) static KEY: Key = Key {
     word: "address",
@@ -14,12 +14,31 @@ pub(crate) static KEY: Key = Key {
     is_own: true,
     is_used: Mode::has_host_address,
     form: Form::List,
-    set: |network, entry| entry.list(parse).map(|addresses| network.addresses = addresses),
-    get: |network| Some(Value::list(&network.addresses)),
-    digest: |network| Some(format!("{:?}", network.addresses)),
+    set,
+    get: |network| match network.auto_address {
+        true => Some(Value::list([AUTO])),
+        false => Some(Value::list(&network.addresses)),
+    },
+    digest: |network| match network.auto_address {
+        true => Some(AUTO.to_owned()),
+        false => Some(format!("{:?}", network.addresses)),
+    },
     check,
     ..PLAIN
 };
+
+/// Any that are free.
+const AUTO: &str = "auto";
+
+fn set(network: &mut Network, entry: &Entry) -> Result<(), Vec<ConfigError>> {
+    let items = entry.items();
+    let is_auto = |text: &str| text == AUTO && items.len() == 1;
+    // None is "auto".
+    let words = entry.list(|text| if is_auto(text) { Ok(None) } else { parse(text).map(Some) })?;
+    network.auto_address = words.contains(&None);
+    network.addresses = words.into_iter().flatten().collect();
+    Ok(())
+}
 
 /// `10.0.100.3/24`: an address that a host with guests in the same subnet can have.
 fn parse(text: &str) -> Result<IpNet, Problem> {
@@ -39,6 +58,10 @@ fn parse(text: &str) -> Result<IpNet, Problem> {
 
 fn with_prefix(text: &str) -> Result<IpNet, Problem> {
     let (address, prefix) = text.split_once('/').map_or((text, None), |(a, p)| (a, Some(p)));
+    if text == AUTO {
+        let problem = Problem::new("\"auto\" cannot stand beside addresses");
+        return Err(problem.hint("write address = \"auto\" alone, or the addresses alone"));
+    }
     let Ok(address) = address.parse::<IpAddr>() else {
         let problem = Problem::new(format!("{text:?} is not an address"));
         return Err(problem.hint("an address of the host with its prefix, like \"10.0.100.3/24\""));

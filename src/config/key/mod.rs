@@ -6,12 +6,18 @@
 pub(crate) mod address;
 pub(crate) mod bridge;
 mod confirm;
+mod dhcp;
+mod domain;
+mod forward;
+pub(crate) mod guest_address;
+mod guest_mac;
 mod keep;
 pub(crate) mod mode;
 pub(crate) mod nat_source;
 pub(crate) mod taps;
 pub(crate) mod uplink;
 mod uplink_managed;
+mod users;
 pub(crate) mod veth;
 
 use std::fmt;
@@ -33,6 +39,12 @@ pub(crate) static KEYS: &[&Key] = &[
     &keep::KEY,
     &confirm::KEY,
     &uplink_managed::KEY,
+    &dhcp::KEY,
+    &domain::KEY,
+    &guest_mac::KEY,
+    &guest_address::KEY,
+    &forward::KEY,
+    &users::KEY,
     &taps::KEY,
 ];
 
@@ -51,6 +63,8 @@ pub(crate) struct Key {
     pub(super) not_at_top: Option<&'static str>,
     /// The same for the environment.
     pub(super) not_in_environment: Option<&'static str>,
+    /// Whether it is about one guest, or who may start one, and the network is the same with any value.
+    pub(super) is_of_guest: bool,
     /// Whether a mode uses it. It may be set in the others all the same.
     pub(super) is_used: fn(Mode) -> bool,
     /// Takes a value, if it is right, into its field of the network.
@@ -84,6 +98,7 @@ const PLAIN: Key = Key {
     is_own: false,
     not_at_top: None,
     not_in_environment: None,
+    is_of_guest: false,
     is_used: |_| true,
     set: |_, _| Ok(()),
     get: |_| None,

@@ -11,7 +11,7 @@ pub(crate) static KEY: Key = Key {
     not_at_top: Some("write it under [network.NAME]: the top level gets the taps that are left"),
     not_in_environment: Some("KVMNET_NETWORK=NAME chooses a network"),
     set: |network, entry| entry.list(valid).map(|patterns| network.taps = patterns),
-    get: |network| Some(Value::list(&network.taps)),
+    get: |network| (!network.taps.is_empty()).then(|| Value::list(&network.taps)),
     // They choose the network, and are no part of it.
     ..PLAIN
 };

@@ -9,7 +9,7 @@ use crate::model::Uplink;
 pub(crate) static KEY: Key = Key {
     word: "uplink",
     #[cfg(test)]
-    meaning: "bridged: the NIC by any of its names, or \"auto\"; it must be said; routed, nat: one or a list, optional",
+    meaning: "bridged: the NIC by any of its names, \"auto\", or \"none\" for a bridge as it is; it must be said; routed, nat: one or a list, optional",
     default: Some("auto"),
     is_used: |mode| mode.forwards() || mode == Mode::Bridged,
     form: Form::List,
@@ -17,13 +17,26 @@ pub(crate) static KEY: Key = Key {
     get: |network| match &network.uplink {
         Uplink::DefaultRoute => Some(Value::list(["auto"])),
         Uplink::Named(names) => Some(Value::list(names)),
+        Uplink::None => Some(Value::list([NONE])),
     },
     digest: |network| Some(format!("{:?}", network.uplink)),
-    check: |section, _| not_one_nic(section).into_iter().chain(own_interfaces(section)).collect(),
+    check: |section, _| {
+        let errors = not_one_nic(section).into_iter().chain(no_way_out(section));
+        errors.chain(own_interfaces(section)).collect()
+    },
     ..PLAIN
 };
 
+/// The bridge is used as it is.
+const NONE: &str = "none";
+
 fn set(network: &mut Network, entry: &Entry) -> Result<(), Vec<ConfigError>> {
+    if let [item] = entry.items() {
+        if item.one(|text| Ok(text == NONE)) == Ok(true) {
+            network.uplink = Uplink::None;
+            return Ok(());
+        }
+    }
     // None is "auto".
     let words = entry.list(|text| if text == "auto" { Ok(None) } else { Ok(Some(IfName::new(text)?)) })?;
     let errors = words.iter().zip(entry.items()).enumerate().filter_map(|(at, (word, item))| {
@@ -67,6 +80,18 @@ fn not_one_nic(section: &Section) -> Option<ConfigError> {
         }
         _ => None,
     }
+}
+
+/// What the host forwards goes somewhere.
+fn no_way_out(section: &Section) -> Option<ConfigError> {
+    let is_wrong = section.network.uplink == Uplink::None && section.network.mode != Mode::Bridged;
+    let entry = section.used(&KEY).filter(|_| is_wrong)?;
+    let problem = Problem::new(format!("{} needs a way out", section.network.mode));
+    Some(
+        entry.error(
+            problem.hint("mode = \"host-only\" has none; uplink = \"none\" is for mode = \"bridged\""),
+        ),
+    )
 }
 
 /// Uplinks are not interfaces that kvmnet makes.

@@ -6,6 +6,7 @@ mod digest;
 mod environment;
 mod files;
 mod fuzz;
+mod guest_values;
 mod manual;
 mod networks;
 mod patterns;

@@ -29,6 +29,7 @@ address    = [\"10.1.0.1/24\", \"fd00::1/64\"]  # /etc/kvmnet.conf:5
 uplink     = \"auto\"                         # built-in default
 nat_source = \"192.0.2.1\"                    # /etc/kvmnet.conf:7
 keep       = false                          # built-in default
+domain     = \"kvm\"                          # built-in default
 taps       = [\"lab*\", \"vif7.*\"]             # /etc/kvmnet.conf:8
 ";
     assert_eq!(shown(TWO, &[("KVMNET_KEEP", "yes")], None).to_string(), expected);

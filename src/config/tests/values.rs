@@ -20,6 +20,7 @@ fn nothing_is_the_default() {
         keep: false,
         confirm: true,
         take_managed: false,
+        domain: "kvm".to_owned(),
         origins: Vec::new(),
         overridden: false,
         digest: 0xdaab_db34,
@@ -55,6 +56,7 @@ keep    = true
         keep: true,
         confirm: true,
         take_managed: false,
+        domain: "kvm".to_owned(),
         digest: network.digest,
         origins: vec![
             ("mode", place(2, 11)),

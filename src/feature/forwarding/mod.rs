@@ -73,6 +73,7 @@ pub fn uplinks(desired: &Desired, observed: &Observed, v6: bool) -> Vec<IfName> 
     }
     let mut names: Vec<IfName> = match &desired.network.uplink {
         Uplink::Named(names) => names.clone(),
+        Uplink::None => Vec::new(),
         Uplink::DefaultRoute => {
             let devices = observed.default_devices(Some(v6)).into_iter();
             let links = devices.filter_map(|at| observed.facts.link_index(at));

@@ -1,0 +1,52 @@
+//! `guest_address`: the addresses that the guest shall have.
+
+use std::net::IpAddr;
+
+use super::address::unicast;
+use super::{ConfigError, Form, Key, Mode, PLAIN, Problem, Section, Value};
+
+pub(crate) static KEY: Key = Key {
+    word: "guest_address",
+    #[cfg(test)]
+    meaning: "host-only, routed, nat: the address that this guest gets, or one of each family",
+    is_used: Mode::has_host_address,
+    is_of_guest: true,
+    form: Form::List,
+    set: |network, entry| entry.list(parse).map(|addresses| network.guest_addresses = addresses),
+    get: |network| (!network.guest_addresses.is_empty()).then(|| Value::list(&network.guest_addresses)),
+    check: |section, _| outside(section),
+    ..PLAIN
+};
+
+fn parse(text: &str) -> Result<IpAddr, Problem> {
+    let Ok(address) = text.parse::<IpAddr>() else {
+        let problem = Problem::new(format!("{text:?} is not an address"));
+        let before_slash = text.split_once('/').and_then(|(address, _)| address.parse::<IpAddr>().ok());
+        let hint = before_slash.map(|address| format!("an address without a prefix: \"{address}\""));
+        return Err(problem.hint("an address of the network, like \"10.0.100.7\"").hint_if(hint));
+    };
+    unicast(address)?;
+    Ok(address)
+}
+
+/// It is in a subnet of the network, and not the host's own.
+fn outside(section: &Section) -> Vec<ConfigError> {
+    let network = &section.network;
+    let Some(entry) = section.used(&KEY).filter(|_| !network.auto_address) else { return Vec::new() };
+    let errors = network.guest_addresses.iter().zip(entry.items()).filter_map(|(address, item)| {
+        let subnet = network.addresses.iter().find(|net| net.contains(address));
+        let problem = match subnet {
+            None => Problem::new(format!("{address} is in no subnet of this network")),
+            Some(net) if net.addr() == *address => Problem::new(format!("{address} is the host's own")),
+            Some(net) if net.network() == *address => {
+                Problem::new(format!("{address} is the address of the subnet itself"))
+            }
+            Some(net) if address.is_ipv4() && net.broadcast() == *address => {
+                Problem::new(format!("{address} is the broadcast address of the subnet"))
+            }
+            Some(_) => return None,
+        };
+        Some(item.error(problem))
+    });
+    errors.collect()
+}

@@ -1,0 +1,106 @@
+//! The values of keys that are about addresses to be found, about one guest, and about who may start one.
+
+use super::{complaints, default, networks};
+use crate::model::Uplink;
+
+#[test]
+fn addresses_that_are_to_be_found() {
+    let network = default("address='auto'", &[]).unwrap();
+    assert!(network.auto_address && network.addresses.is_empty());
+    assert_eq!(
+        complaints(networks("address=['auto','10.0.0.1/24']")),
+        [
+            "@1:10: address: \"auto\" cannot stand beside addresses | write address = \"auto\" alone, or the addresses alone"
+        ]
+    );
+}
+
+#[test]
+fn no_uplink() {
+    let text = |mode: &str| format!("mode='{mode}'\nuplink='none'");
+    assert_eq!(default(&text("bridged"), &[]).unwrap().uplink, Uplink::None);
+    assert!(!complaints(networks(&text("nat"))).is_empty());
+    assert!(!complaints(networks("mode='bridged'\nuplink=['none','eth0']\n")).is_empty());
+}
+
+/// Each prints as it is read.
+#[test]
+fn forwards() {
+    let shown = |text: &str| {
+        default(&format!("forward={text:?}"), &[]).map(|network| network.forwards[0].to_string())
+    };
+    for text in [
+        "2222:22",
+        "udp/5353:53",
+        "127.0.0.1:8080:80",
+        "[::]:443:443",
+        "3000-3010:3000",
+        "udp/[fd00::1]:1-1024:9",
+    ] {
+        assert_eq!(shown(text).as_deref(), Ok(text));
+    }
+    assert_eq!(shown("tcp/2222:22").as_deref(), Ok("2222:22"));
+    for text in [
+        "",
+        ":",
+        "22",
+        "2222:",
+        ":22",
+        "0:22",
+        "22:0",
+        "65536:1",
+        "1:65536",
+        "+1:2",
+        "1 :2",
+        "sctp/1:2",
+        "/1:2",
+        "::1:1:2",
+        "localhost:1:2",
+        "[127.0.0.1]:1:2",
+        "[::1:1:2",
+        "10-1:1",
+        "1-1025:1",
+        "1-2:65535",
+        "1-:2",
+        "224.0.0.1:1:2",
+        "1:2:3",
+        "a:b",
+        "tcp::2222-:22",
+        "1:2-3",
+    ] {
+        assert!(shown(text).is_err(), "{text}");
+    }
+    let network = default("", &[("KVMNET_FORWARD", "2222:22,udp/5353:53 [::1]:80:80")]).unwrap();
+    assert_eq!(network.forwards.len(), 3);
+    assert!(network.variable.is_none() && !network.overridden, "the network is as the file says");
+}
+
+#[test]
+fn guests_and_users() {
+    let is_right = |text: &str| default(text, &[]).is_ok();
+    assert!(is_right(
+        "guest_mac='52:54:00:12:34:57'\nguest_address='10.0.100.7'\nusers=['alice','@kvm','1000']\ndomain='vm.example.org'"
+    ));
+    for text in [
+        "guest_mac='52:54:00:12:34'",
+        "guest_mac='53:54:00:12:34:57'",
+        "guest_mac='00:00:00:00:00:00'",
+        "guest_mac='1:2:3:4:5:6'",
+        "guest_address='10.0.100.3'",
+        "guest_address='10.0.100.0'",
+        "guest_address='10.0.100.255'",
+        "guest_address='10.0.101.1'",
+        "guest_address='10.0.100.7/24'",
+        "users=['']",
+        "users=['@']",
+        "users=['a b']",
+        "users=['-x']",
+        "domain=''",
+        "domain='-x'",
+        "domain='a..b'",
+        "domain='local'",
+        "domain='a b'",
+    ] {
+        assert!(!is_right(text), "{text}");
+    }
+}
