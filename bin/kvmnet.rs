@@ -1,26 +1,45 @@
 //! `kvmnet`, the command for people: arguments and printing. All else is in the library.
+//!
+//! `main` is C's, as in the hooks: the standard library's start-up would change how SIGPIPE is handled, which the program
+//! that `kvmnet run` becomes is to find as it was.
+#![no_main]
 
 #[path = "kvmnet/arguments.rs"]
 mod arguments;
 #[path = "kvmnet/complete.rs"]
 mod complete;
 
+use std::ffi::{OsString, c_char, c_int};
 use std::io::{self, IsTerminal, Write, stderr, stdin, stdout};
-use std::process::ExitCode;
 
 use arguments::{Arguments, Command, ConfigCommand};
 use clap::{CommandFactory, Parser};
 use kvmnet::config::Environment;
 use kvmnet::error::Error;
+use kvmnet::inherited;
 use kvmnet::log::{self, Level};
 use kvmnet::run::{self, Creation, Difference, Done, Step};
-use kvmnet::{check, config, inherited, init, status, terminal};
+use kvmnet::{check, config, init, status, terminal};
 use serde::Serialize;
 use serde_json::json;
 
-fn main() -> ExitCode {
+/// Done.
+const SUCCESS: u8 = 0;
+/// Not done, or not all of it.
+const FAILURE: u8 = 1;
+
+// SAFETY: nothing else in the program is called `main`, and this is the signature that C's start-up calls.
+#[unsafe(no_mangle)]
+extern "C" fn main(argc: c_int, argv: *const *const c_char) -> c_int {
     inherited::put_right();
-    let arguments = match Arguments::try_parse() {
+    // SAFETY: C's start-up hands main so many texts, which stay for as long as the program runs.
+    let words = unsafe { inherited::arguments(argc, argv) };
+    kvmnet(&words).into()
+}
+
+/// The whole of the program; gives its exit status.
+fn kvmnet(words: &[OsString]) -> u8 {
+    let arguments = match Arguments::try_parse_from(words) {
         Ok(arguments) => arguments,
         Err(error) => return usage(&error),
     };
@@ -28,45 +47,45 @@ fn main() -> ExitCode {
     match run(arguments.command) {
         Ok(status) => status,
         Err(error) => {
-            let hint = hint(&error);
+            let hint = hint(&error, words);
             if json {
                 // If this cannot be printed, the lines below say the same.
                 say(&terminal::document(&json!({ "error": error.to_string(), "hint": hint })));
             }
             complain(&error.to_string(), hint.as_deref());
-            error.exit_status().into()
+            error.exit_status()
         }
     }
 }
 
 /// Prints help or the version where it was asked for, else what is wrong with the arguments.
-fn usage(error: &clap::Error) -> ExitCode {
+fn usage(error: &clap::Error) -> u8 {
     match arguments::complaint(error) {
         None => error.exit(),
         Some((problem, hint)) => {
             complain(&problem, Some(&hint));
-            ExitCode::from(2)
+            2
         }
     }
 }
 
 /// What to do about an error. Without rights: the same command with `sudo`, and its variables behind it, which is where
 /// they are kept.
-fn hint(error: &Error) -> Option<String> {
+fn hint(error: &Error, words: &[OsString]) -> Option<String> {
     if !matches!(error, Error::NotRoot) {
         return error.hint();
     }
-    let text = |part: std::ffi::OsString| part.to_string_lossy().into_owned();
-    let variables = std::env::vars_os().map(|(name, value)| (text(name), text(value)));
+    let text = |part: &OsString| part.to_string_lossy().into_owned();
+    let variables = std::env::vars_os().map(|(name, value)| (text(&name), text(&value)));
     let ours = variables.filter(|(name, _)| name.starts_with("KVMNET_"));
-    let mut words = vec!["sudo".to_owned()];
-    words.extend(ours.map(|(name, value)| format!("{name}={}", terminal::shell_word(&value))));
-    words.push("kvmnet".to_owned());
-    words.extend(std::env::args_os().skip(1).map(|word| terminal::shell_word(text(word))));
-    Some(words.join(" "))
+    let mut line = vec!["sudo".to_owned()];
+    line.extend(ours.map(|(name, value)| format!("{name}={}", terminal::shell_word(&value))));
+    line.push("kvmnet".to_owned());
+    line.extend(words.iter().skip(1).map(|word| terminal::shell_word(text(word))));
+    Some(line.join(" "))
 }
 
-fn run(command: Command) -> Result<ExitCode, Error> {
+fn run(command: Command) -> Result<u8, Error> {
     match command {
         Command::Plan { down, json, tap } => {
             let preview = if down { run::preview_down(&tap) } else { run::preview_up(&tap) }?;
@@ -100,7 +119,7 @@ fn run(command: Command) -> Result<ExitCode, Error> {
 }
 
 /// Shows the changes, asks, and makes them.
-fn apply() -> Result<ExitCode, Error> {
+fn apply() -> Result<u8, Error> {
     let difference = run::difference()?;
     say(&difference.to_string());
     if difference.plan.is_empty() {
@@ -108,21 +127,21 @@ fn apply() -> Result<ExitCode, Error> {
     }
     if !stdin().is_terminal() {
         complain("no terminal to ask on: nothing was changed", Some("kvmnet apply --yes"));
-        return Ok(ExitCode::FAILURE);
+        return Ok(FAILURE);
     }
     let mut answer = String::new();
     say("Do it? [y/N] ");
     let _ = stdin().read_line(&mut answer);
     if !matches!(answer.trim(), "y" | "Y" | "yes") {
         complain("nothing was changed", None);
-        return Ok(ExitCode::FAILURE);
+        return Ok(FAILURE);
     }
     let status = report(run::converge(&mut |found| *found == difference))?;
     Ok(met(&difference, status))
 }
 
 /// Makes the changes, whatever they are, and shows them: they are looked at once, so that nothing changes in between.
-fn apply_at_once() -> Result<ExitCode, Error> {
+fn apply_at_once() -> Result<u8, Error> {
     let mut found = None;
     let done = run::converge(&mut |difference| {
         found = Some(difference.clone());
@@ -131,19 +150,19 @@ fn apply_at_once() -> Result<ExitCode, Error> {
     // Only now: whoever reads this slowly holds no hook up.
     found.iter().for_each(|found| say(&found.to_string()));
     let status = match done {
-        Ok(done) if !done.changed => ExitCode::SUCCESS,
+        Ok(done) if !done.changed => SUCCESS,
         done => report(done)?,
     };
     Ok(found.map_or(status, |found| met(&found, status)))
 }
 
 /// What is left to a person is not done.
-fn met(difference: &Difference, status: ExitCode) -> ExitCode {
-    if difference.unmet.is_empty() { status } else { ExitCode::FAILURE }
+fn met(difference: &Difference, status: u8) -> u8 {
+    if difference.unmet.is_empty() { status } else { FAILURE }
 }
 
-fn status_of(is_right: bool) -> ExitCode {
-    if is_right { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+fn status_of(is_right: bool) -> u8 {
+    if is_right { SUCCESS } else { FAILURE }
 }
 
 fn print_line(command: &str) {
@@ -155,7 +174,7 @@ fn print_step(step: &Step) {
 }
 
 /// Prints and logs what was done, and what could not be.
-fn report(done: Result<Done, Error>) -> Result<ExitCode, Error> {
+fn report(done: Result<Done, Error>) -> Result<u8, Error> {
     let done = done.inspect_err(|error| log::write("kvmnet", Level::Error, &error.to_string()))?;
     say(&format!("# {}\n", terminal::printable(&done.summary)));
     if done.changed {
@@ -174,17 +193,17 @@ fn say(text: &str) {
 }
 
 /// Prints data, as JSON or as text.
-fn show<T: Serialize>(data: &T, json: bool, text: impl FnOnce(&T) -> String) -> Result<ExitCode, Error> {
+fn show<T: Serialize>(data: &T, json: bool, text: impl FnOnce(&T) -> String) -> Result<u8, Error> {
     tell(&if json { terminal::document(data) } else { text(data) })
 }
 
 /// Prints what was asked for. A reader that goes away, as `head` does, is not an error; a full disk is.
-fn tell(text: &str) -> Result<ExitCode, Error> {
+fn tell(text: &str) -> Result<u8, Error> {
     match write_out(text) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             Err(Error::system("write to the standard output")(error))
         }
-        _ => Ok(ExitCode::SUCCESS),
+        _ => Ok(SUCCESS),
     }
 }
 

@@ -22,14 +22,33 @@ pub unsafe fn arguments(argc: c_int, argv: *const *const c_char) -> Vec<OsString
     (0..usize::try_from(argc).unwrap_or_default()).map(argument).collect()
 }
 
+/// How signals were handled when the program began.
+#[derive(Debug)]
+pub struct Inherited {
+    mask: SigSet,
+    /// None where it cannot be said, as for a handler of the C library's own.
+    pipe: Option<SigHandler>,
+}
+
+impl Inherited {
+    /// Has signals handled that way again, for another program in this process.
+    pub fn restore(&self) {
+        // SAFETY: what was there before any code of this program is no handler of its own.
+        let _ = self.pipe.map(|handler| unsafe { signal(Signal::SIGPIPE, handler) });
+        let _ = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&self.mask), None);
+    }
+}
+
 /// Opens what is closed of standard input, output and error, clears the signal mask, in which QEMU has SIGALRM,
 /// SIGUSR1, SIGIO and SIGBUS (`qemu_signal_init`), and ignores SIGPIPE: a reader that went away is no reason to die.
-pub fn put_right() {
+pub fn put_right() -> Inherited {
     open_standard_files();
+    let mut mask = SigSet::empty();
     // Both can fail only for a wrong argument.
-    let _ = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None);
+    let _ = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), Some(&mut mask));
     // SAFETY: no handler runs for an ignored signal.
-    let _ = unsafe { signal(Signal::SIGPIPE, SigHandler::SigIgn) };
+    let pipe = unsafe { signal(Signal::SIGPIPE, SigHandler::SigIgn) }.ok();
+    Inherited { mask, pipe }
 }
 
 /// Else the next file that is opened would be standard error, and a message would be written into it.
