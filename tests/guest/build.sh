@@ -1,7 +1,7 @@
 #!/bin/sh
 # Makes a small Linux for the tests' guests: OUTDIR/vmlinuz and OUTDIR/initrd.gz, from Debian's kernel and its static
-# busybox, and OUTDIR/more.gz, to be appended for a guest that plays a host. Both packages are downloaded and unpacked,
-# nothing is installed. A second run with the same packages does nothing.
+# busybox, OUTDIR/more.gz, to be appended for a guest that plays a host, and OUTDIR/modules, which debian.sh takes. The packages
+# are downloaded and unpacked, nothing is installed. A second run with the same packages does nothing.
 set -eu
 
 usage='usage: tests/guest/build.sh OUTDIR'
@@ -13,6 +13,11 @@ drivers='virtio_pci virtio_net e1000 e1000e'
 # ciphers of macsec and the checksum of nf_tables are asked for by name, in no way that add_module would see.
 more='tun bridge veth crc32c_generic nft_masq nft_nat nft_ct nft_chain_nat nft_fib_inet sch_ingress cls_bpf 8021q
     bonding ctr ghash-generic gcm macsec wireguard ipip vrf mac80211_hwsim'
+
+# And what a whole Debian has beside that: a disk with a file system, and what forwards and firewalls ask the kernel for.
+debian='virtio_blk ext4 vhost_net br_netfilter nf_conntrack_netlink nft_redir nft_reject_inet nft_limit nft_log'
+
+packages='busybox-static udhcpc'
 
 here=$(cd "$(dirname "$0")" && pwd)
 
@@ -27,21 +32,22 @@ kernel_package() {
     apt-cache depends linux-image-amd64 2>/dev/null | sed -n 's/^ *Depends: \(linux-image-[0-9].*\)/\1/p' | head -n 1
 }
 
-# wanted_version: what the image is made of, in one line: the two packages, and the scripts that put them together.
+# wanted_version: what the image is made of, in one line: the packages, and the scripts that put them together.
 wanted_version() {
-    for package in "$kernel" busybox-static; do
+    for package in "$kernel" $packages; do
         apt-cache show --no-all-versions "$package" 2>/dev/null | sed -n 's/^Filename: .*\///p'
     done
-    cat "$here/build.sh" "$here/init" | cksum
+    cat "$here/build.sh" "$here/init" "$here/agent" | cksum
 }
 
-# download: both packages, unpacked under $work/root.
+# download: the packages, unpacked under $work/root.
 download() {
     # apt drops to the user _apt for downloads and warns when it may not write here, which root's temporary folder
     # does not let it: an answer to that is to stay root.
-    (cd "$work" && apt-get download -q -o APT::Sandbox::User=root "$kernel" busybox-static >apt.log 2>&1) || {
+    # shellcheck disable=SC2086 # one word for each package
+    (cd "$work" && apt-get download -q -o APT::Sandbox::User=root "$kernel" $packages >apt.log 2>&1) || {
         cat "$work/apt.log" >&2
-        die "could not download $kernel and busybox-static"
+        die "could not download $kernel $packages"
     }
     for package in "$work"/*.deb; do
         dpkg-deb -x "$package" "$work/root"
@@ -105,9 +111,11 @@ pack() {
 build() {
     initramfs=$work/initrd
     mkdir -p "$initramfs/bin" "$initramfs/dev" "$initramfs/proc" "$initramfs/sys" "$initramfs/modules" \
-        "$work/more/modules/more"
+        "$initramfs/etc/udhcpc" "$work/more/modules/more" "$work/modules"
     cp "$(find "$work/root" -path '*/bin/busybox')" "$initramfs/bin/busybox"
-    install -m 755 "$here/init" "$initramfs/init"
+    install -m 755 "$here/init" "$here/agent" "$initramfs/"
+    # The script as Debian's DHCP client has it, where it looks for it.
+    cp "$work/root/etc/udhcpc/default.script" "$initramfs/etc/udhcpc/"
     added='' count=0
     modules=$initramfs/modules
     for driver in $drivers; do
@@ -119,6 +127,14 @@ build() {
     done
     pack "$initramfs"
     pack "$work/more"
+    modules=$work/modules
+    for driver in $debian; do
+        add_module "$driver"
+    done
+    cp "$initramfs"/modules/*.ko "$work"/more/modules/more/*.ko "$work/modules/"
+    tree=$(dirname "$(find "$work/root" -name modules.order)")
+    cp "$tree"/modules.* "$work/modules/"
+    basename "$tree" >"$work/modules/version"
     unpack_kernel "$(find "$work/root" -name 'vmlinuz-*')" >"$work/vmlinuz"
 }
 
@@ -130,7 +146,7 @@ out=$1
 kernel=$(kernel_package)
 [ -n "$kernel" ] || die 'apt knows no package linux-image-amd64: run "apt-get update", on Debian for x86-64'
 version=$(wanted_version)
-if [ -e "$out/vmlinuz" ] && [ -e "$out/initrd.gz" ] && [ -e "$out/more.gz" ] && [ "$(cat "$out/version" 2>/dev/null)" = "$version" ]; then
+if [ -e "$out/modules" ] && [ "$(cat "$out/version" 2>/dev/null)" = "$version" ]; then
     exit 0
 fi
 
@@ -140,8 +156,8 @@ work=$(mktemp -d "$out/work.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 trap 'exit 1' HUP INT TERM
 mkdir "$work/root"
-rm -f "$out/version"
+rm -rf "$out/version" "$out/modules"
 download
 build
-mv "$work/vmlinuz" "$work/initrd.gz" "$work/more.gz" "$out/"
+mv "$work/vmlinuz" "$work/initrd.gz" "$work/more.gz" "$work/modules" "$out/"
 echo "$version" >"$out/version"
