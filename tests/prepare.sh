@@ -230,3 +230,8 @@ build_guest() {
     fi
     accel=$("$checkout/tests/guest/accel.sh" "$guest/vmlinuz" "$guest/initrd.gz")
 }
+
+# build_debian: the whole Debian that some of the tests boot.
+build_debian() {
+    as_builder "$checkout/tests/guest/debian.sh" "$guest"
+}

@@ -9,6 +9,7 @@ use std::process::Command;
 /// Types of st_mode (inode(7)).
 const DIRECTORY: u32 = 0o040_000;
 const REGULAR: u32 = 0o100_000;
+const LINK: u32 = 0o120_000;
 
 /// An archive that grows.
 #[derive(Default)]
@@ -18,27 +19,35 @@ pub struct Initramfs {
 }
 
 impl Initramfs {
-    /// Begins with archives that are there, which may be compressed.
-    pub fn of(archives: &[PathBuf]) -> Self {
-        let mut initramfs = Self::default();
-        for archive in archives {
-            let bytes = fs::read(archive).unwrap_or_else(|error| {
-                panic!("{} is made by tests/guest/build.sh: {error}", archive.display())
-            });
-            initramfs.bytes.extend(bytes);
-            initramfs.pad();
-        }
-        initramfs
+    /// Adds an archive that is there, and may be compressed.
+    pub fn append(&mut self, archive: &Path) {
+        let bytes = fs::read(archive)
+            .unwrap_or_else(|error| panic!("{} is made by tests/guest: {error}", archive.display()));
+        self.bytes.extend(bytes);
+        self.pad();
     }
 
     /// Adds a file that everybody may run.
     pub fn add(&mut self, path: impl AsRef<Path>, content: &[u8]) {
-        let path = path.as_ref();
+        self.add_as(path.as_ref(), 0o755, content);
+    }
+
+    /// Adds a file that everybody may read.
+    pub fn add_text(&mut self, path: impl AsRef<Path>, text: &str) {
+        self.add_as(path.as_ref(), 0o644, text.as_bytes());
+    }
+
+    fn add_as(&mut self, path: &Path, mode: u32, content: &[u8]) {
         let above: Vec<&Path> = path.ancestors().skip(1).filter(|folder| folder.parent().is_some()).collect();
         for folder in above.into_iter().rev() {
             self.entry(folder, DIRECTORY | 0o755, &[]);
         }
-        self.entry(path, REGULAR | 0o755, content);
+        self.entry(path, REGULAR | mode, content);
+    }
+
+    /// Adds a symbolic link.
+    pub fn link(&mut self, path: impl AsRef<Path>, to: &str) {
+        self.entry(path.as_ref(), LINK | 0o777, to.as_bytes());
     }
 
     /// Adds a file of this machine.

@@ -6,7 +6,7 @@ use std::process::ExitStatus;
 use nix::sys::signal::Signal;
 
 use super::network::Place;
-use super::{Lab, Vm, guest_dir};
+use super::{Image, Lab, Vm};
 
 /// How a person gives a guest its NIC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,11 +76,10 @@ impl DerefMut for Qemu {
 impl Qemu {
     /// Starts QEMU for a guest at this place, and does not wait for it.
     pub fn start(lab: &Lab, place: &Place, style: Style) -> Self {
-        let mut arguments: Vec<String> = ["-m", "128", "-qmp"].map(str::to_owned).into();
-        arguments.push(format!("unix:{},server=on,wait=off", monitor_of(place)));
+        let monitor = format!("unix:{},server=on,wait=off", monitor_of(place));
+        let mut arguments = vec!["-qmp".to_owned(), monitor];
         arguments.extend(style.arguments(place));
-        let initrd = guest_dir().join("initrd.gz");
-        Self { vm: Vm::start(&lab.host, &place.tap, &initrd, &arguments), place: place.clone() }
+        Self { vm: Vm::start(&lab.host, &place.tap, &Image::busybox(), &arguments), place: place.clone() }
     }
 
     /// Waits until a guest that was told to reboot has done so, and gives it its addresses again.

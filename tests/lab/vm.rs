@@ -2,16 +2,16 @@
 //! is built and how it is talked to.
 
 use std::env;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::time::Duration;
 
 use nix::fcntl::{Flock, FlockArg};
 
-use super::{Machine, Process, within};
+use super::{Image, Machine, Process, within};
 
 /// How long a guest may take to boot, or to answer a command, on a slow machine without KVM.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -43,9 +43,15 @@ pub fn turn() -> Flock<File> {
     Flock::lock(guest, FlockArg::LockExclusive).expect("a turn comes")
 }
 
+/// Where a guest's console goes, to be read when it does not come up.
+fn console_of(name: &str) -> String {
+    format!("/run/lab/console-{name}")
+}
+
 /// A running QEMU. It is killed when this value goes.
 pub struct Vm {
     name: String,
+    machine: Machine,
     pub(super) process: Process,
     agent: Option<BufReader<UnixStream>>,
     heard_of: bool,
@@ -53,7 +59,7 @@ pub struct Vm {
 
 impl Vm {
     /// Starts QEMU on a machine, with these arguments beside those of every guest, and does not wait for it.
-    pub fn start(machine: &Machine, name: &str, initrd: &Path, arguments: &[String]) -> Self {
+    pub fn start(machine: &Machine, name: &str, image: &Image, arguments: &[String]) -> Self {
         let socket = format!("/run/lab/agent-{name}");
         let kernel = guest_dir().join("vmlinuz");
         assert!(
@@ -61,12 +67,14 @@ impl Vm {
             "there is no guest at {}: make it with tests/guest/build.sh",
             kernel.display()
         );
-        let [kernel, initrd] = [&kernel, initrd].map(|file| file.display().to_string());
+        let [kernel, initrd] = [&kernel, &image.initrd].map(|file| file.display().to_string());
+        let words = format!("console=ttyS0 quiet mitigations=off {}", image.words);
+        let (memory, console) = (image.memory.to_string(), format!("file:{}", console_of(name)));
         let accelerator = accelerator();
         let mut all: Vec<String> = ["-accel", &accelerator, "-nographic", "-nodefaults", "-no-user-config"]
             .iter()
             .chain(&["-no-reboot", "-kernel", &kernel, "-initrd", &initrd])
-            .chain(&["-append", "console=ttyS0 quiet mitigations=off", "-serial", "file:/dev/null"])
+            .chain(&["-append", &words, "-m", &memory, "-serial", &console])
             .map(|&argument| argument.to_owned())
             .collect();
         if accelerator == "kvm" {
@@ -76,7 +84,8 @@ impl Vm {
         all.extend_from_slice(arguments);
         let all: Vec<&str> = all.iter().map(String::as_str).collect();
         let process = machine.start("qemu-system-x86_64", &all);
-        let mut vm = Self { name: name.to_owned(), process, agent: None, heard_of: false };
+        let mut vm =
+            Self { name: name.to_owned(), machine: machine.clone(), process, agent: None, heard_of: false };
         vm.connect(machine, &socket);
         vm
     }
@@ -156,6 +165,15 @@ impl Vm {
         self.pings_each(&[address.to_owned()]) == [true]
     }
 
+    /// The last lines of its console.
+    fn console(&self) -> String {
+        let path = console_of(&self.name);
+        let bytes = self.machine.enter(|| fs::read(path)).unwrap_or_default();
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        let lines: Vec<&str> = text.lines().collect();
+        lines[lines.len().saturating_sub(30)..].join("\n")
+    }
+
     /// The next line from the guest.
     #[track_caller]
     fn line(&mut self) -> String {
@@ -163,9 +181,10 @@ impl Vm {
         let agent = self.agent.as_mut().map(|agent| agent.read_until(b'\n', &mut line));
         if !matches!(agent, Some(Ok(1..))) {
             panic!(
-                "the guest {} is not heard of ({agent:?}); QEMU said: {}",
+                "the guest {} is not heard of ({agent:?}); QEMU said: {}\nits console: {}",
                 self.name,
-                self.process.printed()
+                self.process.printed(),
+                self.console()
             );
         }
         String::from_utf8_lossy(&line).into_owned()

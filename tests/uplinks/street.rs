@@ -1,11 +1,11 @@
 //! Two guests with a cable between them: one plays a host with the hooks in its `/etc`, the other one the outside.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::path::Path;
 
 use nix::fcntl::Flock;
 
-use crate::lab::{Initramfs, Machine, Vm, guest_dir, hooks_dir, turn};
+use crate::lab::{Image, Machine, Vm, guest_dir, hooks_dir, turn};
 
 /// The MACs of the cable's ends.
 const HOST_MAC: &str = "52:54:00:12:35:01";
@@ -38,29 +38,28 @@ const REMEMBER: &str = "for try in $(seq 50); do \
 const COMPARE: &str = "for try in $(seq 20); do \
                        /state >/after; cmp -s /before /after && exit; sleep 0.1; done; diff /before /after; exit 1";
 
-/// Where the archive is that both come up with.
-const INITRD: &str = "/run/lab/initrd";
-
-/// Makes it.
-fn initrd() -> Vec<u8> {
-    let mut initramfs = Initramfs::of(&["initrd.gz", "more.gz"].map(|archive| guest_dir().join(archive)));
-    for hook in ["qemu-ifup", "qemu-ifdown"] {
-        initramfs.add_file(Path::new("/etc").join(hook), &hooks_dir().join(hook));
-    }
-    initramfs.add("/etc/kvmnet.conf", CONFIG.as_bytes());
-    initramfs.add("/state", STATE.as_bytes());
-    // A folder for the hooks' lock and for names of namespaces.
-    initramfs.add("/run/netns/.keep", b"");
-    // busybox's own ip knows neither macsec nor namespaces.
-    initramfs.add_program("/usr/sbin/ip");
-    initramfs.add_program("/usr/sbin/nft");
-    initramfs.finish()
+/// What both come up with.
+fn image(machine: &Machine) -> Image {
+    Image::busybox().with(machine, "host", |initramfs| {
+        initramfs.append(&guest_dir().join("more.gz"));
+        for hook in ["qemu-ifup", "qemu-ifdown"] {
+            initramfs.add_file(Path::new("/etc").join(hook), &hooks_dir().join(hook));
+        }
+        initramfs.add("/etc/kvmnet.conf", CONFIG.as_bytes());
+        initramfs.add("/state", STATE.as_bytes());
+        // A folder for the hooks' lock and for names of namespaces.
+        initramfs.add("/run/netns/.keep", b"");
+        // busybox's own ip knows neither macsec nor namespaces.
+        initramfs.add_program("/usr/sbin/ip");
+        initramfs.add_program("/usr/sbin/nft");
+    })
 }
 
 /// The guest that plays a host.
 pub struct Host {
     pub vm: Vm,
     machine: Machine,
+    image: Image,
     _turn: Flock<File>,
 }
 
@@ -75,11 +74,10 @@ impl Host {
 
     fn start() -> Self {
         let machine = Machine::with_private_files();
-        let bytes = initrd();
-        machine.enter(|| fs::write(INITRD, bytes)).expect("a private place can be written");
+        let image = image(&machine);
         let turn = turn();
-        let vm = start(&machine, "host", HOST_MAC, [1, 2]);
-        Self { vm, machine, _turn: turn }
+        let vm = start(&machine, "host", &image, HOST_MAC, [1, 2]);
+        Self { vm, machine, image, _turn: turn }
     }
 
     #[track_caller]
@@ -128,7 +126,7 @@ impl Street {
     #[track_caller]
     pub fn boot() -> Self {
         let host = Host::start();
-        let outside = start(&host.machine, "outside", OUTSIDE_MAC, [2, 1]);
+        let outside = start(&host.machine, "outside", &host.image, OUTSIDE_MAC, [2, 1]);
         let mut street = Self { outside, host };
         street.host.ready();
         ready(&mut street.outside);
@@ -172,12 +170,11 @@ impl Street {
 }
 
 /// Starts one end of the cable.
-fn start(machine: &Machine, name: &str, mac: &str, [near, far]: [u16; 2]) -> Vm {
+fn start(machine: &Machine, name: &str, image: &Image, mac: &str, [near, far]: [u16; 2]) -> Vm {
     let cable = format!("socket,id=n0,localaddr=127.0.0.1:{near},udp=127.0.0.1:{far}");
     let nic = format!("virtio-net-pci,netdev=n0,mac={mac},romfile=");
-    // Hooks with all that a debugger wants to know are large.
-    let arguments = ["-m", "320", "-netdev", &cable, "-device", &nic].map(str::to_owned);
-    Vm::start(machine, name, Path::new(INITRD), &arguments)
+    let arguments = ["-netdev", &cable, "-device", &nic].map(str::to_owned);
+    Vm::start(machine, name, image, &arguments)
 }
 
 /// Waits until one end has booted, and loads what a host has.

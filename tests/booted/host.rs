@@ -1,0 +1,164 @@
+//! The booted host, the world at the other end of its cable, and what stands for guests on it.
+
+use std::fs::File;
+use std::ops::{Deref, DerefMut};
+use std::path::Path;
+
+use nix::fcntl::Flock;
+
+use crate::lab::{Image, Initramfs, Machine, Process, Vm, eventually, hooks_dir, turn, within};
+
+/// How long anything takes on an emulated machine that is busy.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
+
+/// The host's own network, which networkd keeps.
+const UPLINK: &str = "[Match]
+Name=en*
+[Network]
+Address=192.168.1.230/24
+Address=fd00:1::230/64
+Gateway=192.168.1.25
+Gateway=fd00:1::25
+DNS=192.168.1.25
+IPv6AcceptRA=no
+LinkLocalAddressing=ipv6
+";
+
+/// Notes each process that a hook starts, and is not its parent: QEMU is.
+const TRACED_IFUP: &str = "#!/bin/sh
+exec strace -D -f -qq -e trace=execve,execveat,fork,vfork,clone,clone3 -o \"/run/hook-$1\" /etc/qemu-ifup \"$1\"
+";
+
+/// The rule and the unit as install.sh installs them.
+const RULE: &str = include_str!("../../share/60-kvmnet.rules");
+
+/// The host.
+pub struct Host {
+    vm: Vm,
+    _world: Machine,
+    _dns: Process,
+    _turn: Flock<File>,
+}
+
+impl Deref for Host {
+    type Target = Vm;
+
+    fn deref(&self) -> &Vm {
+        &self.vm
+    }
+}
+
+impl DerefMut for Host {
+    fn deref_mut(&mut self) -> &mut Vm {
+        &mut self.vm
+    }
+}
+
+impl Host {
+    /// Boots it, with this `/etc/kvmnet.conf`; none where that is empty.
+    #[track_caller]
+    pub fn boot(config: &str) -> Self {
+        let world = Machine::with_private_files();
+        let image = Image::systemd().with(&world, "host", |initramfs| install(initramfs, config));
+        let turn = turn();
+        let cable = ["-netdev", "tap,id=n0,ifname=cable,script=no,downscript=no"];
+        let nic = ["-device", "virtio-net-pci,netdev=n0,mac=52:54:00:12:35:01,romfile="];
+        let arguments: Vec<String> = [cable, nic].concat().into_iter().map(str::to_owned).collect();
+        let mut vm = Vm::start(&world, "host", &image, &arguments);
+        eventually("QEMU has made the cable", || world.try_run("ip link show cable").status.success());
+        world.sysctl("ipv6/conf/cable/accept_dad", "0");
+        for address in ["192.168.1.25/24", "fd00:1::25/64"] {
+            world.ip(&format!("addr add {address} dev cable"));
+        }
+        world.ip("link set cable up");
+        let dns = serve_dns(&world);
+        vm.booted();
+        let mut host = Self { vm, _world: world, _dns: dns, _turn: turn };
+        let (_, state) = host.run("systemctl is-system-running --wait");
+        let failed = host.run("systemctl --failed --no-legend; journalctl -b -p 4 --no-pager | tail -n 20").1;
+        assert_eq!(state.trim(), "running", "the host has booted: {failed}");
+        host
+    }
+
+    /// Starts a guest in a unit of its own, as `vifN.0`, and waits until its hook has done its work.
+    #[track_caller]
+    pub fn start_guest(&mut self, name: &str, number: u8) {
+        let tap = format!("vif{number}.0");
+        let mac = format!("52:54:00:12:34:{:02x}", 0x56 + number);
+        let qemu = format!(
+            "qemu-system-x86_64 -name {name} -nic tap,ifname={tap},mac={mac},script=/etc/traced-ifup"
+        );
+        self.must(&format!("systemd-run -q --unit=vm-{name} {qemu}"));
+        let ready =
+            format!("nsenter --net=/proc/$(systemctl show -P MainPID vm-{name})/ns/net ip link show eth0");
+        self.eventually(&format!("{name} is on its network"), &ready);
+    }
+
+    /// Kills all that is in a guest's unit.
+    #[track_caller]
+    pub fn kill_guest(&mut self, name: &str) {
+        self.must(&format!("systemctl kill --signal=KILL vm-{name}"));
+        self.eventually("all of it is gone", &format!("! systemctl is-active -q vm-{name}"));
+        self.run(&format!("systemctl reset-failed vm-{name}"));
+    }
+
+    /// What the hook of a guest has started.
+    #[track_caller]
+    pub fn processes_of_hook(&mut self, name: &str) -> Vec<String> {
+        let number = if name == "web" { 0 } else { 1 };
+        let calls = self.must(&format!("cat /run/hook-vif{number}.0"));
+        let calls = calls.lines().filter(|line| !line.trim().is_empty());
+        let (own, others): (Vec<&str>, Vec<&str>) =
+            calls.partition(|line| line.contains("execve(\"/etc/qemu-ifup\""));
+        assert_eq!(own.len(), 1, "the hook itself is seen: {others:?}");
+        others.into_iter().map(str::to_owned).collect()
+    }
+
+    /// Waits until a command succeeds.
+    #[track_caller]
+    pub fn eventually(&mut self, what: &str, command: &str) {
+        let mut said = String::new();
+        let holds = within(PATIENCE, || {
+            let (status, text) = self.vm.run(command);
+            said = text;
+            status == 0
+        });
+        if !holds {
+            let journal = self.vm.run("journalctl -b --no-pager | tail -n 40").1;
+            panic!("never came to hold: {what}: `{command}`: {said}\n{journal}");
+        }
+    }
+}
+
+/// Puts kvmnet and this test's own files where they are on a host.
+fn install(initramfs: &mut Initramfs, config: &str) {
+    for hook in ["qemu-ifup", "qemu-ifdown"] {
+        initramfs.add_file(Path::new("/usr/local/lib/kvmnet").join(hook), &hooks_dir().join(hook));
+        initramfs.link(Path::new("/etc").join(hook), &format!("/usr/local/lib/kvmnet/{hook}"));
+    }
+    initramfs.add_file("/usr/local/bin/kvmnet", &hooks_dir().join("kvmnet"));
+    let rule = RULE.replace("@kvmnet@", "/usr/local/bin/kvmnet");
+    initramfs.add_text("/etc/udev/rules.d/60-kvmnet.rules", &rule);
+    initramfs.add_text("/etc/systemd/network/10-uplink.network", UPLINK);
+    initramfs.add("/etc/traced-ifup", TRACED_IFUP.as_bytes());
+    if !config.is_empty() {
+        initramfs.add_text("/etc/kvmnet.conf", config);
+    }
+}
+
+/// The world's names: `outside.example` is the world itself.
+fn serve_dns(world: &Machine) -> Process {
+    let options = [
+        "--keep-in-foreground",
+        "--conf-file=/dev/null",
+        "--pid-file=",
+        "--user=root",
+        "--no-resolv",
+        "--no-hosts",
+        "--bind-interfaces",
+        "--interface=cable",
+        "--address=/outside.example/192.168.1.25",
+        "--address=/outside.example/fd00:1::25",
+    ];
+    world.start("dnsmasq", &options)
+}
