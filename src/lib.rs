@@ -23,6 +23,7 @@
 //! | [`desired`], [`firewall`] | a network | what must hold | does I/O |
 //! | [`reader`], [`observed`] | the kernel | what holds | decides or writes |
 //! | `network`, `switch` | facts | what stands, who is on it, and how a bridge is told to be one | does I/O |
+//! | `subnet` | networks, routes | subnets for those that leave theirs open | asks, decides |
 //! | `feature` | a wish, facts | what shall be, what speaks against it, what has to be known | compares |
 //! | [`plan`] | what shall be, what is | [`plan::Step`]s, of the kinds in `item` | knows a mode, does I/O |
 //! | [`apply`] | steps | nothing, or all taken back | decides |
@@ -52,6 +53,7 @@ mod network;
 mod observed;
 mod plan;
 mod reader;
+mod subnet;
 mod switch;
 
 mod apply;

@@ -7,6 +7,7 @@ use super::error::{ConfigError, ConfigErrors, Problem};
 use super::key::{KEYS, Key};
 use super::section::Section;
 use crate::model::{IfName, Network, Origin};
+use crate::subnet;
 
 /// Checks the sections, whose networks these are.
 pub(super) fn networks(sections: &[Section]) -> Result<Vec<Network>, ConfigErrors> {
@@ -17,7 +18,9 @@ pub(super) fn networks(sections: &[Section]) -> Result<Vec<Network>, ConfigError
         section.check_interfaces(earlier, &mut errors);
     }
     ConfigErrors::none_of(errors)?;
-    Ok(sections.iter().map(|section| section.network.clone()).collect())
+    let mut networks: Vec<Network> = sections.iter().map(|section| section.network.clone()).collect();
+    subnet::share_out(&mut networks);
+    Ok(networks)
 }
 
 impl Section {

@@ -2,13 +2,14 @@
 
 use ipnet::IpNet;
 
-use super::need;
 use super::{Feature, Object, Phase, Refusal, Site, Wanted};
+use super::{auto_address, need};
 use crate::desired::Desired;
 use crate::model::facts::Way;
-use crate::model::route::{LOCAL, UNICAST};
+use crate::model::route::LOCAL;
 use crate::model::{Need, Question};
 use crate::observed::Observed;
+use crate::subnet::collides;
 
 pub(super) static FEATURE: Feature = Feature { first, needs, refuse, want };
 
@@ -20,6 +21,11 @@ fn first(desired: &Desired) -> Vec<Question> {
 fn needs(site: &Site) -> Vec<Need> {
     let Site { desired, observed, .. } = site;
     if let Some(host_if) = observed.facts.link(desired.host_if()).map(|link| link.index) {
+        // Of those that were chosen it could not be asked before.
+        let routes = need::of(first(desired));
+        if desired.network.auto_address && !routes.iter().all(|route| observed.has_met(route)) {
+            return routes;
+        }
         if !observed.has_met(&Need::HostAddresses(host_if)) {
             return vec![Need::HostAddresses(host_if)];
         }
@@ -28,9 +34,10 @@ fn needs(site: &Site) -> Vec<Need> {
     let is_missing = |net: &&IpNet| !present.iter().any(|has| has.net == **net);
     let missing: Vec<IpNet> = desired.network.addresses.iter().filter(is_missing).copied().collect();
     let of_family = |v6| missing.iter().filter(move |net| net.addr().is_ipv6() == v6).copied().collect();
-    let ways = [false, true].map(|v6| Question::Ways { v6, nets: of_family(v6) });
-    let ways =
-        ways.into_iter().filter(|ways| !matches!(ways, Question::Ways { nets, .. } if nets.is_empty()));
+    // Whoever has just chosen them has asked.
+    let is_open = |v6: &bool| !observed.facts.knows(&auto_address::ways(*v6));
+    let ways = [false, true].into_iter().filter(is_open).map(|v6| Question::Ways { v6, nets: of_family(v6) });
+    let ways = ways.filter(|ways| !matches!(ways, Question::Ways { nets, .. } if nets.is_empty()));
     // Who has what they collide with.
     let facts = &observed.facts;
     let touches = |way: &&Way| way.destination.is_some() && way.concerns(&desired.network.addresses);
@@ -85,14 +92,6 @@ fn check(net: &IpNet, site: &Site) -> Result<(), Refusal> {
         }
     }
     Ok(())
-}
-
-/// Whether a route leads where a subnet is. What covers half the world is a default route in all but name.
-pub(crate) fn collides(route: &IpNet, subnet: &IpNet, way: &Way) -> bool {
-    let as_default = if route.addr().is_ipv4() { 1 } else { 3 };
-    way.kind == UNICAST
-        && route.prefix_len() > as_default
-        && (route.contains(&subnet.addr()) || subnet.contains(&route.addr()))
 }
 
 /// The interfaces whose routes are the network's own, or go with a network that is about to go.

@@ -4,6 +4,7 @@
 //! In: a [`Site`]. Out: [`Wanted`], [`Refusal`]s. Never: asks the kernel.
 
 mod address;
+mod auto_address;
 mod bridge;
 mod forwarding;
 mod found;
@@ -19,7 +20,7 @@ mod tap;
 mod uplink;
 mod wanted;
 
-pub(crate) use address::collides;
+pub(crate) use auto_address::{choice_needs, resolved};
 pub(crate) use forwarding::{everywhere, uplinks};
 pub(crate) use host_if::is_pair;
 pub(crate) use isolation::closes;

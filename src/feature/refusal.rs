@@ -7,6 +7,7 @@ use thiserror::Error;
 
 use crate::config::quoted;
 use crate::model::{AddressManager, IfName, Mode};
+use crate::subnet;
 use crate::terminal::shell_word;
 
 /// Why there is no plan.
@@ -81,6 +82,9 @@ pub enum Refusal {
     /// The subnet is in use.
     #[error("the subnet {subnet} collides with the route {route} over {device}")]
     SubnetTaken { subnet: IpNet, route: IpNet, device: String },
+    /// Every subnet that could be chosen is in use.
+    #[error("network {network} finds no free subnet: routes lead to all that it tries, in {}", pool())]
+    NoFreeSubnet { network: String },
     /// An environment variable would change what other guests use.
     #[error("{variable} would change network {network}, which other guests are using")]
     OverrideInUse { variable: String, network: String },
@@ -102,6 +106,11 @@ pub enum Refusal {
     /// Another network has the bridge.
     #[error("the bridge {bridge} belongs to network {owner}, whose guests are using it")]
     BridgeInUse { bridge: IfName, owner: String },
+}
+
+/// Where subnets are chosen.
+fn pool() -> String {
+    list(&subnet::POOL)
 }
 
 /// Some of many.
@@ -182,6 +191,9 @@ impl Refusal {
             Refusal::Managed { name, owner } => managed_hint(name, *owner),
             Refusal::AddressTaken { .. } | Refusal::SubnetTaken { .. } => {
                 "set `address` to a subnet that nothing else uses, such as 10.213.77.1/24".to_owned()
+            }
+            Refusal::NoFreeSubnet { .. } => {
+                "set `address` to a subnet that nothing else uses; `ip route show table all` lists the routes".to_owned()
             }
             Refusal::HasGuests { .. } => {
                 "stop them first; --force takes the network away from them".to_owned()

@@ -11,8 +11,6 @@ mod tests;
 use std::fs::File;
 use std::io::Read;
 
-use ipnet::Ipv6Net;
-
 use crate::config::{DEFAULT_NETWORK, quoted};
 use crate::error::Error;
 use crate::feature::bridgeable;
@@ -20,8 +18,8 @@ use crate::model::{IfName, Link, Mode};
 use crate::netlink::route::Rtnl;
 use crate::plan::Refusal;
 use crate::reader::HostSnapshot;
+use crate::subnet::GlobalId;
 use document::Document;
-use subnet::PREFERRED;
 
 /// How many names are tried for the bridge.
 const NAMES: usize = 16;
@@ -33,17 +31,17 @@ pub fn file() -> Result<String, Error> {
     let mut random = [0; 5];
     let read = File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut random));
     read.map_err(Error::system("read /dev/urandom"))?;
-    Ok(text(&host, subnet::unique_local(random)))
+    Ok(text(&host, random))
 }
 
-/// What suits the machine, and `v6` for whoever wants IPv6.
-fn text(host: &HostSnapshot, v6: Ipv6Net) -> String {
+/// What suits the machine, and a local prefix with the global ID `id` for whoever wants IPv6.
+fn text(host: &HostSnapshot, id: GlobalId) -> String {
     let mut document = Document::example();
     document.introduce(
         "Made for this machine by `kvmnet config init`; what was found here is marked \"Here:\". Lines that begin with \
          \"#\" have no effect: to use such a key, remove the \"#\".",
     );
-    address(&mut document, host, v6);
+    address(&mut document, host, id);
     let bridge = bridge(&mut document, host);
     match &host.uplink {
         Some(uplink) => way_out(&mut document, uplink, bridge, host),
@@ -76,11 +74,14 @@ fn bridge(document: &mut Document, host: &HostSnapshot) -> Option<IfName> {
     Some(*free)
 }
 
-fn address(document: &mut Document, host: &HostSnapshot, v6: Ipv6Net) {
+fn address(document: &mut Document, host: &HostSnapshot, id: GlobalId) {
     let mode = match subnet::free(host) {
         Some(net) => {
             document.set("address", &quoted(&net.to_string()));
-            document.replace("[\"10.0.100.3/24\", \"fd00:100::3/64\"]", &format!("[\"{net}\", \"{v6}\"]"));
+            if let Some(v6) = subnet::unique_local(id) {
+                document
+                    .replace("[\"10.0.100.3/24\", \"fd00:100::3/64\"]", &format!("[\"{net}\", \"{v6}\"]"));
+            }
             Mode::Nat
         }
         None => {
@@ -89,8 +90,10 @@ fn address(document: &mut Document, host: &HostSnapshot, v6: Ipv6Net) {
         }
     };
     document.set("mode", &quoted(mode.as_str()));
-    if let Some(taken) = subnet::taken(PREFERRED, host) {
-        document.remark("address", &format!("{} is taken: {taken}.", PREFERRED.trunc()));
+    let preferred = subnet::preferred();
+    if let Some((net, taken)) = preferred.and_then(|one| Some((one.v4.trunc(), subnet::taken(one.v4, host)?)))
+    {
+        document.remark("address", &format!("{net} is taken: {taken}."));
     }
 }
 

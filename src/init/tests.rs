@@ -5,7 +5,7 @@
 use ipnet::IpNet;
 
 use super::document::Document;
-use super::{subnet, text};
+use super::text;
 use crate::config::File;
 use crate::config::key::{KEYS, taps};
 use crate::model::facts::Way;
@@ -58,7 +58,7 @@ impl HostSnapshot {
 }
 
 fn file(machine: &HostSnapshot) -> String {
-    text(machine, subnet::unique_local([1, 2, 3, 4, 5]))
+    text(machine, [1, 2, 3, 4, 5])
 }
 
 /// The lines that are in force.
@@ -130,7 +130,9 @@ fn a_subnet_that_is_taken() {
 #[test]
 fn nothing_private_is_free() {
     let mut machine = machine();
-    ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"].iter().for_each(|route| machine.route(route, 2));
+    ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "198.18.0.0/15"]
+        .iter()
+        .for_each(|route| machine.route(route, 2));
     let remarks = [
         "no private subnet is free, which leaves the modes without an address.",
         "10.0.100.0/24 is taken: there is a route 10.0.0.0/8 over eth3.",

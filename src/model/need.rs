@@ -15,6 +15,8 @@ pub enum Need {
     HostAddresses(u32),
     /// What an interface will be like that is still to come.
     Template,
+    /// The global ID of the machine's local IPv6 addresses.
+    GlobalId,
     /// Whether /proc/sys cannot be written.
     ReadOnlySys,
     /// Whether the interface with this number is a Wi-Fi station.

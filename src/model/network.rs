@@ -137,6 +137,8 @@ pub struct Network {
     pub addresses: Vec<IpNet>,
     /// Whether its addresses are any that are free.
     pub auto_address: bool,
+    /// What it does not choose then: other networks of the configuration have it, or begin there.
+    pub left_to_others: Vec<IpNet>,
     /// The way out; of no meaning to isolated and host-only.
     pub uplink: Uplink,
     /// nat: SNAT to this address instead of masquerade.

@@ -17,6 +17,7 @@ use crate::model::{
     Address, AddressManager, Changed, Facts, IfName, Ledger, Link, Need, Network, Setting, Uplink,
 };
 use crate::network;
+use crate::subnet::GlobalId;
 
 /// Whether the tables of nf_tables could be read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -50,6 +51,8 @@ pub struct Observed {
     pub forward_chains: Vec<ForwardChain>,
     /// Whether the tables could be read.
     pub nft: Tables,
+    /// The machine's global ID, where an IPv6 subnet is to be chosen.
+    pub global_id: Option<GlobalId>,
     /// Whether /proc/sys cannot be written, as in many containers; known only where that matters.
     pub is_proc_fixed: bool,
 }

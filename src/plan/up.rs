@@ -52,12 +52,15 @@ pub fn bring_up(desired: &Desired, observed: &Observed) -> Result<[Transaction; 
 
 /// All that speaks against a network, whatever the tap.
 pub fn refusals(desired: &Desired, observed: &Observed) -> Vec<Refusal> {
-    feature::refusals(&Site::new(desired, observed))
+    match feature::resolved(desired, observed) {
+        Ok(desired) => feature::refusals(&Site::new(&desired, observed)),
+        Err(refusal) => vec![refusal],
+    }
 }
 
 /// The same, with the record that will be there.
 fn converge(desired: &Desired, observed: &Observed) -> Result<([Transaction; 2], Ledger), Refusal> {
-    let desired = &by_own_names(desired, observed);
+    let desired = &by_own_names(feature::resolved(desired, observed)?.as_ref(), observed);
     let site = Site::new(desired, observed);
     feature::check(&site)?;
     let difference = Difference::of(site)?;

@@ -2,13 +2,13 @@
 
 use std::io;
 
+use ipnet::IpNet;
+
 use super::{address_manager, station};
 use crate::model::{IfName, Link, Question};
 use crate::netlink::route::Rtnl;
 use crate::observed::Observed;
-
-/// Where a network of kvmnet's could be (RFC 1918).
-const PRIVATE: [&str; 3] = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"];
+use crate::subnet;
 
 /// The machine around a network that is not there yet.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -26,7 +26,7 @@ impl HostSnapshot {
         let mut observed = Observed::default();
         let mut questions: Vec<Question> = names.iter().copied().map(Question::Link).collect();
         questions.extend([Question::Bridges, Question::Own]);
-        let nets = PRIVATE.iter().filter_map(|net| net.parse().ok()).collect();
+        let nets = subnet::POOL.map(IpNet::V4).into();
         questions.extend([Question::Ways { v6: false, nets }, Question::Ways { v6: true, nets: Vec::new() }]);
         rtnl.ask(&questions, &mut observed.facts)?;
         observed.work_out();

@@ -1,6 +1,7 @@
 //! What bringing a guest up can depend on: what the features have to know, asked until nothing is open.
 
-use std::io;
+use std::borrow::Cow;
+use std::{fs, io};
 
 use nix::sys::statvfs::{FsFlags, statvfs};
 
@@ -15,6 +16,7 @@ use crate::model::{Address, IfName, Ledger, Need, Question};
 use crate::netlink::nft::Nft;
 use crate::netlink::route::Rtnl;
 use crate::observed::Observed;
+use crate::subnet;
 
 impl Observed {
     /// Reads what bringing a guest up can depend on.
@@ -64,7 +66,15 @@ impl Observed {
     fn meet_needs(&mut self, rtnl: &mut Rtnl, desired: &Desired) -> io::Result<()> {
         loop {
             let mut open: Vec<Need> = Vec::new();
-            for need in feature::needs(&Site::new(desired, self)) {
+            let mut needs = feature::choice_needs(desired, self);
+            let mut desired = Cow::Borrowed(desired);
+            if needs.iter().all(|need| self.has_met(need)) {
+                // Where that is refused, the plan says so.
+                desired = feature::resolved(&desired, self)
+                    .map_or(desired.clone(), |resolved| Cow::Owned(resolved.into_owned()));
+                needs = feature::needs(&Site::new(&desired, self));
+            }
+            for need in needs {
                 if !self.has_met(&need) && !open.contains(&need) {
                     open.push(need);
                 }
@@ -72,7 +82,7 @@ impl Observed {
             if open.is_empty() {
                 return Ok(());
             }
-            self.meet(open, rtnl, desired)?;
+            self.meet(open, rtnl, &desired)?;
             // Records go by the names of now.
             self.work_out();
         }
@@ -107,6 +117,7 @@ impl Observed {
                 Need::AllDefaults6 => self.facts.ways.extend(rtnl.all_defaults(true)?),
                 Need::HostAddresses(link) => self.ask_about_host_addresses(rtnl, *link, desired)?,
                 Need::Template => self.facts.links.push(template::interface()?),
+                Need::GlobalId => self.global_id = Some(subnet::global_id(machine_id().as_deref())),
                 Need::ReadOnlySys => self.is_proc_fixed = is_proc_fixed(),
                 Need::Station(index) => {
                     let link = self.facts.link_index(*index).filter(|link| station::is_station(link));
@@ -160,6 +171,12 @@ impl Observed {
         }
         rtnl.ask(&open, &mut self.facts)
     }
+}
+
+/// The machine ID, machine-id(5); None where there is none, or none yet.
+fn machine_id() -> Option<String> {
+    let id = fs::read_to_string("/etc/machine-id").ok()?.trim().to_owned();
+    (id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit())).then_some(id)
 }
 
 /// Whether /proc/sys is mounted read-only.

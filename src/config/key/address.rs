@@ -9,8 +9,8 @@ use super::{ConfigError, Entry, Form, Key, Mode, Network, PLAIN, Problem, Sectio
 pub(crate) static KEY: Key = Key {
     word: "address",
     #[cfg(test)]
-    meaning: "the host's address, or a list; IPv4 and IPv6",
-    default: Some("10.0.100.3/24"),
+    meaning: "the host's address, or a list; IPv4 and IPv6; \"auto\" is `10.0.100.3/24`, or another subnet where that is taken, and one of IPv6",
+    default: Some(AUTO),
     is_own: true,
     is_used: Mode::has_host_address,
     form: Form::List,
@@ -109,7 +109,7 @@ fn check(section: &Section, earlier: &[Section]) -> Vec<ConfigError> {
     let (addresses, mode) = (&section.network.addresses, section.network.mode);
     let Some(entry) = section.used(&KEY) else {
         let name = section.name();
-        let hint = format!("write address = \"10.0.101.3/24\", or another, under [network.{name}]");
+        let hint = format!("write address = \"auto\", or one like \"10.0.101.3/24\", under [network.{name}]");
         let missing = section.missing("address, which its mode needs", hint);
         return Vec::from_iter(Some(missing).filter(|_| mode.has_host_address()));
     };

@@ -7,7 +7,9 @@ fn what_marks_hold() {
     let all = "bridge='br7'\naddress=['10.7.0.1/24','fd07::1/64']\nuplink=['eth3','wlan0']\nnat_source='192.0.2.1'\n\
                veth='veth1'\nkeep=true\nconfirm=false\nuplink_managed='take'";
     let rows = [
-        (String::new(), 0xdaab_db34),
+        (String::new(), 0xaa7c_af22),
+        // What was built in before.
+        ("address='10.0.100.3/24'".to_owned(), 0xdaab_db34),
         ("mode='isolated'".to_owned(), 0x0669_d356),
         (format!("mode='nat'\n{all}"), 0x15bb_3153),
         (format!("mode='routed'\n{all}"), 0x3d76_3b66),

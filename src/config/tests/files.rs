@@ -141,7 +141,7 @@ fn a_named_network_inherits_nothing() {
             "[network.lab]",
             &[
                 "@1:10: the network \"lab\" has no bridge | write bridge = \"br-lab\" under [network.lab]",
-                "@1:10: the network \"lab\" has no address, which its mode needs | write address = \"10.0.101.3/24\", or another, under [network.lab]",
+                "@1:10: the network \"lab\" has no address, which its mode needs | write address = \"auto\", or one like \"10.0.101.3/24\", under [network.lab]",
             ],
         ),
         (

@@ -77,7 +77,7 @@ fn forwards() {
 
 #[test]
 fn guests_and_users() {
-    let is_right = |text: &str| default(text, &[]).is_ok();
+    let is_right = |text: &str| default(&format!("address='10.0.100.3/24'\n{text}"), &[]).is_ok();
     assert!(is_right(
         "guest_mac='52:54:00:12:34:57'\nguest_address='10.0.100.7'\nusers=['alice','@kvm','1000']\ndomain='vm.example.org'"
     ));

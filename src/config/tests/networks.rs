@@ -113,11 +113,13 @@ fn networks_share_no_subnet() {
     let own = "each network has its own subnet";
     check(&[
         (
-            "[network.a]\nbridge='b'\naddress='10.0.100.9/16'",
+            "address='10.0.100.3/24'\n[network.a]\nbridge='b'\naddress='10.0.100.9/16'",
             &[&format!(
-                "@3:9: address: the subnet of \"10.0.100.9/16\" overlaps that of \"10.0.100.3/24\" in the network \"default\" (built-in default) | {own}"
+                "@4:9: address: the subnet of \"10.0.100.9/16\" overlaps that of \"10.0.100.3/24\" in the network \"default\" (@1) | {own}"
             )],
         ),
+        // One that chooses keeps away by itself.
+        ("[network.a]\nbridge='b'\naddress='10.0.100.9/16'", &[]),
         (
             "address='fd00::1/48'\n[network.a]\nbridge='b'\naddress=['10.0.100.9/24','fd00:0:0:7::1/64']",
             &[&format!(

@@ -13,7 +13,7 @@ fn nothing_is_the_default() {
         name: "default".to_owned(),
         mode: Mode::Nat,
         bridge: name("br0"),
-        addresses: vec!["10.0.100.3/24".parse().unwrap()],
+        auto_address: true,
         uplink: Uplink::DefaultRoute,
         nat_source: None,
         veth: None,
@@ -23,7 +23,7 @@ fn nothing_is_the_default() {
         domain: "kvm".to_owned(),
         origins: Vec::new(),
         overridden: false,
-        digest: 0xdaab_db34,
+        digest: 0xaa7c_af22,
         ..Network::default()
     };
     for text in ["", "\n", "# nothing\r\n", "\u{feff}", "\u{feff}# nothing", "[network]"] {
@@ -346,9 +346,10 @@ fn nat_sources() {
         ),
         ("nat_source = '::'", &["@1:14: nat_source: :: is the unspecified address, which no host can have"]),
         (
-            "nat_source = '2001:db8::9'",
+            "nat_source = '2001:db8::9'\naddress = '10.1.0.1/24'",
             &["@1:14: nat_source: 2001:db8::9 is IPv6, and no address of this network is"],
         ),
+        ("nat_source = '2001:db8::9'", &[]),
         ("nat_source = '2001:db8::9'\naddress = ['10.1.0.1/24', 'fd00::1/64']", &[]),
         (
             "nat_source = '192.0.2.1'\naddress = 'fd00::1/64'",

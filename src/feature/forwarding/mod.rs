@@ -15,7 +15,10 @@ pub(super) static FEATURE: Feature = Feature { first, needs, want, ..PLAIN };
 /// Not only where the network forwards: what was found must be known to be given back.
 fn first(desired: &Desired) -> Vec<Question> {
     let mut questions = vec![Question::WideForwarding { v6: false }, Question::WideForwarding { v6: true }];
-    let by_routes = desired.forwards(false) && desired.network.uplink == Uplink::DefaultRoute;
+    let network = &desired.network;
+    // What is to be chosen has an IPv4 address.
+    let forwards = desired.forwards(false) || network.auto_address && network.mode.forwards();
+    let by_routes = forwards && network.uplink == Uplink::DefaultRoute;
     questions.extend(by_routes.then_some(Question::FreshForwarding));
     questions
 }
