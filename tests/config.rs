@@ -58,7 +58,7 @@ fn no_file() {
     let lab = Lab::new(Network::NAT);
     lab.host.run("rm /etc/kvmnet.conf");
     let shown = show(&lab, &[]).ok();
-    assert!(shown.contains("address = \"10.0.100.3/24\"  # built-in default"), "{shown}");
+    assert!(shown.contains("address = \"auto\"  # built-in default"), "{shown}");
     let said = show(&lab, &["lab"]).complains(USAGE);
     assert!(said.contains("\"lab\"") && said.contains("there is no file /etc/kvmnet.conf"), "{said}");
     let missing = Cli::new(&lab.host, &["config", "show"]).env("KVMNET_CONFIG", "/etc/none").run();
