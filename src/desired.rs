@@ -7,6 +7,18 @@ use ipnet::IpNet;
 use crate::model::link::GROUP;
 use crate::model::{IfName, Mode, Network};
 
+/// Who says who the guest is, beside the configuration.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Teller {
+    /// The record on its tap: it was asked before.
+    #[default]
+    Record,
+    /// The command line of what started this program: QEMU.
+    Starter,
+    /// The command line that this program is about to run, with the taps that it gets, each with the number of the file.
+    Command(Vec<String>, Vec<(u32, IfName)>),
+}
+
 /// What must hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Desired {
@@ -14,6 +26,7 @@ pub struct Desired {
     pub tap: Option<IfName>,
     /// The network.
     pub network: Network,
+    pub teller: Teller,
     /// The tap need not be there: QEMU will make it.
     pub tap_to_come: bool,
     /// A person wants the network to stay until they take it down.
@@ -30,7 +43,7 @@ impl Desired {
 
     /// What must hold for `network`, with guests or without.
     pub fn without_guest(network: Network) -> Self {
-        Self { tap: None, network, tap_to_come: false, held: false, agreed: false }
+        Self { tap: None, network, teller: Teller::Record, tap_to_come: false, held: false, agreed: false }
     }
 
     /// The name of the interface through which the host takes part.

@@ -6,7 +6,7 @@ use super::need;
 use super::takeover::taken_nic;
 use super::{Feature, Guest, Refusal, Site, Wanted};
 use crate::desired::Desired;
-use crate::model::{AddrGen, Filter, IfName, Link, Need, Question, Setting};
+use crate::model::{AddrGen, Filter, GuestIdentity, IfName, Link, Need, Question, Setting};
 use crate::observed::Observed;
 use crate::switch;
 
@@ -84,6 +84,8 @@ fn want(site: &Site, wanted: &mut Wanted) {
         values: guard(tap, site),
         mac: tap.mac.filter(|_| !site.made).and_then(switch::harmless_mac),
         port_values: switch::GUEST_PORT.into(),
+        identity: GuestIdentity::default(),
+        claims: Vec::new(),
     });
 }
 

@@ -4,7 +4,7 @@ use ipnet::IpNet;
 
 use crate::item::Step;
 use crate::model::ledger::Place;
-use crate::model::{IfName, Mac, Setting, Veth};
+use crate::model::{Claim, GuestIdentity, IfName, Mac, Setting, Veth};
 
 /// When an object comes, on the way up. (The record is written first, tables are written before `Reopen`, and the tap is
 /// attached before `Clean`.)
@@ -60,6 +60,9 @@ pub(crate) struct Guest {
     pub mac: Option<Mac>,
     /// In order, once it is a port: what the kernel forgets when it is none any more.
     pub port_values: Vec<(Setting, u32)>,
+    /// Who it is, and what it has for itself.
+    pub identity: GuestIdentity,
+    pub claims: Vec<Claim>,
 }
 
 /// All of it.

@@ -43,7 +43,7 @@ const COMMAND_SIZE: usize = 8 * 1024;
 const COMMAND_MAX: usize = 256 * 1024;
 
 /// The words of a command line, and whether there is more of it than is read.
-fn arguments(pid: &str) -> (Vec<String>, bool) {
+pub(super) fn arguments(pid: &str) -> (Vec<String>, bool) {
     let read = |file: &str, most: usize| {
         read(&Path::new("/proc").join(pid).join(file), COMMAND_SIZE, most).unwrap_or_default()
     };

@@ -11,6 +11,7 @@ use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use nix::unistd::getppid;
 use walk::{Limits, Walk};
 
 use crate::model::IfName;
@@ -50,6 +51,41 @@ fn find_another(tap: &IfName) -> io::Result<bool> {
     let mut others = others.filter(|pid| !starters.contains(pid) && is_here(pid));
     // Of other processes what cannot be read has ended meanwhile.
     Ok(others.any(|pid| walk.holds(&pid, tap).unwrap_or_default() && !is_ours(&pid)))
+}
+
+/// The processes that led to this one, the parent first, each with the words of its command line. What cannot be read ends it.
+pub fn starters() -> impl Iterator<Item = (String, Vec<String>)> {
+    let mut next = Some(getppid().to_string()).filter(|parent| parent != "0");
+    let mut is_first = true;
+    std::iter::from_fn(move || {
+        if !std::mem::take(&mut is_first) {
+            next = next.take().and_then(|pid| parent(&pid).ok()?);
+        }
+        let pid = next.clone()?;
+        let (words, _) = all::arguments(&pid);
+        Some((pid, words))
+    })
+}
+
+/// The taps that a process has open, each with the number of the file, in that order.
+pub fn taps(pid: &str) -> Vec<(u32, IfName)> {
+    let mut taps = Walk::new(Limits::LOCKED).taps(pid).unwrap_or_default();
+    taps.sort_unstable();
+    taps
+}
+
+/// Whether one process has both taps open: the VM that started this hook, or whoever it is.
+pub fn is_one_vm(one: &IfName, other: &IfName) -> bool {
+    let mut walk = Walk::new(Limits::LOCKED);
+    let starters = ancestors("self").unwrap_or_default();
+    let others = walk::processes().into_iter().take(MOST_PROCESSES).map(|pid| pid.to_string());
+    let here = namespace("self").ok();
+    let mut all = starters.into_iter().chain(others);
+    all.any(|pid| {
+        let taps = walk.taps(&pid).unwrap_or_default();
+        let has = |tap: &IfName| taps.iter().any(|(_, name)| name == tap);
+        has(one) && has(other) && namespace(&pid).ok() == here
+    })
 }
 
 /// The parent of a process, its parent, and so on.

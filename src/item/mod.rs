@@ -6,6 +6,7 @@
 
 mod accept_rules;
 mod address;
+mod claim;
 mod elements;
 mod ipv6_identity;
 mod link;
@@ -21,6 +22,7 @@ mod wait;
 
 pub use accept_rules::AcceptRulesChange;
 pub use address::{AddressChange, add_address};
+pub use claim::ClaimChange;
 pub use ipv6_identity::{Ipv6IdentityChange, secret_key};
 pub use link::LinkChange;
 pub use neighbour::NeighbourChange;
@@ -166,6 +168,7 @@ macro_rules! steps {
 steps! {
     Link(LinkChange),
     Port(PortChange),
+    Claim(ClaimChange),
     Setting(SettingChange),
     Ipv6Identity(Ipv6IdentityChange),
     Address(AddressChange),

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::{Address, IfName, Link, Mac, Neighbour, Nexthop, PolicyRule, Question, Route, Setting};
+use super::{Address, Claim, IfName, Link, Mac, Neighbour, Nexthop, PolicyRule, Question, Route, Setting};
 
 /// What the kernel said.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -54,7 +54,9 @@ impl Facts {
     /// Whether this was answered, by itself or in an answer about all interfaces.
     pub fn knows(&self, question: &Question) -> bool {
         let in_all = match question {
-            Question::Link(_) | Question::LinkIndex(_) | Question::Ports(_) => Some(Question::Links),
+            Question::Link(_) | Question::LinkIndex(_) | Question::Ports(_) | Question::Claim(_) => {
+                Some(Question::Links)
+            }
             Question::Bridges | Question::Taps => Some(Question::Links),
             Question::Addresses(_) => Some(Question::Addresses(0)),
             _ => None,
@@ -67,6 +69,7 @@ impl Facts {
         let is_there = match question {
             Question::Link(name) => self.link(name).is_some(),
             Question::LinkIndex(index) => self.link_index(*index).is_some(),
+            Question::Claim(claim) => self.claimant(claim).is_some(),
             _ => false,
         };
         is_there || self.knows(question)
@@ -80,12 +83,20 @@ impl Facts {
     /// The interface of this name, or with this other name (`ip link property add … altname`).
     pub fn link(&self, name: &IfName) -> Option<&Link> {
         let named = self.links.iter().find(|link| link.name == *name);
-        named.or_else(|| self.links.iter().find(|link| link.altnames.contains(name)))
+        named.or_else(|| {
+            self.links.iter().find(|link| link.altnames.iter().any(|other| other == name.as_str()))
+        })
     }
 
     /// The interface of this number.
     pub fn link_index(&self, index: u32) -> Option<&Link> {
         self.links.iter().find(|link| link.index == index)
+    }
+
+    /// The interface that has something for itself.
+    pub fn claimant(&self, claim: &Claim) -> Option<&Link> {
+        let name = claim.to_string();
+        self.links.iter().find(|link| link.altnames.contains(&name))
     }
 
     /// The addresses of an interface.

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use ipnet::{IpNet, Ipv6Net};
 
 use super::setting::{IPV4, IPV6};
-use super::{IfName, TapRecord};
+use super::{Claim, IfName, TapRecord};
 
 /// The link group of every interface through which the host meets a network whose guests must not be
 /// reached from another one (IFLA_GROUP): "kvm" in ASCII. `meta iifgroup` in a rule then speaks of all of them.
@@ -140,8 +140,8 @@ pub struct Link {
     pub index: u32,
     /// Its name.
     pub name: IfName,
-    /// Its other names (IFLA_ALT_IFNAME), as far as they are short enough to be written in a configuration.
-    pub altnames: Vec<IfName>,
+    /// Its other names (IFLA_ALT_IFNAME).
+    pub altnames: Vec<String>,
     /// What made it: "bridge", "tun", "veth", …; None for hardware.
     pub kind: Option<String>,
     /// ARPHRD_*: 1 is Ethernet.
@@ -203,6 +203,11 @@ impl Link {
     /// Whether it is a tap that kvmnet attached.
     pub fn is_attached(&self) -> bool {
         TapRecord::parse(&self.alias).is_some()
+    }
+
+    /// What its guest has for itself.
+    pub fn claims(&self) -> impl Iterator<Item = Claim> {
+        self.altnames.iter().filter_map(|name| name.parse().ok())
     }
 
     /// Whether nobody is behind it but this host: neither a LAN nor a container.

@@ -2,11 +2,13 @@
 
 pub mod address;
 mod carried;
+mod claim;
 pub mod facts;
 mod filter;
 pub mod foreign;
 mod forward;
 pub mod forward_chain;
+mod guest_identity;
 mod ifname;
 pub mod ledger;
 pub mod link;
@@ -20,9 +22,11 @@ pub mod setting;
 mod tap_record;
 
 pub use address::Address;
+pub use claim::{Claim, Own};
 pub use facts::Facts;
 pub use filter::{Filter, Instruction};
 pub use forward::{Forward, Protocol};
+pub use guest_identity::{GuestIdentity, is_label};
 pub use ifname::{BadName, IfName, MAX_LEN};
 pub use ledger::{Changed, Ledger};
 pub use link::{AddrGen, Link, Mac};

@@ -23,6 +23,10 @@ pub enum Need {
     Station(u32),
     /// The program that keeps the addresses of a NIC.
     Manager(IfName),
+    /// What the command line of the VM says that started this program.
+    Starter,
+    /// Whether this tap is the same VM's.
+    SameVm(IfName),
 }
 
 impl From<Question> for Need {

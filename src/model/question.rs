@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::{Filter, IfName};
+use super::{Claim, Filter, IfName};
 
 /// Something to ask the kernel.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,6 +13,8 @@ pub enum Question {
     Link(IfName),
     /// An interface, by its number.
     LinkIndex(u32),
+    /// The interface that has something for itself.
+    Claim(Claim),
     /// The machine-wide forwarding switch, of IPv6 or of IPv4.
     WideForwarding { v6: bool },
     /// Whether IPv4 interfaces to come will forward.

@@ -1,9 +1,10 @@
-//! The record on a guest's tap: that kvmnet attached it, and what it changed on it, for a tap that outlives its guest.
+//! The record on a guest's tap: that kvmnet attached it, what it changed on it, for a tap that outlives its guest, and who the
+//! guest is. It goes with the tap, so nothing in it is of a guest that is gone.
 
 use std::fmt;
 
 use super::ledger::{MAX_LEN, was};
-use super::{IfName, Mac, Setting};
+use super::{GuestIdentity, IfName, Mac, Setting, is_label};
 
 /// How every such alias begins.
 const PREFIX: &str = "kvmnet:tap";
@@ -16,6 +17,10 @@ pub struct TapRecord {
     /// What was changed, in that order, with its former value.
     pub changed: Vec<(Setting, u32)>,
     pub mac: Option<Mac>,
+    /// Who is behind it, where its network has a use for that.
+    pub guest: GuestIdentity,
+    /// Entries of a later version, which stay as they are.
+    pub unknown: Vec<String>,
     /// Its former alias.
     pub alias: String,
 }
@@ -23,20 +28,30 @@ pub struct TapRecord {
 impl TapRecord {
     /// Reads the alias of a tap; None where kvmnet did not attach it.
     pub fn parse(text: &str) -> Option<Self> {
-        let text = text.strip_prefix(PREFIX)?;
+        let text = text.strip_prefix(PREFIX).filter(|rest| rest.is_empty() || rest.starts_with(' '))?;
         let (words, alias) = text.split_once(" was=").unwrap_or((text, ""));
         let mut record = TapRecord { alias: alias.to_owned(), ..Self::default() };
         for word in words.split_whitespace() {
-            match word.split_once('=')? {
-                ("on", name) => record.bridge = Some(IfName::new(name).ok()?),
-                ("mac", value) => record.mac = Some(value.parse().ok()?),
-                (name, value) => {
-                    let (setting, before) = (setting(name)?, value.parse().ok()?);
-                    record.changed.extend(Some((setting, before)).filter(|_| setting.takes(before)));
-                }
+            if record.read(word).is_none() {
+                record.unknown.push(word.to_owned());
             }
         }
         Some(record)
+    }
+
+    fn read(&mut self, entry: &str) -> Option<()> {
+        match entry.split_once('=')? {
+            ("on", name) => self.bridge = Some(IfName::new(name).ok()?),
+            ("mac", value) => self.mac = Some(value.parse().ok()?),
+            ("vm", name) => self.guest.name = Some(name.to_owned()).filter(|name| is_label(name)),
+            ("nic", value) => self.guest.add_mac(value.parse().ok()?),
+            ("at", value) => self.guest.add_address(value.parse().ok()?),
+            (name, value) => {
+                let (setting, before) = (setting(name)?, value.parse().ok()?);
+                self.changed.extend(Some((setting, before)).filter(|_| setting.takes(before)));
+            }
+        }
+        Some(())
     }
 
     /// The former value of a setting that was changed.
@@ -51,9 +66,15 @@ impl TapRecord {
         }
     }
 
-    /// Whether the record fits where it is kept.
-    pub fn fits(&self) -> bool {
-        self.to_string().len() <= MAX_LEN
+    /// The record as it fits where it is kept: who the guest is gives way before what is to be undone. None where there is
+    /// no room for that either.
+    pub fn fitting(mut self) -> Option<Self> {
+        while self.to_string().len() > MAX_LEN {
+            if !self.guest.forget_one() {
+                return None;
+            }
+        }
+        Some(self)
     }
 }
 
@@ -76,6 +97,11 @@ impl fmt::Display for TapRecord {
         entries.extend(self.bridge.map(|bridge| format!("on={bridge}")));
         entries.extend(self.changed.iter().map(|(setting, before)| format!("{}={before}", word(*setting))));
         entries.extend(self.mac.map(|mac| format!("mac={mac}")));
+        let GuestIdentity { name, macs, addresses } = &self.guest;
+        entries.extend(name.iter().map(|name| format!("vm={name}")));
+        entries.extend(macs.iter().map(|mac| format!("nic={mac}")));
+        entries.extend(addresses.iter().map(|address| format!("at={address}")));
+        entries.extend(self.unknown.iter().cloned());
         entries.extend(was(&self.alias));
         f.write_str(&entries.join(" "))
     }
@@ -94,6 +120,7 @@ mod tests {
             "kvmnet:tap mtu=9000 gen=0 was=the web server",
             "kvmnet:tap was=x",
             "kvmnet:tap gen=0 a=0 r=2 q=0 t=0 d=0 mac=02:00:00:00:00:07",
+            "kvmnet:tap on=br0 mac=02:00:00:00:00:07 vm=web-1 nic=52:54:00:12:34:57 at=10.0.100.7 at=fd00:100::7 was=x y",
         ] {
             assert_eq!(TapRecord::parse(text).unwrap().to_string(), text);
         }
@@ -104,7 +131,39 @@ mod tests {
     #[test]
     fn knows_when_it_does_not_fit() {
         let record = |length| TapRecord { alias: "x".repeat(length), ..TapRecord::default() };
-        assert!(record(MAX_LEN - PREFIX.len() - 5).fits());
-        assert!(!record(MAX_LEN - PREFIX.len() - 4).fits());
+        assert!(record(MAX_LEN - PREFIX.len() - 5).fitting().is_some());
+        assert_eq!(record(MAX_LEN - PREFIX.len() - 4).fitting(), None);
+    }
+
+    /// Where there is no room, what has to be undone stays.
+    #[test]
+    fn who_the_guest_is_gives_way() {
+        let fixed = "kvmnet:tap on=br0 mtu=9000 gen=0";
+        let guest = " vm=web nic=52:54:00:12:34:57 at=10.0.100.7 at=fd00:100::7";
+        for (room, left) in [
+            (guest.len(), guest),
+            (guest.len() - 1, " nic=52:54:00:12:34:57 at=10.0.100.7 at=fd00:100::7"),
+            (40, " nic=52:54:00:12:34:57 at=10.0.100.7"),
+            (30, " nic=52:54:00:12:34:57"),
+            (3, ""),
+        ] {
+            let was = format!(" was={}", "x".repeat(MAX_LEN - fixed.len() - room - 5));
+            let record = TapRecord::parse(&format!("{fixed}{guest}{was}")).unwrap();
+            assert_eq!(record.fitting().unwrap().to_string(), format!("{fixed}{left}{was}"), "{room}");
+        }
+    }
+
+    /// A record may be of a later version, or of anybody who may write it.
+    #[test]
+    fn what_it_does_not_know_hurts_nothing() {
+        let text = "kvmnet:tap on=br0 gen=0 vm=web later=1 alone";
+        assert_eq!(TapRecord::parse(text).unwrap().to_string(), text);
+        let forged = "kvmnet:tap on=a/b gen=99999999999 vm=$(reboot) nic=1 nic=52:54:00:00:00:01 at=x at=10.0.0.1 gen=7";
+        let record = TapRecord::parse(forged).unwrap();
+        assert_eq!((record.bridge, record.changed.len(), record.guest.name.as_deref()), (None, 0, None));
+        assert_eq!((record.guest.macs.len(), record.guest.addresses.len()), (1, 1));
+        let many: String = (0..255).map(|n| format!(" at=10.0.0.{n}")).collect();
+        assert_eq!(TapRecord::parse(&format!("kvmnet:tap{many}")).unwrap().guest.addresses.len(), 8);
+        assert_eq!(TapRecord::parse("kvmnet:tapestry"), None);
     }
 }

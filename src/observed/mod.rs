@@ -14,7 +14,8 @@ use crate::model::address::PROTOCOL_LINK_LOCAL;
 use crate::model::forward_chain::ForwardChain;
 use crate::model::ruleset::Found;
 use crate::model::{
-    Address, AddressManager, Changed, Facts, IfName, Ledger, Link, Need, Network, Setting, Uplink,
+    Address, AddressManager, Changed, Facts, GuestIdentity, IfName, Ledger, Link, Need, Network, Setting,
+    Uplink,
 };
 use crate::network;
 use crate::subnet::GlobalId;
@@ -49,6 +50,10 @@ pub struct Observed {
     pub stations: Vec<u32>,
     /// The forward chains of iptables, where there are any.
     pub forward_chains: Vec<ForwardChain>,
+    /// Who the guest is, as the command line of the VM says that started this program.
+    pub starter: GuestIdentity,
+    /// Other taps of the guest's VM, of those that were asked about.
+    pub same_vm: Vec<IfName>,
     /// Whether the tables could be read.
     pub nft: Tables,
     /// The machine's global ID, where an IPv6 subnet is to be chosen.

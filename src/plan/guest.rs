@@ -2,9 +2,9 @@
 
 use super::{Refusal, port};
 use crate::feature::{Guest, Site};
-use crate::item::{LinkChange, Step};
+use crate::item::{ClaimChange, LinkChange, Step};
 use crate::model::ledger::Place;
-use crate::model::{IfName, Link, Setting, TapRecord};
+use crate::model::{Claim, IfName, Link, Setting, TapRecord};
 use crate::observed::{Instance, Observed};
 use crate::switch;
 
@@ -16,6 +16,7 @@ pub(super) fn attach(guest: &Guest, site: &Site) -> Result<Vec<Step>, Refusal> {
     let is_new = known.is_none();
     let mut record = known.unwrap_or_else(|| TapRecord { alias: tap.alias.clone(), ..TapRecord::default() });
     record.bridge = Some(site.desired.network.bridge);
+    record.guest = guest.identity.clone();
     let mut changes = Vec::new();
     for (setting, to) in &guest.values {
         let from = site.observed.value(&name, *setting).unwrap_or_default();
@@ -32,17 +33,25 @@ pub(super) fn attach(guest: &Guest, site: &Site) -> Result<Vec<Step>, Refusal> {
         record.mac = record.mac.or(Some(from));
         changes.push(LinkChange::Mac { link: name, from, to }.into());
     }
-    if !record.fits() {
-        return Err(Refusal::TapAliasTooLong(name));
-    }
+    let record = record.fitting().ok_or(Refusal::TapAliasTooLong(name))?;
     let mut steps = Vec::new();
     let alias = record.to_string();
     if alias != tap.alias {
         steps.push(LinkChange::Alias { link: name, from: tap.alias.clone(), to: alias }.into());
     }
+    steps.extend(claim(guest, tap));
     steps.extend(changes);
     steps.extend(join(guest, tap, site));
     Ok(steps)
+}
+
+/// What the guest has for itself, and not what it had on another network.
+fn claim(guest: &Guest, tap: &Link) -> Vec<Step> {
+    let unwanted = tap.claims().filter(|claim| !guest.claims.contains(claim));
+    let unwanted = unwanted.map(|claim| ClaimChange::Delete { tap: tap.name, claim }.into());
+    let is_new = |claim: &&Claim| !tap.claims().any(|known| known == **claim);
+    let new = guest.claims.iter().filter(is_new);
+    unwanted.chain(new.map(|claim| ClaimChange::Add { tap: tap.name, claim: *claim }.into())).collect()
 }
 
 /// Onto the bridge, and up. On its way from one bridge to another it is nowhere for a moment, and down.
@@ -83,6 +92,7 @@ pub(super) fn detach(tap: &Link, observed: &Observed) -> Vec<Step> {
     if let Some(bridge) = bridge {
         steps.push(switch::detach(name, bridge));
     }
+    steps.extend(tap.claims().map(|claim| ClaimChange::Delete { tap: name, claim }.into()));
     steps.extend(record.into_iter().flat_map(|record| restore(tap, record, observed)));
     steps
 }

@@ -10,6 +10,7 @@ mod default_routes;
 mod down;
 mod host_snapshot;
 mod networks;
+mod starter;
 mod station;
 mod status_snapshot;
 mod survey;

@@ -5,10 +5,11 @@ use std::{fs, io};
 
 use nix::sys::statvfs::{FsFlags, statvfs};
 
-use super::{address_manager, station, template};
+use super::{address_manager, starter, station, template};
 use crate::desired::Desired;
 use crate::feature::{self, Site};
 use crate::firewall;
+use crate::holder;
 use crate::model::facts::Way;
 use crate::model::route::LOCAL;
 use crate::model::ruleset::table_name;
@@ -122,6 +123,13 @@ impl Observed {
                 Need::Station(index) => {
                     let link = self.facts.link_index(*index).filter(|link| station::is_station(link));
                     self.stations.extend(link.map(|link| link.index));
+                }
+                Need::Starter => {
+                    self.starter = desired.tap.map(|tap| starter::identity(&tap)).unwrap_or_default();
+                }
+                Need::SameVm(other) => {
+                    let is_same = desired.tap.is_some_and(|tap| holder::is_one_vm(&tap, other));
+                    self.same_vm.extend(is_same.then_some(*other));
                 }
                 Need::Manager(name) => {
                     let nic = self.facts.link(name);

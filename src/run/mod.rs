@@ -14,7 +14,7 @@ use std::fmt;
 
 use crate::apply::{Kernel, Left, apply};
 use crate::config::{self, Environment};
-use crate::desired::Desired;
+use crate::desired::{Desired, Teller};
 use crate::error::Error;
 use crate::holder;
 use crate::lock::Lock;
@@ -56,7 +56,7 @@ impl Done {
 pub fn up(tap: &IfName, hook_network: Option<&str>, seen: OnStep) -> Result<Done, Error> {
     require_rights()?;
     let network = config::load(&Environment::of_process(), hook_network, tap)?;
-    let desired = Desired::new(*tap, network);
+    let desired = Desired { teller: Teller::Starter, ..Desired::new(*tap, network) };
     let (plan, left) = Run::begin()?.bring_up(&desired, seen)?;
     let Network { bridge, name, mode, .. } = &desired.network;
     Ok(Done::new(format_args!("{tap} is up on {bridge} (network {name}, {mode})"), &plan, left))

@@ -10,6 +10,8 @@ pub use qemu::{DEFAULT_MAC, macs};
 
 use options::Options;
 
+use crate::model::{GuestIdentity, IfName};
+
 /// The program, without its directory.
 pub fn program(arguments: &[String]) -> String {
     let path = arguments.first().map(String::as_str).unwrap_or_default();
@@ -26,6 +28,13 @@ pub fn name(arguments: &[String]) -> Option<String> {
     let value = apart.map(String::as_str).or_else(joined)?;
     let options = Options::read(value, "guest");
     options.get("guest").filter(|name| !name.is_empty()).map(str::to_owned)
+}
+
+/// Who the guest on `tap` is. `taps` are those that the VM has open, each with the number of the file, in that order. What it
+/// says is a hint, bounded and made safe.
+pub fn identity(arguments: &[String], taps: &[(u32, IfName)], tap: &IfName) -> GuestIdentity {
+    let macs = macs(arguments, taps).into_iter().filter(|(on, _)| on == tap).map(|(_, mac)| mac);
+    GuestIdentity::new(name(arguments).as_deref(), macs)
 }
 
 #[cfg(test)]

@@ -5,17 +5,18 @@ use std::net::{IpAddr, Ipv6Addr};
 use neli::consts::rtnl::{Ifla, IflaInfo, Rtm};
 use nix::libc;
 
+use super::altname;
 use crate::model::link::{ETHERNET, Ipv4Conf, Ipv6Conf, Tun};
 use crate::model::setting::{Home, IPV4, IPV6};
 use crate::model::{AddrGen, IfName, Link, Mac, Setting};
 use crate::netlink::message::{
-    CREATE, DUMP, EXCL, Message, attributes, find, find_ip, find_text, find_u32, text, u16_at, u32_at,
+    CREATE, DUMP, EXCL, Message, find, find_ip, find_text, find_u32, text, u16_at, u32_at,
 };
 
 /// The length of `struct ifinfomsg`.
 pub(super) const BODY: usize = 16;
 /// RTEXT_FILTER_SKIP_STATS: counters make up half of a reply.
-const SKIP_STATS: u32 = 1 << 3;
+pub(super) const SKIP_STATS: u32 = 1 << 3;
 const IFLA_BR_FORWARD_DELAY: u16 = 1;
 const IFLA_BR_STP_STATE: u16 = 5;
 const IFLA_BR_FDB_MAX_LEARNED: u16 = 49;
@@ -26,8 +27,6 @@ const IFLA_TUN_TYPE: u16 = 3;
 const IFLA_TUN_PERSIST: u16 = 6;
 const IFLA_INET_CONF: u16 = 1;
 const IFLA_INET6_CONF: u16 = 2;
-const IFLA_PROP_LIST: u16 = 52;
-const IFLA_ALT_IFNAME: u16 = 53;
 const IFLA_INET6_TOKEN: u16 = 7;
 const IFLA_INET6_ADDR_GEN_MODE: u16 = 8;
 /// IF_OPER_UP.
@@ -213,10 +212,7 @@ pub fn parse(reply: &[u8]) -> Option<Link> {
     Some(Link {
         index,
         name: IfName::of_kernel(find(attrs, Ifla::Ifname)?)?,
-        altnames: attributes(find(attrs, IFLA_PROP_LIST).unwrap_or_default())
-            .filter(|(kind, _)| *kind == IFLA_ALT_IFNAME)
-            .filter_map(|(_, name)| IfName::of_kernel(name))
-            .collect(),
+        altnames: altname::parse(attrs),
         hardware,
         up: flags & libc::IFF_UP as u32 != 0,
         loopback: flags & libc::IFF_LOOPBACK as u32 != 0,

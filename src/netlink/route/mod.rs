@@ -1,6 +1,7 @@
 //! rtnetlink: interfaces, addresses, routes, neighbours (rtnetlink(7)).
 
 pub mod address;
+pub mod altname;
 pub mod filter;
 pub mod link;
 pub mod neighbour;

@@ -2,7 +2,7 @@
 
 use nix::errno::Errno;
 
-use super::{address, filter, link, neighbour, netconf, nexthop, route, rule};
+use super::{address, altname, filter, link, neighbour, netconf, nexthop, route, rule};
 use crate::model::route::{LOCAL, UNICAST};
 use crate::model::{Facts, Question, Setting};
 use crate::netlink::message::Message;
@@ -12,6 +12,7 @@ impl Question {
         match self {
             Question::Link(name) => link::get(name),
             Question::LinkIndex(index) => link::get_index(*index),
+            Question::Claim(claim) => altname::get(&claim.to_string()),
             Question::WideForwarding { v6 } => netconf::get_all(*v6),
             Question::FreshForwarding => netconf::get_default(),
             Question::RouteTo(address) => route::get(*address),
@@ -38,6 +39,8 @@ impl Question {
         let errno = Errno::from_raw(errno);
         match self {
             Question::Link(_) | Question::LinkIndex(_) => errno == Errno::ENODEV,
+            // Before Linux 5.5 the name counts for nothing, and the request is for nothing at all.
+            Question::Claim(_) => matches!(errno, Errno::ENODEV | Errno::EINVAL | Errno::EOPNOTSUPP),
             // No route matches, or one that refuses: prohibit, blackhole (`fib_props`). And see below of IPv6.
             Question::RouteTo(address) => match errno {
                 Errno::ENETUNREACH | Errno::EHOSTUNREACH | Errno::EACCES | Errno::EINVAL => true,
@@ -75,6 +78,7 @@ impl Question {
         match self {
             Question::Link(_)
             | Question::LinkIndex(_)
+            | Question::Claim(_)
             | Question::Ports(_)
             | Question::Bridges
             | Question::Links

@@ -4,7 +4,9 @@ use std::net::Ipv4Addr;
 
 use crate::config::{Environment, File};
 use crate::desired::Desired;
-use crate::item::{AddressChange, LinkChange, PortChange, RouteChange, SettingChange, Step, TableChange};
+use crate::item::{
+    AddressChange, ClaimChange, LinkChange, PortChange, RouteChange, SettingChange, Step, TableChange,
+};
 use crate::model::facts::Way;
 use crate::model::link::{ETHERNET, Ipv4Conf, Ipv6Conf, Tun};
 use crate::model::route::Hop;
@@ -185,6 +187,13 @@ impl World {
                 let master = to.as_ref().map(|bridge| self.link(bridge).index);
                 self.link(port).master = master;
                 self.link(port).group_fwd_mask = master.map(|_| 0);
+            }
+            Step::Claim(ClaimChange::Add { tap, claim }) => {
+                assert!(self.0.facts.claimant(claim).is_none(), "{step}");
+                self.link(tap).altnames.push(claim.to_string());
+            }
+            Step::Claim(ClaimChange::Delete { tap, claim }) => {
+                self.link(tap).altnames.retain(|name| *name != claim.to_string());
             }
             Step::Address(AddressChange::Add { link, address }) => self.add_address(link, address.clone()),
             Step::Address(AddressChange::Delete { link, address }) => {
