@@ -8,6 +8,7 @@ mod auto_address;
 mod bridge;
 mod forwarding;
 mod found;
+mod guest_identity;
 mod host_if;
 mod isolation;
 mod need;
@@ -57,6 +58,7 @@ static FEATURES: &[&Feature] = &[
     &tap::FEATURE,
     &bridge::FEATURE,
     &overrides::FEATURE,
+    &guest_identity::FEATURE,
     &uplink::FEATURE,
     &isolation::FEATURE,
     &host_if::FEATURE,

@@ -6,9 +6,10 @@ use ipnet::IpNet;
 use thiserror::Error;
 
 use crate::config::quoted;
-use crate::model::{AddressManager, IfName, Mode};
+use crate::model::{AddressManager, IfName, Mode, Own};
 use crate::subnet;
 use crate::terminal::shell_word;
+use crate::vmm::DEFAULT_MAC;
 
 /// Why there is no plan.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -103,6 +104,15 @@ pub enum Refusal {
     /// The network is in use.
     #[error("guests are on {bridge}: {}", list(.guests))]
     HasGuests { bridge: IfName, guests: Vec<IfName> },
+    /// Another guest has its MAC, or its address.
+    #[error("{own} is {} of {tap}{}", own_words(.own), guest_words(.guest))]
+    OfAnotherGuest { own: Own, tap: IfName, guest: Option<String> },
+    /// No guest can have this address.
+    #[error("{address}, the guest's address on network {network}, {why}")]
+    GuestAddress { address: IpAddr, network: String, why: &'static str },
+    /// A port shall lead to a guest whose address nobody knows.
+    #[error("`forward` leads to no address: nothing says which one the guest on {tap} has")]
+    NoGuestAddress { tap: IfName },
     /// Another network has the bridge.
     #[error("the bridge {bridge} belongs to network {owner}, whose guests are using it")]
     BridgeInUse { bridge: IfName, owner: String },
@@ -136,6 +146,17 @@ fn address_line(addresses: &[IpNet]) -> String {
 }
 
 const NO_BRIDGE: &str = "use mode = \"nat\", or mode = \"routed\", which need no bridge over the uplink";
+
+fn own_words(own: &Own) -> &'static str {
+    match own {
+        Own::Mac(_) => "the MAC",
+        Own::Address(_) => "the address",
+    }
+}
+
+fn guest_words(name: &Option<String>) -> String {
+    name.as_ref().map_or_else(String::new, |name| format!(" ({name})"))
+}
 
 fn kind_words(kind: &Option<String>) -> String {
     kind.as_ref().map_or_else(String::new, |kind| format!(" but a {kind}"))
@@ -197,6 +218,20 @@ impl Refusal {
             }
             Refusal::HasGuests { .. } => {
                 "stop them first; --force takes the network away from them".to_owned()
+            }
+            Refusal::OfAnotherGuest { own: Own::Mac(mac), .. } => {
+                let gives = if *mac == DEFAULT_MAC { ", as QEMU gives the same one to all" } else { "" };
+                format!("give this guest a MAC of its own{gives}: mac=52:54:00:… after -nic tap,… or -device …")
+            }
+            Refusal::OfAnotherGuest { own: Own::Address(_), .. } => {
+                "set `guest_address` to one that is free; `kvmnet status` shows whose are taken".to_owned()
+            }
+            Refusal::GuestAddress { .. } => {
+                "set `guest_address` to another address of the network; `kvmnet status` shows its subnets".to_owned()
+            }
+            Refusal::NoGuestAddress { .. } => {
+                "set `guest_address`, or `guest_mac` on a network with DHCP; QEMU's command line says the MAC by itself"
+                    .to_owned()
             }
             Refusal::OverrideInUse { .. } => {
                 "stop those guests first, or choose another network with KVMNET_NETWORK".to_owned()

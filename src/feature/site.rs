@@ -1,5 +1,8 @@
 //! Where a network shall be, and what is there of it: what every feature is asked about.
 
+use std::net::IpAddr;
+
+use super::guest_identity;
 use crate::desired::Desired;
 use crate::model::ledger::Place;
 use crate::model::{Changed, IfName, Ledger, Link, Setting, TapRecord};
@@ -44,6 +47,17 @@ impl<'a> Site<'a> {
         let network = &self.desired.network;
         let is_end = network.veth.as_ref().is_some_and(|veth| veth.outer == *link || veth.inner == *link);
         self.made && *link == network.bridge || is_end
+    }
+
+    /// Whether guests are told their addresses: on a bridge that was there, only where that is said.
+    pub fn serves_dhcp(&self) -> bool {
+        let network = &self.desired.network;
+        network.serves_dhcp() && (self.made || network.dhcp.is_some())
+    }
+
+    /// The address that the guest has, of one family, as far as that is known beforehand.
+    pub fn guest_address(&self, v6: bool) -> Option<IpAddr> {
+        guest_identity::address(self, v6)
     }
 
     pub fn place(&self, link: &IfName) -> Place {

@@ -37,12 +37,23 @@ impl Mac {
         self.0[0] & 1 != 0
     }
 
-    /// The link-local address that IPv6 makes of it (RFC 4291, modified EUI-64).
+    /// The link-local address that IPv6 makes of it.
     pub fn link_local(self) -> IpNet {
-        let [a, b, c, d, e, f] = self.0.map(u16::from);
-        let end = [(a ^ 2) << 8 | b, c << 8 | 0xff, 0xfe00 | d, e << 8 | f];
-        let address = Ipv6Addr::new(0xfe80, 0, 0, 0, end[0], end[1], end[2], end[3]);
+        let address = self.after([0xfe80, 0, 0, 0]);
         Ipv6Net::new(address, 64).unwrap_or_else(|_| address.into()).into()
+    }
+
+    /// The address that IPv6 makes of it in a subnet, if it makes one there.
+    pub fn in_subnet(self, net: &IpNet) -> Option<Ipv6Addr> {
+        let IpNet::V6(net) = net else { return None };
+        let [a, b, c, d, ..] = net.addr().segments();
+        (net.prefix_len() == 64).then(|| self.after([a, b, c, d]))
+    }
+
+    /// Its modified EUI-64 (RFC 4291) after a prefix.
+    fn after(self, [p, q, r, s]: [u16; 4]) -> Ipv6Addr {
+        let [a, b, c, d, e, f] = self.0.map(u16::from);
+        Ipv6Addr::new(p, q, r, s, (a ^ 2) << 8 | b, c << 8 | 0xff, 0xfe00 | d, e << 8 | f)
     }
 }
 

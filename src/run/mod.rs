@@ -14,7 +14,8 @@ use std::fmt;
 
 use crate::apply::{Kernel, Left, apply};
 use crate::config::{self, Environment};
-use crate::desired::{Desired, Teller};
+use crate::desired::Desired;
+pub use crate::desired::Teller;
 use crate::error::Error;
 use crate::holder;
 use crate::lock::Lock;
@@ -54,9 +55,19 @@ impl Done {
 
 /// Attaches `tap` to its network. `hook_network` is the NAME of a hook called `qemu-ifup-NAME`.
 pub fn up(tap: &IfName, hook_network: Option<&str>, seen: OnStep) -> Result<Done, Error> {
+    up_told(tap, hook_network, Teller::Starter, seen)
+}
+
+/// The same, where `teller` says who the guest is.
+pub fn up_told(
+    tap: &IfName,
+    hook_network: Option<&str>,
+    teller: Teller,
+    seen: OnStep,
+) -> Result<Done, Error> {
     require_rights()?;
     let network = config::load(&Environment::of_process(), hook_network, tap)?;
-    let desired = Desired { teller: Teller::Starter, ..Desired::new(*tap, network) };
+    let desired = Desired { teller, ..Desired::new(*tap, network) };
     let (plan, left) = Run::begin()?.bring_up(&desired, seen)?;
     let Network { bridge, name, mode, .. } = &desired.network;
     Ok(Done::new(format_args!("{tap} is up on {bridge} (network {name}, {mode})"), &plan, left))

@@ -11,7 +11,7 @@ use netlink_packet_route::address::{
 };
 use netlink_packet_route::link::{
     AfSpecInet6, AfSpecUnspec, BridgeStpState, In6AddrGenMode, InfoBridge, InfoData, InfoKind, InfoVeth,
-    LinkAttribute, LinkFlags, LinkInfo, LinkLayerType, LinkMessage, State,
+    LinkAttribute, LinkFlags, LinkInfo, LinkLayerType, LinkMessage, Prop, State,
 };
 use netlink_packet_route::neighbour::{
     NeighbourAddress, NeighbourAttribute, NeighbourFlags, NeighbourMessage, NeighbourState,
@@ -21,7 +21,7 @@ use netlink_packet_route::route::{
 };
 use netlink_packet_route::rule::{RuleAction, RuleAttribute, RuleMessage};
 
-use super::{address, link, neighbour, route, rule};
+use super::{address, altname, link, neighbour, route, rule};
 use crate::model::address::{FOREVER, flag};
 use crate::model::route::Hop;
 use crate::model::{AddrGen, Address, IfName, Mac, Neighbour, PolicyRule, Route, Setting};
@@ -310,4 +310,39 @@ fn an_address_that_the_host_answers_for_has_no_mac() {
     told.attributes = vec![NeighbourAttribute::Destination(address)];
     let read = neighbour::parse(&written(&told), 3, &name("eth3")).unwrap();
     assert_eq!((read.mac, read.state), (None, 0x80));
+}
+
+#[test]
+fn other_names_of_an_interface() {
+    let names = LinkAttribute::PropList(vec![Prop::AltIfName("kvmnet-br0-10.0.100.7".to_owned())]);
+    for (kind, change) in [
+        (108, altname::add(&name("vif0.0"), "kvmnet-br0-10.0.100.7")),
+        (109, altname::delete(&name("vif0.0"), "kvmnet-br0-10.0.100.7")),
+    ] {
+        let mut bytes = change.bytes().to_vec();
+        assert_eq!(bytes[4..6], [kind, 0]);
+        // The other hand reads it as what it is otherwise, a change of an interface.
+        bytes[4] = 16;
+        let read = NetlinkMessage::<Packet>::deserialize(&bytes).unwrap();
+        let NetlinkPayload::InnerMessage(NewLink(change)) = read.payload else { panic!() };
+        assert_eq!(change.attributes, [LinkAttribute::IfName("vif0.0".to_owned()), names.clone()]);
+    }
+    let GetLink(asked) = read(&altname::get("kvmnet-br0-10.0.100.7")) else { panic!() };
+    assert_eq!(asked.header.index, 0);
+    let bytes = altname::get("kvmnet-br0-10.0.100.7").bytes().to_vec();
+    assert!(bytes.windows(22).any(|part| part == b"kvmnet-br0-10.0.100.7\0"));
+
+    let mut told = LinkMessage::default();
+    told.header.link_layer_type = LinkLayerType::Ether;
+    told.attributes = vec![
+        LinkAttribute::IfName("vif0.0".to_owned()),
+        LinkAttribute::Mtu(1500),
+        LinkAttribute::PropList(
+            ["enp0s3", "kvmnet-br0-fd00:100::7"].map(|one| Prop::AltIfName(one.to_owned())).into(),
+        ),
+    ];
+    let found = link::parse(&written(&told)).unwrap();
+    assert_eq!(found.altnames, ["enp0s3", "kvmnet-br0-fd00:100::7"]);
+    let claims: Vec<String> = found.claims().map(|claim| claim.to_string()).collect();
+    assert_eq!(claims, ["kvmnet-br0-fd00:100::7"]);
 }

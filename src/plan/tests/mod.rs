@@ -3,6 +3,7 @@
 
 mod changes;
 mod given_back;
+mod guests;
 mod networks;
 mod plans;
 mod refusals;

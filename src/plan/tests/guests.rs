@@ -1,0 +1,168 @@
+//! Who a guest is, and what it has for itself.
+
+use super::*;
+use crate::desired::{Desired, Teller};
+use crate::model::{Claim, GuestIdentity, Mac, Need};
+use crate::plan::{Refusal, Step, up};
+
+const NAT: &str = "mode = \"nat\"\naddress = [\"10.0.100.3/24\", \"fd00:100::3/64\"]\n";
+
+fn mac(last: u8) -> Mac {
+    Mac([0x52, 0x54, 0, 0x12, 0x34, last])
+}
+
+impl World {
+    /// An ifup by a VM whose command line says this.
+    fn started_by(
+        &mut self,
+        config: &str,
+        tap: &str,
+        vm: Option<&str>,
+        macs: &[Mac],
+    ) -> Result<Vec<Step>, Refusal> {
+        self.0.starter = GuestIdentity::new(vm, macs.iter().copied());
+        self.0.met = vec![Need::Starter];
+        self.0.besides = Some(name(tap));
+        self.0.work_out();
+        let desired = Desired { teller: Teller::Starter, ..World::desired(config, tap) };
+        let steps: Vec<Step> = up(&desired, &self.0)?.steps().cloned().collect();
+        steps.iter().for_each(|step| self.play(step));
+        Ok(steps)
+    }
+
+    fn claims(&mut self, tap: &str) -> Vec<String> {
+        self.link(&name(tap)).altnames.clone()
+    }
+}
+
+#[test]
+fn a_guest_has_its_mac_and_its_address_for_itself() {
+    let mut world = World::lab();
+    let config = format!("{NAT}guest_address = \"10.0.100.7\"\n");
+    world.started_by(&config, "vif0.0", Some("Web 1"), &[mac(0x57)]).unwrap();
+    assert_eq!(world.claims("vif0.0"), ["kvmnet-br0-525400123457", "kvmnet-br0-10.0.100.7"]);
+    let alias = world.link(&name("vif0.0")).alias.clone();
+    assert!(alias.ends_with(" vm=web-1 nic=52:54:00:12:34:57 at=10.0.100.7"), "{alias}");
+    // Again, and by somebody who knows nothing of the guest.
+    assert_eq!(world.started_by(&config, "vif0.0", Some("Web 1"), &[mac(0x57)]).unwrap(), []);
+    assert_eq!(world.started_by(NAT, "vif0.0", None, &[]).unwrap(), []);
+    assert_eq!(world.up(NAT, "vif0.0"), [], "as `kvmnet apply` does");
+    world.down("vif0.0");
+    assert_eq!((world.claims("vif0.0"), world.link(&name("vif0.0")).alias.as_str()), (Vec::new(), ""));
+}
+
+#[test]
+fn a_second_guest_with_the_same_is_refused() {
+    let mut world = World::lab();
+    let config = format!("{NAT}guest_address = \"10.0.100.7\"\n");
+    world.started_by(&config, "vif0.0", Some("web"), &[mac(0x57)]).unwrap();
+    let refusal = world.started_by(NAT, "vif1.0", None, &[mac(0x57)]).unwrap_err();
+    assert_eq!(refusal.to_string(), "52:54:00:12:34:57 is the MAC of vif0.0 (web)");
+    assert!(refusal.hint().unwrap().contains("mac=52:54:00:"), "{:?}", refusal.hint());
+    let refusal = world.started_by(&config, "vif1.0", Some("web"), &[mac(0x58)]).unwrap_err();
+    assert_eq!(refusal.to_string(), "10.0.100.7 is the address of vif0.0 (web)");
+    // One VM may have one MAC on two NICs; what the first has stays its own.
+    world.0.same_vm = vec![name("vif0.0")];
+    world.started_by(&config, "vif1.0", Some("web"), &[mac(0x57)]).unwrap();
+    assert_eq!(world.claims("vif1.0"), [""; 0]);
+    let alias = world.link(&name("vif1.0")).alias.clone();
+    assert!(alias.ends_with(" vm=web nic=52:54:00:12:34:57"), "{alias}");
+}
+
+#[test]
+fn names_and_networks_without_a_use_for_them() {
+    let mut world = World::lab();
+    for config in ["mode = \"host-only\"\n", "mode = \"isolated\"\n", "mode = \"nat\"\ndhcp = false\n"] {
+        world.started_by(config, "vif0.0", Some("web"), &[mac(0x56)]).unwrap();
+        world.started_by(config, "vif1.0", Some("web"), &[mac(0x56)]).unwrap();
+        for tap in ["vif0.0", "vif1.0"] {
+            assert_eq!(world.claims(tap), [""; 0], "{config}");
+            assert!(!world.link(&name(tap)).alias.contains("vm="), "{config}");
+            world.down(tap);
+        }
+    }
+}
+
+/// Two VMs may be called the same.
+#[test]
+fn one_name_for_two() {
+    let mut world = World::lab();
+    world.started_by(NAT, "vif0.0", Some("web"), &[mac(0x57)]).unwrap();
+    world.started_by(NAT, "vif1.0", Some("web"), &[mac(0x58)]).unwrap();
+}
+
+#[test]
+fn the_configuration_wins_over_the_command_line() {
+    let mut world = World::lab();
+    let config = format!("{NAT}guest_mac = \"52:54:00:12:34:60\"\n");
+    world.started_by(&config, "vif0.0", None, &[mac(0x57)]).unwrap();
+    assert_eq!(world.claims("vif0.0"), ["kvmnet-br0-525400123460"]);
+    // Of several MACs, the one that is on this tap.
+    let config = format!("{NAT}guest_mac = [\"52:54:00:12:34:61\", \"52:54:00:12:34:62\"]\n");
+    world.started_by(&config, "vif1.0", None, &[mac(0x62)]).unwrap();
+    assert_eq!(world.claims("vif1.0"), ["kvmnet-br0-525400123462"]);
+}
+
+#[test]
+fn what_is_no_longer_so_goes() {
+    let mut world = World::lab();
+    let nat = format!("{NAT}uplink = \"eth3\"\n");
+    world.link(&name("vif0.0")).tun.as_mut().unwrap().persistent = true;
+    world.started_by(&nat, "vif0.0", Some("one"), &[mac(0x57)]).unwrap();
+    world.started_by(&nat, "vif0.0", Some("two"), &[mac(0x58)]).unwrap();
+    assert_eq!(world.claims("vif0.0"), ["kvmnet-br0-525400123458"]);
+    let moved = "mode = \"host-only\"\ndhcp = true\nbridge = \"br-lab\"\naddress = \"10.0.101.3/24\"\n";
+    world.started_by(moved, "vif0.0", Some("two"), &[mac(0x58)]).unwrap();
+    assert_eq!(world.claims("vif0.0"), ["kvmnet-br-lab-525400123458"]);
+    world.started_by(&moved.replace("true", "false"), "vif0.0", Some("two"), &[mac(0x58)]).unwrap();
+    assert_eq!(world.claims("vif0.0"), [""; 0]);
+}
+
+#[test]
+fn an_address_that_no_guest_can_have() {
+    let mut world = World::lab();
+    let desired = |address: &str| {
+        let mut desired = World::desired(NAT, "vif0.0");
+        desired.network.guest_addresses = vec![address.parse().unwrap()];
+        desired
+    };
+    for (address, why) in [
+        ("10.0.101.7", "is in no subnet of it"),
+        ("10.0.100.3", "is the host's own"),
+        ("10.0.100.0", "is that of the subnet itself"),
+        ("10.0.100.255", "is the broadcast address"),
+        ("fd00:100::", "is that of the subnet itself"),
+    ] {
+        world.0.work_out();
+        let refusal = up(&desired(address), &world.0).unwrap_err();
+        assert_eq!(refusal.to_string(), format!("{address}, the guest's address on network default, {why}"));
+        assert!(refusal.hint().is_some());
+    }
+    assert!(up(&desired("10.0.100.7"), &world.0).is_ok());
+}
+
+#[test]
+fn a_forward_leads_somewhere() {
+    let mut world = World::lab();
+    let config = format!("{NAT}forward = \"2222:22\"\n");
+    let refusal = world.started_by(&config, "vif0.0", Some("web"), &[]).unwrap_err();
+    assert_eq!(
+        refusal.to_string(),
+        "`forward` leads to no address: nothing says which one the guest on vif0.0 has"
+    );
+    assert!(refusal.hint().unwrap().contains("guest_mac"));
+    world.started_by(&config, "vif0.0", Some("web"), &[mac(0x57)]).unwrap();
+}
+
+/// A record may be forged, or of a network that had other subnets.
+#[test]
+fn a_record_is_believed_only_where_it_can_be_true() {
+    let mut world = World::lab();
+    world.link(&name("vif0.0")).alias =
+        "kvmnet:tap on=br0 vm=web nic=52:54:00:12:34:57 at=10.9.9.9 at=10.0.100.3 at=10.0.100.8".to_owned();
+    world.up(NAT, "vif0.0");
+    let claims = ["kvmnet-br0-525400123457", "kvmnet-br0-10.0.100.8"];
+    assert_eq!(world.claims("vif0.0"), claims);
+    let claim: Claim = claims[0].parse().unwrap();
+    assert!(world.0.facts.claimant(&claim).is_some());
+}
