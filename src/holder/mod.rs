@@ -101,7 +101,8 @@ fn ancestors(pid: &str) -> io::Result<Vec<String>> {
 
 /// A process's parent; None for the first process.
 fn parent(pid: &str) -> io::Result<Option<String>> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let status = read(&Path::new("/proc").join(pid).join("status"), STATUS_SIZE, STATUS_SIZE)?;
+    let status = String::from_utf8_lossy(&status);
     let parent = status.lines().find_map(|line| line.strip_prefix("PPid:")).map(str::trim);
     Ok(parent.filter(|parent| *parent != "0").map(str::to_owned))
 }
@@ -122,6 +123,9 @@ fn tap(process: &str, file: &CStr) -> io::Result<Option<(u32, IfName)>> {
     let number = file.to_str().and_then(|number| number.parse().ok());
     Ok(number.zip(name.and_then(|name| IfName::new(name).ok())))
 }
+
+/// More than a status has.
+const STATUS_SIZE: usize = 4096;
 
 /// More than an fdinfo has.
 const FDINFO_SIZE: usize = 1024;

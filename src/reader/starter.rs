@@ -11,10 +11,14 @@ const GENERATIONS: usize = 3;
 pub fn identity(tap: &IfName) -> GuestIdentity {
     let starters = holder::starters().take(GENERATIONS);
     let said = starters.map(|(pid, arguments)| {
-        // A tap that was not given its name is known by the others that the VM has open.
+        let alone = vmm::identity(&arguments, &[(u32::MAX, *tap)], tap);
+        // A tap that was not given its name is told from the others that were not by those that the VM has open.
         let is_named = arguments.iter().any(|word| word.contains(tap.as_str()));
-        let taps = if is_named { vec![(u32::MAX, *tap)] } else { holder::taps(&pid) };
-        vmm::identity(&arguments, &taps, tap)
+        if alone.macs.is_empty() || is_named {
+            alone
+        } else {
+            vmm::identity(&arguments, &holder::taps(&pid), tap)
+        }
     });
     said.into_iter().find(|identity| !identity.is_empty()).unwrap_or_default()
 }

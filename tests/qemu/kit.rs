@@ -166,7 +166,8 @@ impl Empty {
     /// What it and its hooks said until now, without what QEMU thinks of a NIC that no guest has.
     pub fn said(&self) -> String {
         let said = self.process.printed();
-        said.lines().filter(|line| !line.contains("has no peer")).map(|line| format!("{line}\n")).collect()
+        let is_of_nics = |line: &str| line.contains("has no peer") || line.contains("was not created");
+        said.lines().filter(|line| !is_of_nics(line)).map(|line| format!("{line}\n")).collect()
     }
 }
 
