@@ -93,6 +93,14 @@ pub fn share_out(networks: &mut [Network]) {
     }
 }
 
+/// Where a network's subnets are, or could be.
+pub fn concerning(network: &Network) -> Vec<IpNet> {
+    match network.auto_address {
+        true => POOL.map(IpNet::V4).into_iter().chain([POOL6.into()]).collect(),
+        false => network.addresses.clone(),
+    }
+}
+
 /// Whether two subnets have an address in common.
 pub fn overlap(one: &IpNet, other: &IpNet) -> bool {
     one.contains(&other.addr()) || other.contains(&one.addr())

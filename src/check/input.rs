@@ -22,6 +22,7 @@ use crate::model::foreign::ForeignChain;
 use crate::model::forward_chain::ForwardChain;
 use crate::model::{IfName, Ledger, Link};
 use crate::observed::{Instance, Observed, Tables};
+use crate::subnet;
 
 /// A network of the configuration, and what the kernel says of what it needs.
 #[derive(Debug)]
@@ -63,8 +64,7 @@ impl CheckInput {
         let quiet = Quiet::begin();
         let Kernel { mut rtnl, mut nft } = Kernel::open()?;
         let ask = || Error::system("ask the kernel");
-        let nets: Vec<IpNet> =
-            config.networks.iter().flat_map(|network| network.addresses.iter().copied()).collect();
+        let nets: Vec<IpNet> = config.networks.iter().flat_map(subnet::concerning).collect();
         let observed = Observed::survey(nft.as_mut(), &mut rtnl, &nets).map_err(ask())?;
         let mut nft = nft.filter(|_| observed.nft == Tables::Readable);
         let firewall = Firewall::read(nft.as_mut()).map_err(ask())?;

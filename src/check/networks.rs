@@ -42,7 +42,9 @@ fn refused(input: &CheckInput, network: &Network, refusal: &Refusal) -> Finding 
         return Finding::note("network", text).at(bridge).run(["kvmnet apply"]);
     }
     let (kind, key) = match refusal {
-        Refusal::AddressTaken { .. } | Refusal::SubnetTaken { .. } => ("collision", &address::KEY),
+        Refusal::AddressTaken { .. } | Refusal::SubnetTaken { .. } | Refusal::NoFreeSubnet { .. } => {
+            ("collision", &address::KEY)
+        }
         Refusal::NameTaken(_) => ("interface", &veth::KEY),
         Refusal::NoUplink { .. }
         | Refusal::NoDefaultRoute
@@ -65,8 +67,16 @@ fn refused(input: &CheckInput, network: &Network, refusal: &Refusal) -> Finding 
         }
         other => format!("network {}: {other}", network.name),
     };
-    Finding { place, ..Finding::problem(kind, text) }.hint(refusal.hint())
+    let finding = Finding { place, ..Finding::problem(kind, text) };
+    match refusal {
+        Refusal::AddressTaken { .. } | Refusal::SubnetTaken { .. } if network.auto_address => {
+            finding.say(CHOOSES_AGAIN)
+        }
+        _ => finding.hint(refusal.hint()),
+    }
 }
+
+const CHOOSES_AGAIN: &str = "it takes a free subnet when it comes up anew, after its last guest or `kvmnet down`; or end what the route is for";
 
 /// Where a key's value stands: in the environment, or in the file; else the file as a whole.
 fn place(input: &CheckInput, network: &Network, key: &Key) -> Option<Place> {

@@ -8,7 +8,7 @@ use crate::desired::Desired;
 use crate::model::facts::Way;
 use crate::model::route::LOCAL;
 use crate::model::{Need, Question};
-use crate::observed::Observed;
+use crate::observed::{Instance, Observed};
 use crate::subnet::collides;
 
 pub(super) static FEATURE: Feature = Feature { first, needs, refuse, want };
@@ -82,16 +82,26 @@ fn check(net: &IpNet, site: &Site) -> Result<(), Refusal> {
     if let Some(way) = local {
         return Err(Refusal::AddressTaken { address: net.addr(), owner: device_name(way, observed) });
     }
-    for way in observed.facts.ways.iter().filter(is_foreign) {
-        if let Some(route) = way.destination.filter(|route| collides(route, net, way)) {
-            return Err(Refusal::SubnetTaken {
-                subnet: net.trunc(),
-                route,
-                device: device_name(way, observed),
-            });
-        }
-    }
-    Ok(())
+    subnet_taken(net, &own, observed).map_or(Ok(()), Err)
+}
+
+/// A route that leads where the subnet of `net` is, but over none of the interfaces `own`.
+fn subnet_taken(net: &IpNet, own: &[u32], observed: &Observed) -> Option<Refusal> {
+    let ways =
+        observed.facts.ways.iter().filter(|way| !way.devices.iter().any(|device| own.contains(device)));
+    let mut found =
+        ways.filter_map(|way| Some((way, way.destination.filter(|route| collides(route, net, way))?)));
+    let (way, route) = found.next()?;
+    Some(Refusal::SubnetTaken { subnet: net.trunc(), route, device: device_name(way, observed) })
+}
+
+/// What the subnets of a network that stands collide with by now.
+pub(crate) fn intruders(instance: &Instance, observed: &Observed) -> Vec<Refusal> {
+    let Some(ledger) = &instance.ledger else { return Vec::new() };
+    let names = [instance.bridge, ledger.host_if(instance.bridge)];
+    let own: Vec<u32> =
+        names.iter().filter_map(|name| observed.facts.link(name)).map(|link| link.index).collect();
+    ledger.addresses.iter().filter_map(|net| subnet_taken(net, &own, observed)).collect()
 }
 
 /// The interfaces whose routes are the network's own, or go with a network that is about to go.

@@ -21,6 +21,7 @@ mod tap;
 mod uplink;
 mod wanted;
 
+pub(crate) use address::intruders;
 pub(crate) use auto_address::{choice_needs, resolved};
 pub(crate) use forwarding::{everywhere, uplinks};
 pub(crate) use host_if::is_pair;

@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::io;
 
+use ipnet::IpNet;
+
 use crate::model::facts::{Bytes, NeighbourEntry};
 use crate::model::foreign::ForeignRule;
 use crate::model::ruleset::Family;
@@ -33,8 +35,19 @@ impl StatusSnapshot {
         snapshot.observed.facts.addresses = rtnl.all_addresses()?;
         snapshot.observed.facts.asked.push(Question::Addresses(0));
         snapshot.neighbours = rtnl.all_neighbours()?;
+        snapshot.ask_about_routes(rtnl)?;
         snapshot.ask_about_egress(nft, rtnl)?;
         Ok(snapshot)
+    }
+
+    /// The routes that concern the networks' subnets.
+    fn ask_about_routes(&mut self, rtnl: &mut Rtnl) -> io::Result<()> {
+        let nets: Vec<IpNet> = self.observed.ledgers().flat_map(|ledger| ledger.addresses.clone()).collect();
+        let of_family = |v6| nets.iter().filter(move |net| net.addr().is_ipv6() == v6).copied().collect();
+        let questions = [false, true].map(|v6| Question::Ways { v6, nets: of_family(v6) });
+        let is_asked = |ways: &Question| !matches!(ways, Question::Ways { nets, .. } if nets.is_empty());
+        rtnl.ask(&questions.into_iter().filter(is_asked).collect::<Vec<_>>(), &mut self.observed.facts)?;
+        rtnl.resolve_nexthops(&mut self.observed.facts.ways)
     }
 
     fn ask_about_egress(&mut self, nft: Option<&mut Nft>, rtnl: &mut Rtnl) -> io::Result<()> {

@@ -1,22 +1,26 @@
 //! All that stands, for people who look.
 
+use std::borrow::Cow;
 use std::io;
 
 use ipnet::IpNet;
 
 use crate::desired::Desired;
+use crate::feature;
 use crate::model::{Network, Question};
 use crate::netlink::nft::Nft;
 use crate::netlink::route::Rtnl;
 use crate::observed::Observed;
 
 impl Observed {
-    /// Reads all interfaces, the default routes and those that concern `nets`, what the bridges have learned, and every network of kvmnet's. Without `nft`
-    /// only networks are found whose bridge is there.
+    /// Reads all interfaces, the default routes and those that concern `nets`, the host's own addresses, what the bridges have
+    /// learned, and every network of kvmnet's. Without `nft` only networks are found whose bridge is there.
     pub fn survey(mut nft: Option<&mut Nft>, rtnl: &mut Rtnl, nets: &[IpNet]) -> io::Result<Self> {
         let mut observed = Self::tables(nft.as_deref_mut(), &[])?;
         observed.ask_about_everybody(nft, rtnl)?;
-        let questions = [false, true].map(|v6| Question::Ways { v6, nets: nets.to_vec() });
+        let mut questions: Vec<Question> =
+            [false, true].map(|v6| Question::Ways { v6, nets: nets.to_vec() }).into();
+        questions.push(Question::Own);
         rtnl.ask(&questions, &mut observed.facts)?;
         rtnl.resolve_nexthops(&mut observed.facts.ways)?;
         observed.find_stations();
@@ -41,6 +45,8 @@ impl Observed {
         // The guest is there, and keeps its network.
         observed.besides = None;
         observed.work_out();
-        Ok((desired, observed))
+        // Where no address is free, the plan says so.
+        let resolved = feature::resolved(&desired, &observed).map(Cow::into_owned);
+        Ok((resolved.unwrap_or(desired), observed))
     }
 }

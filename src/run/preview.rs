@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use ipnet::IpNet;
 use serde::Serialize;
 use serde::ser::{SerializeStruct, Serializer};
 
@@ -9,9 +10,10 @@ use crate::apply::Kernel;
 use crate::config::{self, Environment};
 use crate::desired::Desired;
 use crate::error::Error;
+use crate::feature;
 use crate::item::{Step, Transport};
 use crate::model::IfName;
-use crate::observed::{Observed, Tables};
+use crate::observed::{Instance, Observed, Tables};
 use crate::plan::{self, Plan};
 use crate::reader::is_proc_fixed;
 use crate::terminal::printable;
@@ -61,6 +63,7 @@ pub fn preview_up(tap: &IfName) -> Result<Preview, Error> {
     if is_proc_fixed() {
         plan.retain(|step| !step.is_spare());
     }
+    notes.extend(choice(&desired, &observed)?);
     let network = &desired.network;
     if observed.nft == Tables::Hidden {
         notes.push(BLIND.to_owned());
@@ -73,6 +76,26 @@ pub fn preview_up(tap: &IfName) -> Result<Preview, Error> {
         format!("{tap} joins the network {} ({}) on {}", network.name, network.mode, network.bridge);
     let joins = Joins { network: network.name.clone(), mode: network.mode.as_str(), bridge: network.bridge };
     Ok(Preview { joins: Some(joins), ..Preview::new(tap, summary, notes, plan) })
+}
+
+/// What a network that chooses its addresses has, or will have.
+fn choice(desired: &Desired, observed: &Observed) -> Result<Option<String>, Error> {
+    let network = &desired.network;
+    if !network.auto_address {
+        return Ok(None);
+    }
+    let chosen = feature::resolved(desired, observed)?;
+    let ledger = observed.network(&network.bridge).and_then(Instance::ledger_of_bridge);
+    let is_kept = |net: &IpNet| ledger.is_some_and(|ledger| ledger.addresses.contains(net));
+    let (kept, new): (Vec<&IpNet>, Vec<&IpNet>) =
+        chosen.network.addresses.iter().partition(|net| is_kept(net));
+    let words = |nets: Vec<&IpNet>, why: &str| {
+        let nets: Vec<String> = nets.into_iter().map(ToString::to_string).collect();
+        (!nets.is_empty()).then(|| format!("{}, {why}", nets.join(" and ")))
+    };
+    let all = [words(kept, "as chosen when it came up"), words(new, "which nothing else uses")];
+    let all: Vec<String> = all.into_iter().flatten().collect();
+    Ok((!all.is_empty()).then(|| format!("its address (auto): {}", all.join("; "))))
 }
 
 /// What `qemu-ifdown TAP` would do.

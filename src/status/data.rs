@@ -25,6 +25,7 @@ pub(super) struct Network {
     #[serde(rename = "door")]
     pub host_if: String,
     pub addresses: Vec<String>,
+    pub addresses_by: Option<AddressesBy>,
     pub uplinks: Option<Vec<String>>,
     pub uplinks_by: Option<UplinksBy>,
     pub forwarding: Forwarding,
@@ -46,6 +47,15 @@ pub(super) enum State {
     Remains,
     #[default]
     NotUp,
+}
+
+/// Where the host's addresses come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum AddressesBy {
+    /// kvmnet chose what was free.
+    Choice,
+    Configuration,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

@@ -4,8 +4,9 @@ use std::collections::HashSet;
 use std::net::IpAddr;
 
 use super::change;
-use super::data::{Configuration, Forwarding, Nat, NatKind, Network, State, UplinksBy};
+use super::data::{AddressesBy, Configuration, Forwarding, Nat, NatKind, Network, State, UplinksBy};
 use super::guest::Guests;
+use crate::feature;
 use crate::guests::other_ports;
 use crate::model::foreign::ForeignRule;
 use crate::model::link::GROUP;
@@ -39,6 +40,7 @@ pub fn up(
         bridge_made: bridge.and(ledger).map(|ledger| ledger.made),
         host_if: host_if.to_string(),
         addresses: addresses(&host_if, snapshot),
+        addresses_by: addresses_by(ledger, file),
         uplinks: uplinks.map(|names| names.iter().map(ToString::to_string).collect()),
         uplinks_by: uplinks_by.flatten(),
         forwarding: forwarding(ledger, &host_if, snapshot),
@@ -71,6 +73,7 @@ pub fn not_up(network: &model::Network) -> Network {
         bridge: network.bridge.to_string(),
         host_if: network.host_if().to_string(),
         addresses: network.addresses.iter().map(ToString::to_string).collect(),
+        addresses_by: by(network),
         uplinks: Some(uplinks),
         uplinks_by,
         nat: Some(nat.into_iter().collect()),
@@ -86,6 +89,18 @@ fn addresses(host_if: &IfName, snapshot: &StatusSnapshot) -> Vec<String> {
     };
     let addresses = snapshot.observed.addresses(host_if).into_iter().map(|address| address.net);
     addresses.filter(|net| !is_link_local(net.addr())).map(|net| net.to_string()).collect()
+}
+
+/// As the configuration says, if that is what the network was made by.
+fn addresses_by(ledger: Option<&Ledger>, file: Option<&[model::Network]>) -> Option<AddressesBy> {
+    let ledger = ledger?;
+    let network = file?.iter().find(|network| network.name == ledger.network)?;
+    by(network).filter(|_| network.digest == ledger.digest)
+}
+
+fn by(network: &model::Network) -> Option<AddressesBy> {
+    let by = if network.auto_address { AddressesBy::Choice } else { AddressesBy::Configuration };
+    network.mode.has_host_address().then_some(by)
 }
 
 /// By the NIC in the record, by the names in the rules, or by the default routes.
@@ -184,6 +199,7 @@ fn problems(network: &Network, instance: &Instance, snapshot: &StatusSnapshot) -
     for net in addresses.filter(|net| !network.addresses.contains(net)) {
         problems.push(format!("{net} is gone from {}; the next guest puts it back", network.host_if));
     }
+    problems.extend(feature::intruders(instance, &snapshot.observed).iter().map(ToString::to_string));
     if instance.is_unused() {
         problems.push("no guest is on it; `kvmnet gc` or the next hook removes it".to_owned());
     }

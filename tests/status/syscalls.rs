@@ -33,6 +33,6 @@ fn a_hundred_taps_are_asked_for_as_two_are() {
     assert_eq!(seen.network("default")["guests"].as_array().unwrap().len(), 102);
     assert_eq!(seen.guest("many7")["addresses"][0], "10.0.100.107", "and all of them are known");
     assert_eq!(few.len(), many.len(), "with few:\n{}\nwith many:\n{}", few.join("\n"), many.join("\n"));
-    // Tables, rules of the network, links, addresses, forwarding databases, neighbours, forwarding.
-    assert_eq!(few.iter().filter(|line| line.contains("sendto(")).count(), 7, "{}", few.join("\n"));
+    // Tables, rules of the network, links, addresses, forwarding databases, neighbours, forwarding, routes of both families.
+    assert_eq!(few.iter().filter(|line| line.contains("sendto(")).count(), 9, "{}", few.join("\n"));
 }

@@ -6,7 +6,7 @@ mod guests;
 use changes::render_changes;
 use guests::{guest_count, render_guests};
 
-use super::data::{Configuration, Forwarding, NatKind, Network, State, Status, UplinksBy};
+use super::data::{AddressesBy, Configuration, Forwarding, NatKind, Network, State, Status, UplinksBy};
 use crate::terminal::{Span, Style, Text, list, words};
 
 /// Where the values of a network begin.
@@ -83,8 +83,12 @@ fn row(text: &mut Text, label: impl Into<Span>, value: Vec<Span>) {
 /// A network that is only configured has one paragraph.
 fn render_idle(text: &mut Text, network: &Network) {
     let mode = network.mode.as_deref().unwrap_or_default();
-    let with = if network.addresses.is_empty() { "" } else { " with " };
-    let what = format!("{mode} on {}{with}{}, not up", network.bridge, network.addresses.join(", "));
+    let with = match network.addresses_by {
+        Some(AddressesBy::Choice) => " with any free subnet".to_owned(),
+        _ if network.addresses.is_empty() => String::new(),
+        _ => format!(" with {}", network.addresses.join(", ")),
+    };
+    let what = format!("{mode} on {}{with}, not up", network.bridge);
     text.paragraph(0, Span::new(&network.name, Style::NAME).and(':'), 2, words(what));
 }
 
@@ -94,7 +98,8 @@ fn bridge(network: &Network) -> Vec<Span> {
 }
 
 fn host(network: &Network) -> Vec<Span> {
-    let mut spans = list(&network.addresses);
+    let chosen = (network.addresses_by == Some(AddressesBy::Choice)).then(|| "chosen as free".to_owned());
+    let mut spans = list(network.addresses.iter().cloned().chain(chosen));
     if !spans.is_empty() && network.host_if != network.bridge {
         spans.push(format!("on {}", network.host_if).into());
     }
