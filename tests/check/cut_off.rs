@@ -117,9 +117,11 @@ fn more_than_the_table_is_missing() {
 fn no_file_is_not_a_place() {
     let lab = Lab::new(Network::NAT);
     lab.host.run("rm /etc/kvmnet.conf");
-    lab.host.ip("addr add 10.0.100.3/32 dev eth4");
+    let _one = lab.attach(1);
+    lab.settle();
+    lab.host.ip("route add 10.0.100.128/25 via 10.77.0.2 dev eth4");
     let report = check(&lab);
-    assert_eq!(report.alone("problem", "collision", &["10.0.100.3"])["place"], Value::Null);
+    assert_eq!(report.alone("problem", "collision", &["10.0.100.128/25 over eth4"])["place"], Value::Null);
     let said = Cli::new(&lab.host, &["check"]).run().out;
     assert!(said.starts_with("problem: network default"), "{said}");
 }

@@ -138,7 +138,7 @@ fn without_a_configuration() {
     let seen = look(&lab);
     assert_eq!(seen.data["networks"].as_array().unwrap().len(), 1);
     assert_eq!(seen.data["notes"], json!([]));
-    seen.says("No network is up. default: nat on br0 with 10.0.100.3/24, not up");
+    seen.says("No network is up. default: nat on br0 with any free subnet, not up");
 }
 
 /// A file with an error is no reason not to show what is; it is said, and who tells more.
