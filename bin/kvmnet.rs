@@ -16,7 +16,8 @@ use arguments::{Arguments, Command, ConfigCommand};
 use clap::{CommandFactory, Parser};
 use kvmnet::config::Environment;
 use kvmnet::error::Error;
-use kvmnet::inherited;
+use kvmnet::inherited::{self, Inherited};
+use kvmnet::launch::{Launch, launch};
 use kvmnet::log::{self, Level};
 use kvmnet::run::{self, Creation, Difference, Done, Step};
 use kvmnet::{check, config, init, status, terminal};
@@ -31,20 +32,20 @@ const FAILURE: u8 = 1;
 // SAFETY: nothing else in the program is called `main`, and this is the signature that C's start-up calls.
 #[unsafe(no_mangle)]
 extern "C" fn main(argc: c_int, argv: *const *const c_char) -> c_int {
-    inherited::put_right();
+    let inherited = inherited::put_right();
     // SAFETY: C's start-up hands main so many texts, which stay for as long as the program runs.
     let words = unsafe { inherited::arguments(argc, argv) };
-    kvmnet(&words).into()
+    kvmnet(&words, &inherited).into()
 }
 
 /// The whole of the program; gives its exit status.
-fn kvmnet(words: &[OsString]) -> u8 {
+fn kvmnet(words: &[OsString], inherited: &Inherited) -> u8 {
     let arguments = match Arguments::try_parse_from(words) {
         Ok(arguments) => arguments,
         Err(error) => return usage(&error),
     };
     let json = arguments.command.wants_json();
-    match run(arguments.command) {
+    match run(arguments.command, inherited) {
         Ok(status) => status,
         Err(error) => {
             let hint = hint(&error, words);
@@ -85,15 +86,20 @@ fn hint(error: &Error, words: &[OsString]) -> Option<String> {
     Some(line.join(" "))
 }
 
-fn run(command: Command) -> Result<u8, Error> {
+fn run(command: Command, inherited: &Inherited) -> Result<u8, Error> {
     match command {
         Command::Plan { down, json, tap } => {
             let preview = if down { run::preview_down(&tap) } else { run::preview_up(&tap) }?;
             show(&preview, json, |preview| preview.to_string())
         }
-        Command::Attach { create, user, tap } => {
-            let creation = create.then_some(Creation { user });
+        Command::Attach { create, user, queues, tap } => {
+            let creation = create.then_some(Creation { user, queues });
             report(run::attach(&tap, creation.as_ref(), &mut print_line, &mut print_step))
+        }
+        Command::Run { network, user, queues, tap, command } => {
+            let error = launch(&Launch { network, user, queues, tap, command }, inherited);
+            log::write("kvmnet", Level::Error, &error.to_string());
+            Err(error)
         }
         Command::Detach { delete, tap } => report(run::detach(&tap, delete, &mut print_step)),
         Command::Apply { yes: true } => apply_at_once(),

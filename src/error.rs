@@ -43,9 +43,23 @@ pub enum Error {
     Kernel { step: Box<Step>, error: KernelError },
     #[error("cannot make the tap {tap}: {source}")]
     Tap { tap: IfName, source: io::Error },
+    /// A tap that goes with its process could not be made; its name may be a pattern.
+    #[error("cannot make a tap {tap}: {source}")]
+    NewTap { tap: IfName, source: io::Error },
+    /// A program is to be run as a user of whom no groups and no home are known.
+    #[error("no user {0:?} in /etc/passwd")]
+    NoAccount(String),
+    /// The user is another one, and only root can become one.
+    #[error("only root can run a program as {0}")]
+    NotThatUser(String),
+    #[error("cannot run {program}: {}", .errno.desc())]
+    CannotRun { program: String, errno: Errno },
     /// A tap that was to be made is there, and another user's.
     #[error("{tap} is there already{}", .owner.map_or(String::new(), |owner| format!(", user {owner}'s")))]
     TapOwned { tap: IfName, owner: Option<u32> },
+    /// A tap that was to be made is there, and of another kind.
+    #[error("{tap} is there already, {}", if *.several { "for several queues" } else { "with one queue" })]
+    TapQueues { tap: IfName, several: bool },
     #[error("no user {0:?} in /etc/passwd")]
     NoUser(String),
     /// A tap that is to be deleted has a guest.
@@ -123,8 +137,13 @@ impl Error {
             Error::Tap { tap, source } if source.raw_os_error() == Some(Errno::EBUSY as i32) => {
                 format!("a process has {tap} open; leave --create out to attach it as it is")
             }
+            Error::NewTap { tap, source } => new_tap_hint(tap, source)?,
             Error::TapOwned { tap, .. } => format!(
                 "without --user it is attached as it is; `ip tuntap del {} mode tap` deletes it",
+                shell_word(tap)
+            ),
+            Error::TapQueues { tap, .. } => format!(
+                "without --queues it is attached as it is; `kvmnet detach --delete {}` deletes it",
                 shell_word(tap)
             ),
             Error::LeftStanding { error, .. } => {
@@ -137,6 +156,7 @@ impl Error {
     /// The way out where it is always the same.
     fn fixed_hint(&self) -> Option<&'static str> {
         Some(match self {
+            Error::NoAccount(_) => "--user takes one of /etc/passwd; with --user root it stays root",
             Error::NotRoot => {
                 "QEMU runs its network scripts with its own rights: start it with sudo; or `sudo kvmnet attach --create --user NAME TAP`, and -nic tap,ifname=TAP,script=no,downscript=no"
             }
@@ -171,10 +191,25 @@ impl Error {
     pub fn exit_status(&self) -> u8 {
         match self {
             Error::Usage { .. } | Error::UnknownNetwork { .. } | Error::SeveralNetworks { .. } => 2,
-            Error::Config(_) | Error::NoUser(_) => 2,
+            Error::Config(_) | Error::NoUser(_) | Error::NoAccount(_) | Error::NotThatUser(_) => 2,
+            // As a shell says it (POSIX, "Exit Status for Commands").
+            Error::CannotRun { errno: Errno::ENOENT, .. } => 127,
+            Error::CannotRun { .. } => 126,
             _ => 1,
         }
     }
+}
+
+fn new_tap_hint(tap: &IfName, source: &io::Error) -> Option<String> {
+    let errno = source.raw_os_error().map(Errno::from_raw)?;
+    Some(match errno {
+        Errno::EBUSY => format!("{tap} is there already: choose another name, or none"),
+        Errno::ENOENT | Errno::ENODEV | Errno::ENXIO => "modprobe tun".to_owned(),
+        Errno::EPERM | Errno::EACCES => {
+            "the program needs CAP_NET_ADMIN and the device /dev/net/tun: sudo, or in a container --device=/dev/net/tun".to_owned()
+        }
+        _ => return None,
+    })
 }
 
 const NO_CAPABILITY: &str = "root without CAP_NET_ADMIN, as in many containers, cannot change the network";

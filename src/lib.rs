@@ -18,6 +18,7 @@
 //! | --- | --- | --- | --- |
 //! | [`hook`] | arguments, environment | exit status, messages | knows a network |
 //! | [`run`] | a tap or a network | what was done, or would be | decides anything |
+//! | [`launch`] | a command line | another program in this process | leaves a process beside it |
 //! | `model` | | plain data | does I/O |
 //! | [`config`] | text, environment | a checked `model::Network` | asks the kernel |
 //! | [`desired`], [`firewall`] | a network | what must hold | does I/O |
@@ -30,7 +31,7 @@
 //! | [`status`], [`check`], [`init`], [`completion`] | the kernel, the configuration | what is, what is wrong, a file, names | writes |
 //! | [`netlink`] | data of `model` | bytes, and back | knows guests or configurations |
 //! | [`holder`], [`vmm`], `guests` | /proc, a command line | who has a tap open, what VM that is | asks the VM |
-//! | [`probe`], [`tun`], [`lock`], [`signals`], [`rights`], [`log`] | | a facility of the system each | know each other |
+//! | [`probe`], [`tun`], [`lock`], [`signals`], [`rights`], [`account`], [`log`] | | a facility of the system each | know each other |
 //! | [`terminal`], [`error`] | text, data, what failed | what a person reads | prints |
 //!
 //! To find one's way: [`run::up`] is one run, in the order above; `model::Network` is what a configuration comes to,
@@ -39,6 +40,7 @@
 //! There is no state file: the kernel is the database. See `model::ledger`.
 
 pub mod hook;
+pub mod launch;
 pub mod run;
 
 mod model;
@@ -64,6 +66,7 @@ pub mod completion;
 pub mod init;
 pub mod status;
 
+mod account;
 pub mod error;
 mod guests;
 mod holder;

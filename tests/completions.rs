@@ -69,7 +69,7 @@ fn commands_and_options() {
             ("kvmnet a", &["apply", "attach"]),
             ("kvmnet config ", &["help", "init", "show"]),
             ("kvmnet com", &[]),
-            ("kvmnet attach --", &["--create", "--help", "--user"]),
+            ("kvmnet attach --", &["--create", "--help", "--queues", "--user"]),
             ("kvmnet attach --create --u", &["--user"]),
             ("kvmnet attach --create --c", &[]),
             ("kvmnet apply ", &[]),

@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 use kvmnet::IfName;
+use kvmnet::launch::{MOST_QUEUES, TAP};
 
 /// See and change the networks of QEMU guests.
 #[derive(Parser)]
@@ -67,8 +68,32 @@ pub enum Command {
         /// Let this user, given by name or number, open the tap that is made.
         #[arg(long, requires = "create", value_name = "NAME")]
         user: Option<String>,
+        /// Let a program open so many queues of the tap that is made.
+        #[arg(long, requires = "create", value_name = "N", value_parser = queues())]
+        queues: Option<u16>,
         /// The tap.
         tap: IfName,
+    },
+    /// Run QEMU as a user without rights, with a tap on its network.
+    #[command(
+        after_help = "Examples:\n  sudo kvmnet run -- qemu-system-x86_64 -m 1024 disk.qcow2\n  sudo kvmnet run --network lab --queues 4 -- qemu-system-x86_64 -name web …\n  sudo kvmnet run -- qemu-system-x86_64 … {net} \\\n    -device e1000,netdev=kvmnet0,mac={mac}\n\n{net} stands for `-netdev tap,id=kvmnet0,…`, inside an argument for the tap's\nfiles alone (-nic tap,{net}), and {mac} for a MAC of the VM's own. Without {net},\na virtio NIC is added at the end."
+    )]
+    Run {
+        /// The network, by name.
+        #[arg(long, value_name = "NAME")]
+        network: Option<String>,
+        /// Run it as this user, given by name or number; by default who called sudo.
+        #[arg(long, value_name = "NAME")]
+        user: Option<String>,
+        /// Give the tap several queues.
+        #[arg(long, value_name = "N", default_value_t = 1, hide_default_value = true, value_parser = queues())]
+        queues: u16,
+        /// The tap's name; %d in it is the first number that is free.
+        #[arg(long, value_name = "NAME", default_value = TAP)]
+        tap: IfName,
+        /// The program and its arguments.
+        #[arg(required = true, last = true)]
+        command: Vec<OsString>,
     },
     /// Detach a tap from its network, as qemu-ifdown does, and print each step.
     #[command(after_help = "Examples:\n  sudo kvmnet detach vif0.0\n  sudo kvmnet detach --delete tap0")]
@@ -140,6 +165,11 @@ impl Command {
             _ => false,
         }
     }
+}
+
+/// So many as the kernel has for a tap.
+fn queues() -> impl clap::builder::TypedValueParser {
+    clap::value_parser!(u16).range(1..=i64::from(MOST_QUEUES))
 }
 
 /// The problem that clap found and what to do about it; None where help or the version was asked for.

@@ -77,10 +77,19 @@ impl File {
         self.sections.iter().find(|section| section.name() == name)
     }
 
-    /// The name of the network that `tap` belongs to: what the hook's name says, else what the environment
-    /// says, else what the file says.
-    pub(super) fn chosen(&self, hook_network: Option<&str>, tap: &IfName) -> Result<&str, ConfigError> {
-        let named = hook_network.map(|name| (name, Origin::HookName));
+    /// The network that `tap` belongs to: the one that is named, else the one that the environment says, else the one that
+    /// the file says; or the topmost error.
+    pub(super) fn for_tap(
+        &self,
+        named: Option<(&str, Origin)>,
+        tap: &IfName,
+    ) -> Result<Network, ConfigErrors> {
+        let name = self.chosen(named, tap)?;
+        self.effective(name).map_err(ConfigErrors::first)
+    }
+
+    /// Its name.
+    pub(super) fn chosen(&self, named: Option<(&str, Origin)>, tap: &IfName) -> Result<&str, ConfigError> {
         Ok(self.asked(named)?.unwrap_or_else(|| self.network_of(tap)))
     }
 

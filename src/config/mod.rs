@@ -36,7 +36,7 @@ pub(crate) use shadow::Shadow;
 pub use show::{Shown, show};
 pub(crate) use value::quoted;
 
-use crate::model::{IfName, Network};
+use crate::model::{IfName, Network, Origin};
 use environment::Overrides;
 use error::ConfigError;
 
@@ -47,8 +47,17 @@ pub(crate) fn load(
     tap: &IfName,
 ) -> Result<Network, ConfigErrors> {
     let file = open(environment).map_err(ConfigErrors::first)?;
-    let name = file.chosen(hook_network, tap)?;
-    file.effective(name).map_err(ConfigErrors::first)
+    file.for_tap(hook_network.map(|name| (name, Origin::HookName)), tap)
+}
+
+/// The same, where the command line may name the network.
+pub(crate) fn load_named(
+    environment: &Environment,
+    network: Option<&str>,
+    tap: &IfName,
+) -> Result<Network, ConfigErrors> {
+    let file = open(environment).map_err(ConfigErrors::first)?;
+    file.for_tap(network.map(|name| (name, Origin::Argument)), tap)
 }
 
 /// The configuration, if nothing is wrong with the file or the environment.

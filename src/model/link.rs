@@ -110,6 +110,8 @@ pub struct Tun {
     pub persistent: bool,
     /// The number of the user who may open it without rights over the network.
     pub owner: Option<u32>,
+    /// It can have several queues.
+    pub multi_queue: bool,
 }
 
 /// The IPv4 settings of one interface that kvmnet looks at (`net.ipv4.conf.NAME.*`).

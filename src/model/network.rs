@@ -109,6 +109,8 @@ pub enum Origin {
     Environment(String),
     /// The name by which the hook was called: `qemu-ifup-NAME`.
     HookName,
+    /// An argument of a command.
+    Argument,
 }
 
 /// With `{:#}` a line has its column, too.
@@ -122,6 +124,7 @@ impl fmt::Display for Origin {
             Origin::File { path, line, .. } => write!(f, "{}:{line}", printable(path)),
             Origin::WholeFile(text) | Origin::Environment(text) => f.write_str(&printable(text)),
             Origin::HookName => f.write_str("the hook's name"),
+            Origin::Argument => f.write_str("the command line"),
         }
     }
 }

@@ -31,7 +31,7 @@ fn with_tap<'a>(desired: &Desired, observed: &'a Observed) -> Cow<'a, Observed> 
     let missing = desired.tap.filter(|tap| desired.tap_to_come && observed.facts.link(tap).is_none());
     let template = observed.facts.link(&IfName::DEFAULT);
     let Some((name, template)) = missing.zip(template) else { return Cow::Borrowed(observed) };
-    let tun = Some(Tun { is_tap: true, persistent: false, owner: None });
+    let tun = Some(Tun { is_tap: true, persistent: false, owner: None, multi_queue: false });
     let tap = Link { name, kind: Some("tun".to_owned()), tun, ..template.clone() };
     let mut with_tap = observed.clone();
     with_tap.facts.links.push(tap);

@@ -1,7 +1,9 @@
 //! The hooks' own work, for programs that take a ready tap: `kvmnet attach` and `kvmnet detach`.
 
-use super::{Done, OnStep, Run, require_rights, up};
+use super::{Done, OnStep, Run, attached, require_rights, up};
+use crate::account::user_number;
 use crate::apply::Kernel;
+use crate::desired::Desired;
 use crate::error::Error;
 use crate::item::LinkChange;
 use crate::model::link::Tun;
@@ -9,13 +11,15 @@ use crate::model::{Facts, IfName, Question};
 use crate::observed::Observed;
 use crate::plan;
 use crate::terminal::shell_word;
-use crate::tun::{self, Tap};
+use crate::tun::Tap;
 
 /// A persistent tap is to be made first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Creation {
     /// Who may open it without rights over the network: a user's name or number.
     pub user: Option<String>,
+    /// How many queues a program may open; one that is not said is one, or what a tap that is there has.
+    pub queues: Option<u16>,
 }
 
 /// Attaches `tap` to its network as `qemu-ifup` does. One that was made for it, of which `told` is told the command, goes
@@ -29,16 +33,22 @@ pub fn attach(
     require_rights()?;
     let Some(creation) = creation else { return up(tap, None, seen) };
     let user = creation.user.as_deref().map(find_user).transpose()?;
+    let multi_queue = creation.queues.map(|queues| queues > 1);
     match former(tap)? {
         Some(Tun { owner, .. }) if user.is_some() && owner != user => {
             return Err(Error::TapOwned { tap: *tap, owner });
         }
+        Some(former) if multi_queue.is_some_and(|wanted| former.multi_queue != wanted) => {
+            return Err(Error::TapQueues { tap: *tap, several: former.multi_queue });
+        }
         Some(_) => return up(tap, None, seen),
         None => {}
     }
-    let made = Tap::make(tap, user).map_err(|source| Error::Tap { tap: *tap, source })?;
-    let user = creation.user.as_ref().map(|user| format!(" user {}", shell_word(user)));
-    let command = format!("ip tuntap add {} mode tap{}", shell_word(tap), user.unwrap_or_default());
+    let multi_queue = multi_queue.unwrap_or_default();
+    let made = Tap::make(tap, multi_queue, user).map_err(|source| Error::Tap { tap: *tap, source })?;
+    let user = creation.user.as_ref().map(|user| format!(" user {}", shell_word(user))).unwrap_or_default();
+    let many = if multi_queue { " multi_queue" } else { "" };
+    let command = format!("ip tuntap add {} mode tap{many}{user}", shell_word(tap));
     // Not before something else is done: where that is refused, nothing is.
     let mut untold = Some(command);
     let done = up(tap, None, &mut |step| {
@@ -62,8 +72,16 @@ fn former(tap: &IfName) -> Result<Option<Tun>, Error> {
 }
 
 fn find_user(name: &str) -> Result<u32, Error> {
-    let found = tun::user(name).map_err(Error::system("read /etc/passwd"))?;
+    let found = user_number(name).map_err(Error::system("read /etc/passwd"))?;
     found.ok_or_else(|| Error::NoUser(name.to_owned()))
+}
+
+/// Attaches a tap that this process holds, and goes on with it.
+pub(crate) fn attach_held(desired: &Desired) -> Result<Done, Error> {
+    let mut run = Run::begin()?;
+    let result = run.bring_up(desired, &mut |_| {});
+    run.end();
+    result.map(|(plan, left)| attached(desired, &plan, left))
 }
 
 /// Takes `tap` off its network as `qemu-ifdown` does, whoever has it open. With `delete`, the tap goes, too.

@@ -5,6 +5,7 @@ mod converge;
 mod network;
 mod preview;
 
+pub(crate) use attach::attach_held;
 pub use attach::{Creation, attach, detach};
 pub use converge::{Difference, converge, difference};
 pub use network::{network_down, network_up, sweep};
@@ -69,8 +70,13 @@ pub fn up_told(
     let network = config::load(&Environment::of_process(), hook_network, tap)?;
     let desired = Desired { teller, ..Desired::new(*tap, network) };
     let (plan, left) = Run::begin()?.bring_up(&desired, seen)?;
+    Ok(attached(&desired, &plan, left))
+}
+
+fn attached(desired: &Desired, plan: &Plan, left: Vec<Left>) -> Done {
     let Network { bridge, name, mode, .. } = &desired.network;
-    Ok(Done::new(format_args!("{tap} is up on {bridge} (network {name}, {mode})"), &plan, left))
+    let tap = desired.new_interface();
+    Done::new(format_args!("{tap} is up on {bridge} (network {name}, {mode})"), plan, left)
 }
 
 /// Takes `tap` off its network, and the network away when it was the last. Needs no configuration.
@@ -113,7 +119,7 @@ fn beyond(observed: &Observed) -> impl Iterator<Item = Left> {
 struct Run {
     kernel: Kernel,
     _hold: SignalsBlocked,
-    _lock: Lock,
+    lock: Lock,
 }
 
 impl Run {
@@ -121,7 +127,13 @@ impl Run {
         signals::start_deadline().map_err(Error::system("set a timer"))?;
         let hold = SignalsBlocked::begin();
         let lock = Lock::take(&hold)?;
-        Ok(Self { kernel: Kernel::open()?, _hold: hold, _lock: lock })
+        Ok(Self { kernel: Kernel::open()?, _hold: hold, lock })
+    }
+
+    /// Lets others go on, in a process that goes on itself.
+    fn end(self) {
+        self.lock.release();
+        signals::stop_deadline();
     }
 
     fn observe(
@@ -158,7 +170,7 @@ impl Run {
     }
 }
 
-fn require_rights() -> Result<(), Error> {
+pub(crate) fn require_rights() -> Result<(), Error> {
     match rights::may_change_networks() {
         true => Ok(()),
         false if nix::unistd::geteuid().is_root() => Err(Error::NoCapability),

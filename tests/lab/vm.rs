@@ -60,6 +60,17 @@ pub struct Vm {
 impl Vm {
     /// Starts QEMU on a machine, with these arguments beside those of every guest, and does not wait for it.
     pub fn start(machine: &Machine, name: &str, image: &Image, arguments: &[String]) -> Self {
+        Self::start_by(machine, &["qemu-system-x86_64".to_owned()], name, image, arguments)
+    }
+
+    /// The same by a command line that begins with these words.
+    pub fn start_by(
+        machine: &Machine,
+        before: &[String],
+        name: &str,
+        image: &Image,
+        arguments: &[String],
+    ) -> Self {
         let socket = format!("/run/lab/agent-{name}");
         let kernel = guest_dir().join("vmlinuz");
         assert!(
@@ -82,12 +93,17 @@ impl Vm {
         }
         all.extend(["-serial".to_owned(), format!("unix:{socket},server=on,wait=off")]);
         all.extend_from_slice(arguments);
-        let all: Vec<&str> = all.iter().map(String::as_str).collect();
-        let process = machine.start("qemu-system-x86_64", &all);
+        let all: Vec<&str> = before.iter().chain(&all).map(String::as_str).collect();
+        let process = machine.start(all[0], &all[1..]);
         let mut vm =
             Self { name: name.to_owned(), machine: machine.clone(), process, agent: None, heard_of: false };
         vm.connect(machine, &socket);
         vm
+    }
+
+    /// The process of its QEMU.
+    pub fn process(&self) -> &Process {
+        &self.process
     }
 
     /// Connects to the agent's socket, which QEMU makes before it runs a hook.

@@ -45,7 +45,7 @@ impl File {
         tap: &IfName,
     ) -> Result<&str, ConfigErrors> {
         let file = self.with(environment)?;
-        let name = file.chosen(hook_network, tap)?;
+        let name = file.chosen(hook_network.map(|name| (name, crate::model::Origin::HookName)), tap)?;
         Ok(self.names().find(|known| *known == name).unwrap())
     }
 }

@@ -25,6 +25,7 @@ const VETH_INFO_PEER: u16 = 1;
 const IFLA_TUN_OWNER: u16 = 1;
 const IFLA_TUN_TYPE: u16 = 3;
 const IFLA_TUN_PERSIST: u16 = 6;
+const IFLA_TUN_MULTI_QUEUE: u16 = 7;
 const IFLA_INET_CONF: u16 = 1;
 const IFLA_INET6_CONF: u16 = 2;
 const IFLA_INET6_TOKEN: u16 = 7;
@@ -260,6 +261,7 @@ fn parse_tun(data: &[u8]) -> Tun {
         is_tap: flag(IFLA_TUN_TYPE, 2),
         persistent: flag(IFLA_TUN_PERSIST, 1),
         owner: find_u32(data, IFLA_TUN_OWNER),
+        multi_queue: flag(IFLA_TUN_MULTI_QUEUE, 1),
     }
 }
 

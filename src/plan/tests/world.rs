@@ -57,7 +57,12 @@ pub fn link(index: u32, text: &str, kind: Option<&str>) -> Link {
             copied: [0; IPV6.len()],
         }),
         leads_abroad: false,
-        tun: (kind == Some("tun")).then_some(Tun { is_tap: true, persistent: false, owner: None }),
+        tun: (kind == Some("tun")).then_some(Tun {
+            is_tap: true,
+            persistent: false,
+            owner: None,
+            multi_queue: false,
+        }),
     }
 }
 
