@@ -152,6 +152,36 @@ fn a_forward_leads_somewhere() {
     );
     assert!(refusal.hint().unwrap().contains("guest_mac"));
     world.started_by(&config, "vif0.0", Some("web"), &[mac(0x57)]).unwrap();
+    // It has an address of its own from now on, and the next guest another.
+    world.started_by(&config, "vif1.0", Some("two"), &[mac(0x58)]).unwrap();
+    let [one, two] = ["vif0.0", "vif1.0"].map(|tap| world.claims(tap)[1].clone());
+    assert!(one.starts_with("kvmnet-br0-10.0.100.") && two.starts_with("kvmnet-br0-10.0.100."));
+    assert_ne!(one, two);
+    // The same one again, unless another guest has it by then.
+    world.down("vif0.0");
+    world.started_by(&config, "vif0.0", Some("web"), &[mac(0x57)]).unwrap();
+    assert_eq!(world.claims("vif0.0")[1], one);
+    world.down("vif0.0");
+    let taken = format!("{NAT}guest_address = \"{}\"\n", one.trim_start_matches("kvmnet-br0-"));
+    world.started_by(&taken, "vif1.0", Some("two"), &[mac(0x58)]).unwrap();
+    world.started_by(&config, "vif0.0", Some("web"), &[mac(0x57)]).unwrap();
+    assert_ne!(world.claims("vif0.0")[1], one);
+}
+
+/// IPv6 addresses are made of MACs, and nothing is kept for them; without DHCP there is nothing to know.
+#[test]
+fn a_forward_of_one_family() {
+    let mut world = World::lab();
+    let config = format!("{NAT}forward = \"[::]:2222:22\"\n");
+    world.started_by(&config, "vif0.0", Some("web"), &[mac(0x57)]).unwrap();
+    assert_eq!(world.claims("vif0.0"), ["kvmnet-br0-525400123457"]);
+    world.down("vif0.0");
+    let refusal =
+        world.started_by(&format!("{config}dhcp = false\n"), "vif0.0", None, &[mac(0x57)]).unwrap_err();
+    assert!(refusal.to_string().starts_with("`forward` leads to no address"), "{refusal}");
+    let fixed = format!("{config}dhcp = false\nguest_address = \"fd00:100::7\"\n");
+    world.started_by(&fixed, "vif0.0", None, &[]).unwrap();
+    assert_eq!(world.claims("vif0.0"), ["kvmnet-br0-fd00:100::7"]);
 }
 
 /// A record may be forged, or of a network that had other subnets.

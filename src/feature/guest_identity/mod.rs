@@ -3,8 +3,11 @@
 //!
 //! What the configuration says wins over what the command line of the VM says, and that over what is on the tap's record.
 
+mod choice;
+
 use std::net::IpAddr;
 
+use choice::{Choice, choice};
 use ipnet::IpNet;
 
 use super::{Feature, PLAIN, Refusal, Site, Wanted};
@@ -24,7 +27,11 @@ fn needs(site: &Site) -> Vec<Need> {
     let claims: Vec<Claim> = claims(site).filter(is_new).collect();
     let others = claims.iter().filter_map(|claim| other_claimant(site, claim));
     let others: Vec<Need> = others.map(|other| Need::SameVm(other.name)).collect();
-    claims.iter().map(|claim| Need::Of(Question::Claim(*claim))).chain(others).collect()
+    let chosen = match choice(site, &identity(site)) {
+        Choice::Asks(claim) => Some(claim),
+        _ => None,
+    };
+    claims.into_iter().chain(chosen).map(|claim| Need::Of(Question::Claim(claim))).chain(others).collect()
 }
 
 /// The guest's tap, where its network has a use for who the guest is.
@@ -63,7 +70,11 @@ pub(super) fn identity(site: &Site) -> GuestIdentity {
     let network = &site.desired.network;
     let told = told(site);
     let recorded = TapRecord::parse(&tap.alias).unwrap_or_default().guest;
-    let configured = configured_macs(&network.guest_macs, &told.macs);
+    let mut configured = configured_macs(&network.guest_macs, &told.macs);
+    if configured.is_empty() && tap.index == 0 && !network.forwards.is_empty() {
+        // The plan of one that is still to come: it may be started with a MAC of its own.
+        configured.push(vmm::DEFAULT_MAC);
+    }
     // Who only follows the record has no environment of the guest's.
     let [first, second, last] = match site.desired.teller {
         Teller::Record => [recorded.macs, configured, Vec::new()],
@@ -83,6 +94,9 @@ pub(super) fn identity(site: &Site) -> GuestIdentity {
     };
     let is_own = |address: &IpAddr| !is_of_same_vm(site, &claim(site, Own::Address(*address)));
     addresses.into_iter().filter(is_own).for_each(|address| identity.add_address(address));
+    if let Choice::Address(address) = choice(site, &identity) {
+        identity.add_address(address);
+    }
     identity
 }
 
