@@ -33,7 +33,7 @@ pub enum Command {
     },
     /// Look for problems in the configuration and on the machine.
     #[command(
-        after_help = "Examples:\n  kvmnet check\n  KVMNET_CONFIG=/tmp/new.conf kvmnet check &&\n    sudo cp /tmp/new.conf /etc/kvmnet.conf"
+        after_help = "Examples:\n  kvmnet check\n  KVMNET_CONFIG=~/new.conf kvmnet check &&\n    sudo cp ~/new.conf /etc/kvmnet.conf"
     )]
     Check {
         /// Print JSON.

@@ -14,7 +14,7 @@ use super::{consistency, document, read};
 use crate::model::{IfName, Network, Origin};
 
 /// Where it is, unless `KVMNET_CONFIG` says otherwise.
-const DEFAULT_PATH: &str = "/etc/kvmnet.conf";
+pub(super) const DEFAULT_PATH: &str = "/etc/kvmnet.conf";
 
 /// The name of the network at the top level.
 pub(crate) const DEFAULT_NETWORK: &str = "default";

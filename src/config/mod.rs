@@ -27,6 +27,7 @@ mod syntax;
 #[cfg(test)]
 mod tests;
 mod value;
+mod way;
 
 pub use environment::Environment;
 pub use error::ConfigErrors;

@@ -181,7 +181,7 @@ fn private_files() {
     mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none)
         .expect("mounts are private from here on");
     fs::create_dir_all("/run").expect("there is a /run");
-    mount(Some("tmpfs"), "/run", Some("tmpfs"), MsFlags::empty(), none).expect("a private /run");
+    mount(Some("tmpfs"), "/run", Some("tmpfs"), MsFlags::empty(), Some("mode=755")).expect("a private /run");
     for directory in ["/run/lab/etc", "/run/lab/etc-work", "/run/lab/dev/net"] {
         fs::create_dir_all(directory).expect("a directory in the private /run");
     }

@@ -5,12 +5,10 @@
 mod digest;
 mod environment;
 mod files;
-mod fuzz;
 mod guest_values;
 mod manual;
 mod networks;
 mod patterns;
-mod reading;
 mod show;
 mod syntax;
 mod values;
