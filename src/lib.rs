@@ -68,6 +68,8 @@ pub mod status;
 
 mod account;
 pub mod error;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod guests;
 mod holder;
 pub mod inherited;

@@ -16,6 +16,8 @@ mod entry;
 mod environment;
 mod error;
 mod file;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 pub(crate) mod key;
 mod pattern;
 mod read;

@@ -3,6 +3,8 @@
 //! Speaks in terms of [`crate::model`]; knows nothing of configurations, plans or guests.
 
 mod answers;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 pub mod message;
 pub mod nft;
 pub mod route;

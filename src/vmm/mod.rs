@@ -3,6 +3,8 @@
 //!
 //! In: the words of the command line. Out: what it says. Never: asks the VM, so it does not know what was changed since.
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod options;
 mod qemu;
 

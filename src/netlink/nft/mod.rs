@@ -4,6 +4,8 @@ mod attr;
 mod decode;
 mod expr;
 mod forward_chain;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod set;
 mod table;
 

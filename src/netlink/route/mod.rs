@@ -3,6 +3,8 @@
 pub mod address;
 pub mod altname;
 pub mod filter;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 pub mod link;
 pub mod neighbour;
 pub mod netconf;

@@ -32,7 +32,7 @@ impl Rtnl {
 }
 
 /// `rx_bytes` and `tx_bytes` are the third and the fourth number.
-fn bytes(reply: &[u8]) -> Bytes {
+pub(super) fn bytes(reply: &[u8]) -> Bytes {
     let stats = find(reply.get(link::BODY..).unwrap_or_default(), Ifla::Stats64).unwrap_or_default();
     let number = |place: usize| u64_at(stats, place * 8).unwrap_or_default();
     Bytes { received: number(2), sent: number(3) }
