@@ -152,6 +152,21 @@ pub fn strays(facts: &Facts) -> Vec<(IfName, Option<IfName>)> {
     taps.filter_map(|tap| Some((tap.name, TapRecord::parse(&tap.alias)?.bridge))).collect()
 }
 
+/// The taps that kvmnet only made ports of a bridge of somebody else's, each with that bridge, of those among the facts.
+pub fn ports_of_others<'a>(
+    facts: &'a Facts,
+    networks: &'a [Instance],
+) -> impl Iterator<Item = (&'a Link, &'a Link)> {
+    let is_of_another = |bridge: &Link| {
+        bridge.is_bridge()
+            && !networks.iter().any(|one| one.bridge == bridge.name && one.ledger_of_bridge().is_some())
+    };
+    facts.links.iter().filter(|link| link.is_tap()).filter_map(move |tap| {
+        let bridge = facts.link_index(tap.master?).filter(|bridge| is_of_another(bridge))?;
+        (TapRecord::parse(&tap.alias)?.bridge == Some(bridge.name)).then_some((bridge, tap))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]

@@ -7,7 +7,7 @@ use crate::desired::Desired;
 use crate::guests::other_ports;
 use crate::item::{LinkChange, SettingChange, Step, TableChange};
 use crate::model::ruleset::table_name;
-use crate::model::{Ledger, Mode, Setting, Veth};
+use crate::model::{IfName, Ledger, Mode, Setting, Veth};
 use crate::observed::{Instance, Tables};
 use crate::plan;
 use crate::reader::is_proc_fixed;
@@ -19,7 +19,10 @@ pub fn check(input: &CheckInput) -> Vec<Finding> {
     let findings = in_use.flat_map(|(instance, ledger)| {
         [network(input, instance, ledger), foreign_port(input, instance, ledger)]
     });
-    findings.flatten().collect()
+    let ports =
+        input.configured.iter().filter(|one| one.desired.network.is_port_only() && one.desired.tap.is_some());
+    let ports = ports.filter_map(|one| changed(&one.desired.network.bridge, one));
+    findings.flatten().chain(ports).collect()
 }
 
 fn network(input: &CheckInput, instance: &Instance, ledger: &Ledger) -> Option<Finding> {
@@ -31,7 +34,7 @@ fn network(input: &CheckInput, instance: &Instance, ledger: &Ledger) -> Option<F
     }
     match configured {
         Some(configured) if configured.desired.network.digest == ledger.digest => {
-            changed(instance, configured)
+            changed(&instance.bridge, configured)
         }
         // Reported as the refusal of the next guest.
         Some(_) if ledger.overridden => None,
@@ -93,10 +96,10 @@ fn outdated(input: &CheckInput, instance: &Instance, configured: &Configured) ->
 }
 
 /// What a hook would do now for a guest that is on already; nothing, where nobody has changed anything.
-fn changed(instance: &Instance, configured: &Configured) -> Option<Finding> {
+fn changed(bridge: &IfName, configured: &Configured) -> Option<Finding> {
     let (name, left) = (&configured.desired.network.name, left(configured, |_| true)?);
     let text = format!("network {name} was changed by something else; left to do: {left}");
-    Some(Finding::problem("network", text).at(&instance.bridge).run(["kvmnet apply"]))
+    Some(Finding::problem("network", text).at(bridge).run(["kvmnet apply"]))
 }
 
 /// The first step that a hook would take, of those that `is_meant` says, and how many more there are.

@@ -21,6 +21,7 @@ use crate::holder::{self, Holder};
 use crate::model::foreign::ForeignChain;
 use crate::model::forward_chain::ForwardChain;
 use crate::model::{IfName, Ledger, Link};
+use crate::network;
 use crate::observed::{Instance, Observed, Tables};
 use crate::subnet;
 
@@ -100,7 +101,10 @@ impl CheckInput {
 
     /// The guests: the taps on their bridges.
     pub fn guests(&self) -> impl Iterator<Item = &Link> {
-        self.networks_up().flat_map(|(instance, _)| self.observed.taps_on(&instance.bridge))
+        let of_networks =
+            self.networks_up().flat_map(|(instance, _)| self.observed.taps_on(&instance.bridge));
+        let ports = network::ports_of_others(&self.observed.facts, &self.observed.networks);
+        of_networks.chain(ports.map(|(_, tap)| tap))
     }
 
     /// Whether a network of kvmnet's is up on this bridge.

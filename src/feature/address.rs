@@ -62,6 +62,10 @@ pub(super) fn collisions(site: &Site) -> Vec<Refusal> {
 }
 
 fn of_those(site: &Site, are_there: bool) -> Vec<Refusal> {
+    // Then nobody has asked what the host has there.
+    if site.desired.network.addresses.is_empty() {
+        return Vec::new();
+    }
     let present = site.observed.addresses(site.desired.host_if());
     let is_there = |net: &IpNet| present.iter().any(|has| has.net == *net);
     let nets = site.desired.network.addresses.iter().filter(|net| is_there(net) == are_there);

@@ -54,7 +54,7 @@ fn group(site: &Site) -> u32 {
 /// A bridge that was found without ports may have no MAC of its own, but its lowest port's, and 00:00:00:00:00:00 when
 /// the last one leaves. What it has is set, and no longer follows anybody. One with a port has that port's: no tap's,
 /// see the guest's MAC.
-fn hold_mac(site: &Site, wanted: &mut Wanted) {
+pub(super) fn hold_mac(site: &Site, wanted: &mut Wanted) {
     let Some(bridge) = site.bridge().filter(|_| site.old.is_none()) else { return };
     let is_port = |link: &Link| link.master == Some(bridge.index) && Some(link.name) != site.desired.tap;
     let has_port = site.observed.facts.links.iter().any(is_port);

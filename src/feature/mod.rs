@@ -13,6 +13,7 @@ mod host_if;
 mod isolation;
 mod need;
 mod overrides;
+mod port_only;
 mod refusal;
 mod rules;
 mod site;
@@ -68,21 +69,29 @@ static FEATURES: &[&Feature] = &[
     &takeover::FEATURE,
 ];
 
+/// Those of a network that only makes its guests ports of a bridge.
+static OF_PORTS: &[&Feature] = &[&tap::FEATURE, &port_only::FEATURE];
+
+fn of(desired: &Desired) -> impl Iterator<Item = &'static Feature> {
+    let all = if desired.network.is_port_only() { OF_PORTS } else { FEATURES };
+    all.iter().copied()
+}
+
 /// What all of them ask first.
 pub(crate) fn first(desired: &Desired) -> Vec<Question> {
-    FEATURES.iter().flat_map(|feature| (feature.first)(desired)).collect()
+    of(desired).flat_map(|feature| (feature.first)(desired)).collect()
 }
 
 /// What they have to know next, and what is on record.
 pub(crate) fn needs(site: &Site) -> Vec<Need> {
-    let needs = FEATURES.iter().flat_map(|feature| (feature.needs)(site));
+    let needs = of(site.desired).flat_map(|feature| (feature.needs)(site));
     needs.chain(need::of(need::recorded(site.old.into_iter(), &site.observed.facts))).collect()
 }
 
 /// All that shall be.
 pub(crate) fn wanted(site: &Site) -> Wanted {
     let mut wanted = Wanted::default();
-    FEATURES.iter().for_each(|feature| (feature.want)(site, &mut wanted));
+    of(site.desired).for_each(|feature| (feature.want)(site, &mut wanted));
     wanted
 }
 
@@ -91,13 +100,13 @@ pub(crate) fn check(site: &Site) -> Result<(), Refusal> {
     if !site.observed.has_nft() && site.desired.network.mode != Mode::Bridged {
         return Err(Refusal::NoNft(site.desired.network.mode));
     }
-    let mut refusals = FEATURES.iter().flat_map(|feature| (feature.refuse)(site));
+    let mut refusals = of(site.desired).flat_map(|feature| (feature.refuse)(site));
     refusals.next().map_or(Ok(()), Err)
 }
 
 /// All that speaks against a network. Addresses that the host has there already are looked at as well: a route that collides
 /// may have come later.
 pub(crate) fn refusals(site: &Site) -> Vec<Refusal> {
-    let refusals = FEATURES.iter().flat_map(|feature| (feature.refuse)(site));
+    let refusals = of(site.desired).flat_map(|feature| (feature.refuse)(site));
     refusals.chain(address::collisions(site)).collect()
 }

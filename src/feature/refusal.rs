@@ -54,6 +54,20 @@ pub enum Refusal {
     /// Bridged: another program has the bridge for its own guests.
     #[error("the bridge {bridge} serves others: it was there before and has {has}, and {nic} is not in it")]
     BridgeServes { bridge: IfName, has: String, address: Option<IpNet>, nic: IfName },
+    /// Bridged without an uplink: there is no such bridge.
+    #[error("there is no bridge {bridge}, and network {network} (uplink = \"none\") makes none")]
+    NoBridge { bridge: IfName, network: String },
+    /// The same: its ports would be mute.
+    #[error("the bridge {0} is down, so that nothing would reach the guest")]
+    BridgeDown(IfName),
+    /// The same: it is a network of kvmnet's.
+    #[error(
+        "{bridge} is the bridge of kvmnet's network {owner}, not only a bridge to put guests on (uplink = \"none\")"
+    )]
+    BridgeOfNetwork { bridge: IfName, owner: String },
+    /// The same: its ports are not the kernel's to make.
+    #[error("{0} is a bridge of Open vSwitch, whose ports only Open vSwitch makes")]
+    OpenVswitch(IfName),
     /// The bridge is the machine's way out.
     #[error(
         "the bridge {bridge} was there before and carries the machine's default route, which mode {mode} would disturb"
@@ -134,6 +148,9 @@ fn list(names: &[impl ToString]) -> String {
 
 const NEW_BRIDGE: &str = "set `bridge` to a name that is not in use, and kvmnet makes it";
 
+const NO_SUCH_BRIDGE: &str = "set `bridge` to one that is there (`ip -br link show type bridge`), or mode = \"nat\", and kvmnet makes one; \
+                              libvirt's comes with: virsh net-start default";
+
 /// A line of the configuration.
 fn address_line(addresses: &[IpNet]) -> String {
     match addresses {
@@ -187,6 +204,16 @@ impl Refusal {
                 format!("mode = \"nat\" and {line} is to be with them; or {NEW_BRIDGE}")
             }
             Refusal::BridgeOfAnother { .. } | Refusal::BridgeServes { .. } => NEW_BRIDGE.to_owned(),
+            Refusal::NoBridge { .. } => NO_SUCH_BRIDGE.to_owned(),
+            Refusal::BridgeDown(bridge) => format!("ip link set {} up", shell_word(bridge)),
+            Refusal::BridgeOfNetwork { owner, .. } => format!(
+                "give the guest that network, with KVMNET_NETWORK={word} or by its `taps`; or end it: kvmnet down {word}",
+                word = shell_word(owner)
+            ),
+            Refusal::OpenVswitch(bridge) => format!(
+                "have QEMU run a script of your own (script=…) with: ovs-vsctl add-port {} \"$1\"",
+                shell_word(bridge)
+            ),
             Refusal::BridgeHasPort { port, .. } => {
                 let port = quoted(port.as_str());
                 format!("{NEW_BRIDGE}; or mode = \"bridged\", uplink = {port} to join that LAN")

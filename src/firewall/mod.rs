@@ -94,6 +94,7 @@ pub fn record_alone(bridge: &IfName, ledger: &Ledger) -> Table {
 pub fn chain_names(desired: &Desired) -> Vec<(Family, &'static str)> {
     let chains = match desired.network.mode {
         Mode::Isolated => &[PREROUTING][..],
+        Mode::Bridged if desired.network.is_port_only() => &[],
         Mode::Bridged => &[PREROUTING, FORWARD],
         Mode::HostOnly | Mode::Routed => &[PREROUTING, INPUT, FORWARD],
         Mode::Nat => &[PREROUTING, OUT, TRANSLATE, INPUT, FORWARD, POSTROUTING, LEAVING],

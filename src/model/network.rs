@@ -194,6 +194,11 @@ impl Network {
         Self { uplink: Uplink::Named(names.iter().map(name_of).collect()), ..self.clone() }
     }
 
+    /// Whether its guests only become ports of a bridge that is there.
+    pub fn is_port_only(&self) -> bool {
+        self.mode == Mode::Bridged && self.uplink == Uplink::None
+    }
+
     /// Whether every frame between the bridge's own port and the host's stack is dropped.
     pub fn is_closed(&self) -> bool {
         self.mode == Mode::Isolated || self.veth.is_some()

@@ -1,6 +1,7 @@
 //! A port of the network's bridge.
 
-use crate::feature::Site;
+use super::{Refusal, Transaction, guest};
+use crate::feature::{self, Object, Site};
 use crate::item::Step;
 use crate::model::IfName;
 use crate::switch;
@@ -13,4 +14,20 @@ pub(super) fn enslave(port: &IfName, site: &Site) -> Option<Step> {
         return None;
     }
     Some(switch::attach(*port, master.map(|link| link.name), site.desired.network.bridge))
+}
+
+/// The guest's tap as a port, and nothing of the network.
+pub(super) fn alone(site: &Site) -> Result<[Transaction; 2], Refusal> {
+    let wanted = feature::wanted(site);
+    let ways = wanted.objects.iter().filter_map(|(_, object)| match object {
+        Object::Way(steps) => Some(steps.clone()),
+        _ => None,
+    });
+    let attach = wanted.guest.as_ref().map(|guest| guest::attach(guest, site)).transpose()?;
+    // Without a guest there is nothing to do, neither now nor later.
+    let steps = attach.map(|attach| ways.flatten().chain(attach).collect()).unwrap_or_default();
+    let bridge = site.desired.network.bridge;
+    let title = site.desired.tap.map_or_else(String::new, |tap| format!("attach {tap} to {bridge}"));
+    let transaction = |title, steps| Transaction { title, steps, cleans: None };
+    Ok([transaction(title, steps), transaction(String::new(), Vec::new())])
 }

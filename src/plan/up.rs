@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::difference::Difference;
 use super::down::unused_network;
-use super::{Plan, Refusal, Transaction, after, sweep};
+use super::{Plan, Refusal, Transaction, after, port, sweep};
 use crate::desired::Desired;
 use crate::feature::{self, Site};
 use crate::model::link::Tun;
@@ -16,7 +16,8 @@ use crate::observed::Observed;
 pub fn up(desired: &Desired, observed: &Observed) -> Result<Plan, Refusal> {
     let observed = &*with_tap(desired, observed);
     let left = left(desired, observed);
-    let staying: Vec<IfName> = left.into_iter().chain([desired.network.bridge]).collect();
+    let own = Some(desired.network.bridge).filter(|_| !desired.network.is_port_only());
+    let staying: Vec<IfName> = left.into_iter().chain(own).collect();
     let swept = sweep(&staying, observed);
     let (wanted, ledger) = converge(desired, &after::sweep(observed, &swept))?;
     let mut plan = Plan::default();
@@ -63,6 +64,9 @@ fn converge(desired: &Desired, observed: &Observed) -> Result<([Transaction; 2],
     let desired = &by_own_names(feature::resolved(desired, observed)?.as_ref(), observed);
     let site = Site::new(desired, observed);
     feature::check(&site)?;
+    if desired.network.is_port_only() {
+        return Ok((port::alone(&site)?, Ledger::default()));
+    }
     let difference = Difference::of(site)?;
     if !difference.has_room() {
         return Err(Refusal::RecordTooLong(desired.network.bridge));

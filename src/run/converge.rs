@@ -91,12 +91,23 @@ impl Difference {
                     shell_word(&ledger.network),
                     name = ledger.network,
                 )),
+                Some(network) if network.is_port_only() => self.unmet.push(format!(
+                    "network {name} stands on {}, and is to make ports only: kvmnet down --force {}, then kvmnet attach TAP for each guest",
+                    instance.bridge,
+                    shell_word(&ledger.network),
+                    name = ledger.network,
+                )),
                 Some(network) => wanted.extend(of_network(network, instance, living)),
                 None => self.notes.push(format!(
                     "network {} on {} is in the configuration no longer; it goes with its last guest",
                     ledger.network, instance.bridge
                 )),
             }
+        }
+        for (bridge, tap) in network::ports_of_others(&living.facts, &living.networks) {
+            let mut of_bridge =
+                networks.iter().filter(|network| network.is_port_only() && network.bridge == bridge.name);
+            wanted.extend(of_bridge.next().map(|network| agreed(Desired::new(tap.name, network.clone()))));
         }
         for (tap, bridge) in network::strays(&living.facts) {
             let former = networks.iter().find(|network| Some(network.bridge) == bridge);

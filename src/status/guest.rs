@@ -7,6 +7,7 @@ use super::data::{Guest, LinkState, Process};
 use crate::guests::GuestIndex;
 use crate::holder::Holder;
 use crate::model::{IfName, Link, Mac};
+use crate::network::ports_of_others;
 use crate::reader::StatusSnapshot;
 use crate::sorted::grouped;
 use crate::vmm;
@@ -27,6 +28,7 @@ impl<'a> Guests<'a> {
         let observed = &snapshot.observed;
         let bridges = observed.networks.iter().filter_map(|instance| instance.link.as_ref());
         let taps = bridges.flat_map(|bridge| observed.taps_on(&bridge.name));
+        let taps = taps.chain(ports_of_others(&observed.facts, &observed.networks).map(|(_, tap)| tap));
         let mut met = grouped(snapshot.neighbours.iter().map(|one| ((one.device, one.mac), one.address)));
         for addresses in met.values_mut() {
             addresses.sort_unstable();
@@ -44,7 +46,10 @@ impl<'a> Guests<'a> {
     pub fn strays(&self) -> Vec<Guest> {
         let observed = &self.snapshot.observed;
         let bridges = || observed.networks.iter().filter_map(|instance| instance.link.as_ref());
-        let is_stray = |tap: &&Link| !bridges().any(|bridge| tap.master == Some(bridge.index));
+        let elsewhere: Vec<u32> =
+            ports_of_others(&observed.facts, &observed.networks).map(|(_, tap)| tap.index).collect();
+        let is_on = |tap: &Link| bridges().any(|bridge| tap.master == Some(bridge.index));
+        let is_stray = |tap: &&Link| !is_on(tap) && !elsewhere.contains(&tap.index);
         let attached = observed.facts.links.iter().filter(|link| link.is_tap() && link.is_attached());
         attached.filter(is_stray).map(|tap| self.guest(tap, tap.master)).collect()
     }

@@ -22,6 +22,7 @@ use crate::config::{self, ConfigErrors, Environment};
 use crate::error::Error;
 use crate::holder;
 use crate::model;
+use crate::network::ports_of_others;
 use crate::observed::Tables;
 use crate::reader::StatusSnapshot;
 use data::{Guest, LinkState, Network};
@@ -54,6 +55,13 @@ fn gather(snapshot: &StatusSnapshot, configured: &Result<Vec<model::Network>, Co
     let instances = snapshot.observed.networks.iter();
     let mut networks: Vec<Network> =
         instances.map(|instance| network::up(instance, snapshot, &guests, file)).collect();
+    let mut bridges: Vec<&model::Link> =
+        ports_of_others(&snapshot.observed.facts, &snapshot.observed.networks)
+            .map(|(bridge, _)| bridge)
+            .collect();
+    bridges.sort_by_key(|bridge| bridge.index);
+    bridges.dedup_by_key(|bridge| bridge.index);
+    networks.extend(bridges.into_iter().map(|bridge| network::of_ports(bridge, snapshot, &guests, file)));
     let file = file.unwrap_or_default();
     let position = |up: &Network| file.iter().position(|network| network.name == up.name);
     networks.sort_by_key(|network| position(network).unwrap_or(usize::MAX));

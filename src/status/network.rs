@@ -11,7 +11,7 @@ use crate::guests::other_ports;
 use crate::model::foreign::ForeignRule;
 use crate::model::link::GROUP;
 use crate::model::ruleset::{Found, Verdict, table_name};
-use crate::model::{self, IfName, Ledger, Mode, Uplink};
+use crate::model::{self, IfName, Ledger, Link, Mode, Uplink};
 use crate::observed::{Instance, Tables};
 use crate::reader::StatusSnapshot;
 
@@ -54,6 +54,34 @@ pub fn up(
     };
     network.problems = problems(&network, instance, snapshot);
     network
+}
+
+/// A bridge of somebody else's that guests are ports of.
+pub fn of_ports(
+    bridge: &Link,
+    snapshot: &StatusSnapshot,
+    guests: &Guests,
+    file: Option<&[model::Network]>,
+) -> Network {
+    let is_it = |network: &&model::Network| network.is_port_only() && network.bridge == bridge.name;
+    let network = file.and_then(|file| file.iter().find(is_it));
+    let ports = snapshot.observed.facts.links.iter().filter(|link| link.master == Some(bridge.index));
+    Network {
+        name: network.map_or_else(|| bridge.name.to_string(), |network| network.name.clone()),
+        state: if bridge.up { State::Up } else { State::Down },
+        mode: Some(Mode::Bridged.to_string()),
+        bridge: bridge.name.to_string(),
+        bridge_made: Some(false),
+        host_if: bridge.name.to_string(),
+        addresses: addresses(&bridge.name, snapshot),
+        uplinks: Some(Vec::new()),
+        nat: Some(Vec::new()),
+        configuration: if network.is_some() { Configuration::Same } else { Configuration::Unknown },
+        guests: guests.on_bridge(&bridge.name, Some(bridge.index)),
+        other_ports: ports.filter(|port| !port.is_tap()).map(|port| port.name.to_string()).collect(),
+        problems: Vec::from_iter((!bridge.up).then(|| format!("bridge {} is switched off", bridge.name))),
+        ..Network::default()
+    }
 }
 
 /// A network that is only configured.
