@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 
 use crate::holder::Holder;
 use crate::model::facts::Facts;
-use crate::model::{IfName, Link, Mac};
+use crate::model::{GuestIdentity, IfName, Link, Mac, TapRecord};
 use crate::network::Instance;
 use crate::sorted::grouped;
 use crate::vmm;
@@ -79,8 +79,14 @@ impl<'a> GuestIndex<'a> {
         self.learned.get(&tap.index).map(Vec::as_slice).unwrap_or_default()
     }
 
+    /// The name of the VM behind a tap: as its command line says, else as was said when the tap was attached.
+    pub fn vm_name(&self, tap: &Link) -> Option<String> {
+        let named = self.vm(tap).into_iter().find_map(|holder| vmm::name(&holder.arguments));
+        named.or_else(|| recorded(tap).name)
+    }
+
     fn macs(&self, tap: &Link) -> HashSet<Mac> {
-        self.given_macs(tap).chain(self.learned_macs(tap).iter().copied()).collect()
+        self.given_macs(tap).chain(recorded(tap).macs).chain(self.learned_macs(tap).iter().copied()).collect()
     }
 
     /// The first tap of each VM: two NICs of one VM may have one MAC on purpose, as in a bond.
@@ -104,6 +110,11 @@ impl<'a> GuestIndex<'a> {
         names.dedup();
         names
     }
+}
+
+/// Who the guest is, as the tap's record says.
+pub(crate) fn recorded(tap: &Link) -> GuestIdentity {
+    TapRecord::parse(&tap.alias).unwrap_or_default().guest
 }
 
 /// The ports of a network's bridge that are neither taps nor kvmnet's own.

@@ -6,6 +6,8 @@
 mod kit;
 mod lab;
 
+use serde_json::{Value, json};
+
 use kit::{Empty, exists, is_port, lab, two_networks};
 use lab::{Cli, Lab, Network, Tap, eventually};
 
@@ -169,6 +171,32 @@ fn names_of_any_kind() {
         assert_eq!(named.join(" "), expected, "{name}");
         one.stop();
     }
+}
+
+/// What is known of a guest is seen.
+#[test]
+fn status_and_check_know_it() {
+    let lab = lab(NAT);
+    let address = "env KVMNET_GUEST_ADDRESS=10.0.100.7";
+    let _one = Empty::start(&lab, address, "-name Web_1 -nic tap,ifname=vif0.0").running(&lab);
+    let data: Value = serde_json::from_str(&Cli::new(&lab.host, &["status", "--json"]).run().ok()).unwrap();
+    let guest = &data["networks"][0]["guests"][0];
+    assert_eq!((&guest["vm"], &guest["name"]), (&json!("Web_1"), &json!("web-1")));
+    assert_eq!(
+        (&guest["mac_given"], &guest["kept_addresses"]),
+        (&json!("52:54:00:12:34:56"), &json!(["10.0.100.7"]))
+    );
+    let text = Cli::new(&lab.host, &["status"]).run().ok();
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(text.contains("10.0.100.7 kept for it, called web-1"), "{text}");
+    // One that took the MAC by itself is found, and each by its name.
+    let two = lab.attach(2);
+    two.ip("link set eth0 address 52:54:00:12:34:56");
+    eventually("the bridge has learned it", || {
+        two.pings("10.0.100.3");
+        let said = Cli::new(&lab.host, &["check", "--json"]).run();
+        said.out.contains("vif0.0 (Web_1, process ") && said.out.contains("52:54:00:12:34:56")
+    });
 }
 
 /// A persistent tap waits for its next process, and who that is, it says itself.

@@ -53,9 +53,10 @@ fn shared(
     place: &str,
 ) -> Option<Finding> {
     let [first, .., last] = taps else { return None };
-    let described = taps.iter().take(MOST).map(|tap| match guests.pid(tap) {
-        Some(pid) => format!("{} (process {pid})", tap.name),
-        None => tap.name.to_string(),
+    let described = taps.iter().take(MOST).map(|tap| {
+        let pid = guests.pid(tap).map(|pid| format!("process {pid}"));
+        let who: Vec<String> = guests.vm_name(tap).into_iter().chain(pid).collect();
+        if who.is_empty() { tap.name.to_string() } else { format!("{} ({})", tap.name, who.join(", ")) }
     });
     let more = taps.len().saturating_sub(MOST);
     let more = (more > 0).then(|| format!("{more} more"));

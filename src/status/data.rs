@@ -132,6 +132,8 @@ pub(super) struct Guest {
     pub bridge: Option<String>,
     /// The VM's name as its command line says, else the program's.
     pub vm: Option<String>,
+    /// What it is called on its network.
+    pub name: Option<String>,
     pub processes: Vec<Process>,
     pub link: LinkState,
     pub persistent: bool,
@@ -141,6 +143,8 @@ pub(super) struct Guest {
     pub mac_given: Option<String>,
     pub addresses: Vec<String>,
     pub address_count: usize,
+    /// Those that no other guest gets.
+    pub kept_addresses: Vec<String>,
     pub same_mac_as: Vec<String>,
     pub guest_received_bytes: u64,
     pub guest_sent_bytes: u64,

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 
 use super::data::{Guest, LinkState, Process};
-use crate::guests::GuestIndex;
+use crate::guests::{GuestIndex, recorded};
 use crate::holder::Holder;
 use crate::model::{IfName, Link, Mac};
 use crate::network::ports_of_others;
@@ -59,7 +59,8 @@ impl<'a> Guests<'a> {
         let named = vm.iter().find_map(|holder| vmm::name(&holder.arguments));
         let bytes = self.snapshot.bytes.get(&tap.index).copied().unwrap_or_default();
         let bridge = tap.master.and_then(|master| self.snapshot.observed.facts.link_index(master));
-        let given = self.index.given_macs(tap).next();
+        let recorded = recorded(tap);
+        let given = self.index.given_macs(tap).next().or_else(|| recorded.macs.first().copied());
         let mut macs = self.index.learned_macs(tap).to_vec();
         let met = macs.iter().filter_map(|mac| self.met.get(&(host_if?, *mac))).flatten();
         let addresses: Vec<String> = met.map(ToString::to_string).collect();
@@ -71,6 +72,8 @@ impl<'a> Guests<'a> {
             tap: tap.name.to_string(),
             bridge: bridge.map(|bridge| bridge.name.to_string()),
             vm: named.or_else(|| vm.first().map(|holder| vmm::program(&holder.arguments))),
+            name: recorded.name,
+            kept_addresses: recorded.addresses.iter().map(ToString::to_string).collect(),
             processes: self.index.holders(tap).into_iter().map(process).collect(),
             link: match (tap.up, tap.carrier) {
                 (false, _) => LinkState::Down,

@@ -54,14 +54,20 @@ fn processes(guest: &Guest) -> Vec<Span> {
 }
 
 fn addresses(guest: &Guest) -> Vec<Span> {
-    match (&guest.macs[..], &guest.mac_given) {
-        ([], Some(given)) => words(format!("{given} by its command line, not seen yet")),
-        ([], None) => words("no MAC seen yet"),
+    let seen = match (&guest.macs[..], &guest.mac_given) {
+        ([], Some(given)) => vec![format!("{given} by its command line, not seen yet")],
+        ([], None) => vec!["no MAC seen yet".to_owned()],
         (macs, _) => {
-            let macs = few(macs, guest.mac_count, "MACs");
-            list(macs.into_iter().chain(few(&guest.addresses, guest.address_count, "addresses")))
+            let macs = few(macs, guest.mac_count, "MACs").into_iter();
+            macs.chain(few(&guest.addresses, guest.address_count, "addresses")).collect()
         }
-    }
+    };
+    let is_unseen = |kept: &&String| !guest.addresses.contains(kept);
+    let kept = guest.kept_addresses.iter().filter(is_unseen).map(|kept| format!("{kept} kept for it"));
+    let name = guest.name.iter().filter(|name| guest.vm.as_ref() != Some(name));
+    let all: Vec<String> =
+        seen.into_iter().chain(kept).chain(name.map(|name| format!("called {name}"))).collect();
+    words(all.join(", "))
 }
 
 /// A few of something; of more, their number.
