@@ -5,6 +5,7 @@
 
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
+mod json;
 mod options;
 mod qemu;
 

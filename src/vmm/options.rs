@@ -1,5 +1,7 @@
 //! The value of an option of QEMU's: keys with values.
 
+use super::json;
+
 /// Keys and values in their order.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Options(Vec<(String, String)>);
@@ -8,12 +10,8 @@ impl Options {
     /// Reads `tap,id=n0,ifname=vif0.0` or JSON. The first value may come without its key, which is `first`; any other
     /// word alone is a switch that is on. A doubled comma is a comma in the value (`get_opt_name_value` of QEMU).
     pub fn read(text: &str, first: &str) -> Self {
-        if let Ok(serde_json::Value::Object(object)) = serde_json::from_str(text) {
-            let plain = |value: serde_json::Value| match value {
-                serde_json::Value::String(text) => text,
-                other => other.to_string(),
-            };
-            return Self(object.into_iter().map(|(key, value)| (key, plain(value))).collect());
+        if let Some(object) = json::object(text) {
+            return Self(object);
         }
         // No word of a command line has a NUL in it.
         let text = text.replace(",,", "\0");
