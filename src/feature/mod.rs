@@ -6,6 +6,7 @@
 mod address;
 mod auto_address;
 mod bridge;
+mod dhcp;
 mod forwarding;
 mod found;
 mod guest_identity;
@@ -24,6 +25,7 @@ mod wanted;
 
 pub(crate) use address::intruders;
 pub(crate) use auto_address::{choice_needs, resolved};
+pub(crate) use dhcp::domain as dhcp_domain;
 pub(crate) use forwarding::{everywhere, uplinks};
 pub(crate) use host_if::is_pair;
 pub(crate) use isolation::closes;

@@ -161,6 +161,7 @@ fn record_of(site: &Site, wanted: &Wanted) -> Ledger {
         keep: network.keep,
         held: *held || old.is_some_and(|old| old.held),
         overridden: network.overridden,
+        dhcp: feature::dhcp_domain(site),
         veth: network.veth.clone(),
         nic: wanted.nic.as_ref().map(|nic| nic.place),
         addresses: given(wanted, of_bridge, site),

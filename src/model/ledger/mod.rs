@@ -50,6 +50,8 @@ pub struct Ledger {
     pub held: bool,
     /// The environment made it another network than the file says.
     pub overridden: bool,
+    /// Guests are told their addresses, and names in this domain.
+    pub dhcp: Option<String>,
     pub veth: Option<Veth>,
     /// Bridged: the NIC that was made a port, with its addresses on the bridge now.
     pub nic: Option<Place>,
@@ -73,7 +75,7 @@ impl Ledger {
     }
 
     /// Each kind of entry: its word, and what the record has of it. Changed settings have no word, but their interface.
-    fn kinds(&mut self) -> [(&'static str, &mut dyn Entries); 12] {
+    fn kinds(&mut self) -> [(&'static str, &mut dyn Entries); 13] {
         [
             ("made", &mut self.made),
             ("index", &mut self.index),
@@ -82,6 +84,7 @@ impl Ledger {
             ("keep", &mut self.keep),
             ("held", &mut self.held),
             ("override", &mut self.overridden),
+            ("dhcp", &mut self.dhcp),
             ("veth", &mut self.veth),
             ("nic", &mut self.nic),
             ("addr", &mut self.addresses),

@@ -11,7 +11,7 @@ fn reads_what_it_wrote() {
         "kvmnet:bridged default 00000000 nic=eth3 own=10.1.1.1/24 mac=02:00:00:00:00:07 br0:g=7 br0:u=0 was=uplink of floor 3",
         "kvmnet:isolated a.b 00000001 made",
         "kvmnet:isolated a.b 00000001 index=7 more pending",
-        "kvmnet:nat default 00000000 eth3:f=0 eth3:later=2 dhcp=yes keep=not made=7 index addr=x",
+        "kvmnet:nat default 00000000 eth3:f=0 eth3:later=2 later=yes keep=not made=7 index addr=x",
     ] {
         let ledger = Ledger::parse(text).unwrap();
         assert_eq!(ledger.to_string(), text);
@@ -21,12 +21,12 @@ fn reads_what_it_wrote() {
 
 #[test]
 fn what_it_cannot_read_is_of_a_later_version() {
-    let text = "kvmnet:nat default 00000000 keep=not dhcp=yes made addr=x held";
+    let text = "kvmnet:nat default 00000000 keep=not later=yes made addr=x held";
     let ledger = Ledger::parse(text).unwrap();
-    assert_eq!(ledger.unknown, ["keep=not", "dhcp=yes", "addr=x"]);
+    assert_eq!(ledger.unknown, ["keep=not", "later=yes", "addr=x"]);
     assert!(ledger.made && ledger.held && !ledger.keep);
     let left = ledger.beyond().unwrap().to_string();
-    assert_eq!(left, "kvmnet:nat default 00000000 keep=not dhcp=yes addr=x");
+    assert_eq!(left, "kvmnet:nat default 00000000 keep=not later=yes addr=x");
     assert_eq!(Ledger::parse("kvmnet:nat default 00000000 made eth3:f=7").unwrap().beyond(), None);
 }
 
