@@ -20,7 +20,7 @@ use kvmnet::inherited::{self, Inherited};
 use kvmnet::launch::{Launch, launch};
 use kvmnet::log::{self, Level};
 use kvmnet::run::{self, Creation, Difference, Done, Step};
-use kvmnet::{check, config, init, status, terminal};
+use kvmnet::{check, config, init, serve, status, terminal};
 use serde::Serialize;
 use serde_json::json;
 
@@ -107,6 +107,11 @@ fn run(command: Command, inherited: &Inherited) -> Result<u8, Error> {
         Command::Up { network } => report(run::network_up(&network, &mut print_step)),
         Command::Down { force, network } => report(run::network_down(&network, force, &mut print_step)),
         Command::Gc => report(run::sweep(&mut print_step)),
+        Command::Serve { interface } => {
+            let sentence = serve::serve(&interface)?;
+            log::write("kvmnet", Level::Info, &sentence);
+            tell(&format!("# {}\n", terminal::printable(&sentence)))
+        }
         Command::Status { network, json } => {
             show(&status::read(network.as_deref())?, json, |status| status.render(has_color()))
         }
@@ -185,6 +190,10 @@ fn report(done: Result<Done, Error>) -> Result<u8, Error> {
     say(&format!("# {}\n", terminal::printable(&done.summary)));
     if done.changed {
         log::write("kvmnet", Level::Info, &done.summary);
+    }
+    if let Some(note) = done.note {
+        complain(note, None);
+        log::write("kvmnet", Level::Error, note);
     }
     for error in &done.left {
         complain(&error.to_string(), error.hint().as_deref());

@@ -62,6 +62,7 @@ pub fn main(hook: Hook, arguments: &[OsString]) -> u8 {
         Request::Text(text) => Ok(Some(text)),
         Request::Tap(tap) => serve(hook, &program, &tap).map(|done| {
             log::write(hook.name(), Level::Info, &done.summary);
+            done.note.iter().for_each(|note| remark(hook, note));
             // The guest is well; what another one left is for whoever reads the log.
             done.left.iter().for_each(|error| log::write(hook.name(), Level::Error, &error.to_string()));
             None
@@ -109,6 +110,12 @@ fn fail(hook: Hook, error: &Error) -> u8 {
     print(&text, true);
     log::write(hook.name(), Level::Error, &error.to_string());
     error.exit_status()
+}
+
+/// What the guest will miss, for whoever starts it.
+fn remark(hook: Hook, note: &str) {
+    print(&lines(&format!("{}: {note}\n", hook.name())), true);
+    log::write(hook.name(), Level::Error, note);
 }
 
 /// Writes to stdout or stderr; a reader that is gone is not an error of the hook's.

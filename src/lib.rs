@@ -77,6 +77,8 @@ mod lock;
 pub mod log;
 mod probe;
 mod rights;
+pub mod serve;
+mod service;
 mod signals;
 mod sorted;
 pub mod terminal;

@@ -43,6 +43,20 @@ impl Lock {
         Err(failed(PATH)(io::Error::other("it is open to others, again and again")))
     }
 
+    /// The file, for locks on single bytes of it.
+    pub fn file(&self) -> &File {
+        &self.0
+    }
+
+    /// Gives the lock back, but not the file.
+    pub fn into_file(self) -> Result<File, Error> {
+        ManuallyDrop::into_inner(self.0).unlock().map_err(|(lock, errno)| {
+            // Its file would panic; it is closed with the process.
+            std::mem::forget(lock);
+            failed(PATH)(errno.into())
+        })
+    }
+
     /// Gives the lock back, before work that needs it no longer.
     pub fn release(self) {
         if let Err((lock, _)) = ManuallyDrop::into_inner(self.0).unlock() {

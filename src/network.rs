@@ -4,7 +4,7 @@
 
 use crate::firewall;
 use crate::model::ruleset::{Family, Found, TABLE_PREFIX};
-use crate::model::{Facts, IfName, Ledger, Link, Question, TapRecord};
+use crate::model::{Facts, IfName, Ledger, Link, Question, Served, TapRecord};
 use crate::switch;
 
 /// A network that kvmnet made and that stands, or what is left of one.
@@ -114,6 +114,13 @@ impl Instance {
     /// The record of the bridge that is there, if that is this network's own and not another one of its name.
     pub fn ledger_of_bridge(&self) -> Option<&Ledger> {
         self.ledger.as_ref().filter(|_| self.link.is_some())
+    }
+
+    /// The network, if its guests are told their addresses.
+    pub fn served(&self) -> Option<Served> {
+        let index = self.link.as_ref()?.index;
+        self.ledger.as_ref()?.dhcp.as_ref()?;
+        Some(Served { bridge: self.bridge, index: Some(index) })
     }
 
     /// Whether nothing keeps it: no guest, no `keep`, and nobody who holds it.

@@ -7,6 +7,8 @@ use nix::libc;
 
 /// Each by its number (`include/uapi/linux/capability.h`).
 pub const DAC_OVERRIDE: u32 = 1;
+/// Ports below 1024 can be had.
+pub const NET_BIND_SERVICE: u32 = 10;
 /// Networks can be changed.
 pub const NET_ADMIN: u32 = 12;
 /// Packets of any kind can be sent: a takeover asks the gateway.
@@ -51,6 +53,28 @@ pub fn keep(kept: &[u32]) -> io::Result<()> {
     // The ambient ones go with the inheritable ones.
     set(&[Data { effective: left, permitted: left, inheritable: 0 }, Data::default()])?;
     prctl(libc::PR_SET_NO_NEW_PRIVS, 1)
+}
+
+/// The same, but hands them on to the program that this process becomes, whoever runs it.
+pub fn hand_on(kept: &[u32]) -> io::Result<()> {
+    let before = get()?;
+    let mask = kept.iter().fold(0, |mask, capability| mask | 1 << capability);
+    let left = before[0].permitted & mask;
+    set(&[Data { effective: left, permitted: left, inheritable: left }, Data::default()])?;
+    for capability in kept.iter().filter(|capability| left & (1 << **capability) != 0) {
+        raise(*capability)?;
+    }
+    prctl(libc::PR_SET_NO_NEW_PRIVS, 1)
+}
+
+/// Makes a capability an ambient one.
+fn raise(capability: u32) -> io::Result<()> {
+    let (capability, zero) = (libc::c_ulong::from(capability), 0 as libc::c_ulong);
+    // SAFETY: this option takes numbers.
+    match unsafe { libc::prctl(libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_RAISE, capability, zero, zero) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
 }
 
 /// Has capabilities outlast the change to a user who is not root.

@@ -131,6 +131,14 @@ pub enum Command {
     /// Clean up after guests that were killed.
     #[command(after_help = "Example:\n  sudo kvmnet gc")]
     Gc,
+    /// Tell the guests of a network their addresses and names; udev or a hook starts it.
+    ///
+    /// It runs until the network is gone, or its guests are to be told nothing any more.
+    #[command(after_help = "Example:\n  sudo kvmnet serve br0")]
+    Serve {
+        /// The network's bridge, or the interface that the host takes part by.
+        interface: String,
+    },
     /// Print what may come next on a command line, for a shell.
     #[command(hide = true)]
     Complete {

@@ -77,7 +77,7 @@ impl Apply<'_> {
     ) -> Result<(), Error> {
         let end = Instant::now() + wait;
         let mut run = || {
-            let mut events = Rtnl::listen(group)?;
+            let mut events = Rtnl::listen(&[group])?;
             let left = || PollTimeout::try_from(end.saturating_duration_since(Instant::now()));
             while !is_over(self)? && events.any_change(left().unwrap_or(PollTimeout::ZERO))? {}
             Ok(())

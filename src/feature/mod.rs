@@ -25,7 +25,7 @@ mod wanted;
 
 pub(crate) use address::intruders;
 pub(crate) use auto_address::{choice_needs, resolved};
-pub(crate) use dhcp::domain as dhcp_domain;
+pub(crate) use dhcp::{domain as dhcp_domain, served};
 pub(crate) use forwarding::{everywhere, uplinks};
 pub(crate) use host_if::is_pair;
 pub(crate) use isolation::closes;

@@ -10,6 +10,7 @@ mod forward;
 pub mod forward_chain;
 mod guest_identity;
 mod ifname;
+pub mod lease;
 pub mod ledger;
 pub mod link;
 mod need;
@@ -18,6 +19,7 @@ mod owner;
 mod question;
 pub mod route;
 pub mod ruleset;
+mod served;
 pub mod setting;
 mod tap_record;
 
@@ -35,6 +37,7 @@ pub use network::{Mode, Network, Origin, Uplink, Veth};
 pub use owner::AddressManager;
 pub use question::Question;
 pub use route::{Neighbour, Nexthop, PolicyRule, Route};
+pub use served::Served;
 pub use setting::Setting;
 pub use tap_record::TapRecord;
 

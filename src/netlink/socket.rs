@@ -1,7 +1,7 @@
 //! One netlink socket: several requests in one send, and their replies.
 
 use std::io;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, BorrowedFd};
 
 use neli::consts::socket::{Msg, NlFamily};
 use neli::socket::NlSocket;
@@ -122,20 +122,22 @@ impl Socket {
         self.inner.enable_strict_checking(true)
     }
 
-    /// Subscribes to a multicast group (RTNLGRP_*). A socket without an address of its own would not hear what the kernel
+    /// Subscribes to multicast groups (RTNLGRP_*). A socket without an address of its own would not hear what the kernel
     /// does by itself, such as an IPv6 address coming into use (`do_one_broadcast`).
-    pub fn join(&self, group: u32) -> io::Result<()> {
+    pub fn join(&self, groups: &[u32]) -> io::Result<()> {
         self.inner.bind(None, Groups::empty())?;
-        self.inner.add_mcast_membership(Groups::new_groups(&[group]))
+        self.inner.add_mcast_membership(Groups::new_groups(groups))
+    }
+
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        // SAFETY: the descriptor belongs to `self.inner`, which outlives the borrow.
+        unsafe { BorrowedFd::borrow_raw(self.inner.as_raw_fd()) }
     }
 
     /// Takes the next message that nobody asked for, with a bounded wait; false when the time is over.
     pub fn event(&mut self, wait: nix::poll::PollTimeout) -> io::Result<bool> {
         use nix::poll::{PollFd, PollFlags, poll};
-        use std::os::fd::BorrowedFd;
-        // SAFETY: the descriptor belongs to `self.inner`, which outlives the borrow.
-        let fd = unsafe { BorrowedFd::borrow_raw(self.inner.as_raw_fd()) };
-        if poll(&mut [PollFd::new(fd, PollFlags::POLLIN)], wait)? == 0 {
+        if poll(&mut [PollFd::new(self.fd(), PollFlags::POLLIN)], wait)? == 0 {
             return Ok(false);
         }
         self.inner.recv(&mut self.buffer[..], Msg::DONTWAIT)?;

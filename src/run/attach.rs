@@ -81,7 +81,7 @@ pub(crate) fn attach_held(desired: &Desired) -> Result<Done, Error> {
     let mut run = Run::begin()?;
     let result = run.bring_up(desired, &mut |_| {});
     run.end();
-    result.map(|(plan, left)| attached(desired, &plan, left))
+    result.map(|brought| attached(desired, brought))
 }
 
 /// Takes `tap` off its network as `qemu-ifdown` does, whoever has it open. With `delete`, the tap goes, too.

@@ -8,11 +8,13 @@ use crate::apply::Kernel;
 use crate::config::{self, Environment, File};
 use crate::desired::Desired;
 use crate::error::Error;
-use crate::model::{Facts, IfName, Network, Question};
+use crate::feature::{self, Site};
+use crate::model::{Facts, IfName, Network, Question, Served};
 use crate::network;
 use crate::observed::{Instance, Observed};
 use crate::plan::{self, Plan, Step, Transaction};
 use crate::reader::is_proc_fixed;
+use crate::service;
 use crate::terminal::{printable, shell_word};
 
 /// What living networks lack of what the configuration says.
@@ -24,6 +26,8 @@ pub struct Difference {
     pub notes: Vec<String>,
     /// What only a person can bring to the configuration.
     pub unmet: Vec<String>,
+    /// The networks whose guests are told their addresses.
+    served: Vec<Served>,
 }
 
 /// Finds the difference, and changes nothing.
@@ -41,12 +45,13 @@ pub fn converge(agrees: &mut dyn FnMut(&Difference) -> bool) -> Result<Done, Err
         return Err(Error::ChangedMeanwhile);
     }
     let left = run.apply(&Facts::default(), &found.plan, &mut |_| {})?;
+    let note = found.served.iter().filter_map(|one| service::ensure(&run.lock, *one)).next();
     let what = if found.unmet.is_empty() && left.is_empty() {
         "every network is as configured"
     } else {
         "all but what is named is as configured"
     };
-    Ok(Done::new(what, &found.plan, left))
+    Ok(Done { note, ..Done::new(what, &found.plan, left) })
 }
 
 impl Difference {
@@ -65,7 +70,9 @@ impl Difference {
             let Kernel { rtnl, nft } = &mut *kernel;
             let observed = Observed::for_up(nft.as_mut(), rtnl, desired).map_err(asking())?;
             difference.add(plan::bring_up(desired, &observed)?, &mut known);
+            difference.served.extend(feature::served(&Site::new(desired, &observed)));
         }
+        difference.served.dedup();
         // Only now: a network may seem unused because its guest lost the bridge, and has it back above.
         let mut staying: Vec<IfName> = wanted.iter().map(|desired| desired.network.bridge).collect();
         staying.extend(network::strays(&living.facts).into_iter().filter_map(|(_, bridge)| bridge));

@@ -18,13 +18,15 @@ use crate::config::{self, Environment};
 use crate::desired::Desired;
 pub use crate::desired::Teller;
 use crate::error::Error;
+use crate::feature::{self, Site};
 use crate::holder;
 use crate::lock::Lock;
 use crate::model::{Facts, IfName, Network};
-use crate::observed::Observed;
+use crate::observed::{Instance, Observed};
 pub use crate::plan::Step;
 use crate::plan::{self, Plan};
 use crate::rights;
+use crate::service;
 use crate::signals::{self, SignalsBlocked};
 
 /// Is told each step once it is done.
@@ -39,18 +41,25 @@ pub struct Done {
     pub changed: bool,
     /// Networks that nothing keeps and that could not be taken down; all else was done.
     pub left: Vec<Error>,
+    /// What guests will miss.
+    pub note: Option<&'static str>,
 }
 
 impl Done {
     /// `what` is so now, and `plan` was how.
     fn new(what: impl fmt::Display, plan: &Plan, left: Vec<Left>) -> Self {
         let left = left.into_iter().map(Error::from).collect();
-        Self { summary: format!("{what}, {}", changes(plan)), changed: !plan.is_empty(), left }
+        Self { summary: format!("{what}, {}", changes(plan)), changed: !plan.is_empty(), left, note: None }
+    }
+
+    /// The same for what was brought up.
+    fn brought(what: impl fmt::Display, Brought { plan, left, note }: Brought) -> Self {
+        Self { note, ..Self::new(what, &plan, left) }
     }
 
     /// Nothing was done, and `why`.
     fn nothing(why: String) -> Self {
-        Self { summary: why, changed: false, left: Vec::new() }
+        Self { summary: why, changed: false, left: Vec::new(), note: None }
     }
 }
 
@@ -69,14 +78,14 @@ pub fn up_told(
     require_rights()?;
     let network = config::load(&Environment::of_process(), hook_network, tap)?;
     let desired = Desired { teller, ..Desired::new(*tap, network) };
-    let (plan, left) = Run::begin()?.bring_up(&desired, seen)?;
-    Ok(attached(&desired, &plan, left))
+    let brought = Run::begin()?.bring_up(&desired, seen)?;
+    Ok(attached(&desired, brought))
 }
 
-fn attached(desired: &Desired, plan: &Plan, left: Vec<Left>) -> Done {
+fn attached(desired: &Desired, brought: Brought) -> Done {
     let Network { bridge, name, mode, .. } = &desired.network;
     let tap = desired.new_interface();
-    Done::new(format_args!("{tap} is up on {bridge} (network {name}, {mode})"), plan, left)
+    Done::brought(format_args!("{tap} is up on {bridge} (network {name}, {mode})"), brought)
 }
 
 /// Takes `tap` off its network, and the network away when it was the last. Needs no configuration.
@@ -122,6 +131,13 @@ struct Run {
     lock: Lock,
 }
 
+/// What was done to bring something up.
+struct Brought {
+    plan: Plan,
+    left: Vec<Left>,
+    note: Option<&'static str>,
+}
+
 impl Run {
     fn begin() -> Result<Self, Error> {
         signals::start_deadline().map_err(Error::system("set a timer"))?;
@@ -148,7 +164,7 @@ impl Run {
     }
 
     /// What a sweep leaves is looked at again: it may have given back the very NIC that is wanted now.
-    fn bring_up(&mut self, desired: &Desired, seen: OnStep) -> Result<(Plan, Vec<Left>), Error> {
+    fn bring_up(&mut self, desired: &Desired, seen: OnStep) -> Result<Brought, Error> {
         let (mut observed, mut plan) = self.plan_up(desired)?;
         let mut done = plan.sweep();
         let mut left = Vec::new();
@@ -160,7 +176,17 @@ impl Run {
         left.extend(self.apply(&observed.facts, &plan, seen)?);
         left.extend(beyond(&observed).filter(|left| left.bridge != desired.network.bridge));
         done.extend(plan.0);
-        Ok((done, left))
+        let note =
+            feature::served(&Site::new(desired, &observed)).and_then(|one| service::ensure(&self.lock, one));
+        Ok(Brought { plan: done, left, note })
+    }
+
+    /// Sees to it that those networks are served that stand and shall be.
+    fn serve<'a>(&self, networks: impl Iterator<Item = &'a Instance>) {
+        for one in networks.filter_map(Instance::served) {
+            // What is missing was said when it came up.
+            let _ = service::ensure(&self.lock, one);
+        }
     }
 
     fn plan_up(&mut self, desired: &Desired) -> Result<(Observed, Plan), Error> {

@@ -13,9 +13,9 @@ use crate::plan::{self, Plan};
 pub fn network_up(name: &str, seen: OnStep) -> Result<Done, Error> {
     require_rights()?;
     let desired = Desired { held: true, ..Desired::without_guest(configured(name)?) };
-    let (plan, left) = Run::begin()?.bring_up(&desired, seen)?;
+    let brought = Run::begin()?.bring_up(&desired, seen)?;
     let Network { bridge, name, mode, .. } = &desired.network;
-    Ok(Done::new(format_args!("{name} ({mode}) is up on {bridge}"), &plan, left))
+    Ok(Done::brought(format_args!("{name} ({mode}) is up on {bridge}"), brought))
 }
 
 /// The network of this name, as file and environment say.
@@ -69,5 +69,6 @@ pub fn sweep(seen: OnStep) -> Result<Done, Error> {
     plan.extend(plan::sweep(&[], &observed));
     let mut left = run.apply(&observed.facts, &plan, seen)?;
     left.extend(beyond(&observed));
+    run.serve(observed.networks.iter().filter(|instance| !instance.is_unused()));
     Ok(Done::new("swept", &plan, left))
 }

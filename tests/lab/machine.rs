@@ -37,7 +37,7 @@ impl Machine {
         Self { net: Arc::new(net), files: None }.prepared()
     }
 
-    /// A machine whose `/etc`, `/run`, `/dev` and `/sys` are its own, too: what hooks read and write is private.
+    /// A machine whose `/etc`, `/run`, `/var/lib`, `/dev` and `/sys` are its own, too: what hooks read and write is private.
     pub fn with_private_files() -> Self {
         let (net, files) = spawn_and_join(|| {
             isolate(CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWNS);
@@ -182,23 +182,28 @@ fn private_files() {
         .expect("mounts are private from here on");
     fs::create_dir_all("/run").expect("there is a /run");
     mount(Some("tmpfs"), "/run", Some("tmpfs"), MsFlags::empty(), Some("mode=755")).expect("a private /run");
-    for directory in ["/run/lab/etc", "/run/lab/etc-work", "/run/lab/dev/net"] {
-        fs::create_dir_all(directory).expect("a directory in the private /run");
-    }
-    mount(
-        Some("overlay"),
-        "/etc",
-        Some("overlay"),
-        MsFlags::empty(),
-        Some("lowerdir=/etc,upperdir=/run/lab/etc,workdir=/run/lab/etc-work"),
-    )
-    .expect("the labs lay an overlay over /etc, which this kernel must have");
+    fs::create_dir_all("/run/lab/dev/net").expect("a directory in the private /run");
+    overlay("/etc", "etc");
+    // Leases are kept there.
+    overlay("/var/lib", "lib");
     mount(Some("sysfs"), "/sys", Some("sysfs"), MsFlags::empty(), none).expect("a /sys of this network");
     for device in ["null", "zero", "urandom", "random", "net/tun", "kvm"] {
         keep_device(device);
     }
     mount(Some("/run/lab/dev"), "/dev", none, MsFlags::MS_BIND | MsFlags::MS_REC, none)
         .expect("a private /dev");
+}
+
+/// What is written to a folder stays in the private /run.
+fn overlay(folder: &str, name: &str) {
+    let (upper, work) = (format!("/run/lab/{name}"), format!("/run/lab/{name}-work"));
+    for directory in [&upper, &work] {
+        fs::create_dir_all(directory).expect("a directory in the private /run");
+    }
+    let options = format!("lowerdir={folder},upperdir={upper},workdir={work}");
+    mount(Some("overlay"), folder, Some("overlay"), MsFlags::empty(), Some(options.as_str())).unwrap_or_else(
+        |error| panic!("the labs lay an overlay over {folder}, which this kernel must have: {error}"),
+    );
 }
 
 /// Carries a device over into the private `/dev`; one that the machine lacks is missing there as well.

@@ -19,6 +19,7 @@ mod ways;
 mod whole;
 
 use std::io;
+use std::os::fd::BorrowedFd;
 
 use neli::consts::socket::NlFamily;
 use nix::libc;
@@ -33,6 +34,9 @@ use crate::model::{Facts, Question};
 const AT_ONCE: usize = 48;
 /// RTNLGRP_LINK: what happens to interfaces.
 pub const LINK_EVENTS: u32 = 1;
+/// RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR: what happens to addresses.
+pub const ADDRESS4_EVENTS: u32 = 5;
+pub const ADDRESS6_EVENTS: u32 = 9;
 /// RTNLGRP_IPV6_ROUTE: what happens to IPv6 routes, those of the table `local` included.
 pub const ROUTE6_EVENTS: u32 = 11;
 
@@ -106,11 +110,16 @@ impl Rtnl {
         Ok(outcome)
     }
 
-    /// Opens a socket that hears what happens to the things of a group (RTNLGRP_*).
-    pub fn listen(group: u32) -> io::Result<Self> {
+    /// Opens a socket that hears what happens to the things of these groups (RTNLGRP_*).
+    pub fn listen(groups: &[u32]) -> io::Result<Self> {
         let socket = Socket::open(NlFamily::Route)?;
-        socket.join(group)?;
+        socket.join(groups)?;
         Ok(Self(socket))
+    }
+
+    /// Its descriptor, for who waits for several things.
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.0.fd()
     }
 
     /// Waits for any event that the socket hears, of which there may be more than it has room for. False when `wait` is

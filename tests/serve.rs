@@ -1,0 +1,14 @@
+//! Guests that are told their addresses and names: `kvmnet serve`, started by the hooks, with a real DHCP client.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+#[path = "serve/dns.rs"]
+mod dns;
+#[path = "serve/kit.rs"]
+mod kit;
+mod lab;
+#[path = "serve/life.rs"]
+mod life;
+#[path = "serve/names.rs"]
+mod names;
+#[path = "serve/told.rs"]
+mod told;
