@@ -28,7 +28,7 @@ pub use claim::{Claim, Own};
 pub use facts::Facts;
 pub use filter::{Filter, Instruction};
 pub use forward::{Forward, Protocol};
-pub use guest_identity::{GuestIdentity, is_label};
+pub use guest_identity::{GuestIdentity, is_label, label};
 pub use ifname::{BadName, IfName, MAX_LEN};
 pub use ledger::{Changed, Ledger};
 pub use link::{AddrGen, Link, Mac};

@@ -138,7 +138,7 @@ impl Conf<'_> {
         }
         text.push_str("enable-ra\n");
         for net in nets {
-            let kept = self.subject.ports.iter().flat_map(|port| &port.addresses);
+            let kept = self.subject.ports.iter().flat_map(|port| &port.guest.addresses);
             let has_kept = kept.into_iter().any(|kept| matches!(kept, IpAddr::V6(v6) if net.contains(v6)));
             // Only where an address is kept are clients told to ask for one.
             let mode = if has_kept { "static,slaac,ra-names" } else { "ra-stateless,ra-names" };

@@ -33,7 +33,7 @@ use crate::error::Error;
 use crate::lock::Lock;
 use crate::log::{self, Level};
 use crate::model::lease;
-use crate::model::{BadName, IfName};
+use crate::model::{BadName, GuestIdentity, IfName};
 use crate::netlink::route::Rtnl;
 use crate::rights;
 use crate::service::{self, claim};
@@ -41,7 +41,6 @@ use crate::signals::{self, SignalsBlocked};
 use crate::terminal::printable;
 use child::{Server, User};
 use conf::Conf;
-use names::Known;
 use place::Place;
 use subject::Subject;
 use watch::Watch;
@@ -177,7 +176,7 @@ impl Running {
         Ok(())
     }
 
-    fn write_names(&self, subject: &Subject, known: &[Known]) -> io::Result<bool> {
+    fn write_names(&self, subject: &Subject, known: &[GuestIdentity]) -> io::Result<bool> {
         let leases = lease::parse(&fs::read_to_string(&self.leases).unwrap_or_default());
         let host: Vec<_> = subject.addresses.iter().map(|net| net.addr()).collect();
         let hosts = names::hosts(&subject.domain, &host, known, &subject.ports, &leases, &subject.stations);
@@ -202,7 +201,7 @@ impl Running {
         }
     }
 
-    fn start(&mut self, known: &[Known]) {
+    fn start(&mut self, known: &[GuestIdentity]) {
         if self.retry.is_some_and(|retry| Instant::now() < retry) {
             return;
         }
@@ -222,7 +221,7 @@ impl Running {
     }
 
     /// Takes names off leases that are others' by now; nobody else writes the file meanwhile.
-    fn free_names(&self, known: &[Known]) {
+    fn free_names(&self, known: &[GuestIdentity]) {
         let Ok(before) = fs::read_to_string(&self.leases) else { return };
         let after = names::without_taken(&before, &names::taken(known), known);
         if after != before {

@@ -6,80 +6,47 @@ use std::net::IpAddr;
 
 use crate::model::facts::FdbEntry;
 use crate::model::lease::{self, Lease};
-use crate::model::{IfName, Link, Mac};
+use crate::model::{GuestIdentity, IfName, Link, TapRecord, label};
 
 /// Names that no guest gets: the host's own, and those that programs trust (a web proxy's, RFC 6761).
 pub const RESERVED: [&str; 4] = ["host", "localhost", "wpad", "isatap"];
 
-/// The longest label of a name (RFC 1035).
-const LONGEST: usize = 63;
-
-/// A guest's tap, and what its record says of the guest.
+/// A guest's tap, and who is behind it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Port {
     pub tap: IfName,
     pub index: u32,
-    /// The name of its VM.
-    pub vm: Option<String>,
-    pub macs: Vec<Mac>,
-    /// The addresses that are kept for it.
-    pub addresses: Vec<IpAddr>,
-}
-
-/// A guest that has a name or an address of its own.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Known {
-    pub name: Option<String>,
-    pub macs: Vec<Mac>,
-    pub addresses: Vec<IpAddr>,
+    pub guest: GuestIdentity,
 }
 
 impl Port {
-    /// What the alias of a tap says.
+    /// What the record of a tap says.
     pub fn of(tap: &Link) -> Self {
-        let words = tap.alias.split(" was=").next().filter(|text| text.starts_with("kvmnet:tap"));
-        let words =
-            || words.into_iter().flat_map(str::split_whitespace).filter_map(|word| word.split_once('='));
-        let values =
-            |wanted: &'static str| words().filter(move |(word, _)| *word == wanted).map(|(_, value)| value);
-        Self {
-            tap: tap.name,
-            index: tap.index,
-            vm: values("vm").next().and_then(label),
-            macs: values("nic").filter_map(|value| value.parse().ok()).collect(),
-            addresses: values("at").filter_map(|value| value.parse().ok()).collect(),
-        }
+        let guest = TapRecord::parse(&tap.alias).unwrap_or_default().guest;
+        Self { tap: tap.name, index: tap.index, guest }
     }
 }
 
-/// A text as a label of a name, if anything of it can be in one.
-pub fn label(text: &str) -> Option<String> {
-    let safe = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
-    let label: String = text.chars().map(safe).collect();
-    let label: String = label.trim_matches('-').chars().take(LONGEST).collect();
-    Some(label.trim_end_matches('-').to_owned()).filter(|label| !label.is_empty())
-}
-
 /// The guests that have something of their own. Of two VMs with one name, the first that came has it.
-pub fn known(ports: &[Port]) -> Vec<Known> {
-    let mut in_order: Vec<&Port> = ports.iter().collect();
+pub fn known(ports: &[Port]) -> Vec<GuestIdentity> {
+    let mut in_order: Vec<&Port> = ports.iter().filter(|port| !port.guest.macs.is_empty()).collect();
     in_order.sort_by_key(|port| port.index);
-    let mut known: Vec<Known> = Vec::new();
-    for port in in_order {
-        let is_free = |name: &&String| {
-            let is_taken = |one: &Known| one.name.as_ref() == Some(*name) && one.macs != port.macs;
+    let mut known: Vec<GuestIdentity> = Vec::new();
+    for Port { guest, .. } in in_order {
+        let is_free = |name: &String| {
+            let is_taken = |one: &GuestIdentity| one.name.as_ref() == Some(name) && one.macs != guest.macs;
             !RESERVED.contains(&name.as_str()) && !known.iter().any(is_taken)
         };
-        let name = port.vm.as_ref().filter(is_free).cloned();
-        if !port.macs.is_empty() && (name.is_some() || !port.addresses.is_empty()) {
-            known.push(Known { name, macs: port.macs.clone(), addresses: port.addresses.clone() });
+        let name = guest.name.clone().filter(is_free);
+        if name.is_some() || !guest.addresses.is_empty() {
+            known.push(GuestIdentity { name, ..guest.clone() });
         }
     }
     known
 }
 
 /// The names that a client may not call itself, as they are others'.
-pub fn taken(known: &[Known]) -> Vec<&str> {
+pub fn taken(known: &[GuestIdentity]) -> Vec<&str> {
     let mut taken: Vec<&str> = known.iter().filter_map(|one| one.name.as_deref()).chain(RESERVED).collect();
     taken.sort_unstable();
     taken.dedup();
@@ -87,11 +54,11 @@ pub fn taken(known: &[Known]) -> Vec<&str> {
 }
 
 /// dnsmasq's `dhcp-hostsfile`.
-pub fn reservations(known: &[Known]) -> String {
+pub fn reservations(known: &[GuestIdentity]) -> String {
     known.iter().flat_map(reservations_of).collect()
 }
 
-fn reservations_of(one: &Known) -> Vec<String> {
+fn reservations_of(one: &GuestIdentity) -> Vec<String> {
     let address = |address: &IpAddr| match address {
         IpAddr::V4(v4) => format!(",{v4}"),
         IpAddr::V6(v6) => format!(",[{v6}]"),
@@ -112,7 +79,7 @@ fn reservations_of(one: &Known) -> Vec<String> {
 pub fn hosts(
     domain: &str,
     host: &[IpAddr],
-    known: &[Known],
+    known: &[GuestIdentity],
     ports: &[Port],
     leases: &[Lease],
     stations: &[FdbEntry],
@@ -136,17 +103,17 @@ pub fn hosts(
     lines.concat()
 }
 
-fn has_name(one: &Known, lease: &Lease) -> bool {
+fn has_name(one: &GuestIdentity, lease: &Lease) -> bool {
     one.name.is_some() && lease.mac.is_some_and(|mac| one.macs.contains(&mac))
 }
 
 /// A file of leases without names that are another guest's: a client that called itself so before that guest came would keep
 /// it.
-pub fn without_taken(text: &str, taken: &[&str], known: &[Known]) -> String {
+pub fn without_taken(text: &str, taken: &[&str], known: &[GuestIdentity]) -> String {
     let clean = |text: &str| {
         let is_anothers = |lease: &Lease| {
             let is_taken = |name: &String| taken.iter().any(|one| one.eq_ignore_ascii_case(name));
-            let owns = |one: &Known| {
+            let owns = |one: &GuestIdentity| {
                 let has_mac = lease.mac.is_some_and(|mac| one.macs.contains(&mac));
                 one.name == lease.name && (has_mac || one.addresses.contains(&lease.address))
             };

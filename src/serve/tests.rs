@@ -3,11 +3,11 @@
 use std::path::Path;
 
 use super::conf::Conf;
-use super::names::{self, Known, Port};
+use super::names::{self, Port};
 use super::subject::Subject;
 use crate::model::facts::FdbEntry;
 use crate::model::lease::{self, Lease};
-use crate::model::{Mac, Mode};
+use crate::model::{GuestIdentity, Mac, Mode};
 use crate::plan::tests::world::{link, name};
 
 const WEB: &str = "kvmnet:tap on=br0 gen=0 vm=web nic=52:54:00:12:34:57 at=10.0.100.7 was=vm=other";
@@ -97,25 +97,6 @@ fn without_the_port_guests_are_told_the_hosts_resolvers() {
     assert!(!text(&subject(Mode::HostOnly, &["10.0.100.3/24"]), true).contains("9.9.9.9"));
 }
 
-#[test]
-fn a_name_becomes_a_label() {
-    let labels =
-        [("Web_1", Some("web-1")), ("vif0.0", Some("vif0-0")), ("-a-", Some("a")), ("ü☃", None), ("", None)];
-    for (text, label) in labels {
-        assert_eq!(names::label(text).as_deref(), label, "{text}");
-    }
-    assert_eq!(names::label(&"x".repeat(300)).unwrap().len(), 63);
-    assert_eq!(names::label("a\nhost,set:x").as_deref(), Some("a-host-set-x"));
-}
-
-#[test]
-fn a_record_says_who_the_guest_is() {
-    let web = port(1, WEB);
-    assert_eq!((web.vm.as_deref(), web.macs.as_slice()), (Some("web"), [mac(0x57)].as_slice()));
-    assert_eq!(web.addresses, ["10.0.100.7".parse::<std::net::IpAddr>().unwrap()]);
-    assert_eq!(port(1, "my tap vm=web").vm, None);
-}
-
 /// The host's name is nobody's; of two VMs with one name the first has it, and the other has its address all the same.
 #[test]
 fn a_name_is_one_guests() {
@@ -154,7 +135,8 @@ fn a_client_without_a_name_has_its_taps() {
 
 #[test]
 fn a_lease_loses_a_name_that_is_anothers() {
-    let known = [Known { name: Some("web".to_owned()), macs: vec![mac(0x57)], addresses: Vec::new() }];
+    let known =
+        [GuestIdentity { name: Some("web".to_owned()), macs: vec![mac(0x57)], addresses: Vec::new() }];
     let text =
         lease_of(0x57, "web") + &lease_of(0x10, "WEB") + &lease_of(0x11, "host") + &lease_of(0x12, "own");
     let after = names::without_taken(&text, &names::taken(&known), &known);
