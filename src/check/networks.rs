@@ -27,6 +27,7 @@ fn network(input: &CheckInput, configured: &Configured) -> Vec<Finding> {
         return findings;
     }
     findings.extend(spanning_tree(input, network));
+    findings.extend(vlans(input, network));
     findings.extend(loopback(input, network));
     findings.extend(nat_source(input, network));
     findings.extend(ipv6(input, desired));
@@ -108,6 +109,27 @@ fn spanning_tree(input: &CheckInput, network: &Network) -> Option<Finding> {
     Some(Finding::note("interface", text).at(&bridge.name).say(format!(
         "have the guest wait for its network; or, where no two ways lead from the bridge to one LAN: ip link set {word} type bridge stp_state 0"
     )))
+}
+
+/// On a bridge that was found as it is.
+fn vlans(input: &CheckInput, network: &Network) -> Option<Finding> {
+    let bridge = input.observed.facts.link(&network.bridge)?;
+    let name = &network.name;
+    let (finding, text): (fn(_, _) -> _, _) = match bridge.default_vlan? {
+        0 => (
+            Finding::problem,
+            format!("it filters VLANs, and a guest of network {name} is in none: nothing passes"),
+        ),
+        vlan => (
+            Finding::note,
+            format!("it filters VLANs: a guest of network {name} is in VLAN {vlan}, untagged"),
+        ),
+    };
+    Some(
+        finding("interface", text)
+            .at(&bridge.name)
+            .say("another one: bridge vlan add dev TAP vid VLAN pvid untagged"),
+    )
 }
 
 fn loopback(input: &CheckInput, network: &Network) -> Option<Finding> {

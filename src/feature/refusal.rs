@@ -238,7 +238,7 @@ impl Refusal {
             }
             Refusal::Managed { name, owner } => managed_hint(name, *owner),
             Refusal::AddressTaken { .. } | Refusal::SubnetTaken { .. } => {
-                "set `address` to a subnet that nothing else uses, such as 10.213.77.1/24".to_owned()
+                "set `address` to a subnet that nothing else uses, such as 10.213.77.1/24, or to \"auto\"".to_owned()
             }
             Refusal::NoFreeSubnet { .. } => {
                 "set `address` to a subnet that nothing else uses; `ip route show table all` lists the routes".to_owned()

@@ -181,6 +181,8 @@ pub struct Link {
     pub fdb_max_learned: Option<u32>,
     /// Of a bridge, for how many hundredths of a second its spanning tree lets nothing through a new port; 0 without one.
     pub stp_delay: u32,
+    /// Of a bridge that filters VLANs, the one that a new port is in; 0 is none.
+    pub default_vlan: Option<u16>,
     /// IFLA_GROUP.
     pub group: u32,
     /// IFLA_IFALIAS, empty where there is none.

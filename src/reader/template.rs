@@ -34,6 +34,7 @@ pub(super) fn interface() -> io::Result<Link> {
         group_fwd_mask: None,
         fdb_max_learned: None,
         stp_delay: 0,
+        default_vlan: None,
         group: 0,
         alias: String::new(),
         token: None,

@@ -28,14 +28,17 @@ fn needs(site: &Site) -> Vec<Need> {
     let is_set = |setting| everywhere::is_set(setting, desired, observed);
     let everywhere = everywhere::settings(desired, observed);
     let mut needs = Vec::new();
-    if !everywhere.into_iter().all(is_set) {
+    if !everywhere.iter().all(|setting| is_set(*setting)) {
         needs.extend([Question::Links.into(), Need::Template]);
     }
+    // Where the machine-wide switch is kvmnet's, nothing is set of single ways out.
+    let is_ours = |v6: bool| v6 && everywhere.contains(&Setting::AcceptRa);
     let by_routes = desired.network.uplink == Uplink::DefaultRoute;
     let adopts = site.found().is_some();
     let families = [false, true].into_iter();
-    let families =
-        families.filter(|v6| adopts || by_routes && desired.forwards(*v6) && observed.facts.wide(*v6));
+    let families = families.filter(|v6| {
+        adopts || by_routes && desired.forwards(*v6) && observed.facts.wide(*v6) && !is_ours(*v6)
+    });
     needs.extend(families.map(|v6| Need::Defaults { v6 }));
     needs
 }

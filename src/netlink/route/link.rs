@@ -19,6 +19,8 @@ pub(super) const BODY: usize = 16;
 pub(super) const SKIP_STATS: u32 = 1 << 3;
 const IFLA_BR_FORWARD_DELAY: u16 = 1;
 const IFLA_BR_STP_STATE: u16 = 5;
+const IFLA_BR_VLAN_FILTERING: u16 = 7;
+const IFLA_BR_VLAN_DEFAULT_PVID: u16 = 39;
 const IFLA_BR_FDB_MAX_LEARNED: u16 = 49;
 const IFLA_BRPORT_GROUP_FWD_MASK: u16 = 31;
 const VETH_INFO_PEER: u16 = 1;
@@ -228,6 +230,7 @@ pub fn parse(reply: &[u8]) -> Option<Link> {
         master: find_u32(attrs, Ifla::Master),
         fdb_max_learned: bridge.and_then(|bridge| find_u32(bridge, IFLA_BR_FDB_MAX_LEARNED)),
         stp_delay: bridge.map(stp_delay).unwrap_or_default(),
+        default_vlan: bridge.and_then(default_vlan),
         group_fwd_mask: find(info, IflaInfo::SlaveData)
             .filter(|_| find(info, IflaInfo::SlaveKind).is_some_and(|kind| text(kind) == "bridge"))
             .and_then(|port| u16_at(find(port, IFLA_BRPORT_GROUP_FWD_MASK)?, 0)),
@@ -252,6 +255,11 @@ pub fn parse(reply: &[u8]) -> Option<Link> {
 fn stp_delay(bridge: &[u8]) -> u32 {
     let number = |kind: u16| find_u32(bridge, kind).unwrap_or_default();
     if number(IFLA_BR_STP_STATE) == 0 { 0 } else { number(IFLA_BR_FORWARD_DELAY).saturating_mul(2) }
+}
+
+fn default_vlan(bridge: &[u8]) -> Option<u16> {
+    let filters = find(bridge, IFLA_BR_VLAN_FILTERING) == Some(&[1]);
+    find(bridge, IFLA_BR_VLAN_DEFAULT_PVID).and_then(|vlan| u16_at(vlan, 0)).filter(|_| filters)
 }
 
 fn parse_tun(data: &[u8]) -> Tun {

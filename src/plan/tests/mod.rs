@@ -2,10 +2,12 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod changes;
+mod choices;
 mod given_back;
 mod guests;
 mod networks;
 mod plans;
+mod ports;
 mod refusals;
 pub(crate) mod world;
 

@@ -55,6 +55,17 @@ fn nat_with_nothing_configured() {
 }
 
 #[test]
+fn only_a_port() {
+    let mut world = World::lab();
+    let bridge = world::link(9, "virbr0", Some("bridge"));
+    world.0.facts.links.push(crate::model::Link { up: true, operational: false, ..bridge });
+    world.settle();
+    let config = "mode = \"bridged\"\nuplink = \"none\"\nbridge = \"virbr0\"\n";
+    check(&world.up(config, "vif0.0"), "port-only.up");
+    check(&world.down("vif0.0"), "port-only.down");
+}
+
+#[test]
 fn bridged() {
     let mut world = World::lab();
     check(&world.up(&config("bridged"), "vif0.0"), "bridged.up");

@@ -44,6 +44,7 @@ pub fn link(index: u32, text: &str, kind: Option<&str>) -> Link {
         group_fwd_mask: None,
         fdb_max_learned: (kind == Some("bridge")).then_some(0),
         stp_delay: 0,
+        default_vlan: None,
         group: 0,
         alias: String::new(),
         token: None,
