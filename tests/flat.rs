@@ -173,6 +173,14 @@ fn nat_by_routes() {
     is_flat(Lab::new(Network::NAT_BY_ROUTES));
 }
 
+/// Nothing is configured: the subnets are chosen once.
+#[test]
+fn what_is_built_in() {
+    let lab = Lab::new(Network::NAT_BY_ROUTES);
+    lab.write_config("dhcp = false\n");
+    is_flat(lab);
+}
+
 #[test]
 fn isolated() {
     is_flat(Lab::new(Network::ISOLATED));
