@@ -15,7 +15,7 @@ use nix::errno::Errno;
 
 use crate::error::Error;
 use crate::item::{
-    AcceptRulesChange, Ipv6IdentityChange, ProbeTarget, SettingChange, Step, Transport, secret_key,
+    AcceptRulesChange, CutFlows, Ipv6IdentityChange, ProbeTarget, SettingChange, Step, Transport, secret_key,
 };
 use crate::model::{Facts, IfName, Question, Setting};
 use crate::netlink::message::Message;
@@ -122,6 +122,7 @@ impl Apply<'_> {
                 Transport::Route => self.route(batch)?,
                 Transport::Nft => self.nft(batch)?,
                 Transport::File => batch.iter().try_for_each(|step| self.file(step))?,
+                Transport::Flows => batch.iter().for_each(|step| self.cut(step)),
                 Transport::None => self.wait(first)?,
             }
             steps = rest;
@@ -275,6 +276,14 @@ impl Apply<'_> {
             self.done.extend_from_slice(steps);
         }
         Error::system(steps.first().map(|step| step.deed()).unwrap_or_default())(broken.into())
+    }
+
+    /// What is not cut ends by itself, later.
+    fn cut(&mut self, step: &Step) {
+        let (Step::Flows(CutFlows { to }), Some(nft)) = (step, &mut self.kernel.nft) else { return };
+        if nft.cut_flows(*to).is_ok() {
+            self.finish(step);
+        }
     }
 
     fn file(&mut self, step: &Step) -> Result<(), Error> {

@@ -14,6 +14,7 @@ mod host_if;
 mod isolation;
 mod need;
 mod overrides;
+mod port_forward;
 mod port_only;
 mod refusal;
 mod rules;
@@ -30,6 +31,7 @@ pub(crate) use forwarding::{everywhere, uplinks};
 pub(crate) use host_if::is_pair;
 pub(crate) use isolation::closes;
 pub(crate) use need::recorded;
+pub(crate) use port_forward::{has_former, leads_to_guests, mappings, question, stale};
 pub use refusal::Refusal;
 pub(crate) use rules::{accept_rules, tables};
 pub(crate) use site::Site;
@@ -69,6 +71,7 @@ static FEATURES: &[&Feature] = &[
     &forwarding::FEATURE,
     &address::FEATURE,
     &takeover::FEATURE,
+    &port_forward::FEATURE,
 ];
 
 /// Those of a network that only makes its guests ports of a bridge.

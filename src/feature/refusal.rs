@@ -6,7 +6,7 @@ use ipnet::IpNet;
 use thiserror::Error;
 
 use crate::config::quoted;
-use crate::model::{AddressManager, IfName, Mode, Own};
+use crate::model::{AddressManager, Forward, IfName, Listener, Mode, Own};
 use crate::subnet;
 use crate::terminal::shell_word;
 use crate::vmm::DEFAULT_MAC;
@@ -127,6 +127,15 @@ pub enum Refusal {
     /// A port shall lead to a guest whose address nobody knows.
     #[error("`forward` leads to no address: nothing says which one the guest on {tap} has")]
     NoGuestAddress { tap: IfName },
+    /// A port shall lead to a guest that has no address of that family.
+    #[error("the forward {forward} leads nowhere: the guest on {tap} has no address of that family")]
+    ForwardNowhere { tap: IfName, forward: Forward },
+    /// Another guest has the port.
+    #[error("{port} is forwarded to {tap}{} already", guest_words(.guest))]
+    PortForwarded { port: String, tap: IfName, guest: Option<String> },
+    /// A program of the host has the port.
+    #[error("{listener}, which is to be forwarded")]
+    PortInUse { listener: Box<Listener>, port: u16 },
     /// Another network has the bridge.
     #[error("the bridge {bridge} belongs to network {owner}, whose guests are using it")]
     BridgeInUse { bridge: IfName, owner: String },
@@ -256,6 +265,15 @@ impl Refusal {
             Refusal::GuestAddress { .. } => {
                 "set `guest_address` to another address of the network; `kvmnet status` shows its subnets".to_owned()
             }
+            Refusal::ForwardNowhere { .. } => {
+                "set `guest_address` to one of that family, too, in a subnet of the network".to_owned()
+            }
+            Refusal::PortForwarded { .. } => {
+                "take another port in `forward`; `kvmnet status` shows which lead where".to_owned()
+            }
+            Refusal::PortInUse { port, .. } => format!(
+                "take another port in `forward`, or name an address that it does not listen on: \"ADDRESS:{port}:…\""
+            ),
             Refusal::NoGuestAddress { .. } => {
                 "set `guest_address`, or `guest_mac` on a network with DHCP; QEMU's command line says the MAC by itself"
                     .to_owned()

@@ -2,6 +2,7 @@
 
 use super::Site;
 use super::forwarding::guards;
+use super::port_forward::all_mappings;
 use super::takeover::taken_nic;
 use crate::desired::Desired;
 use crate::firewall::{self, Ground};
@@ -17,6 +18,8 @@ pub(crate) fn tables(site: &Site, ledger: &Ledger, record: &Ledger) -> Vec<Table
         mac: kept_mac(site, ledger),
         masters: guards::masters(&site.desired.network, site.observed),
         knows_sources: knows_sources(site.observed),
+        leads_to_guests: ledger.forwards,
+        port_mappings: if ledger.forwards { all_mappings(site) } else { Vec::new() },
     };
     firewall::tables(site.desired, &ground, record)
 }

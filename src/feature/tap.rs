@@ -86,6 +86,7 @@ fn want(site: &Site, wanted: &mut Wanted) {
         port_values: switch::GUEST_PORT.into(),
         identity: GuestIdentity::default(),
         claims: Vec::new(),
+        forwards: Vec::new(),
     });
 }
 

@@ -4,7 +4,7 @@ use ipnet::IpNet;
 
 use crate::item::Step;
 use crate::model::ledger::Place;
-use crate::model::{Claim, GuestIdentity, IfName, Mac, Setting, Veth};
+use crate::model::{Claim, Forward, GuestIdentity, IfName, Mac, Setting, Veth};
 
 /// When an object comes, on the way up. (The record is written first, tables are written before `Reopen`, and the tap is
 /// attached before `Clean`.)
@@ -63,6 +63,8 @@ pub(crate) struct Guest {
     /// Who it is, and what it has for itself.
     pub identity: GuestIdentity,
     pub claims: Vec<Claim>,
+    /// The ports of the host that lead to it.
+    pub forwards: Vec<Forward>,
 }
 
 /// All of it.

@@ -17,10 +17,12 @@ mod forward_guard;
 mod host;
 mod isolation;
 mod nat;
+mod port_forward;
 
 pub use bridge_frames::accept_rules;
 pub use forward_guard::{ForwardGuard, Opened};
 pub use isolation::isolation_table;
+pub use port_forward::{LED_SETS, at_map, elements};
 
 use bridge_frames::PREROUTING;
 use forward::FORWARD;
@@ -29,8 +31,8 @@ use isolation::{EGRESS, INGRESS};
 use nat::{LEAVING, OUT, POSTROUTING, TRANSLATE};
 
 use crate::desired::Desired;
-use crate::model::ruleset::{Element, Family, Found, Set, Table, table_name};
-use crate::model::{IfName, Ledger, Mac, Mode, fnv1a};
+use crate::model::ruleset::{Element, Family, Found, Kind, Set, Table, Type, table_name};
+use crate::model::{IfName, Ledger, Mac, Mode, PortMapping, fnv1a};
 
 /// What a network's rules depend on besides its configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -43,6 +45,9 @@ pub struct Ground {
     pub masters: Vec<(IfName, IfName)>,
     /// Whether rules may ask where a source is.
     pub knows_sources: bool,
+    /// Whether ports of the host lead to guests; and those that do now.
+    pub leads_to_guests: bool,
+    pub port_mappings: Vec<PortMapping>,
 }
 
 /// The tables of `desired`, the first with `ledger` as its record.
@@ -70,13 +75,18 @@ pub fn tables(desired: &Desired, ground: &Ground, ledger: &Ledger) -> Vec<Table>
         Mode::Bridged => vec![forward(Vec::new())],
     };
     let inside = bridge_frames::inside(desired, ground.mac);
-    let mut tables = vec![table(Family::Inet, [vec![inside], chains].concat())];
+    let leads = ground.leads_to_guests && network.mode.forwards();
+    let to_guests = if leads { port_forward::chains(network) } else { Vec::new() };
+    let mut tables = vec![table(Family::Inet, [vec![inside], to_guests, chains].concat())];
     if desired.network.is_closed() {
         tables.push(table(Family::Netdev, isolation::chains(&network.bridge)));
     }
     sign(&mut tables);
     if let Some(table) = tables.first_mut() {
         table.sets.push(record(ledger));
+        if leads {
+            table.sets.extend(port_forward::sets(network, &ground.port_mappings));
+        }
     }
     tables
 }
@@ -90,8 +100,8 @@ pub fn record_alone(bridge: &IfName, ledger: &Ledger) -> Table {
     table
 }
 
-/// The chains of `desired`'s tables, which do not depend on what is observed.
-pub fn chain_names(desired: &Desired) -> Vec<(Family, &'static str)> {
+/// The chains of `desired`'s tables, which do not depend on what is observed but for whether ports of the host lead to guests.
+pub fn chain_names(desired: &Desired, leads_to_guests: bool) -> Vec<(Family, &'static str)> {
     let chains = match desired.network.mode {
         Mode::Isolated => &[PREROUTING][..],
         Mode::Bridged if desired.network.is_port_only() => &[],
@@ -100,6 +110,9 @@ pub fn chain_names(desired: &Desired) -> Vec<(Family, &'static str)> {
         Mode::Nat => &[PREROUTING, OUT, TRANSLATE, INPUT, FORWARD, POSTROUTING, LEAVING],
     };
     let mut names: Vec<_> = chains.iter().map(|chain| (Family::Inet, *chain)).collect();
+    if leads_to_guests && desired.network.mode.forwards() {
+        names.extend(port_forward::CHAINS.map(|chain| (Family::Inet, chain)));
+    }
     if desired.network.is_closed() {
         names.extend([(Family::Netdev, INGRESS), (Family::Netdev, EGRESS)]);
     }
@@ -107,12 +120,12 @@ pub fn chain_names(desired: &Desired) -> Vec<(Family, &'static str)> {
 }
 
 /// The set with the copy of a record. Earlier versions had a chain of this name, for what the comment had no room for.
-pub const RECORD: &str = "record";
+pub static RECORD: Kind = Kind { name: "record", key: &[Type::Mark], data: &[] };
 
 /// The set with the copy of a record, an entry each element.
 pub fn record(ledger: &Ledger) -> Set {
-    let elements = (1..).zip(ledger.entries()).map(|(key, comment)| Element { key, comment });
-    Set { name: RECORD, elements: elements.collect() }
+    let elements = (1..).zip(ledger.entries()).map(|(number, entry)| Element::numbered(number, entry));
+    Set { kind: &RECORD, elements: elements.collect() }
 }
 
 /// The record in the comment of a table that an earlier version wrote. It may be in short.

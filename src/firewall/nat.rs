@@ -7,6 +7,7 @@ use ipnet::IpNet;
 use super::Ground;
 use super::bridge_frames::within;
 use super::forward::{ways, ways_out};
+use super::port_forward;
 use crate::model::Network;
 use crate::model::link::GROUP;
 use crate::model::ruleset::{Chain, Hook, Match, Rule, Verdict};
@@ -35,6 +36,9 @@ pub(super) fn forwarded(network: &Network, ground: &Ground) -> Vec<Rule> {
     for back in backs {
         let answer = vec![Match::Established, Match::Translated];
         rules.push(Rule::new([vec![Match::Oif(*host_if)], back, answer].concat(), Verdict::Accept));
+    }
+    if ground.leads_to_guests {
+        rules.extend(port_forward::let_in(network, ground));
     }
     rules.push(Rule::new([Match::Oif(*host_if)], Verdict::Drop));
     rules

@@ -1,9 +1,11 @@
 //! Who holds a tap: which processes have its queue open.
 
 mod all;
+mod socket;
 mod walk;
 
 pub use all::{Holder, all};
+pub use socket::of_socket;
 
 use std::ffi::{CStr, OsStr};
 use std::fs;

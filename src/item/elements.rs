@@ -16,7 +16,7 @@ impl Change for Elements {
 
     fn deed(&self) -> String {
         let Elements { family, table, to, .. } = self;
-        format!("write the {} in the nftables table {family} {table}", to.name)
+        format!("write the {} in the nftables table {family} {table}", to.kind.name)
     }
 
     fn write_command(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -24,7 +24,7 @@ impl Change for Elements {
         if !is_identifier(table) {
             return write_untold(f, &self.deed());
         }
-        let set = format!("{family} {table} {}", to.name);
+        let set = format!("{family} {table} {}", to.kind.name);
         write!(f, "nft {}", shell_quoted(format!("flush set {set}; add element {set} {to}")))
     }
 

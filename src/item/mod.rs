@@ -8,12 +8,14 @@ mod accept_rules;
 mod address;
 mod claim;
 mod elements;
+mod flows;
 mod ipv6_identity;
 mod link;
 mod neighbour;
 mod nexthop;
 mod policy_rule;
 mod port;
+mod port_mappings;
 mod probe;
 mod route;
 mod setting;
@@ -23,12 +25,14 @@ mod wait;
 pub use accept_rules::AcceptRulesChange;
 pub use address::{AddressChange, add_address};
 pub use claim::ClaimChange;
+pub use flows::CutFlows;
 pub use ipv6_identity::{Ipv6IdentityChange, secret_key};
 pub use link::LinkChange;
 pub use neighbour::NeighbourChange;
 pub use nexthop::NexthopChange;
 pub use policy_rule::PolicyRuleChange;
 pub use port::PortChange;
+pub use port_mappings::PortMappingsChange;
 pub use probe::{Probe, ProbeTarget};
 pub use route::RouteChange;
 pub use setting::SettingChange;
@@ -55,6 +59,8 @@ pub enum Transport {
     Nft,
     /// A file under /proc/sys.
     File,
+    /// Connections that are tracked.
+    Flows,
     /// It changes nothing: a wait or a question.
     None,
 }
@@ -178,6 +184,8 @@ steps! {
     Neighbour(NeighbourChange),
     Table(TableChange),
     Elements(Elements),
+    PortMappings(PortMappingsChange),
+    Flows(CutFlows),
     AcceptRules(AcceptRulesChange),
     Wait(Wait),
     Probe(Probe),

@@ -31,6 +31,11 @@ impl TableChange {
         }
     }
 
+    /// Whether it writes a table of this family.
+    pub fn writes(&self, family: Family) -> bool {
+        matches!(self, Self::Add(table) | Self::Replace(table) if table.family == family)
+    }
+
     /// `nft` takes fewer names than the kernel, which the hooks tell themselves.
     fn is_sayable(&self) -> bool {
         match self {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::str::FromStr;
 
 /// The protocols that have ports, by their number (`/etc/protocols`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -22,6 +23,37 @@ pub struct Forward {
     pub last: u16,
     /// The guest's port for the first one; the others follow it.
     pub to: u16,
+}
+
+impl Forward {
+    /// How many ports it has.
+    pub fn count(&self) -> u32 {
+        u32::from(self.last.saturating_sub(self.first)) + 1
+    }
+}
+
+/// Reads what [`Display`](fmt::Display) wrote.
+impl FromStr for Forward {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let (protocol, rest) = match text.strip_prefix("udp/") {
+            Some(rest) => (Protocol::Udp, rest),
+            None => (Protocol::Tcp, text),
+        };
+        let port = |text: &str| text.parse().ok().filter(|port| *port != 0).ok_or(());
+        let (rest, to) = rest.rsplit_once(':').ok_or(())?;
+        let (listen, ports) = match rest.rsplit_once(':') {
+            Some((listen, ports)) => {
+                let listen = listen.trim_start_matches('[').trim_end_matches(']');
+                (Some(listen.parse().map_err(|_| ())?), ports)
+            }
+            None => (None, rest),
+        };
+        let (first, last) = ports.split_once('-').unwrap_or((ports, ports));
+        let forward = Self { protocol, listen, first: port(first)?, last: port(last)?, to: port(to)? };
+        if forward.first <= forward.last { Ok(forward) } else { Err(()) }
+    }
 }
 
 impl fmt::Display for Protocol {
@@ -47,6 +79,21 @@ impl fmt::Display for Forward {
         match self.first == self.last {
             true => write!(f, "{}:{}", self.first, self.to),
             false => write!(f, "{}-{}:{}", self.first, self.last, self.to),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_what_it_wrote() {
+        for text in ["2222:22", "udp/5353:53", "127.0.0.1:8080:80", "[::]:443:443", "3000-3010:3000"] {
+            assert_eq!(text.parse::<Forward>().map(|forward| forward.to_string()), Ok(text.to_owned()));
+        }
+        for text in ["", "22", ":22", "0:22", "5-4:1", "x:1:2", "70000:1", "sctp/1:2"] {
+            assert_eq!(text.parse::<Forward>(), Err(()), "{text:?}");
         }
     }
 }

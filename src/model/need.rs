@@ -17,6 +17,10 @@ pub enum Need {
     Template,
     /// The global ID of the machine's local IPv6 addresses.
     GlobalId,
+    /// Which of the ports that shall lead to the guest lead to any now.
+    PortMappings,
+    /// Who listens on them.
+    Listeners,
     /// Whether /proc/sys cannot be written.
     ReadOnlySys,
     /// Whether the interface with this number is a Wi-Fi station.

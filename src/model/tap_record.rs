@@ -4,10 +4,12 @@
 use std::fmt;
 
 use super::ledger::{MAX_LEN, was};
-use super::{GuestIdentity, IfName, Mac, Setting, is_label};
+use super::{Forward, GuestIdentity, IfName, Mac, Setting, is_label};
 
 /// How every such alias begins.
 const PREFIX: &str = "kvmnet:tap";
+/// More words have no room in it.
+const MOST: usize = MAX_LEN / "fwd=1:1 ".len();
 
 /// The ifalias of an attached tap.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -19,6 +21,8 @@ pub struct TapRecord {
     pub mac: Option<Mac>,
     /// Who is behind it, where its network has a use for that.
     pub guest: GuestIdentity,
+    /// The ports of the host that lead to it.
+    pub forwards: Vec<Forward>,
     /// Entries of a later version, which stay as they are.
     pub unknown: Vec<String>,
     /// Its former alias.
@@ -46,6 +50,7 @@ impl TapRecord {
             ("vm", name) => self.guest.name = Some(name.to_owned()).filter(|name| is_label(name)),
             ("nic", value) => self.guest.add_mac(value.parse().ok()?),
             ("at", value) => self.guest.add_address(value.parse().ok()?),
+            ("fwd", value) if self.forwards.len() < MOST => self.forwards.push(value.parse().ok()?),
             (name, value) => {
                 let (setting, before) = (setting(name)?, value.parse().ok()?);
                 self.changed.extend(Some((setting, before)).filter(|_| setting.takes(before)));
@@ -66,11 +71,11 @@ impl TapRecord {
         }
     }
 
-    /// The record as it fits where it is kept: who the guest is gives way before what is to be undone. None where there is
+    /// The record as it fits where it is kept: what leads to the guest, and then who it is, give way before what is to be undone. None where there is
     /// no room for that either.
     pub fn fitting(mut self) -> Option<Self> {
         while self.to_string().len() > MAX_LEN {
-            if !self.guest.forget_one() {
+            if self.forwards.pop().is_none() && !self.guest.forget_one() {
                 return None;
             }
         }
@@ -101,6 +106,7 @@ impl fmt::Display for TapRecord {
         entries.extend(name.iter().map(|name| format!("vm={name}")));
         entries.extend(macs.iter().map(|mac| format!("nic={mac}")));
         entries.extend(addresses.iter().map(|address| format!("at={address}")));
+        entries.extend(self.forwards.iter().map(|forward| format!("fwd={forward}")));
         entries.extend(self.unknown.iter().cloned());
         entries.extend(was(&self.alias));
         f.write_str(&entries.join(" "))
@@ -121,6 +127,7 @@ mod tests {
             "kvmnet:tap was=x",
             "kvmnet:tap gen=0 a=0 r=2 q=0 t=0 d=0 mac=02:00:00:00:00:07",
             "kvmnet:tap on=br0 mac=02:00:00:00:00:07 vm=web-1 nic=52:54:00:12:34:57 at=10.0.100.7 at=fd00:100::7 was=x y",
+            "kvmnet:tap on=br0 at=10.0.100.7 fwd=2222:22 fwd=udp/5353:53 fwd=[::1]:8080:80 fwd=3000-3010:3000",
         ] {
             assert_eq!(TapRecord::parse(text).unwrap().to_string(), text);
         }

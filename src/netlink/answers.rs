@@ -30,7 +30,7 @@ struct Answer {
 impl Answers {
     pub(super) fn new(requests: &[Message], first: u32) -> Self {
         let answer = |request: &Message| Answer {
-            is_open: request.flags() & ACK != 0 || is_get(request),
+            is_open: request.flags() & ACK != 0 || is_get(request) || request.is_dump(),
             is_interrupted: false,
             error: None,
         };
@@ -90,6 +90,8 @@ fn is_get(request: &Message) -> bool {
     match kind >> 8 {
         // rtnetlink: four types for each object, the third is the get (`include/uapi/linux/rtnetlink.h`).
         0 => kind & 3 == 2,
+        // ctnetlink: new, get, delete.
+        1 => kind & 0xff == 1,
         // nf_tables: GETTABLE, GETCHAIN, GETRULE, GETSET, GETSETELEM: new, get, delete in turn.
         _ => matches!(kind & 0xff, 1 | 4 | 7 | 10 | 13),
     }

@@ -12,10 +12,10 @@ use nix::errno::Errno;
 
 use crate::model::address::PROTOCOL_LINK_LOCAL;
 use crate::model::forward_chain::ForwardChain;
-use crate::model::ruleset::Found;
+use crate::model::ruleset::{Found, Set};
 use crate::model::{
-    Address, AddressManager, Changed, Facts, GuestIdentity, IfName, Ledger, Link, Need, Network, Setting,
-    Uplink,
+    Address, AddressManager, Changed, Facts, GuestIdentity, IfName, Ledger, Link, Listener, Need, Network,
+    Owner, PortMapping, Setting, Uplink,
 };
 use crate::network;
 use crate::subnet::GlobalId;
@@ -54,6 +54,12 @@ pub struct Observed {
     pub starter: GuestIdentity,
     /// Other taps of the guest's VM, of those that were asked about.
     pub same_vm: Vec<IfName>,
+    /// The ports that lead to guests, each with the bridge of its network, as far as they were asked for.
+    pub port_mappings: Vec<(IfName, PortMapping)>,
+    /// All that is in the sets of a network for them, by its bridge, where it was asked for.
+    pub led_sets: Vec<(IfName, Set)>,
+    /// The programs that listen on ports that shall lead to the guest.
+    pub listeners: Vec<Listener>,
     /// Whether the tables could be read.
     pub nft: Tables,
     /// The machine's global ID, where an IPv6 subnet is to be chosen.
@@ -150,6 +156,17 @@ impl Observed {
             Setting::Ipv6(place) => link.ipv6.and_then(|ipv6| ipv6.copied.get(place).copied()),
             Setting::WideForwarding6 => None,
         }
+    }
+
+    /// The ports that lead to guests of a bridge.
+    pub fn mappings_on<'a>(&'a self, bridge: &'a IfName) -> impl Iterator<Item = &'a PortMapping> {
+        self.port_mappings.iter().filter(move |(on, _)| on == bridge).map(|(_, mapping)| mapping)
+    }
+
+    /// The tap that ports of a network lead to; None where it is gone, or on another network.
+    pub fn owner(&self, bridge: &IfName, owner: &Owner) -> Option<&Link> {
+        let index = self.facts.bridge(bridge)?.index;
+        self.facts.links.iter().find(|link| owner.is(link) && link.master == Some(index))
     }
 
     /// The taps on a bridge, of those that are among the facts.

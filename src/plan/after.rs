@@ -22,6 +22,7 @@ pub(super) fn sweep<'a>(observed: &'a Observed, swept: &[Transaction]) -> Cow<'a
                 _ => {}
             }
         }
+        after.port_mappings.retain(|(bridge, _)| Some(*bridge) != one.cleans);
         let instance = after.networks.iter_mut().filter(|instance| Some(instance.bridge) == one.cleans);
         instance.filter_map(|instance| instance.ledger.as_mut()).for_each(|ledger| ledger.changed.clear());
     }

@@ -4,7 +4,7 @@
 use ipnet::IpNet;
 
 use super::tables::{self, Tables};
-use super::{Refusal, Transaction, accept_rules, guest, port, values};
+use super::{Refusal, Transaction, accept_rules, guest, port, port_mappings, values};
 use crate::desired::Desired;
 use crate::feature::{self, Nic, Object, Phase, Site, Wanted};
 use crate::firewall;
@@ -131,6 +131,9 @@ impl<'a> Difference<'a> {
         self.clean.extend(others.into_iter().map(tables::delete));
         let bridge = &desired.network.bridge;
         let mut steps = tables.write(wanted, record);
+        let is_written = |step: &Step| matches!(step, Step::Table(change) if change.writes(Family::Inet));
+        let written = steps.iter().any(is_written);
+        steps.extend(port_mappings::difference(&self.site, written));
         steps.extend(host_ifs.into_iter().map(|found| tables::remove(bridge, found)));
         steps.extend(accept_rules::difference(bridge, Some(desired), observed));
         steps
@@ -162,6 +165,7 @@ fn record_of(site: &Site, wanted: &Wanted) -> Ledger {
         held: *held || old.is_some_and(|old| old.held),
         overridden: network.overridden,
         dhcp: feature::dhcp_domain(site),
+        forwards: feature::leads_to_guests(site),
         veth: network.veth.clone(),
         nic: wanted.nic.as_ref().map(|nic| nic.place),
         addresses: given(wanted, of_bridge, site),
@@ -242,6 +246,7 @@ pub(super) fn undo(instance: &Instance, others: &[&Ledger], observed: &Observed)
     }
     steps.extend(accept_rules::difference(bridge, None, observed));
     steps.extend(tables_after(instance, observed));
+    steps.extend(port_mappings::cut_gone(bridge, observed));
     let cleans = Some(*bridge);
     vec![
         Transaction { title: format!("give back what {bridge} has of its NIC"), steps: given_back, cleans },

@@ -1,7 +1,7 @@
 //! A guest leaves, or a network goes.
 
 use super::difference::undo;
-use super::{Plan, Refusal, Transaction, guest};
+use super::{Plan, Refusal, Transaction, guest, port_mappings};
 use crate::feature;
 use crate::item::Step;
 use crate::model::{IfName, Ledger};
@@ -14,6 +14,7 @@ pub fn down(tap: &IfName, observed: &Observed) -> Result<Plan, Refusal> {
     let Some(link) = observed.facts.link(tap) else {
         let mut plan = Plan::default();
         plan.extend(sweep(&[], observed));
+        plan.extend(port_mappings::sweep(observed));
         return Ok(plan);
     };
     feature::is_tap(tap, observed)?;

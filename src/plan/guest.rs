@@ -1,6 +1,6 @@
 //! A guest's tap: what is wanted of it, against what it is; with nothing wanted, it gets back what its own record says.
 
-use super::{Refusal, port};
+use super::{Refusal, port, port_mappings};
 use crate::feature::{Guest, Site};
 use crate::item::{ClaimChange, LinkChange, Step};
 use crate::model::ledger::Place;
@@ -17,6 +17,7 @@ pub(super) fn attach(guest: &Guest, site: &Site) -> Result<Vec<Step>, Refusal> {
     let mut record = known.unwrap_or_else(|| TapRecord { alias: tap.alias.clone(), ..TapRecord::default() });
     record.bridge = Some(site.desired.network.bridge);
     record.guest = guest.identity.clone();
+    record.forwards.clone_from(&guest.forwards);
     let mut changes = Vec::new();
     for (setting, to) in &guest.values {
         let from = site.observed.value(&name, *setting).unwrap_or_default();
@@ -94,6 +95,7 @@ pub(super) fn detach(tap: &Link, observed: &Observed) -> Vec<Step> {
     }
     steps.extend(tap.claims().map(|claim| ClaimChange::Delete { tap: name, claim }.into()));
     steps.extend(record.into_iter().flat_map(|record| restore(tap, record, observed)));
+    steps.extend(bridge.iter().flat_map(|bridge| port_mappings::detach(tap, bridge, observed)));
     steps
 }
 

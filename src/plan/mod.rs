@@ -11,6 +11,7 @@ mod down;
 mod everywhere;
 mod guest;
 mod port;
+mod port_mappings;
 mod record;
 mod tables;
 #[cfg(test)]
@@ -22,7 +23,8 @@ mod values;
 pub use crate::feature::Refusal;
 pub use crate::item::Step;
 pub use down::{down, network_down, sweep};
+pub use port_mappings::sweep as sweep_ports;
 pub use transaction::{Plan, Transaction};
-pub use up::{bring_up, refusals, up};
+pub use up::{bring_up, refusals, up, writes_led_guests};
 
 use difference::Difference;

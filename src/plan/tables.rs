@@ -47,7 +47,7 @@ impl<'a> Tables<'a> {
 
     /// Writes the record in the table again.
     pub fn replace_copy(&self, from: Option<&Ledger>, to: &Ledger) -> Step {
-        let empty = Set { name: firewall::RECORD, elements: Vec::new() };
+        let empty = Set { kind: &firewall::RECORD, elements: Vec::new() };
         Step::Elements(Elements {
             family: Family::Inet,
             table: table_name(self.bridge),

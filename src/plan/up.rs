@@ -7,7 +7,9 @@ use super::down::unused_network;
 use super::{Plan, Refusal, Transaction, after, port, sweep};
 use crate::desired::Desired;
 use crate::feature::{self, Site};
+use crate::item::Step;
 use crate::model::link::Tun;
+use crate::model::ruleset::Family;
 use crate::model::{IfName, Ledger, Link};
 use crate::observed::Observed;
 
@@ -49,6 +51,17 @@ fn left(desired: &Desired, observed: &Observed) -> Option<IfName> {
 /// Makes `desired` true: first all that it needs, then, without which the guest is well, an end to what it no longer does.
 pub fn bring_up(desired: &Desired, observed: &Observed) -> Result<[Transaction; 2], Refusal> {
     converge(desired, observed).map(|(transactions, _)| transactions)
+}
+
+/// Whether rules of a network that lead ports to its guests are to be written: all of these have to be known then.
+pub fn writes_led_guests(desired: &Desired, observed: &Observed) -> bool {
+    let ledger = observed.network(&desired.network.bridge).and_then(|instance| instance.ledger.as_ref());
+    if !ledger.is_some_and(|ledger| ledger.forwards) {
+        return false;
+    }
+    let is_written = |step: &Step| matches!(step, Step::Table(change) if change.writes(Family::Inet));
+    let transactions = bring_up(desired, observed).into_iter().flatten();
+    transactions.flat_map(|transaction| transaction.steps).any(|step| is_written(&step))
 }
 
 /// All that speaks against a network, whatever the tap.

@@ -25,7 +25,7 @@ impl Observed {
             None => rtnl.ask(&[Question::Bridges], &mut observed.facts)?,
         }
         observed.ask_about_guards(rtnl, |link| link.name == *tap)?;
-        observed.ask_about_records(nft)?;
+        observed.ask_about_records(nft.as_deref_mut())?;
         observed.work_out();
         observed.ask_about_nics(rtnl)?;
         let bridge = master.and_then(|master| observed.facts.link_index(master)).map(|link| link.name);
@@ -33,6 +33,9 @@ impl Observed {
         let exactly = |name: &IfName| bridge.as_ref().is_none_or(|bridge| bridge == name);
         observed.ask_about_guests(rtnl, exactly)?;
         observed.ask_about_undo(rtnl, Instance::is_unused)?;
+        // Where the tap is gone, the ports that led to it are in any network.
+        let is_led = |one: &Instance| bridge.is_none_or(|bridge| bridge == one.bridge) || one.is_unused();
+        observed.ask_about_mappings(nft, rtnl, is_led)?;
         Ok(observed)
     }
 
@@ -46,16 +49,17 @@ impl Observed {
     }
 
     /// Reads every network, and what the undo of those depends on that nothing keeps.
-    pub fn for_sweep(nft: Option<&mut Nft>, rtnl: &mut Rtnl) -> io::Result<Self> {
-        let mut observed = Self::of_networks(nft, rtnl)?;
+    pub fn for_sweep(mut nft: Option<&mut Nft>, rtnl: &mut Rtnl) -> io::Result<Self> {
+        let mut observed = Self::of_networks(nft.as_deref_mut(), rtnl)?;
         observed.ask_about_guests(rtnl, |_| true)?;
         observed.ask_about_undo(rtnl, Instance::is_unused)?;
+        observed.ask_about_mappings(nft, rtnl, |_| true)?;
         Ok(observed)
     }
 
     /// Reads what taking the network of `bridge` down depends on, with all its guests, which are among the facts.
-    pub fn for_network_down(nft: Option<&mut Nft>, rtnl: &mut Rtnl, bridge: &IfName) -> io::Result<Self> {
-        let mut observed = Self::of_networks(nft, rtnl)?;
+    pub fn for_network_down(mut nft: Option<&mut Nft>, rtnl: &mut Rtnl, bridge: &IfName) -> io::Result<Self> {
+        let mut observed = Self::of_networks(nft.as_deref_mut(), rtnl)?;
         observed.ask_about_guests(rtnl, |_| true)?;
         if let Some(index) = observed.facts.bridge(bridge).map(|link| link.index) {
             rtnl.ask(&[Question::Ports(index)], &mut observed.facts)?;
@@ -63,6 +67,7 @@ impl Observed {
         }
         observed.work_out();
         observed.ask_about_undo(rtnl, |instance| instance.is_unused() || instance.bridge == *bridge)?;
+        observed.ask_about_mappings(nft, rtnl, |one| one.is_unused() || one.bridge == *bridge)?;
         Ok(observed)
     }
 

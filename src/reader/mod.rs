@@ -10,6 +10,7 @@ mod default_routes;
 mod down;
 mod host_snapshot;
 mod networks;
+mod port_mappings;
 mod starter;
 mod station;
 mod status_snapshot;

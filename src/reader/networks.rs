@@ -54,12 +54,12 @@ impl Observed {
             }
             found.record = match firewall::ledger_in(&found.comment) {
                 Some(ledger) if ledger.more => {
-                    Some(nft.comments(found.family, &found.name, firewall::RECORD)?)
+                    Some(nft.comments(found.family, &found.name, firewall::RECORD.name)?)
                 }
                 Some(_) => None,
                 None => {
-                    let elements = nft.elements(found.family, &found.name, firewall::RECORD)?;
-                    let elements = sorted_by_key(elements, |element| element.key);
+                    let elements = nft.elements(found.family, &found.name, &firewall::RECORD)?;
+                    let elements = sorted_by_key(elements, |element| element.key.clone());
                     let entries: Vec<String> = elements.into_iter().map(|element| element.comment).collect();
                     Some(entries.join(" "))
                 }

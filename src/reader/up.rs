@@ -24,7 +24,8 @@ impl Observed {
     pub fn for_up(mut nft: Option<&mut Nft>, rtnl: &mut Rtnl, desired: &Desired) -> io::Result<Self> {
         let bridge = &desired.network.bridge;
         let name = table_name(bridge);
-        let chains: Vec<_> = firewall::chain_names(desired);
+        let leads = desired.network.mode.forwards() && !desired.network.forwards.is_empty();
+        let chains: Vec<_> = firewall::chain_names(desired, leads);
         let wanted: Vec<_> = chains.iter().map(|(family, chain)| (*family, name.as_str(), *chain)).collect();
         let mut observed = Self { besides: desired.tap, ..Self::tables(nft.as_deref_mut(), &wanted)? };
         let mut questions = feature::first(desired);
@@ -35,12 +36,38 @@ impl Observed {
         if desired.tap.is_none() || desired.tap_to_come && !desired.tap.is_some_and(is_there) {
             observed.facts.links.push(template::interface()?);
         }
-        observed.ask_about_records(nft)?;
+        observed.ask_about_records(nft.as_deref_mut())?;
         observed.work_out();
+        if !leads {
+            observed.ask_about_led_chains(nft.as_deref_mut(), desired)?;
+        }
         observed.ask_about_nics(rtnl)?;
-        observed.meet_needs(rtnl, desired)?;
+        observed.meet_needs(nft.as_deref_mut(), rtnl, desired)?;
         observed.ask_about_other_networks(rtnl, desired)?;
+        let bridge = &desired.network.bridge;
+        observed.ask_about_mappings(nft, rtnl, |one| one.is_unused() && one.bridge != *bridge)?;
         Ok(observed)
+    }
+
+    /// The chains that other guests' ports have brought to the network's table.
+    fn ask_about_led_chains(&mut self, nft: Option<&mut Nft>, desired: &Desired) -> io::Result<()> {
+        let bridge = &desired.network.bridge;
+        let ledger = self.network(bridge).and_then(|instance| instance.ledger.as_ref());
+        let Some(nft) = nft.filter(|_| ledger.is_some_and(|ledger| ledger.forwards)) else { return Ok(()) };
+        let name = table_name(bridge);
+        let chains: Vec<_> = firewall::chain_names(desired, true);
+        let wanted: Vec<_> = chains.iter().map(|(family, chain)| (*family, name.as_str(), *chain)).collect();
+        for found in nft.tables(&wanted)?.0 {
+            let known = self
+                .tables
+                .iter_mut()
+                .find(|known| (known.family, &known.name) == (found.family, &found.name));
+            if let Some(known) = known {
+                known.chains = found.chains;
+            }
+        }
+        self.work_out();
+        Ok(())
     }
 
     /// Whether anybody is on them, and what the undo of those needs that go.
@@ -64,7 +91,12 @@ impl Observed {
         })
     }
 
-    fn meet_needs(&mut self, rtnl: &mut Rtnl, desired: &Desired) -> io::Result<()> {
+    fn meet_needs(
+        &mut self,
+        mut nft: Option<&mut Nft>,
+        rtnl: &mut Rtnl,
+        desired: &Desired,
+    ) -> io::Result<()> {
         loop {
             let mut open: Vec<Need> = Vec::new();
             let mut needs = feature::choice_needs(desired, self);
@@ -83,7 +115,7 @@ impl Observed {
             if open.is_empty() {
                 return Ok(());
             }
-            self.meet(open, rtnl, &desired)?;
+            self.meet(open, nft.as_deref_mut(), rtnl, &desired)?;
             // Records go by the names of now.
             self.work_out();
         }
@@ -101,7 +133,13 @@ impl Observed {
         }
     }
 
-    fn meet(&mut self, needs: Vec<Need>, rtnl: &mut Rtnl, desired: &Desired) -> io::Result<()> {
+    fn meet(
+        &mut self,
+        needs: Vec<Need>,
+        mut nft: Option<&mut Nft>,
+        rtnl: &mut Rtnl,
+        desired: &Desired,
+    ) -> io::Result<()> {
         let questions = needs.iter().filter_map(|need| match need {
             Need::Of(question) => Some(question.clone()),
             _ => None,
@@ -119,6 +157,12 @@ impl Observed {
                 Need::HostAddresses(link) => self.ask_about_host_addresses(rtnl, *link, desired)?,
                 Need::Template => self.facts.links.push(template::interface()?),
                 Need::GlobalId => self.global_id = Some(subnet::global_id(machine_id().as_deref())),
+                Need::PortMappings => {
+                    if let Some(nft) = nft.as_deref_mut() {
+                        self.ask_about_own_mappings(nft, desired)?;
+                    }
+                }
+                Need::Listeners => self.ask_about_listeners(desired)?,
                 Need::ReadOnlySys => self.is_proc_fixed = is_proc_fixed(),
                 Need::Station(index) => {
                     let link = self.facts.link_index(*index).filter(|link| station::is_station(link));

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 
-use super::{Done, Run, require_rights};
+use super::{Done, Run, observe_up, require_rights};
 use crate::apply::Kernel;
 use crate::config::{self, Environment, File};
 use crate::desired::Desired;
@@ -68,7 +68,7 @@ impl Difference {
         let mut known = Known::default();
         for desired in &wanted {
             let Kernel { rtnl, nft } = &mut *kernel;
-            let observed = Observed::for_up(nft.as_mut(), rtnl, desired).map_err(asking())?;
+            let observed = observe_up(nft.as_mut(), rtnl, desired).map_err(asking())?;
             difference.add(plan::bring_up(desired, &observed)?, &mut known);
             difference.served.extend(feature::served(&Site::new(desired, &observed)));
         }
@@ -77,6 +77,7 @@ impl Difference {
         let mut staying: Vec<IfName> = wanted.iter().map(|desired| desired.network.bridge).collect();
         staying.extend(network::strays(&living.facts).into_iter().filter_map(|(_, bridge)| bridge));
         difference.add(plan::sweep(&staying, &living), &mut known);
+        difference.add(plan::sweep_ports(&living), &mut known);
         if is_proc_fixed() {
             difference.plan.retain(|step| !step.is_spare());
         }

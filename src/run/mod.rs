@@ -12,6 +12,7 @@ pub use network::{network_down, network_up, sweep};
 pub use preview::{Preview, preview_down, preview_up};
 
 use std::fmt;
+use std::io;
 
 use crate::apply::{Kernel, Left, apply};
 use crate::config::{self, Environment};
@@ -22,6 +23,8 @@ use crate::feature::{self, Site};
 use crate::holder;
 use crate::lock::Lock;
 use crate::model::{Facts, IfName, Network};
+use crate::netlink::nft::Nft;
+use crate::netlink::route::Rtnl;
 use crate::observed::{Instance, Observed};
 pub use crate::plan::Step;
 use crate::plan::{self, Plan};
@@ -190,10 +193,19 @@ impl Run {
     }
 
     fn plan_up(&mut self, desired: &Desired) -> Result<(Observed, Plan), Error> {
-        let observed = self.observe(|Kernel { rtnl, nft }| Observed::for_up(nft.as_mut(), rtnl, desired))?;
+        let observed = self.observe(|Kernel { rtnl, nft }| observe_up(nft.as_mut(), rtnl, desired))?;
         let plan = plan::up(desired, &observed)?;
         Ok((observed, plan))
     }
+}
+
+/// Reads what bringing a guest up can depend on. Where rules that lead ports to guests are to be written, that is all of these.
+fn observe_up(mut nft: Option<&mut Nft>, rtnl: &mut Rtnl, desired: &Desired) -> io::Result<Observed> {
+    let mut observed = Observed::for_up(nft.as_deref_mut(), rtnl, desired)?;
+    if plan::writes_led_guests(desired, &observed) {
+        observed.ask_about_led_guests(nft, rtnl, &desired.network.bridge)?;
+    }
+    Ok(observed)
 }
 
 pub(crate) fn require_rights() -> Result<(), Error> {

@@ -67,6 +67,7 @@ pub fn sweep(seen: OnStep) -> Result<Done, Error> {
     let observed = run.observe(|Kernel { rtnl, nft }| Observed::for_sweep(nft.as_mut(), rtnl))?;
     let mut plan = Plan::default();
     plan.extend(plan::sweep(&[], &observed));
+    plan.extend(plan::sweep_ports(&observed));
     let mut left = run.apply(&observed.facts, &plan, seen)?;
     left.extend(beyond(&observed));
     run.serve(observed.networks.iter().filter(|instance| !instance.is_unused()));

@@ -6,6 +6,7 @@ use ipnet::IpNet;
 use serde::Serialize;
 use serde::ser::{SerializeStruct, Serializer};
 
+use super::observe_up;
 use crate::apply::Kernel;
 use crate::config::{self, Environment};
 use crate::desired::Desired;
@@ -53,7 +54,7 @@ pub fn preview_up(tap: &IfName) -> Result<Preview, Error> {
     let network = config::load(&Environment::of_process(), None, tap)?;
     let desired = Desired { tap_to_come: true, ..Desired::new(*tap, network) };
     let Kernel { mut rtnl, mut nft } = Kernel::open()?;
-    let observed = Observed::for_up(nft.as_mut(), &mut rtnl, &desired);
+    let observed = observe_up(nft.as_mut(), &mut rtnl, &desired);
     let observed = observed.map_err(Error::system("ask the kernel"))?;
     let mut notes = Vec::new();
     if observed.facts.link(tap).is_none() {

@@ -112,8 +112,13 @@ fn configured_macs(configured: &[Mac], told: &[Mac]) -> Vec<Mac> {
 /// The address that the guest has, of one family: one that is kept for it; of IPv6 else what stateless configuration makes of
 /// its MAC (RFC 4291, modified EUI-64).
 pub(super) fn address(site: &Site, v6: bool) -> Option<IpAddr> {
-    let identity = identity(site);
-    let kept = identity.addresses.iter().copied().find(|address| address.is_ipv6() == v6);
+    address_of(&identity(site), site, v6)
+}
+
+/// The same of whoever this is, and only one that a guest of the network can have.
+pub(super) fn address_of(identity: &GuestIdentity, site: &Site, v6: bool) -> Option<IpAddr> {
+    let is_possible = |address: &IpAddr| address.is_ipv6() == v6 && place(site, address).is_ok();
+    let kept = identity.addresses.iter().copied().find(is_possible);
     kept.or_else(|| {
         let mac = identity.macs.first().filter(|_| v6 && site.serves_dhcp())?;
         let subnets = site.desired.network.addresses.iter();
@@ -159,7 +164,7 @@ fn refuse(site: &Site) -> Vec<Refusal> {
         Some(Refusal::OfAnotherGuest { own: claim.own, tap: other.name, guest })
     }));
     let leads_nowhere = || [false, true].into_iter().all(|v6| site.guest_address(v6).is_none());
-    if !network.forwards.is_empty() && leads_nowhere() {
+    if network.mode.forwards() && !network.forwards.is_empty() && leads_nowhere() {
         refusals.push(Refusal::NoGuestAddress { tap: tap.name });
     }
     refusals

@@ -52,6 +52,8 @@ pub struct Ledger {
     pub overridden: bool,
     /// Guests are told their addresses, and names in this domain.
     pub dhcp: Option<String>,
+    /// Its rules lead ports of the host to guests.
+    pub forwards: bool,
     pub veth: Option<Veth>,
     /// Bridged: the NIC that was made a port, with its addresses on the bridge now.
     pub nic: Option<Place>,
@@ -75,7 +77,7 @@ impl Ledger {
     }
 
     /// Each kind of entry: its word, and what the record has of it. Changed settings have no word, but their interface.
-    fn kinds(&mut self) -> [(&'static str, &mut dyn Entries); 13] {
+    fn kinds(&mut self) -> [(&'static str, &mut dyn Entries); 14] {
         [
             ("made", &mut self.made),
             ("index", &mut self.index),
@@ -85,6 +87,7 @@ impl Ledger {
             ("held", &mut self.held),
             ("override", &mut self.overridden),
             ("dhcp", &mut self.dhcp),
+            ("forward", &mut self.forwards),
             ("veth", &mut self.veth),
             ("nic", &mut self.nic),
             ("addr", &mut self.addresses),

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
+use super::Kind;
 use crate::model::{IfName, Mac};
 
 /// A condition.
@@ -42,8 +43,24 @@ pub enum Match {
     ToMac(Mac),
     /// Its frame is for another Ethernet address.
     ToMacNot(Mac),
+    /// Not for an address in this subnet.
+    DestinationNot(IpNet),
+    /// It is for an address of the host's.
+    ForHost,
     /// Belongs or relates to a connection that both sides know.
     Established,
+    /// Relates to a connection that is known.
+    Related,
+    /// Goes back to who opened the connection.
+    Reply,
+    /// Of a connection whose destination is translated.
+    Led,
+    /// Is ICMP, of IPv6 or of IPv4.
+    Icmp { v6: bool },
+    /// Is the host's advice to take another way.
+    Redirect { v6: bool },
+    /// These of its fields are in a set.
+    In(&'static [Field], &'static Kind),
     /// Of a connection whose source is translated.
     Translated,
     /// Came in by an interface that a packet to its source would go out by.
@@ -65,8 +82,26 @@ pub enum Verdict {
     Snat(IpAddr),
     /// Makes no state of a connection.
     NoTrack,
+    /// Gets the destination that a map has for these of its fields.
+    Dnat(&'static [Field], &'static Kind),
+    /// Gets the source that a map has for these of its fields, without any state.
+    SourceBy(&'static [Field], &'static Kind),
+    /// Gets this destination, without any state.
+    Destination(IpAddr),
     /// Goes through another chain of the table, and on if that decides nothing.
     Jump(&'static str),
+}
+
+/// A field of a packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Field {
+    Protocol,
+    /// The destination, of IPv6 or of IPv4.
+    Destination {
+        v6: bool,
+    },
+    /// The port that it is for.
+    Port,
 }
 
 /// Conditions and a verdict.
@@ -115,12 +150,42 @@ impl fmt::Display for Match {
             Match::Destination(net) => write!(f, "{} daddr {net}", ip_word(net)),
             Match::ToMac(mac) => write!(f, "ether daddr {mac}"),
             Match::ToMacNot(mac) => write!(f, "ether daddr != {mac}"),
+            Match::DestinationNot(net) => write!(f, "{} daddr != {net}", ip_word(net)),
+            Match::ForHost => f.write_str("fib daddr type local"),
+            Match::Related => f.write_str("ct state related"),
+            Match::Reply => f.write_str("ct direction reply"),
+            Match::Led => f.write_str("ct status dnat"),
+            Match::Icmp { v6: false } => f.write_str("meta l4proto icmp"),
+            Match::Icmp { v6: true } => f.write_str("meta l4proto ipv6-icmp"),
+            Match::Redirect { v6: false } => f.write_str("icmp type redirect"),
+            Match::Redirect { v6: true } => f.write_str("icmpv6 type nd-redirect"),
+            Match::In(fields, set) => write!(f, "{} @{}", Fields(fields), set.name),
             Match::Established => f.write_str("ct state established,related"),
             Match::Translated => f.write_str("ct status snat"),
             Match::ReversePath => f.write_str("fib saddr . iif oif exists"),
             Match::NoReversePath => f.write_str("fib saddr . iif oif missing"),
         }
     }
+}
+
+/// As a concatenation.
+struct Fields(&'static [Field]);
+
+impl fmt::Display for Fields {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let words = self.0.iter().map(|field| match field {
+            Field::Protocol => "meta l4proto",
+            Field::Destination { v6: false } => "ip daddr",
+            Field::Destination { v6: true } => "ip6 daddr",
+            Field::Port => "th dport",
+        });
+        f.write_str(&words.collect::<Vec<_>>().join(" . "))
+    }
+}
+
+/// The family of the addresses that a map leads to.
+fn word_of(map: &Kind) -> &'static str {
+    if map.is_of_ipv6() { "ip6" } else { "ip" }
 }
 
 fn ip_word(net: &IpNet) -> &'static str {
@@ -134,6 +199,13 @@ impl fmt::Display for Verdict {
             Verdict::Drop => f.write_str("drop"),
             Verdict::Masquerade => f.write_str("masquerade"),
             Verdict::NoTrack => f.write_str("notrack"),
+            Verdict::Dnat(fields, map) => {
+                write!(f, "dnat {} to {} map @{}", word_of(map), Fields(fields), map.name)
+            }
+            Verdict::SourceBy(fields, map) => {
+                write!(f, "{} saddr set {} map @{}", word_of(map), Fields(fields), map.name)
+            }
+            Verdict::Destination(to) => write!(f, "{} daddr set {to}", ip_word(&(*to).into())),
             Verdict::Snat(IpAddr::V4(to)) => write!(f, "snat ip to {to}"),
             Verdict::Snat(IpAddr::V6(to)) => write!(f, "snat ip6 to {to}"),
             Verdict::Jump(chain) => write!(f, "jump {chain}"),

@@ -1,22 +1,52 @@
-//! Sets, whose elements change without their table.
+//! Sets and maps, whose elements change without their table.
 
 use std::fmt;
+use std::net::IpAddr;
 
 use super::Family;
 use super::words::is_comment;
+use crate::model::Protocol;
 
-/// A number with a comment.
+/// A type of the values in keys and in what maps lead to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Type {
+    Mark,
+    Protocol,
+    Port,
+    Ipv4,
+    Ipv6,
+}
+
+/// A value of one of these types.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Value {
+    Mark(u32),
+    Protocol(Protocol),
+    Port(u16),
+    Address(IpAddr),
+}
+
+/// A set by its name and the types of its keys; a map leads to values of other types.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Kind {
+    pub name: &'static str,
+    pub key: &'static [Type],
+    pub data: &'static [Type],
+}
+
+/// A key with a comment, in a map with what it leads to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Element {
-    pub key: u32,
-    /// What `nft` shows behind it.
+    pub key: Vec<Value>,
+    pub data: Vec<Value>,
+    /// What `nft` shows behind the key.
     pub comment: String,
 }
 
-/// A set of numbers.
+/// A set, or a map.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Set {
-    pub name: &'static str,
+    pub kind: &'static Kind,
     pub elements: Vec<Element>,
 }
 
@@ -29,14 +59,100 @@ pub struct Elements {
     pub to: Set,
 }
 
+/// Ports that lead to a guest, or some that no longer do, as elements of sets of a network's table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PortMappings {
+    pub table: String,
+    /// The tap that they are of.
+    pub owner: String,
+    pub sets: Vec<Set>,
+}
+
+impl Element {
+    /// A number with a comment.
+    pub fn numbered(number: u32, comment: String) -> Self {
+        Self { key: vec![Value::Mark(number)], data: Vec::new(), comment }
+    }
+}
+
+impl Set {
+    /// Whether it has an element with the key of this one.
+    pub fn has(&self, element: &Element) -> bool {
+        self.elements.iter().any(|known| known.key == element.key)
+    }
+}
+
+impl Kind {
+    pub const fn is_map(&self) -> bool {
+        !self.data.is_empty()
+    }
+
+    /// Whether it leads to addresses of IPv6.
+    pub fn is_of_ipv6(&self) -> bool {
+        self.data.first() == Some(&Type::Ipv6)
+    }
+}
+
+impl fmt::Display for Type {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Type::Mark => "mark",
+            Type::Protocol => "inet_proto",
+            Type::Port => "inet_service",
+            Type::Ipv4 => "ipv4_addr",
+            Type::Ipv6 => "ipv6_addr",
+        })
+    }
+}
+
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Value::Mark(number) => write!(f, "{number}"),
+            Value::Protocol(protocol) => write!(f, "{protocol}"),
+            Value::Port(port) => write!(f, "{port}"),
+            Value::Address(address) => write!(f, "{address}"),
+        }
+    }
+}
+
+/// The types of its keys, as `nft` declares them.
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("type ")?;
+        joined(f, self.key)?;
+        if self.is_map() {
+            f.write_str(" : ")?;
+            joined(f, self.data)?;
+        }
+        Ok(())
+    }
+}
+
 /// A comment that cannot be written is left out.
 impl fmt::Display for Element {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match is_comment(&self.comment) {
-            true => write!(f, "{} comment \"{}\"", self.key, self.comment),
-            false => write!(f, "{}", self.key),
+        joined(f, &self.key)?;
+        if is_comment(&self.comment) {
+            write!(f, " comment \"{}\"", self.comment)?;
         }
+        if !self.data.is_empty() {
+            f.write_str(" : ")?;
+            joined(f, &self.data)?;
+        }
+        Ok(())
     }
+}
+
+/// A concatenation.
+fn joined<T: fmt::Display>(f: &mut fmt::Formatter<'_>, parts: &[T]) -> fmt::Result {
+    for (at, part) in parts.iter().enumerate() {
+        if at > 0 {
+            f.write_str(" . ")?;
+        }
+        write!(f, "{part}")?;
+    }
+    Ok(())
 }
 
 /// As `nft add element` takes it.

@@ -55,6 +55,14 @@ pub enum Hook {
     Forward,
     /// Packets that come in, before connections are tracked.
     Prerouting,
+    /// Packets that come in; the place of destination NAT.
+    Arriving,
+    /// Packets of the host itself, before connections are tracked.
+    Sending,
+    /// Packets of the host itself; the place of their destination NAT.
+    Sent,
+    /// Packets for the host itself, as they are after all NAT.
+    Received,
     /// Packets that leave it; the place of source NAT.
     Postrouting,
     /// Packets that leave it, as they are after source NAT.
@@ -84,6 +92,10 @@ impl Chain {
             Hook::Input => "type filter hook input priority filter".to_owned(),
             Hook::Forward => "type filter hook forward priority filter".to_owned(),
             Hook::Prerouting => "type filter hook prerouting priority -450".to_owned(),
+            Hook::Arriving => "type nat hook prerouting priority dstnat".to_owned(),
+            Hook::Sending => "type filter hook output priority -300".to_owned(),
+            Hook::Sent => "type nat hook output priority -100".to_owned(),
+            Hook::Received => "type filter hook input priority 150".to_owned(),
             Hook::Leaving => "type filter hook postrouting priority 300".to_owned(),
             Hook::Postrouting => "type nat hook postrouting priority srcnat".to_owned(),
             Hook::Ingress(device) => format!("type filter hook ingress device \"{device}\" priority filter"),
@@ -151,7 +163,8 @@ impl fmt::Display for Table {
             write!(f, "{}comment \"{}\"{end}", gap(1), self.comment)?;
         }
         for set in &self.sets {
-            write!(f, "{}set {} {{{}type mark{end}", gap(1), set.name, gap(2))?;
+            let (word, kind) = (if set.kind.is_map() { "map" } else { "set" }, set.kind);
+            write!(f, "{}{word} {} {{{}{kind}{end}", gap(1), kind.name, gap(2))?;
             if !set.elements.is_empty() {
                 write!(f, "{}elements = {set}{end}", gap(2))?;
             }

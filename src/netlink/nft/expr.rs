@@ -7,27 +7,43 @@ use ipnet::IpNet;
 use super::attr::*;
 use crate::model::Mac;
 use crate::model::link::ETHERNET;
-use crate::model::ruleset::{Match, Rule, Verdict};
+use crate::model::ruleset::{Field, Kind, Match, Rule, Verdict};
 use crate::netlink::message::Message;
 
 const REGISTER_VERDICT: u32 = 0;
 const REGISTER_1: u32 = 1;
+/// NFT_REG32_00: register 1 in parts of four bytes.
+const PART_0: u32 = 8;
 
-/// NFT_PAYLOAD_LL_HEADER and NFT_PAYLOAD_NETWORK_HEADER.
+/// NFT_PAYLOAD_LL_HEADER, NFT_PAYLOAD_NETWORK_HEADER, NFT_PAYLOAD_TRANSPORT_HEADER.
 const LINK_HEADER: u32 = 0;
 const NETWORK_HEADER: u32 = 1;
+const TRANSPORT_HEADER: u32 = 2;
 
 /// NFT_CT_STATE and NFT_CT_STATUS.
 const CT_STATE: u32 = 0;
 const CT_STATUS: u32 = 2;
-/// IPS_SRC_NAT (`nf_conntrack_common.h`).
+const CT_DIRECTION: u32 = 1;
+/// IPS_SRC_NAT and IPS_DST_NAT (`nf_conntrack_common.h`).
 const SOURCE_NAT: u32 = 1 << 4;
+const DESTINATION_NAT: u32 = 1 << 5;
+/// IP_CT_DIR_REPLY.
+const REPLY: u8 = 1;
 /// NFTA_FIB_F_SADDR, NFTA_FIB_F_IIF, NFTA_FIB_F_PRESENT.
 const SOURCE_BY_IIF_EXISTS: u32 = 1 | 8 | 32;
-/// NFT_FIB_RESULT_OIF.
+/// NFTA_FIB_F_DADDR.
+const DESTINATION: u32 = 2;
+/// NFT_FIB_RESULT_OIF and NFT_FIB_RESULT_ADDRTYPE.
 const FIB_OIF: u32 = 1;
+const FIB_ADDRTYPE: u32 = 3;
+/// RTN_LOCAL.
+const LOCAL: u32 = 2;
 /// NF_CT_STATE_BIT of established and related (`nf_conntrack_common.h`).
 const ESTABLISHED_RELATED: u32 = 2 | 4;
+const RELATED: u32 = 4;
+/// IPPROTO_ICMP and IPPROTO_ICMPV6, and the types of their redirects.
+const ICMP: [u8; 2] = [1, 58];
+const REDIRECT: [u8; 2] = [5, 137];
 
 /// Adds the rule's expressions to an NFTA_RULE_EXPRESSIONS.
 pub fn put_rule<'a>(list: &'a mut Message, rule: &Rule) -> &'a mut Message {
@@ -50,12 +66,33 @@ fn put_match(list: &mut Message, condition: &Match) {
         Match::OifGroupNot(group) => meta_is(list, META_OIFGROUP, NOT_EQUAL, &group.to_ne_bytes()),
         Match::Ipv4 => meta_is(list, META_NFPROTO, EQUAL, &[NFPROTO_IPV4]),
         Match::Ipv6 => meta_is(list, META_NFPROTO, EQUAL, &[NFPROTO_IPV6]),
-        Match::Source(net) => address_is(list, net, if net.addr().is_ipv4() { 12 } else { 8 }),
-        Match::Destination(net) => address_is(list, net, if net.addr().is_ipv4() { 16 } else { 24 }),
+        Match::Source(net) => address_is(list, net, source_at(net.addr().is_ipv6()), EQUAL),
+        Match::Destination(net) => address_is(list, net, destination_at(net.addr().is_ipv6()), EQUAL),
+        Match::DestinationNot(net) => {
+            address_is(list, net, destination_at(net.addr().is_ipv6()), NOT_EQUAL);
+        }
         Match::ToMac(mac) => to_mac(list, *mac, EQUAL),
         Match::ToMacNot(mac) => to_mac(list, *mac, NOT_EQUAL),
         Match::Established => ct_has(list, CT_STATE, ESTABLISHED_RELATED),
         Match::Translated => ct_has(list, CT_STATUS, SOURCE_NAT),
+        Match::Related => ct_has(list, CT_STATE, RELATED),
+        Match::Led => ct_has(list, CT_STATUS, DESTINATION_NAT),
+        Match::Reply => {
+            load_ct(list, CT_DIRECTION);
+            compare(list, EQUAL, &[REPLY]);
+        }
+        Match::ForHost => {
+            fib(list, FIB_ADDRTYPE, DESTINATION);
+            compare(list, EQUAL, &LOCAL.to_ne_bytes());
+        }
+        Match::Icmp { v6 } => meta_is(list, META_L4PROTO, EQUAL, &[ICMP[usize::from(*v6)]]),
+        Match::Redirect { v6 } => {
+            meta_is(list, META_NFPROTO, EQUAL, &[if *v6 { NFPROTO_IPV6 } else { NFPROTO_IPV4 }]);
+            meta_is(list, META_L4PROTO, EQUAL, &[ICMP[usize::from(*v6)]]);
+            load(list, REGISTER_1, TRANSPORT_HEADER, 0, 1);
+            compare(list, EQUAL, &[REDIRECT[usize::from(*v6)]]);
+        }
+        Match::In(fields, set) => look_up(list, fields, set, None),
         Match::ReversePath => reverse_path(list, true),
         Match::NoReversePath => reverse_path(list, false),
     }
@@ -68,6 +105,18 @@ fn put_verdict(list: &mut Message, verdict: &Verdict) {
         Verdict::NoTrack => expression(list, "notrack", |data| data),
         Verdict::Masquerade => expression(list, "masq", |data| data),
         Verdict::Snat(to) => put_snat(list, *to),
+        Verdict::Dnat(fields, map) => {
+            look_up(list, fields, map, Some(REGISTER_1));
+            put_dnat(list, map.is_of_ipv6());
+        }
+        Verdict::SourceBy(fields, map) => {
+            look_up(list, fields, map, Some(REGISTER_1));
+            write_address(list, map.is_of_ipv6(), source_at(map.is_of_ipv6()));
+        }
+        Verdict::Destination(to) => {
+            put_immediate(list, &parts(*to).1);
+            write_address(list, to.is_ipv6(), destination_at(to.is_ipv6()));
+        }
         Verdict::Jump(chain) => put_code(list, NFT_JUMP, Some(chain)),
     }
 }
@@ -111,9 +160,9 @@ fn mask(list: &mut Message, mask: &[u8]) {
 }
 
 /// NFTA_PAYLOAD_DREG, BASE, OFFSET, LEN.
-fn load(list: &mut Message, base: u32, offset: u32, length: usize) {
+fn load(list: &mut Message, register: u32, base: u32, offset: u32, length: usize) {
     expression(list, "payload", |data| {
-        data.put_be32(1u16, REGISTER_1).put_be32(2u16, base).put_be32(3u16, offset);
+        data.put_be32(1u16, register).put_be32(2u16, base).put_be32(3u16, offset);
         data.put_be32(4u16, length as u32)
     });
 }
@@ -128,37 +177,47 @@ fn parts(address: IpAddr) -> (u8, Vec<u8>) {
 
 /// `ip saddr NET`: the family first, then as many bytes of the header from `offset` on as the prefix covers, or, where it
 /// ends inside a byte, the whole address under a mask.
-fn address_is(list: &mut Message, net: &IpNet, offset: u32) {
+fn address_is(list: &mut Message, net: &IpNet, offset: u32, operator: u32) {
     let (family, address) = parts(net.network());
     meta_is(list, META_NFPROTO, EQUAL, &[family]);
     let whole = net.prefix_len() % 8 != 0;
     let length = if whole { address.len() } else { usize::from(net.prefix_len() / 8) };
-    load(list, NETWORK_HEADER, offset, length);
+    load(list, REGISTER_1, NETWORK_HEADER, offset, length);
     if whole {
         mask(list, &parts(net.netmask()).1);
     }
-    compare(list, EQUAL, address.get(..length).unwrap_or(&address));
+    compare(list, operator, address.get(..length).unwrap_or(&address));
 }
 
 /// `ether daddr`, for frames of Ethernet alone.
 fn to_mac(list: &mut Message, mac: Mac, operator: u32) {
     meta_is(list, META_IIFTYPE, EQUAL, &ETHERNET.to_ne_bytes());
-    load(list, LINK_HEADER, 0, mac.0.len());
+    load(list, REGISTER_1, LINK_HEADER, 0, mac.0.len());
     compare(list, operator, &mac.0);
 }
 
-/// `ct state established,related` and the like: NFTA_CT_DREG, NFTA_CT_KEY, and not zero under a mask.
-fn ct_has(list: &mut Message, key: u32, bits: u32) {
+/// NFTA_CT_DREG, NFTA_CT_KEY.
+fn load_ct(list: &mut Message, key: u32) {
     expression(list, "ct", |data| data.put_be32(1u16, REGISTER_1).put_be32(2u16, key));
+}
+
+/// `ct state established,related` and the like: not zero under a mask.
+fn ct_has(list: &mut Message, key: u32, bits: u32) {
+    load_ct(list, key);
     mask(list, &bits.to_ne_bytes());
     compare(list, NOT_EQUAL, &[0; 4]);
 }
 
-/// `fib saddr . iif oif exists`: NFTA_FIB_DREG, RESULT, FLAGS.
-fn reverse_path(list: &mut Message, exists: bool) {
+/// NFTA_FIB_DREG, RESULT, FLAGS.
+fn fib(list: &mut Message, result: u32, flags: u32) {
     expression(list, "fib", |data| {
-        data.put_be32(1u16, REGISTER_1).put_be32(2u16, FIB_OIF).put_be32(3u16, SOURCE_BY_IIF_EXISTS)
+        data.put_be32(1u16, REGISTER_1).put_be32(2u16, result).put_be32(3u16, flags)
     });
+}
+
+/// `fib saddr . iif oif exists`
+fn reverse_path(list: &mut Message, exists: bool) {
+    fib(list, FIB_OIF, SOURCE_BY_IIF_EXISTS);
     compare(list, EQUAL, &u32::from(exists).to_ne_bytes());
 }
 
@@ -174,12 +233,78 @@ fn put_code(list: &mut Message, code: u32, chain: Option<&str>) {
     });
 }
 
+/// Where the addresses are in the header.
+fn source_at(v6: bool) -> u32 {
+    if v6 { 8 } else { 12 }
+}
+
+fn destination_at(v6: bool) -> u32 {
+    if v6 { 24 } else { 16 }
+}
+
+/// Loads fields into registers that follow each other, and looks them up (NFTA_LOOKUP_SET, SREG, DREG), in a set of packets
+/// of its family.
+fn look_up(list: &mut Message, fields: &[Field], set: &Kind, to: Option<u32>) {
+    let of_destination = fields.iter().find_map(|field| match field {
+        Field::Destination { v6 } => Some(*v6),
+        _ => None,
+    });
+    let v6 = of_destination.unwrap_or(set.is_of_ipv6());
+    meta_is(list, META_NFPROTO, EQUAL, &[if v6 { NFPROTO_IPV6 } else { NFPROTO_IPV4 }]);
+    let mut register = PART_0;
+    for field in fields {
+        match field {
+            Field::Protocol => {
+                expression(list, "meta", |data| data.put_be32(1u16, register).put_be32(2u16, META_L4PROTO))
+            }
+            Field::Destination { v6 } => {
+                load(list, register, NETWORK_HEADER, destination_at(*v6), address_length(*v6));
+            }
+            Field::Port => load(list, register, TRANSPORT_HEADER, 2, 2),
+        }
+        let is_long = matches!(field, Field::Destination { v6: true });
+        register += if is_long { 4 } else { 1 };
+    }
+    expression(list, "lookup", |data| {
+        data.put_str(1u16, set.name).put_be32(2u16, PART_0);
+        to.into_iter().fold(data, |data, to| data.put_be32(NFTA_LOOKUP_DREG, to))
+    });
+}
+
+fn address_length(v6: bool) -> usize {
+    if v6 { 16 } else { 4 }
+}
+
+/// An address from a register into the header: NFTA_PAYLOAD_SREG, BASE, OFFSET, LEN, CSUM_TYPE, CSUM_OFFSET, CSUM_FLAGS
+/// (NFT_PAYLOAD_L4CSUM_PSEUDOHDR). IPv6 has no sum in its own header.
+fn write_address(list: &mut Message, v6: bool, offset: u32) {
+    let (kind, at) = if v6 { (0, 0) } else { (1, 10) };
+    expression(list, "payload", |data| {
+        data.put_be32(5u16, REGISTER_1).put_be32(2u16, NETWORK_HEADER).put_be32(3u16, offset);
+        data.put_be32(4u16, address_length(v6) as u32);
+        data.put_be32(6u16, kind).put_be32(7u16, at).put_be32(8u16, 1)
+    });
+}
+
+fn put_immediate(list: &mut Message, value: &[u8]) {
+    expression(list, "immediate", |data| {
+        put_value(data.put_be32(1u16, REGISTER_1), NFTA_IMMEDIATE_DATA, value)
+    });
+}
+
+/// NFTA_NAT_TYPE (1: destination), FAMILY, REG_ADDR_MIN, REG_PROTO_MIN: an address, and behind it a port.
+fn put_dnat(list: &mut Message, v6: bool) {
+    let (family, behind) = if v6 { (NFPROTO_IPV6, PART_0 + 4) } else { (NFPROTO_IPV4, PART_0 + 1) };
+    expression(list, "nat", |data| {
+        data.put_be32(1u16, 1).put_be32(2u16, u32::from(family));
+        data.put_be32(3u16, REGISTER_1).put_be32(5u16, behind)
+    });
+}
+
 /// The address into a register, then NFTA_NAT_TYPE (0: source), FAMILY, REG_ADDR_MIN.
 fn put_snat(list: &mut Message, to: IpAddr) {
     let (family, octets) = parts(to);
-    expression(list, "immediate", |data| {
-        put_value(data.put_be32(1u16, REGISTER_1), NFTA_IMMEDIATE_DATA, &octets)
-    });
+    put_immediate(list, &octets);
     expression(list, "nat", |data| {
         data.put_be32(1u16, 0).put_be32(2u16, u32::from(family)).put_be32(3u16, REGISTER_1)
     });

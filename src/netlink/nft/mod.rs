@@ -10,16 +10,18 @@ mod set;
 mod table;
 
 use std::io;
+use std::net::IpAddr;
 
 use neli::consts::socket::NlFamily;
 
 use nix::errno::Errno;
 
+use super::flows;
 use super::message::{ACK, Message};
 use super::socket::{Broken, KernelError, Socket, of_one_moment};
 use crate::model::foreign::{ForeignChain, ForeignRule};
 use crate::model::forward_chain::{AcceptRule, AcceptRules, FORWARD, ForwardChain, UFW, USERS};
-use crate::model::ruleset::{Element, Elements, Family, Found, FoundChain, Table};
+use crate::model::ruleset::{Element, Elements, Family, Found, FoundChain, Kind, PortMappings, Table};
 
 /// A change of the ruleset.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +34,10 @@ pub enum Change<'a> {
     Delete(Family, &'a str),
     /// Puts elements in the place of all that are in a set.
     Elements(&'a Elements),
+    /// Adds elements to sets of a table.
+    AddElements(&'a PortMappings),
+    /// Deletes elements.
+    DeleteElements(&'a PortMappings),
     /// Adds rules to a chain of others.
     Insert(&'a AcceptRules),
     /// Deletes rules, by their numbers, from a chain of others.
@@ -49,6 +55,16 @@ impl Change<'_> {
             }
             Self::Delete(family, name) => messages.push(table::delete(*family, name)),
             Self::Elements(elements) => set::replace(messages, elements),
+            Self::AddElements(PortMappings { table, sets, .. }) => {
+                for set in sets {
+                    messages.extend(set::add(Family::Inet, table, set.kind, &set.elements));
+                }
+            }
+            Self::DeleteElements(PortMappings { table, sets, .. }) => {
+                for set in sets {
+                    messages.extend(set::delete(Family::Inet, table, set.kind, &set.elements));
+                }
+            }
             Self::Insert(accept_rules) => forward_chain::insert(messages, accept_rules),
             Self::Remove(AcceptRules { protocol, chain, .. }, handles) => {
                 messages
@@ -56,6 +72,15 @@ impl Change<'_> {
             }
         }
     }
+}
+
+/// So many answers find room at once.
+const FLOWS_AT_ONCE: usize = 100;
+
+/// Whether the kernel does not know the messages: its module is not there (`nfnetlink_rcv_msg`), or there are no connections.
+fn lacks_conntrack(error: &io::Error) -> bool {
+    let errno = error.raw_os_error().map(Errno::from_raw);
+    matches!(errno, Some(Errno::EINVAL | Errno::EOPNOTSUPP | Errno::ENOENT))
 }
 
 /// A chain, with the family and the name of its table.
@@ -169,11 +194,48 @@ impl Nft {
     }
 
     /// The elements of a set, none where there is no such set. A dump.
-    pub fn elements(&mut self, family: Family, table: &str, set: &str) -> io::Result<Vec<Element>> {
-        match self.0.dump(set::dump(family, table, set), set::parse) {
+    pub fn elements(&mut self, family: Family, table: &str, set: &Kind) -> io::Result<Vec<Element>> {
+        match self.0.dump(set::dump(family, table, set), |reply| set::parse(reply, set)) {
             Err(error) if error.raw_os_error() == Some(Errno::ENOENT as i32) => Ok(Vec::new()),
             parts => Ok(parts?.concat()),
         }
+    }
+
+    /// The elements that are there of `wanted`, each of a set of a table. A get for each.
+    pub fn elements_of(
+        &mut self,
+        family: Family,
+        wanted: &[(&str, &Kind, Element)],
+    ) -> io::Result<Vec<(usize, Element)>> {
+        let get = |(table, kind, element): &(&str, &Kind, Element)| set::get(family, table, kind, element);
+        let mut messages: Vec<Message> = wanted.iter().map(get).collect();
+        if messages.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut found = Vec::new();
+        let outcome = self.0.exchange(&mut messages, &mut |number, reply| {
+            let elements = wanted.get(number).and_then(|(_, kind, _)| set::parse(reply, kind));
+            found.extend(elements.into_iter().flatten().map(|element| (number, element)));
+        })?;
+        let is_absent = |error: &KernelError| error.errno == Errno::ENOENT as i32;
+        match outcome.into_iter().flatten().find(|error| !is_absent(error)) {
+            Some(error) => Err(error.into()),
+            None => Ok(found),
+        }
+    }
+
+    /// Ends all connections that are tracked and that `host` answers. Without ctnetlink there is no way to, and none is needed
+    /// for anything to go on.
+    pub fn cut_flows(&mut self, host: IpAddr) -> io::Result<()> {
+        let mut deletes = match self.0.dump(flows::dump_to(host), |reply| flows::delete(reply, host)) {
+            Err(error) if lacks_conntrack(&error) => return Ok(()),
+            deletes => deletes?,
+        };
+        for part in deletes.chunks_mut(FLOWS_AT_ONCE) {
+            part.iter_mut().for_each(|delete| delete.add_flags(ACK));
+            self.0.exchange(part, &mut |_, _| {})?;
+        }
+        Ok(())
     }
 
     /// All chains of anybody's that packets or bridged frames can meet. A dump.

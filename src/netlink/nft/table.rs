@@ -79,7 +79,7 @@ pub fn put(messages: &mut Vec<Message>, table: &Table) {
     }
 }
 
-/// The number of a hook (NF_INET_PRE_ROUTING, NF_INET_LOCAL_IN, NF_INET_FORWARD, NF_INET_POST_ROUTING, NF_NETDEV_INGRESS, NF_NETDEV_EGRESS),
+/// The number of a hook (NF_INET_PRE_ROUTING, NF_INET_LOCAL_IN, NF_INET_FORWARD, NF_INET_LOCAL_OUT, NF_INET_POST_ROUTING, NF_NETDEV_INGRESS, NF_NETDEV_EGRESS),
 /// the priority as `nft` names it, and the type of the chain.
 fn place(hook: &Hook) -> Option<(u32, u32, &'static str)> {
     Some(match hook {
@@ -87,6 +87,10 @@ fn place(hook: &Hook) -> Option<(u32, u32, &'static str)> {
         Hook::Prerouting => (0, EARLY, "filter"),
         Hook::Input => (1, 0, "filter"),
         Hook::Forward => (2, 0, "filter"),
+        Hook::Arriving => (0, -100i32 as u32, "nat"),
+        Hook::Sending => (3, -300i32 as u32, "filter"),
+        Hook::Sent => (3, -100i32 as u32, "nat"),
+        Hook::Received => (1, 150, "filter"),
         Hook::Leaving => (4, 300, "filter"),
         Hook::Postrouting => (4, 100, "nat"),
         Hook::Ingress(_) => (0, 0, "filter"),
@@ -166,7 +170,10 @@ fn parse_hook(family: u8, hook: &[u8], kind: &str) -> Option<Hook> {
             IfName::new(&find_text(hook, NFTA_HOOK_DEV)?).ok().filter(|_| all.is_none_or(|all| all == 1))?;
         vec![Hook::Ingress(device), Hook::Egress(device)]
     } else {
-        vec![Hook::Prerouting, Hook::Input, Hook::Forward, Hook::Leaving, Hook::Postrouting]
+        [Hook::Prerouting, Hook::Input, Hook::Forward, Hook::Leaving, Hook::Postrouting]
+            .into_iter()
+            .chain([Hook::Arriving, Hook::Sending, Hook::Sent, Hook::Received])
+            .collect()
     };
     let here = (find_be32(hook, NFTA_HOOK_HOOKNUM)?, find_be32(hook, NFTA_HOOK_PRIORITY)?, kind);
     known.into_iter().find(|hook| place(hook) == Some(here))

@@ -153,7 +153,8 @@ fn a_forward_leads_somewhere() {
     assert!(refusal.hint().unwrap().contains("guest_mac"));
     world.started_by(&config, "vif0.0", Some("web"), &[mac(0x57)]).unwrap();
     // It has an address of its own from now on, and the next guest another.
-    world.started_by(&config, "vif1.0", Some("two"), &[mac(0x58)]).unwrap();
+    let other = format!("{NAT}forward = \"2223:22\"\n");
+    world.started_by(&other, "vif1.0", Some("two"), &[mac(0x58)]).unwrap();
     let [one, two] = ["vif0.0", "vif1.0"].map(|tap| world.claims(tap)[1].clone());
     assert!(one.starts_with("kvmnet-br0-10.0.100.") && two.starts_with("kvmnet-br0-10.0.100."));
     assert_ne!(one, two);

@@ -5,14 +5,15 @@ use std::net::Ipv4Addr;
 use crate::config::{Environment, File};
 use crate::desired::Desired;
 use crate::item::{
-    AddressChange, ClaimChange, LinkChange, PortChange, RouteChange, SettingChange, Step, TableChange,
+    AddressChange, ClaimChange, LinkChange, PortChange, PortMappingsChange, RouteChange, SettingChange, Step,
+    TableChange,
 };
 use crate::model::facts::Way;
 use crate::model::link::{ETHERNET, Ipv4Conf, Ipv6Conf, Tun};
 use crate::model::route::Hop;
-use crate::model::ruleset::{Chain, Found, FoundChain, Set, Table};
+use crate::model::ruleset::{Chain, Family, Found, FoundChain, PortMappings, Set, Table, table_name};
 use crate::model::setting::IPV6;
-use crate::model::{AddrGen, Address, IfName, Link, Mac, Question, Route, Setting};
+use crate::model::{AddrGen, Address, IfName, Link, Mac, PortMapping, Question, Route, Setting};
 use crate::observed::{Observed, Tables};
 use crate::plan::{Refusal, down, up};
 
@@ -103,6 +104,31 @@ impl World {
         });
         world.settle();
         world
+    }
+
+    /// Ports that lead to guests, as the rules have them then.
+    fn change_mappings(&mut self, change: &PortMappingsChange) {
+        let (is_new, PortMappings { table, sets, .. }) = match change {
+            PortMappingsChange::Add(mappings) => (true, mappings),
+            PortMappingsChange::Delete(mappings) => (false, mappings),
+        };
+        let bridge = name(table.strip_prefix("kvmnet-").unwrap());
+        for Set { kind, elements } in sets {
+            for element in elements {
+                let known = self.0.led_sets.iter_mut().find(|(on, set)| *on == bridge && set.kind == *kind);
+                let (_, set) = known.unwrap();
+                assert!(is_new || set.has(element), "{element} is there");
+                set.elements.retain(|one| one.key != element.key);
+                set.elements.extend(is_new.then(|| element.clone()));
+            }
+        }
+        self.know_mappings();
+    }
+
+    fn know_mappings(&mut self) {
+        let sets = self.0.led_sets.iter();
+        let all = sets.flat_map(|(on, set)| set.elements.iter().map(|one| (*on, one)));
+        self.0.port_mappings = all.filter_map(|(on, one)| Some((on, PortMapping::read(one)?))).collect();
     }
 
     pub fn link(&mut self, name: &IfName) -> &mut Link {
@@ -223,9 +249,10 @@ impl World {
                 assert_eq!(found.record, Some(text(&elements.from)), "{step}");
                 found.record = Some(text(&elements.to));
             }
+            Step::PortMappings(change) => self.change_mappings(change),
             // Nothing that a plan is made of depends on them.
             Step::AcceptRules(_) | Step::Neighbour(_) | Step::Nexthop(_) | Step::PolicyRule(_) => {}
-            Step::Ipv6Identity(_) | Step::Wait(_) | Step::Probe(_) => {}
+            Step::Flows(_) | Step::Ipv6Identity(_) | Step::Wait(_) | Step::Probe(_) => {}
         }
         self.settle();
     }
@@ -330,10 +357,18 @@ impl World {
         let is_there = |has: &Found| has.family == table.family && has.name == table.name;
         assert!(!self.0.tables.iter().any(is_there), "{} is added twice", table.name);
         self.0.tables.push(found);
+        let bridge = self::name(table.name.strip_prefix("kvmnet-").unwrap());
+        let maps = table.sets.iter().skip(1).cloned();
+        self.0.led_sets.extend(maps.map(|set| (bridge, set)));
+        self.know_mappings();
     }
 
-    fn delete_table(&mut self, family: crate::model::ruleset::Family, name: &str) {
+    fn delete_table(&mut self, family: Family, name: &str) {
         self.0.tables.retain(|table| table.family != family || table.name != name);
+        if family == Family::Inet {
+            self.0.led_sets.retain(|(on, _)| table_name(on) != name);
+            self.know_mappings();
+        }
     }
 
     /// All that a person could see, in one text.
