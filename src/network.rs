@@ -56,8 +56,9 @@ impl Instance {
             (Some(_), None, Some(copy)) => (None, Some(copy.without_bridge(&bridge))),
             (None, _, copy) => (None, copy),
         };
-        let mut ledger = ledger.map(|ledger| ledger.believed(&bridge));
+        let mut ledger = ledger;
         ledger.iter_mut().for_each(|ledger| follow_names(ledger, facts));
+        let ledger = ledger.map(|ledger| ledger.believed(&bridge, facts));
         let mut instance = Instance { bridge, link: link.cloned(), ledger, tables, occupied: false };
         instance.occupied = instance.is_occupied(facts, besides);
         instance
@@ -178,13 +179,14 @@ pub fn ports_of_others<'a>(
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::model::link::GROUP;
     use crate::plan::tests::world::{link, name};
 
     /// A bridge whose ports nobody asked for may have a guest; one whose ports are known has none but those.
     #[test]
     fn a_network_that_nobody_asked_about_is_in_use() {
         let alias = "kvmnet:isolated default 00000000 made".to_owned();
-        let bridge = Link { alias, ..link(7, "br0", Some("bridge")) };
+        let bridge = Link { alias, group: GROUP, ..link(7, "br0", Some("bridge")) };
         let tap = Link { master: Some(7), ..link(8, "vif0.0", Some("tun")) };
         let mut facts = Facts { links: vec![bridge], ..Facts::default() };
         let is_unused = |facts: &Facts, besides: Option<&IfName>| {

@@ -14,7 +14,7 @@ use super::key::{self, Key};
 use super::section::Section;
 use super::source::Source;
 use super::syntax;
-use crate::model::Origin;
+use crate::model::{Origin, is_network_name};
 
 const NAMED: &str = "write [network.NAME], and the keys of the network below";
 
@@ -130,8 +130,7 @@ fn network_name(name: &str) -> Result<(), Problem> {
         let problem = Problem::new("the network \"default\" is the top level of the file");
         return Err(problem.hint("write its keys at the top, above the first [network.NAME]"));
     }
-    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    if name.is_empty() || name.len() > 32 || !name.chars().all(allowed) {
+    if !is_network_name(name) {
         let problem = Problem::new(format!("{name:?} is not a name for a network"));
         return Err(problem.hint("1 to 32 letters, digits, \"-\", \"_\" and \".\""));
     }

@@ -1,7 +1,7 @@
 //! Records: the text of an interface's alias, or of the comments in a set, which anybody with rights over the network may
 //! have written.
 
-use crate::model::{IfName, Ledger, TapRecord};
+use crate::model::{Claim, Facts, Forward, IfName, Ledger, TapRecord};
 
 /// Any text as a record.
 pub(super) fn marks(data: &[u8]) {
@@ -11,6 +11,13 @@ pub(super) fn marks(data: &[u8]) {
     }
     if let Some(ledger) = crate::firewall::ledger_in(text) {
         network(&ledger, text);
+    }
+    if let Ok(claim) = text.parse::<Claim>() {
+        assert_eq!(claim.to_string(), text);
+    }
+    if let Ok(forward) = text.parse::<Forward>() {
+        assert_eq!(forward.to_string().parse(), Ok(forward), "{text:?}");
+        assert!(forward.count() <= 65535 && forward.first <= forward.last);
     }
     if let Some(record) = TapRecord::parse(text) {
         assert_eq!(TapRecord::parse(&record.to_string()).as_ref(), Some(&record), "{text:?}");
@@ -28,8 +35,9 @@ fn network(ledger: &Ledger, text: &str) {
         assert!(short.changed.iter().all(|changed| ledger.changed.contains(changed)), "{text:?}");
     }
     let bridge = IfName::new("br0").unwrap();
-    let believed = ledger.clone().believed(&bridge);
-    assert_eq!(believed.clone().believed(&bridge), believed);
+    let facts = Facts::default();
+    let believed = ledger.clone().believed(&bridge, &facts);
+    assert_eq!(believed.clone().believed(&bridge, &facts), believed);
     assert!(believed.changed.iter().all(|changed| ledger.changed.contains(changed)));
     let alone = believed.clone().without_bridge(&bridge);
     assert!(!alone.made && alone.addresses.is_empty());

@@ -9,6 +9,7 @@ use super::text;
 use crate::config::File;
 use crate::config::key::{KEYS, taps};
 use crate::model::facts::Way;
+use crate::model::link::GROUP;
 use crate::model::route::{LOCAL, UNICAST};
 use crate::model::{Address, AddressManager, Link, Question};
 use crate::observed::Observed;
@@ -52,7 +53,7 @@ impl HostSnapshot {
 
     /// A network of kvmnet's that stands.
     fn stand(&mut self, index: u32, bridge: &str, record: &str) {
-        self.add(Link { alias: record.to_owned(), ..link(index, bridge, Some("bridge")) });
+        self.add(Link { alias: record.to_owned(), group: GROUP, ..link(index, bridge, Some("bridge")) });
         self.observed.work_out();
     }
 }

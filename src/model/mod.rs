@@ -36,7 +36,7 @@ pub use ledger::{Changed, Ledger};
 pub use link::{AddrGen, Link, Mac};
 pub use listener::Listener;
 pub use need::Need;
-pub use network::{Mode, Network, Origin, Uplink, Veth};
+pub use network::{Mode, Network, Origin, Uplink, Veth, is_network_name};
 pub use owner::AddressManager;
 pub use port_mapping::{Owner, PortMapping, loopback};
 pub use question::Question;

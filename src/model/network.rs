@@ -95,6 +95,12 @@ impl fmt::Display for Veth {
     }
 }
 
+/// Whether a network can have this name.
+pub fn is_network_name(name: &str) -> bool {
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    (1..=32).contains(&name.len()) && name.bytes().all(is_allowed)
+}
+
 /// Where a value of the configuration stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {

@@ -125,8 +125,8 @@ pub enum Home {
     Filter,
 }
 
-/// What there is to know of a setting: its letter in a record, what `ip` or `sysctl` calls it, where it is set, and its
-/// largest value.
+/// What there is to know of a setting: its letter in a record, what `ip` or `sysctl` calls it, where it is set, and the
+/// largest value that it can have before it is changed: a filter is put where there is none.
 type About = (Setting, &'static str, &'static str, Home, u32);
 
 const ALL: [About; 20] = [
@@ -146,11 +146,11 @@ const ALL: [About; 20] = [
     (Setting::GroupFwdMask, "w", "group_fwd_mask", Home::Link, 0xffff),
     // It is never on record: a bridge that was found keeps its own.
     (Setting::FdbMaxLearned, "?", "fdb_max_learned", Home::Link, 1),
-    (Setting::Clsact, "q", "clsact", Home::Filter, 1),
-    (Setting::Filter(Filter::Tap), "t", "", Home::Filter, 1),
-    (Setting::Filter(Filter::Ingress), "i", "", Home::Filter, 1),
-    (Setting::Filter(Filter::Egress), "e", "", Home::Filter, 1),
-    (Setting::Filter(Filter::Announcements), "A", "", Home::Filter, 1),
+    (Setting::Clsact, "q", "clsact", Home::Filter, 0),
+    (Setting::Filter(Filter::Tap), "t", "", Home::Filter, 0),
+    (Setting::Filter(Filter::Ingress), "i", "", Home::Filter, 0),
+    (Setting::Filter(Filter::Egress), "e", "", Home::Filter, 0),
+    (Setting::Filter(Filter::Announcements), "A", "", Home::Filter, 0),
 ];
 
 impl Setting {
@@ -201,7 +201,20 @@ impl Setting {
 
     /// Whether kvmnet changes it on interfaces that are no part of a network.
     pub fn is_of_others(self) -> bool {
-        self.forwards() || self == Setting::AcceptRa
+        matches!(self, Setting::Forwarding | Setting::ForceForwarding | Setting::AcceptRa)
+    }
+
+    /// Whether kvmnet changes it on a bridge that was there before.
+    pub fn is_of_bridges(self) -> bool {
+        !matches!(self, Setting::WideForwarding6 | Setting::GroupFwdMask | Setting::Filter(Filter::Tap))
+    }
+
+    /// Whether kvmnet changes it on a tap, and puts it back.
+    pub fn is_of_taps(self) -> bool {
+        let is_filter = matches!(self, Setting::Clsact | Setting::Filter(Filter::Tap));
+        let is_address = matches!(self, Setting::AddrGen | Setting::DisableIpv6);
+        let is_ipv4 = matches!(self, Setting::ArpIgnore | Setting::RpFilter | Setting::Forwarding);
+        self == Setting::Mtu || is_filter || is_address || is_ipv4
     }
 
     /// Whether 1 means that an interface has no IPv6.

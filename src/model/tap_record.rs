@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use super::ledger::{MAX_LEN, was};
+use super::ledger::{MAX_LEN, former, was};
 use super::{Forward, GuestIdentity, IfName, Mac, Setting, is_label};
 
 /// How every such alias begins.
@@ -34,7 +34,7 @@ impl TapRecord {
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.strip_prefix(PREFIX).filter(|rest| rest.is_empty() || rest.starts_with(' '))?;
         let (words, alias) = text.split_once(" was=").unwrap_or((text, ""));
-        let mut record = TapRecord { alias: alias.to_owned(), ..Self::default() };
+        let mut record = TapRecord { alias: former(alias), ..Self::default() };
         for word in words.split_whitespace() {
             if record.read(word).is_none() {
                 record.unknown.push(word.to_owned());
@@ -53,7 +53,9 @@ impl TapRecord {
             ("fwd", value) if self.forwards.len() < MOST => self.forwards.push(value.parse().ok()?),
             (name, value) => {
                 let (setting, before) = (setting(name)?, value.parse().ok()?);
-                self.changed.extend(Some((setting, before)).filter(|_| setting.takes(before)));
+                // What kvmnet cannot have written is somebody else's.
+                let is_ours = setting.is_of_taps() && setting.takes(before);
+                self.changed.extend(is_ours.then_some((setting, before)));
             }
         }
         Some(())

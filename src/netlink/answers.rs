@@ -108,13 +108,18 @@ fn error(body: &[u8], flags: u16) -> Option<KernelError> {
         let mut found = attributes(body.get(attributes_at..).unwrap_or_default());
         found.find(|(kind, _)| *kind == NLMSGERR_ATTR_MSG).map(|(_, value)| text(value))
     });
-    Some(KernelError { errno: -errno, message: message.flatten().unwrap_or_default() })
+    Some(KernelError { errno: positive(errno), message: message.flatten().unwrap_or_default() })
 }
 
 /// A dump that failed says so in its last message.
 fn done(body: &[u8]) -> Option<KernelError> {
     let errno = u32_at(body, 0).map(|number| number as i32).filter(|errno| *errno < 0)?;
-    Some(KernelError { errno: -errno, message: String::new() })
+    Some(KernelError { errno: positive(errno), message: String::new() })
+}
+
+/// The kernel tells errors as negative numbers, down to -4095 (MAX_ERRNO).
+fn positive(errno: i32) -> i32 {
+    errno.checked_neg().unwrap_or(libc::EPROTO)
 }
 
 #[cfg(test)]
@@ -183,5 +188,29 @@ mod tests {
         let refusal = [(-libc::ENODEV).to_ne_bytes().to_vec(), vec![0; 16]].concat();
         answers.read(&reply(NLMSG_ERROR, NLM_F_CAPPED, 1, &refusal), &mut |_, _| {});
         assert!(answers.failed() && !answers.complete());
+    }
+
+    /// The least number there is has no positive one.
+    #[test]
+    fn an_error_that_no_kernel_tells_is_one() {
+        let refusal = [i32::MIN.to_ne_bytes().to_vec(), vec![0; 16]].concat();
+        for kind in [NLMSG_ERROR, NLMSG_DONE] {
+            let mut answers = Answers::new(&[Message::new(GETLINK, DUMP, &[0; 16])], 1);
+            answers.read(&reply(kind, NLM_F_CAPPED, 1, &refusal), &mut |_, _| {});
+            assert!(answers.complete() && answers.failed());
+        }
+    }
+
+    /// What is cut, anywhere, is waited for, and nothing is made up of it.
+    #[test]
+    fn a_cut_answer_is_not_an_answer() {
+        let link = |at: u8| reply(NEWLINK, NLM_F_MULTI, 1, &[at; 16]);
+        let whole = [link(7), link(8), no_error(1, 0)].concat();
+        for end in 0..whole.len() {
+            let mut answers = Answers::new(&[Message::new(GETLINK, DUMP, &[0; 16])], 1);
+            let mut replies = Vec::new();
+            answers.read(&whole[..end], &mut |_, reply| replies.push(reply.to_vec()));
+            assert!(!answers.complete() && [vec![7; 16], vec![8; 16]].starts_with(&replies), "{end}");
+        }
     }
 }

@@ -199,7 +199,7 @@ fn unwanted(
     others: &[&Ledger],
     observed: &Observed,
 ) -> Vec<Step> {
-    let mut steps = values::unwanted(old, others, observed);
+    let mut steps = values::unwanted(bridge, old, others, observed);
     if new.is_none() {
         steps.extend(values::lost(old, others, observed));
     }

@@ -87,6 +87,8 @@ pub(super) fn put_back(
     let links = observed.facts.links.iter().filter(|link| link.index != 0 && link.group != GROUP);
     let links = links.filter(|link| observed.value(&link.name, changed.setting) == Some(opened));
     let links = links.filter(|link| !is_another(link) && !is_lan(link)).map(|link| (link.name, closed));
-    let all = links.chain([(IfName::DEFAULT, changed.before)]);
+    // One that was open was left so.
+    let default = (changed.before == closed).then_some((IfName::DEFAULT, closed));
+    let all = links.chain(default);
     all.filter_map(|(link, to)| super::values::put_back(&link, changed.setting, to, observed)).collect()
 }

@@ -80,17 +80,20 @@ pub(super) fn detach(tap: &Link, observed: &Observed) -> Vec<Step> {
     let name = tap.name;
     let record = TapRecord::parse(&tap.alias);
     let bridge = tap.master.and_then(|master| observed.facts.link_index(master)).map(|bridge| bridge.name);
+    let recorded = record.as_ref().and_then(|record| record.bridge);
     let is_ours = |bridge: &IfName| observed.network(bridge).and_then(Instance::ledger_of_bridge).is_some();
     if record.is_none() && !bridge.as_ref().is_some_and(is_ours) {
         // Somebody else's port, or nobody's.
         return Vec::new();
     }
     let mut steps = Vec::new();
+    // One that another hand has put on another bridge stays there.
+    let moved = bridge.filter(|bridge| !is_ours(bridge) && Some(*bridge) != recorded);
     // Down first: a tap that is up and on no bridge is an interface of the host's like any other.
-    if tap.up {
+    if tap.up && moved.is_none() {
         steps.push(Step::put_back(name, Setting::Up, 1, 0));
     }
-    if let Some(bridge) = bridge {
+    if let Some(bridge) = bridge.filter(|_| moved.is_none()) {
         steps.push(switch::detach(name, bridge));
     }
     steps.extend(tap.claims().map(|claim| ClaimChange::Delete { tap: name, claim }.into()));

@@ -25,7 +25,14 @@ impl Difference<'_> {
         if self.ledger.changed.iter().any(|changed| changed.setting == setting && place.is_of(changed)) {
             return;
         }
-        if let Some(former) = self.site.former(&place, setting) {
+        // One that was open before and is closed is not what a record of others says.
+        let (_, opened) = setting.range();
+        let is_true = |former: &Changed| {
+            now == Some(opened)
+                || former.before != opened
+                || self.ledger.is_own(link, &self.site.desired.network.bridge)
+        };
+        if let Some(former) = self.site.former(&place, setting).filter(is_true) {
             // What gets its former value again needs no record.
             return self.ledger.changed.extend((former.before != to).then_some(former));
         }
@@ -41,7 +48,7 @@ impl Difference<'_> {
 }
 
 /// Puts back what `old` says was changed, last change first, unless one of `others` needs it still.
-pub(super) fn unwanted(old: &Ledger, others: &[&Ledger], observed: &Observed) -> Vec<Step> {
+pub(super) fn unwanted(bridge: &IfName, old: &Ledger, others: &[&Ledger], observed: &Observed) -> Vec<Step> {
     let is_needed = |changed: &&Changed| {
         others.iter().any(|other| other.former(&changed.place(), changed.setting).is_some())
     };
@@ -54,7 +61,7 @@ pub(super) fn unwanted(old: &Ledger, others: &[&Ledger], observed: &Observed) ->
     });
     let steps = free.flat_map(|changed| match changed.link {
         IfName::DEFAULT => everywhere::put_back(changed, old, others, observed),
-        _ => of_one(changed, old, observed),
+        _ => of_one(changed, bridge, old, observed),
     });
     // IPv6 comes back last: it makes its address in the way that is set by then.
     let (last, mut steps): (Vec<Step>, Vec<Step>) = steps
@@ -63,13 +70,18 @@ pub(super) fn unwanted(old: &Ledger, others: &[&Ledger], observed: &Observed) ->
     steps
 }
 
-fn of_one(changed: &Changed, old: &Ledger, observed: &Observed) -> Vec<Step> {
+fn of_one(changed: &Changed, bridge: &IfName, old: &Ledger, observed: &Observed) -> Vec<Step> {
     // It was so before all others were made so, and nothing was changed of it.
     let stayed = old.changed(&IfName::DEFAULT, changed.setting).is_some();
     if stayed && changed.before == changed.setting.range().1 {
         return Vec::new();
     }
     let link = observed.place(changed).map_or(changed.link, |link| link.name);
+    // Of others, kvmnet closes what it opened. Anything else was somebody's decision since, or is not kvmnet's record.
+    let is_open = observed.value(&link, changed.setting) == Some(changed.setting.range().1);
+    if !is_open && !old.is_own(&link, bridge) {
+        return Vec::new();
+    }
     let own = put_back(&link, changed.setting, changed.before, observed);
     own.into_iter().chain(lan_bridge(changed, old, observed)).collect()
 }

@@ -7,6 +7,7 @@
 //! the word `more`. The bridge is the one that the record speaks of if it bears it, or, where its alias was wiped out, if it
 //! has the number or the MAC that the copy says.
 
+mod belief;
 mod changed;
 mod entry;
 mod place;
@@ -21,13 +22,16 @@ pub use changed::Changed;
 use entry::Entries;
 pub use place::Place;
 
-use super::{Facts, IfName, Link, Mac, Mode, Setting, Veth};
+use super::{Facts, IfName, Link, Mac, Mode, Setting, Veth, is_network_name};
 
 /// How every record begins.
 pub const PREFIX: &str = "kvmnet:";
 
 /// The longest alias in bytes (IFALIASZ).
 pub const MAX_LEN: usize = 255;
+
+/// More entries than any network has: one with its uplinks, its addresses and the bridges of a large host.
+pub const MAX_ENTRIES: usize = 16 * 1024;
 
 /// The record.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -103,10 +107,10 @@ impl Ledger {
         let mut words = text.split(' ');
         let mode = words.next()?;
         let mode = Mode::ALL.into_iter().find(|known| known.as_str() == mode)?;
-        let (network, digest) = (words.next()?.to_owned(), words.next()?);
-        let mut ledger = Ledger::new(mode, network, u32::from_str_radix(digest, 16).ok()?);
-        ledger.alias = alias.to_owned();
-        for word in words {
+        let network = words.next().filter(|name| is_network_name(name))?.to_owned();
+        let mut ledger = Ledger::new(mode, network, u32::from_str_radix(words.next()?, 16).ok()?);
+        ledger.alias = former(alias);
+        for word in words.take(MAX_ENTRIES) {
             if ledger.read(word).is_none() {
                 ledger.unknown.push(word.to_owned());
             }
@@ -187,15 +191,7 @@ impl Ledger {
         }
     }
 
-    /// Without what a network on `bridge` changes of no other interface: an alias or a table may be anybody's.
-    pub fn believed(mut self, bridge: &IfName) -> Self {
-        let nic = self.nic();
-        let is_its_own = |changed: &Changed| changed.link == *bridge || nic == Some(changed.link);
-        self.changed.retain(|changed| changed.setting.is_of_others() || is_its_own(changed));
-        self
-    }
-
-    /// The same for a network whose `bridge` is gone.
+    /// What there is still to undo of a network whose `bridge` is gone.
     pub fn without_bridge(mut self, bridge: &IfName) -> Self {
         self.changed.retain(|changed| changed.link != *bridge);
         Self {
@@ -252,6 +248,11 @@ impl Ledger {
     pub fn changed(&self, link: &IfName, setting: Setting) -> Option<&Changed> {
         self.changed.iter().find(|changed| changed.link == *link && changed.setting == setting)
     }
+}
+
+/// The former alias, as an entry says. A record is never what was there before.
+pub(super) fn former(alias: &str) -> String {
+    if alias.starts_with(PREFIX) { String::new() } else { alias.to_owned() }
 }
 
 /// The entry of a former alias.

@@ -45,7 +45,8 @@ impl FromStr for Place {
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.index {
-            0 => write!(f, "{}", self.name),
+            // The kernel takes such a name.
+            0 if !self.name.as_bytes().contains(&b'@') => write!(f, "{}", self.name),
             index => write!(f, "{}@{index}", self.name),
         }
     }

@@ -37,11 +37,15 @@ pub fn parse(reply: &[u8]) -> Option<AcceptRule> {
         Condition::Oif(oif, true) => name(oif).map(Match::Oif),
         _ => None,
     });
-    let verdict = if rule.fate == Fate::Accept { Verdict::Accept } else { Verdict::Drop };
+    let matches: Vec<Match> = matches.collect();
+    // All of kvmnet's let something through, and ask for nothing else.
+    if rule.fate != Fate::Accept || matches.len() != rule.conditions.len() {
+        return None;
+    }
     Some(AcceptRule {
         handle: u64::from_be_bytes(handle.try_into().ok()?),
         bridge,
-        rule: Rule::new(matches.collect::<Vec<_>>(), verdict),
+        rule: Rule::new(matches, Verdict::Accept),
         chain: rule.chain,
     })
 }

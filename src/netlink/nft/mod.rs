@@ -9,6 +9,7 @@ pub(crate) mod fuzz;
 mod set;
 mod table;
 
+use std::cell::Cell;
 use std::io;
 use std::net::IpAddr;
 
@@ -22,6 +23,9 @@ use super::socket::{Broken, KernelError, Socket, of_one_moment};
 use crate::model::foreign::{ForeignChain, ForeignRule};
 use crate::model::forward_chain::{AcceptRule, AcceptRules, FORWARD, ForwardChain, UFW, USERS};
 use crate::model::ruleset::{Element, Elements, Family, Found, FoundChain, Kind, PortMappings, Table};
+
+/// A set of kvmnet's with more is somebody else's.
+const MOST_ELEMENTS: usize = 64 * 1024;
 
 /// A change of the ruleset.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -193,9 +197,15 @@ impl Nft {
         Ok(self.0.dump(table::dump_chain(family, table, chain), table::parse_comment)?.concat())
     }
 
-    /// The elements of a set, none where there is no such set. A dump.
+    /// The elements of a set, none where there is no such set. A dump; what is beyond so many as nobody needs is passed over.
     pub fn elements(&mut self, family: Family, table: &str, set: &Kind) -> io::Result<Vec<Element>> {
-        match self.0.dump(set::dump(family, table, set), |reply| set::parse(reply, set)) {
+        let found = Cell::new(0);
+        let parse = |reply: &[u8]| {
+            let elements = set::parse(reply, set).filter(|_| found.get() < MOST_ELEMENTS)?;
+            found.set(found.get() + elements.len());
+            Some(elements)
+        };
+        match self.0.dump(set::dump(family, table, set), parse) {
             Err(error) if error.raw_os_error() == Some(Errno::ENOENT as i32) => Ok(Vec::new()),
             parts => Ok(parts?.concat()),
         }
