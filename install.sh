@@ -7,8 +7,9 @@ usage='usage: sudo ./install.sh               build and install
        sudo ./install.sh --try         install nothing: two guests in each of the five modes, in a network of their own
 
   PREFIX=/usr/local   where all goes: lib/kvmnet, bin/kvmnet, and below share: man, doc/kvmnet, completions for bash and
-                      zsh. The udev rule goes to /etc/udev/rules.d, and the completion for fish to /etc/fish/completions;
-                      with PREFIX=/usr, to /usr/lib/udev/rules.d and /usr/share/fish/vendor_completions.d
+                      zsh. The udev rule goes to /etc/udev/rules.d, the unit to /etc/systemd/system, and the completion for
+                      fish to /etc/fish/completions; with PREFIX=/usr, to /usr/lib/udev/rules.d,
+                      /usr/lib/systemd/system and /usr/share/fish/vendor_completions.d
   DESTDIR=            for packagers: copy the files to this folder, as if it were /; needs no root'
 
 checkout=$(cd "$(dirname "$0")" && pwd)
@@ -30,10 +31,10 @@ set_places() {
     documents=$PREFIX/share/doc/kvmnet
     for_bash=$PREFIX/share/bash-completion/completions
     for_zsh=$PREFIX/share/zsh/site-functions
-    # udev and fish read two folders each, and look under no other prefix.
+    # udev, systemd and fish read two folders each, and look under no other prefix.
     case $PREFIX in
-        /usr) rules=/usr/lib/udev/rules.d for_fish=/usr/share/fish/vendor_completions.d ;;
-        *) rules=/etc/udev/rules.d for_fish=/etc/fish/completions ;;
+        /usr) rules=/usr/lib/udev/rules.d units=/usr/lib/systemd/system for_fish=/usr/share/fish/vendor_completions.d ;;
+        *) rules=/etc/udev/rules.d units=/etc/systemd/system for_fish=/etc/fish/completions ;;
     esac
 }
 set_places
@@ -49,6 +50,7 @@ each_folder() {
     "$1" "$for_zsh"
     "$1" "$for_fish"
     "$1" "$rules"
+    "$1" "$units"
 }
 
 # each_file DO: calls DO for all that is copied, with its mode, where it comes from and where it goes.
@@ -68,6 +70,7 @@ each_file() {
     "$1" 644 "$checkout/share/completions/_kvmnet" "$for_zsh/_kvmnet"
     "$1" 644 "$checkout/share/completions/kvmnet.fish" "$for_fish/kvmnet.fish"
     "$1" 644 "$checkout/share/60-kvmnet.rules" "$rules/60-kvmnet.rules"
+    "$1" 644 "$checkout/share/kvmnet-serve@.service" "$units/kvmnet-serve@.service"
 }
 
 # each_hook DO: calls DO with the name of each program that QEMU looks for in /etc.
@@ -81,7 +84,7 @@ each_hook() {
 put() {
     mkdir -p "$DESTDIR$(dirname "$3")"
     case $3 in
-        *.rules) name_program "$2" >"$DESTDIR$3.new" && chmod "$1" "$DESTDIR$3.new" ;;
+        *.rules | *.service) name_program "$2" >"$DESTDIR$3.new" && chmod "$1" "$DESTDIR$3.new" ;;
         *) install -m "$1" "$2" "$DESTDIR$3.new" ;;
     esac
     mv -f "$DESTDIR$3.new" "$DESTDIR$3"
@@ -192,8 +195,12 @@ uninstall_configuration() {
 
 # --- udev ---------------------------------------------------------------------------------------------------
 
-# reload_udev: a running udev would heed the rule's coming and going by itself, but only with its next event.
+# reload_udev: a running udev would heed the rule's coming and going by itself, but only with its next event; systemd would
+# not know of the unit.
 reload_udev() {
+    if [ -z "$DESTDIR" ] && [ -d /run/systemd/system ]; then
+        systemctl daemon-reload || echo 'systemd could not be told of its unit; it reads it when it starts next' >&2
+    fi
     [ -z "$DESTDIR" ] && [ -S /run/udev/control ] && command -v udevadm >/dev/null || return 0
     udevadm control --reload || echo 'udev could not be told of its rule; it reads it when it starts next' >&2
 }
@@ -272,12 +279,12 @@ move_configuration() {
     [ ! -e "$copy" ] || cp -p "$copy" "$library/kvmnet.conf.installed"
 }
 
-# leave_former: takes away what was installed under another PREFIX; what udev and fish read may be the same files in both,
+# leave_former: takes away what was installed under another PREFIX; what udev, systemd and fish read may be the same files in both,
 # in folders that were made for the other.
 leave_former() {
     [ -n "$former" ] || return 0
     cat "$former/lib/kvmnet/folders" >>"$library/folders" 2>/dev/null || true
-    chosen=$PREFIX chosen_rules=$rules chosen_fish=$for_fish PREFIX=$former
+    chosen=$PREFIX chosen_rules=$rules chosen_units=$units chosen_fish=$for_fish PREFIX=$former
     set_places
     each_file take_former
     rm -f "$library/kvmnet.conf.installed" "$library/former"
@@ -290,7 +297,17 @@ leave_former() {
 }
 
 take_former() {
-    case $(dirname "$3") in "$chosen_rules" | "$chosen_fish") ;; *) take "$@" ;; esac
+    case $(dirname "$3") in "$chosen_rules" | "$chosen_units" | "$chosen_fish") ;; *) take "$@" ;; esac
+}
+
+# install_dnsmasq: what tells guests their addresses. Without it all else works, so nothing fails.
+install_dnsmasq() {
+    if [ -n "$DESTDIR" ] || [ -x /usr/sbin/dnsmasq ] || command -v dnsmasq >/dev/null; then return 0; fi
+    if command -v apt-get >/dev/null; then
+        refresh_packages
+        (install_packages dnsmasq-base) && return 0
+    fi
+    echo 'dnsmasq is missing: guests are told no addresses until it is installed (Debian: dnsmasq-base)' >&2
 }
 
 install_all() {
@@ -299,6 +316,7 @@ install_all() {
     find_former
     prepare build
     build_hooks
+    install_dnsmasq
     [ -n "$DESTDIR" ] || each_folder make_folder
     each_file put
     reload_udev
@@ -328,7 +346,7 @@ uninstall_all() {
     find_former
     leave_former
     each_file take
-    rm -rf "$documents"
+    rm -rf "$documents" /var/lib/kvmnet
     reload_udev
     remove_folders
     echo 'kvmnet is not installed any more.'

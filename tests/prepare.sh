@@ -76,6 +76,7 @@ rust_packages() {
 programs() {
     echo 'cc gcc'
     [ "$1" != build ] || return 0
+    echo 'dnsmasq dnsmasq-base'
     echo 'ip iproute2'
     echo 'nft nftables'
     echo 'ping iputils-ping'
@@ -85,7 +86,6 @@ programs() {
     echo 'zstd zstd'   # the guest's kernel: Debian 13
     [ "$1" != try ] || return 0
     echo 'dhclient isc-dhcp-client'
-    echo 'dnsmasq dnsmasq-base'
     echo 'file file'
     echo 'fish fish' # completes what kvmnet takes, and so does zsh
     echo 'git git'

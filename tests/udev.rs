@@ -82,3 +82,40 @@ fn a_guest_that_is_killed_leaves_nothing() {
     kill(other);
     eventually("the network is swept", || Snapshot::of(&lab.host) == before);
 }
+
+/// What systemd is asked for, by a stand-in.
+#[test]
+fn a_network_that_is_served_has_its_service_started() {
+    let lab = Lab::new(Network::NAT);
+    let stand_in = "/run/lab/systemctl";
+    lab.host.enter(|| {
+        fs::write(stand_in, "#!/bin/sh\necho \"$*\" >>/run/lab/asked\n").unwrap();
+        fs::set_permissions(stand_in, fs::Permissions::from_mode(0o755)).unwrap();
+        fs::create_dir_all("/run/systemd/system").unwrap();
+    });
+    lab.host.run(&format!("mount --bind {stand_in} /usr/bin/systemctl"));
+    let _udev = udev(&lab.host, "/bin/true");
+    let asked = || lab.host.enter(|| fs::read_to_string("/run/lab/asked")).unwrap_or_default();
+    lab.host.ip("link add br-other type bridge");
+    lab.write_config(&(Network::NAT.config() + &Network::ROUTED.lab_table()));
+    let (one, three) = (lab.attach(1), lab.attach_in_lab(1));
+    lab.host.run("udevadm settle");
+    let [first, lab_network] =
+        ["br0", "br\\x2dlab"].map(|name| format!("--no-block start kvmnet-serve@{name}.service\n"));
+    assert_eq!(
+        asked(),
+        format!("{first}{lab_network}"),
+        "whether anything is to be told there, the service finds out"
+    );
+    let change = |bridge: &str| {
+        let uevent = format!("/sys/class/net/{bridge}/uevent");
+        lab.host.enter(|| fs::write(uevent, "change").unwrap());
+        lab.host.run("udevadm settle");
+    };
+    ["br-other", "br-lab"].into_iter().for_each(change);
+    assert_eq!(asked(), format!("{first}{lab_network}"), "neither is to be served");
+    change("br0");
+    assert_eq!(asked(), format!("{first}{lab_network}{first}"));
+    lab.detach(one);
+    lab.detach(three);
+}

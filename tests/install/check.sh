@@ -13,6 +13,7 @@ library=/usr/local/lib/kvmnet
 program=/usr/local/bin/kvmnet
 manual=/usr/local/share/man
 rule=/etc/udev/rules.d/60-kvmnet.rules
+unit=/etc/systemd/system/kvmnet-serve@.service
 pages='man8/kvmnet.8 man8/qemu-ifup.8 man8/qemu-ifdown.8 man5/kvmnet.conf.5'
 completions='/usr/local/share/bash-completion/completions/kvmnet /usr/local/share/zsh/site-functions/_kvmnet
     /etc/fish/completions/kvmnet.fish'
@@ -39,7 +40,7 @@ fresh_machine() {
         mkdir -p "$layer/upper" "$layer/work"
         mount -t overlay -o "lowerdir=$folder,upperdir=$layer/upper,workdir=$layer/work" overlay "$folder"
     done
-    rm -rf /etc/qemu-if* /etc/kvmnet.* /etc/fish "$library" "$program" "$rule" /usr/local/share/doc/kvmnet
+    rm -rf /etc/qemu-if* /etc/kvmnet.* /etc/fish "$library" "$program" "$rule" "$unit" /usr/local/share/doc/kvmnet
     for page in $pages; do rm -f "$manual/$page"; done
     for file in $completions; do rm -f "$file"; done
     [ -z "$with_dpkg" ] || mkdir -p /var/lib/dpkg
@@ -141,6 +142,7 @@ looks() {
     for file in $completions; do [ "$(stat -c '%A %u:%g' "$file")" = '-rw-r--r-- 0:0' ] || return 1; done
     setpriv --reuid 65534 --regid 65534 --clear-groups "$program" --version >"$scratch/log" 2>&1 || return 1
     grep -qF "RUN+=\"'$program' gc\"" "$rule" || return 1
+    grep -qF "ExecStart=\"$program\" serve" "$unit" || return 1
     for page in $pages; do
         [ "$(stat -c '%A %u:%g' "$manual/$page")" = '-rw-r--r-- 0:0' ] || return 1
         (cd "$manual" && mandoc -T html "$page") >"$scratch/log" 2>&1 || return 1
@@ -361,11 +363,12 @@ staging() {
     check 'staging: kvmnet' [ -x "$scratch/stage/usr/bin/kvmnet" ]
     check 'staging: a page' [ -f "$scratch/stage/usr/share/man/man5/kvmnet.conf.5" ]
     check 'staging: the rule' holds "'/usr/bin/kvmnet' gc" "$scratch/stage/usr/lib/udev/rules.d/60-kvmnet.rules"
+    check 'staging: the unit' holds '"/usr/bin/kvmnet" serve' "$scratch/stage/usr/lib/systemd/system/kvmnet-serve@.service"
     check 'staging: bash completes' [ -f "$scratch/stage/usr/share/bash-completion/completions/kvmnet" ]
     check 'staging: fish completes' [ -f "$scratch/stage/usr/share/fish/vendor_completions.d/kvmnet.fish" ]
     check 'staging: the documents' [ -f "$scratch/stage/usr/share/doc/kvmnet/status.md" ]
     rm -r "$scratch/stage/usr/share/doc"
-    check 'staging: nothing else' [ "$(find "$scratch/stage" ! -type d | wc -l)" = 14 ]
+    check 'staging: nothing else' [ "$(find "$scratch/stage" ! -type d | wc -l)" = 15 ]
     check 'staging: nothing to uninstall' answer 1 env DESTDIR="$scratch/stage" "$checkout/install.sh" --uninstall
 }
 
