@@ -10,5 +10,7 @@ mod lab;
 mod life;
 #[path = "serve/names.rs"]
 mod names;
+#[path = "serve/seen.rs"]
+mod seen;
 #[path = "serve/told.rs"]
 mod told;

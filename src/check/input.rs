@@ -9,6 +9,7 @@ use nix::errno::Errno;
 use nix::unistd::{AccessFlags, access, geteuid};
 
 use super::bridge_filter::{FAMILIES, Family};
+use super::dhcp::DhcpFacts;
 use super::hooks;
 use super::kernel::KernelFacts;
 use super::quiet::Quiet;
@@ -54,6 +55,7 @@ pub struct CheckInput {
     pub bridge_filter: Vec<Family>,
     pub holders: Vec<Holder>,
     pub kernel: KernelFacts,
+    pub dhcp: DhcpFacts,
     /// What is wrong with each of the two hooks.
     pub hooks: [Option<String>; 2],
 }
@@ -76,6 +78,7 @@ impl CheckInput {
         }
         let addresses = rtnl.all_addresses().map_err(ask())?;
         let without_ipv6 = without_ipv6(&configured);
+        let dhcp = DhcpFacts::read(&observed.networks);
         Ok(Self {
             busy: quiet.end(),
             root: geteuid().is_root(),
@@ -90,6 +93,7 @@ impl CheckInput {
             bridge_filter: FAMILIES.into_iter().filter(is_used).collect(),
             holders: holder::all(),
             kernel: KernelFacts::read(),
+            dhcp,
             hooks: hooks::PATHS.map(hooks::read),
         })
     }

@@ -13,6 +13,7 @@
 
 mod bridge_filter;
 mod config;
+mod dhcp;
 mod drift;
 mod finding;
 mod firewall;
@@ -60,9 +61,10 @@ impl Findings {
 /// Looks for everything, touching nothing.
 pub fn check(environment: &Environment) -> Result<Findings, Error> {
     let input = CheckInput::read(environment)?;
-    let families: [fn(&CheckInput) -> Vec<Finding>; 11] = [
+    let families: [fn(&CheckInput) -> Vec<Finding>; 12] = [
         config::check,
         networks::check,
+        dhcp::check,
         firewall::check,
         bridge_filter::check,
         macs::check,

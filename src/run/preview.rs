@@ -11,13 +11,13 @@ use crate::apply::Kernel;
 use crate::config::{self, Environment};
 use crate::desired::Desired;
 use crate::error::Error;
-use crate::feature;
+use crate::feature::{self, Site};
 use crate::item::{Step, Transport};
 use crate::model::IfName;
 use crate::observed::{Instance, Observed, Tables};
 use crate::plan::{self, Plan};
 use crate::reader::is_proc_fixed;
-use crate::terminal::printable;
+use crate::terminal::{printable, shell_word};
 
 /// The steps of a hook.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -60,6 +60,7 @@ pub fn preview_up(tap: &IfName) -> Result<Preview, Error> {
     if observed.facts.link(tap).is_none() {
         notes.push(format!("{tap} is not there yet; QEMU makes it, and then:"));
     }
+    notes.extend(service_note(&Site::new(&desired, &observed)));
     let mut plan = plan::up(&desired, &observed)?;
     if is_proc_fixed() {
         plan.retain(|step| !step.is_spare());
@@ -97,6 +98,14 @@ fn choice(desired: &Desired, observed: &Observed) -> Result<Option<String>, Erro
     let all = [words(kept, "as chosen when it came up"), words(new, "which nothing else uses")];
     let all: Vec<String> = all.into_iter().flatten().collect();
     Ok((!all.is_empty()).then(|| format!("its address (auto): {}", all.join("; "))))
+}
+
+/// What the hook has done by another process, where that is new.
+fn service_note(site: &Site) -> Option<String> {
+    let domain = feature::dhcp_domain(site)?;
+    let is_new = site.old.is_none_or(|old| old.dhcp.is_none());
+    let bridge = shell_word(site.desired.network.bridge);
+    is_new.then(|| format!("guests will be told addresses, and names in {domain}: kvmnet serve {bridge}"))
 }
 
 /// What `qemu-ifdown TAP` would do.

@@ -9,6 +9,8 @@ use std::os::unix::fs::MetadataExt;
 use nix::errno::Errno;
 use nix::libc;
 
+use crate::lock;
+
 /// The byte of the bridge with this number. Bridges of other network namespaces, which may see the same file, have others.
 fn byte(bridge: u32) -> libc::off_t {
     let namespace = fs::metadata("/proc/self/ns/net").map_or(0, |about| about.ino());
@@ -44,4 +46,17 @@ pub fn take(file: &File, bridge: u32) -> io::Result<bool> {
         Err(Errno::EACCES | Errno::EAGAIN) => Ok(false),
         Err(errno) => Err(errno.into()),
     }
+}
+/// The same as [`holder`] for those who may not open the file, from /proc/locks (proc(5)):
+/// `1: POSIX ADVISORY WRITE PID MAJOR:MINOR:INODE START END`.
+pub fn holder_seen(bridge: u32) -> Option<u32> {
+    let about = fs::metadata(lock::PATH).ok()?;
+    let (major, minor) = (libc::major(about.dev()), libc::minor(about.dev()));
+    let place = format!("{major:02x}:{minor:02x}:{}", about.ino());
+    let start = byte(bridge).to_string();
+    let locks: String = fs::read_to_string("/proc/locks").ok()?;
+    locks.lines().find_map(|line| match line.split_whitespace().collect::<Vec<_>>()[..] {
+        [_, "POSIX", _, _, pid, at, from, ..] if at == place && from == start => pid.parse().ok(),
+        _ => None,
+    })
 }

@@ -28,6 +28,7 @@ pub(super) struct Network {
     pub addresses_by: Option<AddressesBy>,
     pub uplinks: Option<Vec<String>>,
     pub uplinks_by: Option<UplinksBy>,
+    pub dhcp: Option<Dhcp>,
     pub forwarding: Forwarding,
     pub nat: Option<Vec<Nat>>,
     pub keep: bool,
@@ -70,6 +71,24 @@ pub(super) enum UplinksBy {
 pub(super) struct Forwarding {
     pub ipv4: bool,
     pub ipv6: bool,
+}
+
+/// What guests are told.
+#[derive(Debug, Serialize)]
+pub(super) struct Dhcp {
+    pub domain: String,
+    /// Who serves it.
+    pub process: Option<u32>,
+    pub leases: Vec<Lease>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct Lease {
+    pub address: String,
+    pub mac: Option<String>,
+    pub name: Option<String>,
+    /// In seconds since 1970; 0 is without end.
+    pub until: u64,
 }
 
 #[derive(Debug, PartialEq, Eq, Serialize)]

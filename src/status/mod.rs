@@ -11,6 +11,7 @@
 
 mod change;
 mod data;
+mod dhcp;
 mod guest;
 mod network;
 mod render;

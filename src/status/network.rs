@@ -3,9 +3,9 @@
 use std::collections::HashSet;
 use std::net::IpAddr;
 
-use super::change;
 use super::data::{AddressesBy, Configuration, Forwarding, Nat, NatKind, Network, State, UplinksBy};
 use super::guest::Guests;
+use super::{change, dhcp};
 use crate::feature;
 use crate::guests::other_ports;
 use crate::model::foreign::ForeignRule;
@@ -43,6 +43,7 @@ pub fn up(
         addresses_by: addresses_by(ledger, file),
         uplinks: uplinks.map(|names| names.iter().map(ToString::to_string).collect()),
         uplinks_by: uplinks_by.flatten(),
+        dhcp: dhcp::read(instance),
         forwarding: forwarding(ledger, &host_if, snapshot),
         nat: nat(instance, snapshot),
         keep: ledger.is_some_and(|ledger| ledger.keep || ledger.held),
@@ -226,6 +227,10 @@ fn problems(network: &Network, instance: &Instance, snapshot: &StatusSnapshot) -
     let addresses = ledger.addresses.iter().map(ToString::to_string);
     for net in addresses.filter(|net| !network.addresses.contains(net)) {
         problems.push(format!("{net} is gone from {}; the next guest puts it back", network.host_if));
+    }
+    if network.dhcp.as_ref().is_some_and(|dhcp| dhcp.process.is_none()) {
+        problems
+            .push("nobody tells guests their addresses; the next guest or `kvmnet gc` starts it".to_owned());
     }
     problems.extend(feature::intruders(instance, &snapshot.observed).iter().map(ToString::to_string));
     if instance.is_unused() {

@@ -121,7 +121,7 @@ fn no_file_is_not_a_place() {
     lab.settle();
     lab.host.ip("route add 10.0.100.128/25 via 10.77.0.2 dev eth4");
     let report = check(&lab);
-    assert_eq!(report.alone("problem", "collision", &["10.0.100.128/25 over eth4"])["place"], Value::Null);
+    assert_eq!(report.only("problem", "collision", &["10.0.100.128/25 over eth4"])["place"], Value::Null);
     let said = Cli::new(&lab.host, &["check"]).run().out;
     assert!(said.starts_with("problem: network default"), "{said}");
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::lab::Machine;
 
-const PATIENCE: Duration = Duration::from_secs(2);
+const PATIENCE: Duration = Duration::from_secs(5);
 pub const A: u16 = 1;
 pub const AAAA: u16 = 28;
 const PTR: u16 = 12;
@@ -32,9 +32,10 @@ pub fn ask(from: &Machine, server: &str, name: &str, kind: u16) -> Answer {
             if server.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
         let socket = UdpSocket::bind((any, 0)).ok()?;
         socket.set_read_timeout(Some(PATIENCE)).ok()?;
-        socket.send_to(&query, server).ok()?;
+        socket.connect(server).ok()?;
+        socket.send(&query).ok()?;
         let mut reply = vec![0; 4096];
-        let (length, _) = socket.recv_from(&mut reply).ok()?;
+        let length = socket.recv(&mut reply).ok()?;
         reply.truncate(length);
         Some(reply)
     });

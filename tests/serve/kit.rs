@@ -52,7 +52,7 @@ impl Serving {
 
     /// The reference network in nat mode.
     pub fn nat() -> Self {
-        Self::configured(&Network { keys: "", ..Network::NAT }.config())
+        Self::configured(&Network::NAT.config())
     }
 
     /// A guest that has no address yet, on the network.

@@ -133,7 +133,7 @@ fn it_follows_the_configuration() {
     let one = serving.attach(1);
     assert_eq!((serving.processes("kvmnet").len(), serving.try_lease_soon(&one)), (0, false));
     serving.lab.write_config(&plain);
-    serving.lab.host.run("/etc/kvmnet apply --yes");
+    Cli::new(&serving.lab.host, &["apply", "--yes"]).run().ok();
     let server = serving.dnsmasq();
     let first = serving.lease(&one, "web");
     serving.lab.write_config(&format!("{plain}domain = \"vm.example.org\"\n"));

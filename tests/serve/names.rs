@@ -79,7 +79,9 @@ fn a_client_cannot_take_the_name_of_another() {
     serving.lease(&two, "web");
     eventually("nobody else is called so", || !addresses(&serving, "web.kvm").is_empty());
     record(&serving, "vif0.0", "vm=web nic=52:54:00:12:34:56");
-    eventually("it is another guest's name by now", || addresses(&serving, "web.kvm").is_empty());
+    eventually("it is another guest's name by now", || {
+        ask(&serving.lab.host, HOST, "web.kvm", A) == Answer::Refused(3)
+    });
     for name in
         ["web", "WEB", "web.kvm", "Web.example.org", "host", "Host", "host.kvm", "localhost", "wpad", "WPAD"]
     {

@@ -42,6 +42,7 @@ fn check(root: &Value, schema: &Value, value: &Value, path: &str, errors: &mut V
                     check(root, rule, item, &format!("{path}[{number}]"), errors);
                 }
             }
+            "required" if value.is_null() => {}
             "required" => {
                 let names = rule.as_array().expect("a list of names").iter();
                 let missing = names.filter(|name| value.get(name.as_str().expect("a name")).is_none());

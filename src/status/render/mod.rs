@@ -6,7 +6,9 @@ mod guests;
 use changes::render_changes;
 use guests::{guest_count, render_guests};
 
-use super::data::{AddressesBy, Configuration, Forwarding, NatKind, Network, State, Status, UplinksBy};
+use super::data::{
+    AddressesBy, Configuration, Dhcp, Forwarding, Lease, NatKind, Network, State, Status, UplinksBy,
+};
 use crate::terminal::{Span, Style, Text, list, words};
 
 /// Where the values of a network begin.
@@ -62,6 +64,8 @@ fn render_network(text: &mut Text, network: &Network) {
     row(text, if is_one { "uplink" } else { "uplinks" }, uplink(network));
     row(text, "forwarding", words(forwarding(network)));
     row(text, "NAT", nat(network));
+    row(text, "DHCP", network.dhcp.as_ref().map(dhcp).unwrap_or_default());
+    row(text, "leases", list(network.dhcp.iter().flat_map(|dhcp| &dhcp.leases).map(lease)));
     row(text, "keep", words(if network.keep { "it stays when its last guest leaves" } else { "" }));
     render_changes(text, &network.changes);
     row(text, Span::new("note", Style::WARNING), words(comparison(network)));
@@ -138,6 +142,18 @@ fn nat(network: &Network) -> Vec<Span> {
         items.push(if items.is_empty() { "masquerade" } else { "else masquerade" }.to_owned());
     }
     list(items)
+}
+
+fn dhcp(dhcp: &Dhcp) -> Vec<Span> {
+    let by = dhcp.process.map_or("by nobody".to_owned(), |pid| format!("by process {pid}"));
+    list([by, format!("names in {}", dhcp.domain)])
+}
+
+fn lease(lease: &Lease) -> String {
+    match &lease.name {
+        Some(name) => format!("{} {name}", lease.address),
+        None => lease.address.clone(),
+    }
 }
 
 fn comparison(network: &Network) -> &'static str {
