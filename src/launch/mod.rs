@@ -26,8 +26,9 @@ use crate::desired::Desired;
 use crate::error::Error;
 use crate::inherited::Inherited;
 use crate::log::{self, Level};
-use crate::model::{IfName, Mac, Network, fnv1a};
-use crate::run;
+use crate::model::{IfName, Mac, Network, Own, fnv1a};
+use crate::plan::Refusal;
+use crate::run::{self, Teller};
 pub use crate::tun::MOST_QUEUES;
 use crate::tun::Tap;
 use crate::vmm;
@@ -76,14 +77,43 @@ fn prepare(launch: &Launch) -> Result<Ready, Error> {
     let tap = Tap::new(&launch.tap, launch.queues).map_err(source)?;
     let network = config::load_named(&Environment::of_process(), launch.network.as_deref(), &tap.name)?;
     let vhosts = vhosts(tap.queues.len());
-    let numbers = |files: &[File]| files.iter().map(File::as_raw_fd).collect::<Vec<RawFd>>();
-    let net = Net { taps: numbers(&tap.queues), vhosts: numbers(&vhosts), mac: mac(launch, &tap, &network) };
-    let arguments = net.in_command(&launch.command)?;
-    let done = run::attach_held(&Desired::new(tap.name, network))?;
-    log::write("kvmnet", Level::Info, &done.summary);
-    done.left.iter().for_each(|error| log::write("kvmnet", Level::Error, &error.to_string()));
+    let arguments = attach(launch, &tap, &vhosts, network)?;
     let files = tap.queues.into_iter().chain(vhosts).collect();
     Ok(Ready { files, arguments, account })
+}
+
+/// Attaches the tap; the command line with its files and a MAC that no other guest has.
+fn attach(launch: &Launch, tap: &Tap, vhosts: &[File], network: Network) -> Result<Vec<OsString>, Error> {
+    let numbers = |files: &[File]| files.iter().map(File::as_raw_fd).collect::<Vec<RawFd>>();
+    let (taps, vhosts) = (numbers(&tap.queues), numbers(vhosts));
+    let mut macs = macs(launch, tap, &network).into_iter();
+    let mut mac = macs.next().unwrap_or(vmm::DEFAULT_MAC);
+    loop {
+        let arguments =
+            Net { taps: taps.clone(), vhosts: vhosts.clone(), mac }.in_command(&launch.command)?;
+        let files = taps.iter().map(|file| (file.unsigned_abs(), tap.name)).collect();
+        let desired = Desired {
+            teller: Teller::Command(words(&arguments), files),
+            ..Desired::new(tap.name, network.clone())
+        };
+        match (run::attach_held(&desired), macs.next()) {
+            (Err(Error::Refused(Refusal::OfAnotherGuest { own: Own::Mac(other), .. })), Some(next))
+                if other == mac =>
+            {
+                mac = next;
+            }
+            (done, _) => {
+                let done = done?;
+                log::write("kvmnet", Level::Info, &done.summary);
+                done.left.iter().for_each(|error| log::write("kvmnet", Level::Error, &error.to_string()));
+                return Ok(arguments);
+            }
+        }
+    }
+}
+
+fn words(command: &[OsString]) -> Vec<String> {
+    command.iter().map(|word| word.to_string_lossy().into_owned()).collect()
 }
 
 /// The kernel's own half of virtio-net, once for each queue (`Documentation/virt/kvm/vhost`); none where it is missing or
@@ -93,19 +123,22 @@ fn vhosts(count: usize) -> Vec<File> {
     (0..count).map(open).collect::<io::Result<_>>().unwrap_or_default()
 }
 
-/// The MAC of the NIC: the one that the configuration has for it, else one that this machine always makes of the VM's name,
-/// or of the tap's where it has none.
-fn mac(launch: &Launch, tap: &Tap, network: &Network) -> Mac {
-    let words: Vec<String> = launch.command.iter().map(|word| word.to_string_lossy().into_owned()).collect();
-    let derived = || {
-        let name = vmm::name(&words).unwrap_or_else(|| tap.name.to_string());
-        let machine = read_to_string("/etc/machine-id").unwrap_or_default();
-        let text = format!("{} {} {name}", machine.trim(), network.name);
-        let [_, _, _, b, c, d, e, f] = fnv1a(text.as_bytes()).to_be_bytes();
-        // Locally administered, one machine's, and not of QEMU's own.
-        Mac([0x56, b, c, d, e, f])
-    };
-    network.guest_macs.first().copied().unwrap_or_else(derived)
+/// The MAC of the NIC: the one that the configuration has for it; else one that this machine always makes of the VM's name;
+/// where that has none, or another guest has its MAC, one that is made with the tap's.
+fn macs(launch: &Launch, tap: &Tap, network: &Network) -> Vec<Mac> {
+    if let Some(mac) = network.guest_macs.first() {
+        return vec![*mac];
+    }
+    let machine = read_to_string("/etc/machine-id").unwrap_or_default();
+    let name = vmm::name(&words(&launch.command));
+    let with_tap = format!("{} {}", name.clone().unwrap_or_default(), tap.name);
+    name.into_iter().chain([with_tap]).map(|name| derived(&[machine.trim(), &network.name, &name])).collect()
+}
+
+/// Locally administered, and none of QEMU's own.
+fn derived(names: &[&str]) -> Mac {
+    let [_, _, _, b, c, d, e, f] = fnv1a(names.join("\0").as_bytes()).to_be_bytes();
+    Mac([0x56, b, c, d, e, f])
 }
 
 impl Ready {
