@@ -49,6 +49,14 @@ pub fn user_number(user: &str) -> io::Result<Option<u32>> {
     }
 }
 
+/// The number of a group, likewise.
+pub fn group_number(group: &str) -> io::Result<Option<u32>> {
+    match group.parse() {
+        Ok(number) => Ok(Some(number)),
+        Err(_) => number("/etc/group", group),
+    }
+}
+
 /// The number that a name has in a file of such lines.
 fn number(path: &str, name: &str) -> io::Result<Option<u32>> {
     let text = read_to_string(path)?;

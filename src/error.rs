@@ -49,6 +49,15 @@ pub enum Error {
     /// A program is to be run as a user of whom no groups and no home are known.
     #[error("no user {0:?} in /etc/passwd")]
     NoAccount(String),
+    #[error("{user} may not put guests on the network {network}")]
+    NotGranted { user: String, network: String },
+    #[error(
+        "no network has the name or the bridge {bridge:?}, and /etc/qemu/bridge.conf does not allow such a bridge"
+    )]
+    NotAllowed { bridge: String },
+    /// What root's configuration says is not for a user's variables to change.
+    #[error("{0}: a user's variables are not heeded here")]
+    VariableNotHeeded(String),
     /// The user is another one, and only root can become one.
     #[error("only root can run a program as {0}")]
     NotThatUser(String),
@@ -79,6 +88,9 @@ pub enum Error {
     /// The lock is closed to this user, or to all.
     #[error("cannot lock {path}: {0}", path = lock::PATH)]
     LockClosed(io::Error),
+    /// A program that may not make the lock's file finds none.
+    #[error("there is no {path}: no other program of kvmnet's has run since the machine started", path = lock::PATH)]
+    NoLock,
     #[error("cannot {doing}: {source}")]
     System { doing: String, source: io::Error },
 }
@@ -121,6 +133,7 @@ impl Error {
     /// The way out.
     pub fn hint(&self) -> Option<String> {
         Some(match self {
+            Error::Usage { program, .. } if program.starts_with("kvmnet") => format!("{program} --help"),
             Error::Usage { program, .. } => format!("{program} TAP, as in: {program} vif0.0"),
             Error::Config(errors) => return errors.hint(),
             Error::UnknownNetwork { hint, .. } => hint.clone(),
@@ -142,6 +155,11 @@ impl Error {
                 "without --user it is attached as it is; `ip tuntap del {} mode tap` deletes it",
                 shell_word(tap)
             ),
+            Error::NotGranted { user, network } => format!(
+                "root lets in who is named by `users = [{user:?}]` of that network ({network}) in /etc/kvmnet.conf"
+            ),
+            Error::NotAllowed { .. } => "`kvmnet config show` prints the networks".to_owned(),
+            Error::VariableNotHeeded(name) => format!("env -u {} qemu-system-x86_64 …", shell_word(name)),
             Error::TapQueues { tap, .. } => format!(
                 "without --queues it is attached as it is; `kvmnet detach --delete {}` deletes it",
                 shell_word(tap)
@@ -156,6 +174,7 @@ impl Error {
     /// The way out where it is always the same.
     fn fixed_hint(&self) -> Option<&'static str> {
         Some(match self {
+            Error::NoLock => "sudo kvmnet gc",
             Error::NoAccount(_) => "--user takes one of /etc/passwd; with --user root it stays root",
             Error::NotRoot => {
                 "QEMU runs its network scripts with its own rights: start it with sudo; or `sudo kvmnet attach --create --user NAME TAP`, and -nic tap,ifname=TAP,script=no,downscript=no"

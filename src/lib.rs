@@ -18,6 +18,7 @@
 //! | --- | --- | --- | --- |
 //! | [`hook`] | arguments, environment | exit status, messages | knows a network |
 //! | [`run`] | a tap or a network | what was done, or would be | decides anything |
+//! | [`bridge_helper`] | arguments of a user's QEMU | a tap | trusts the user |
 //! | [`launch`] | a command line | another program in this process | leaves a process beside it |
 //! | `model` | | plain data | does I/O |
 //! | [`config`] | text, environment | a checked `model::Network` | asks the kernel |
@@ -39,6 +40,7 @@
 //!
 //! There is no state file: the kernel is the database. See `model::ledger`.
 
+pub mod bridge_helper;
 pub mod hook;
 pub mod launch;
 pub mod run;

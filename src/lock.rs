@@ -19,12 +19,28 @@ const NEW: &str = "/run/kvmnet.lock.new";
 /// How often that is tried; somebody would have to put files there all the while.
 const TRIES: usize = 8;
 
+/// The file, not yet locked: a process can open it before it gives up the right to.
+pub struct LockFile(File);
+
+impl LockFile {
+    /// Opens the file for reading, which is enough to lock it. It is not made: it would be the wrong user's.
+    pub fn open() -> Result<Self, Error> {
+        let mut options = OpenOptions::new();
+        options.read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
+        match options.open(PATH) {
+            Ok(file) => Ok(Self(file)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(Error::NoLock),
+            Err(error) => Err(failed(PATH)(error)),
+        }
+    }
+}
+
 /// The lock. It is held until the process ends, however that happens, or until it is released: after most work nothing
 /// comes, and unlocking could fail.
 pub struct Lock(ManuallyDrop<Flock<File>>);
 
 impl Lock {
-    /// Takes the lock, or fails with the name of the process that holds it once [`signals::LOCK_WAIT`] of the run is
+    /// Takes the lock, or fails with the name of the process that holds it once [`signals::lock_wait`] of the run is
     /// over: QEMU stands still meanwhile.
     ///
     /// Whoever may open a file may lock it. One that was made by hand and is open to others gives way to a new one, unless
@@ -55,6 +71,18 @@ impl Lock {
             std::mem::forget(lock);
             failed(PATH)(errno.into())
         })
+    }
+
+    /// Takes the lock of a file that was opened before, if it is root's alone and still what others lock.
+    pub fn take_of(file: LockFile, hold: &SignalsBlocked) -> Result<Self, Error> {
+        let about = file.0.metadata().map_err(failed(PATH))?;
+        let lock = lock(file.0, hold)?;
+        if about.uid() != 0 || !is_private(&about) || !is_named(&lock, PATH).map_err(failed(PATH))? {
+            return Err(failed(PATH)(io::Error::other(
+                "it is not a file of root's alone; `kvmnet gc` makes a new one",
+            )));
+        }
+        Ok(Self(ManuallyDrop::new(lock)))
     }
 
     /// Gives the lock back, before work that needs it no longer.
@@ -119,7 +147,7 @@ fn lock(file: File, hold: &SignalsBlocked) -> Result<Flock<File>, Error> {
             Ok(lock) => return Ok(lock),
             Err((back, Errno::EINTR)) if !signals::is_wait_over() => file = back,
             Err((back, Errno::EINTR)) => {
-                let seconds = signals::LOCK_WAIT.as_secs() as u32;
+                let seconds = signals::lock_wait().as_secs() as u32;
                 return Err(Error::Locked { pid: holder(&back), seconds });
             }
             Err((_, errno)) => return Err(failed(PATH)(errno.into())),

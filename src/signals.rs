@@ -1,7 +1,7 @@
 //! Signals: nothing interrupts a change, and nothing goes on without an end.
 
 use std::io;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use nix::libc;
@@ -41,7 +41,11 @@ impl Drop for SignalsBlocked {
 }
 
 /// When the first tick of a run's timer comes, and with it the end of a wait for the lock.
-pub const LOCK_WAIT: Duration = Duration::from_secs(10);
+const LOCK_WAIT: Duration = Duration::from_secs(10);
+/// The same where a user may have this process stand still: others wait longer.
+const USERS_LOCK_WAIT: Duration = Duration::from_secs(3);
+/// How long a process may be there that a user may have stand still; with the lock in its hands others wait for it.
+const USERS_TIME: Duration = Duration::from_secs(8);
 /// How far the ticks behind it are apart: one that comes just before a call begins does not interrupt it.
 const TICK: Duration = Duration::from_secs(1);
 /// The tick, after 20 s, from which on nothing new is begun: what was done is taken back.
@@ -50,6 +54,33 @@ const EXPIRED: u32 = 11;
 const END: u32 = 21;
 
 static TICKS: AtomicU32 = AtomicU32::new(0);
+static IS_USERS: AtomicBool = AtomicBool::new(false);
+
+/// How long this process waits for the lock.
+pub fn lock_wait() -> Duration {
+    if IS_USERS.load(Ordering::Relaxed) { USERS_LOCK_WAIT } else { LOCK_WAIT }
+}
+
+/// Has the kernel end this process in a few seconds, whatever a user does to it: whoever may send it signals can stop it,
+/// and no signal but SIGKILL is delivered to one that stands still.
+pub fn limit_time() -> io::Result<()> {
+    IS_USERS.store(true, Ordering::Relaxed);
+    // SAFETY: all bytes zero is a notification without anything set.
+    let mut event: libc::sigevent = unsafe { std::mem::zeroed() };
+    event.sigev_notify = libc::SIGEV_SIGNAL;
+    event.sigev_signo = libc::SIGKILL;
+    let mut timer: libc::timer_t = std::ptr::null_mut();
+    // SAFETY: both pointers are to values that outlive the call.
+    let made = unsafe { libc::timer_create(libc::CLOCK_MONOTONIC, &raw mut event, &raw mut timer) };
+    // SAFETY: all bytes zero is no time.
+    let mut time: libc::itimerspec = unsafe { std::mem::zeroed() };
+    time.it_value.tv_sec = USERS_TIME.as_secs() as _;
+    // SAFETY: the timer was made, the pointer is to a value that outlives the call, and the old time is not asked for.
+    if made < 0 || unsafe { libc::timer_settime(timer, 0, &raw const time, std::ptr::null_mut()) } < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
 
 /// Starts the time of a run. QEMU waits for its hooks without end, so they carry one.
 ///
@@ -59,7 +90,7 @@ pub fn start_deadline() -> io::Result<()> {
     // SAFETY: the handler only uses an atomic number, write(2) and _exit(2), which is safe at any point of a
     // program (signal-safety(7)).
     unsafe { sigaction(Signal::SIGALRM, &action) }?;
-    set_timer(LOCK_WAIT, TICK)
+    set_timer(lock_wait(), TICK)
 }
 
 /// Ends it: what goes on may take as long as it does.

@@ -15,6 +15,14 @@ const IFF_TUN_EXCL: libc::c_int = 0x8000;
 /// The most queues that a tap can have (MAX_TAP_QUEUES).
 pub const MOST_QUEUES: u16 = 256;
 
+/// What a new tap is like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shape {
+    pub queues: u16,
+    /// A frame has a header in front, with which the guest leaves checksums and segments to others (virtio).
+    pub vnet_hdr: bool,
+}
+
 /// A tap that this process holds until the value goes.
 pub struct Tap {
     pub name: IfName,
@@ -25,8 +33,8 @@ pub struct Tap {
 impl Tap {
     /// Makes a tap that goes with its last process, of this name or, with `%d` in it, of the first one that is free. EBUSY
     /// where there is one of that name already.
-    pub fn new(pattern: &IfName, queues: u16) -> io::Result<Self> {
-        let flags = shape(queues > 1) | libc::IFF_VNET_HDR;
+    pub fn new(pattern: &IfName, Shape { queues, vnet_hdr }: Shape) -> io::Result<Self> {
+        let flags = kind(queues > 1) | if vnet_hdr { libc::IFF_VNET_HDR } else { 0 };
         let (name, first) = queue(pattern, flags | IFF_TUN_EXCL)?;
         let mut tap = Self { name, queues: vec![first] };
         for _ in 1..queues {
@@ -38,7 +46,7 @@ impl Tap {
     /// Makes a persistent tap, or takes the one of that name; EBUSY where a process has it. `owner` is the number of a user
     /// who may open it without rights over the network.
     pub fn make(name: &IfName, multi_queue: bool, owner: Option<u32>) -> io::Result<Self> {
-        let (name, file) = queue(name, shape(multi_queue))?;
+        let (name, file) = queue(name, kind(multi_queue))?;
         let tap = Self { name, queues: vec![file] };
         if let Some(owner) = owner {
             tap.set(libc::TUNSETOWNER, libc::c_ulong::from(owner))?;
@@ -64,7 +72,7 @@ impl Tap {
 }
 
 /// What a tap is: Ethernet frames and nothing before them.
-fn shape(multi_queue: bool) -> libc::c_int {
+fn kind(multi_queue: bool) -> libc::c_int {
     libc::IFF_TAP | libc::IFF_NO_PI | if multi_queue { libc::IFF_MULTI_QUEUE } else { 0 }
 }
 

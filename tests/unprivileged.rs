@@ -3,6 +3,12 @@
 
 mod lab;
 
+#[path = "unprivileged/asking.rs"]
+mod asking;
+#[path = "unprivileged/attacks.rs"]
+mod attacks;
+#[path = "unprivileged/helper.rs"]
+mod helper;
 #[path = "unprivileged/kit.rs"]
 mod kit;
 #[path = "unprivileged/launch.rs"]

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 use kvmnet::IfName;
-use kvmnet::launch::{MOST_QUEUES, TAP};
+use kvmnet::launch::MOST_QUEUES;
 
 /// See and change the networks of QEMU guests.
 #[derive(Parser)]
@@ -89,7 +89,7 @@ pub enum Command {
         #[arg(long, value_name = "N", default_value_t = 1, hide_default_value = true, value_parser = queues())]
         queues: u16,
         /// The tap's name; %d in it is the first number that is free.
-        #[arg(long, value_name = "NAME", default_value = TAP)]
+        #[arg(long, value_name = "NAME", default_value_t = IfName::NEW_TAP)]
         tap: IfName,
         /// The program and its arguments.
         #[arg(required = true, last = true)]

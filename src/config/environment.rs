@@ -49,6 +49,11 @@ impl Environment {
         Self { variables: ours }
     }
 
+    /// Their whole names.
+    pub(crate) fn names(&self) -> impl Iterator<Item = String> {
+        self.variables.keys().map(|word| format!("{PREFIX}{word}"))
+    }
+
     /// Reads them all, and all that is wrong with them.
     pub(super) fn read(&self) -> (Overrides, Vec<ConfigError>) {
         let mut overrides = Overrides::default();

@@ -15,6 +15,7 @@ use nix::sys::statfs::{self, FsType, fstatfs};
 use nix::unistd::geteuid;
 
 use super::error::{CANNOT_OPEN, Problem};
+use crate::inherited::is_more_than_its_user;
 use crate::terminal::{printable, shell_word};
 
 /// As many links as the kernel follows (MAXSYMLINKS).
@@ -172,9 +173,9 @@ impl Way {
 
 const DECIDES: &str = "who could decide what root does";
 
-/// Whether it is root's, or of the user at work.
+/// Whether it is root's, or of the user at work, if this program has no more rights than they.
 pub(super) fn is_own(stat: &FileStat) -> bool {
-    stat.st_uid == 0 || stat.st_uid == geteuid().as_raw()
+    stat.st_uid == 0 || stat.st_uid == geteuid().as_raw() && !is_more_than_its_user()
 }
 
 pub(super) fn examined(file: &impl std::os::fd::AsFd) -> Result<FileStat, Problem> {

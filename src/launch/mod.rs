@@ -30,7 +30,7 @@ use crate::model::{IfName, Mac, Network, Own, fnv1a};
 use crate::plan::Refusal;
 use crate::run::{self, Teller};
 pub use crate::tun::MOST_QUEUES;
-use crate::tun::Tap;
+use crate::tun::{Shape, Tap};
 use crate::vmm;
 
 use command::Net;
@@ -49,9 +49,6 @@ pub struct Launch {
     /// The program and its arguments.
     pub command: Vec<OsString>,
 }
-
-/// The name of a tap that was given none.
-pub const TAP: &str = "kvm%d";
 
 /// Runs it. Returns only where that fails; the network is as before then. `inherited` is how the caller has signals handled,
 /// and so will the program.
@@ -74,7 +71,7 @@ fn prepare(launch: &Launch) -> Result<Ready, Error> {
     run::require_rights()?;
     let account = user::of(launch.user.as_deref())?;
     let source = |source| Error::NewTap { tap: launch.tap, source };
-    let tap = Tap::new(&launch.tap, launch.queues).map_err(source)?;
+    let tap = Tap::new(&launch.tap, Shape { queues: launch.queues, vnet_hdr: true }).map_err(source)?;
     let network = config::load_named(&Environment::of_process(), launch.network.as_deref(), &tap.name)?;
     let vhosts = vhosts(tap.queues.len());
     let arguments = attach(launch, &tap, &vhosts, network)?;
@@ -96,7 +93,7 @@ fn attach(launch: &Launch, tap: &Tap, vhosts: &[File], network: Network) -> Resu
             teller: Teller::Command(words(&arguments), files),
             ..Desired::new(tap.name, network.clone())
         };
-        match (run::attach_held(&desired), macs.next()) {
+        match (run::attach_held(&desired, None), macs.next()) {
             (Err(Error::Refused(Refusal::OfAnotherGuest { own: Own::Mac(other), .. })), Some(next))
                 if other == mac =>
             {

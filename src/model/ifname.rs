@@ -43,6 +43,9 @@ impl IfName {
     /// What the kernel calls all interfaces together, or the machine (`net.ipv6.conf.all`).
     pub const ALL: IfName = IfName { bytes: *b"all\0\0\0\0\0\0\0\0\0\0\0\0", length: 3 };
 
+    /// A tap whose number the kernel chooses.
+    pub const NEW_TAP: IfName = IfName { bytes: *b"kvm%d\0\0\0\0\0\0\0\0\0\0", length: 5 };
+
     /// Checks `name`.
     pub fn new(name: &str) -> Result<Self, BadName> {
         if name.is_empty() {

@@ -17,7 +17,12 @@ pub fn identity(tap: &IfName) -> GuestIdentity {
         if alone.macs.is_empty() || is_named {
             alone
         } else {
-            vmm::identity(&arguments, &holder::taps(&pid), tap)
+            let mut taps = holder::taps(&pid);
+            // One that QEMU's helper makes comes to QEMU when it is attached.
+            if !taps.iter().any(|(_, name)| name == tap) {
+                taps.push((u32::MAX, *tap));
+            }
+            vmm::identity(&arguments, &taps, tap)
         }
     });
     said.into_iter().find(|identity| !identity.is_empty()).unwrap_or_default()

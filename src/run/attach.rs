@@ -6,6 +6,7 @@ use crate::apply::Kernel;
 use crate::desired::Desired;
 use crate::error::Error;
 use crate::item::LinkChange;
+use crate::lock::{Lock, LockFile};
 use crate::model::link::Tun;
 use crate::model::{Facts, IfName, Question};
 use crate::observed::Observed;
@@ -76,9 +77,12 @@ fn find_user(name: &str) -> Result<u32, Error> {
     found.ok_or_else(|| Error::NoUser(name.to_owned()))
 }
 
-/// Attaches a tap that this process holds, and goes on with it.
-pub(crate) fn attach_held(desired: &Desired) -> Result<Done, Error> {
-    let mut run = Run::begin()?;
+/// Attaches a tap that this process holds, and goes on with it. The lock's file may be open already.
+pub(crate) fn attach_held(desired: &Desired, lock: Option<LockFile>) -> Result<Done, Error> {
+    let mut run = match lock {
+        Some(file) => Run::begin_with(|hold| Lock::take_of(file, hold))?,
+        None => Run::begin()?,
+    };
     let result = run.bring_up(desired, &mut |_| {});
     run.end();
     result.map(|brought| attached(desired, brought))

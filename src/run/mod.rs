@@ -143,9 +143,13 @@ struct Brought {
 
 impl Run {
     fn begin() -> Result<Self, Error> {
+        Self::begin_with(Lock::take)
+    }
+
+    fn begin_with(lock: impl FnOnce(&SignalsBlocked) -> Result<Lock, Error>) -> Result<Self, Error> {
         signals::start_deadline().map_err(Error::system("set a timer"))?;
         let hold = SignalsBlocked::begin();
-        let lock = Lock::take(&hold)?;
+        let lock = lock(&hold)?;
         Ok(Self { kernel: Kernel::open()?, _hold: hold, lock })
     }
 

@@ -12,7 +12,7 @@ use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use nix::unistd::{AccessFlags, access};
+use nix::unistd::{AccessFlags, access, geteuid};
 
 use crate::lock::Lock;
 use crate::log::{self, Level};
@@ -45,9 +45,14 @@ pub fn ensure(lock: &Lock, Served { bridge, index }: Served) -> Option<&'static 
     }
     // A bridge that was just made has udev's rule start it.
     let is_started = has_systemd() && (index.is_none() || announce(&bridge));
-    if !is_started && start(&bridge).is_none() {
-        let line = format!("nobody serves DHCP on {bridge}: the program kvmnet is not where this one is");
-        log::write("kvmnet", Level::Error, &line);
+    let why = match is_started {
+        true => None,
+        // The helper of a user's QEMU.
+        false if !geteuid().is_root() => Some("only root can start it: kvmnet gc"),
+        false => start(&bridge).is_none().then_some("the program kvmnet is not where this one is"),
+    };
+    if let Some(why) = why {
+        log::write("kvmnet", Level::Error, &format!("nobody serves DHCP on {bridge}: {why}"));
     }
     let is_new = index.is_none();
     (is_new && dnsmasq().is_none()).then_some(NO_DNSMASQ)

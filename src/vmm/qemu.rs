@@ -74,11 +74,12 @@ fn read(arguments: &[String]) -> (Vec<Nic>, Vec<(Cable, Tap)>) {
         let own = Some(format!("-nic {number}"));
         let (nic, backend) = match (option, kind) {
             ("nic", Some("none")) => (None, None),
-            ("nic", Some("tap")) => (nic(0, "mac", own.clone()), Some(own)),
+            ("nic", Some("tap" | "bridge")) => (nic(0, "mac", own.clone()), Some(own)),
             ("nic", _) => (nic(0, "mac", own), None),
             ("net", Some("nic")) => (nic(1, "macaddr", netdev), None),
-            ("net", Some("tap")) => (None, Some(None)),
-            ("netdev", Some("tap")) => (None, Some(options.get("id").map(str::to_owned))),
+            ("net", Some("tap" | "bridge")) => (None, Some(None)),
+            // A bridge's tap comes from a helper that QEMU starts.
+            ("netdev", Some("tap" | "bridge")) => (None, Some(options.get("id").map(str::to_owned))),
             ("device", _) if netdev.is_some() => (nic(2, "mac", netdev), None),
             _ => (None, None),
         };
@@ -206,6 +207,9 @@ mod tests {
             ("qemu -netdev tap,id=a,ifname=vif0.0", &[]),
             ("qemu -nic tap,ifname=vif1.0,mac=52:54:00:12:34:07", &[]),
             ("qemu -nic user", &[]),
+            ("qemu -nic bridge,br=lab,mac=52:54:00:12:34:07", given),
+            ("qemu -netdev bridge,br=lab,id=a -device e1000,netdev=a", default),
+            ("qemu -net nic -net bridge", default),
         ] {
             check(line, tap, expected);
         }

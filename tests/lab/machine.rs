@@ -187,7 +187,7 @@ fn private_files() {
     // Leases are kept there.
     overlay("/var/lib", "lib");
     mount(Some("sysfs"), "/sys", Some("sysfs"), MsFlags::empty(), none).expect("a /sys of this network");
-    for device in ["null", "zero", "urandom", "random", "net/tun", "kvm"] {
+    for device in ["null", "zero", "full", "urandom", "random", "net/tun", "kvm"] {
         keep_device(device);
     }
     mount(Some("/run/lab/dev"), "/dev", none, MsFlags::MS_BIND | MsFlags::MS_REC, none)
