@@ -75,7 +75,10 @@ fn other_bridges() {
     let lab = granted();
     lab.host.ip("link add virbr7 type bridge forward_delay 0");
     lab.host.ip("addr add 192.168.122.1/24 dev virbr7");
-    lab.host.ip("link set virbr7 up");
+    // A container's, so that the bridge carries before and after.
+    lab.host.ip("link add veth7 master virbr7 type veth peer name inside7");
+    ["virbr7", "veth7", "inside7"].iter().for_each(|link| drop(lab.host.ip(&format!("link set {link} up"))));
+    lab.settle_bridge("virbr7");
     let before = settled(&lab);
     Asking::alice(&lab, "virbr7").run().refused("/etc/qemu/bridge.conf does not allow");
     for (text, word) in [
