@@ -12,7 +12,7 @@ mod user;
 
 use std::ffi::{CString, OsString};
 use std::fs::{File, OpenOptions, read_to_string};
-use std::io;
+use std::io::{self, Write};
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::ffi::OsStringExt;
 
@@ -102,11 +102,17 @@ fn attach(launch: &Launch, tap: &Tap, vhosts: &[File], network: Network) -> Resu
             (done, _) => {
                 let done = done?;
                 log::write("kvmnet", Level::Info, &done.summary);
+                done.note.iter().for_each(|note| remark(note));
                 done.left.iter().for_each(|error| log::write("kvmnet", Level::Error, &error.to_string()));
                 return Ok(arguments);
             }
         }
     }
+}
+
+/// A line for whoever started it.
+fn remark(note: &str) {
+    let _ = writeln!(io::stderr(), "kvmnet: {note}");
 }
 
 fn words(command: &[OsString]) -> Vec<String> {
