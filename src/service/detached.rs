@@ -38,10 +38,11 @@ unsafe fn become_program(program: &CStr, argv: &[*const libc::c_char]) -> ! {
     // SAFETY: these are system calls alone (signal-safety(7)), and every pointer is to a value that outlives its call.
     unsafe {
         libc::setsid();
+        // Before the one ends that is waited for: from then on nobody here has QEMU's tap.
+        close_files();
         if libc::fork() != 0 {
             libc::_exit(0);
         }
-        close_files();
         forget_signals();
         libc::umask(0o022);
         libc::chdir(c"/".as_ptr());
