@@ -22,6 +22,8 @@ pub(super) fn marks(data: &[u8]) {
     if let Some(record) = TapRecord::parse(text) {
         assert_eq!(TapRecord::parse(&record.to_string()).as_ref(), Some(&record), "{text:?}");
         assert!(record.changed.len() <= text.len());
+        let fitting = record.clone().fitting();
+        assert!(fitting.is_none_or(|fitting| fitting.to_string().len() <= crate::model::ledger::MAX_LEN));
     }
 }
 

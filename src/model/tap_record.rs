@@ -35,7 +35,7 @@ impl TapRecord {
         let text = text.strip_prefix(PREFIX).filter(|rest| rest.is_empty() || rest.starts_with(' '))?;
         let (words, alias) = text.split_once(" was=").unwrap_or((text, ""));
         let mut record = TapRecord { alias: former(alias), ..Self::default() };
-        for word in words.split_whitespace() {
+        for word in words.split(' ').filter(|word| !word.is_empty()) {
             if record.read(word).is_none() {
                 record.unknown.push(word.to_owned());
             }
@@ -174,5 +174,7 @@ mod tests {
         let many: String = (0..255).map(|n| format!(" at=10.0.0.{n}")).collect();
         assert_eq!(TapRecord::parse(&format!("kvmnet:tap{many}")).unwrap().guest.addresses.len(), 8);
         assert_eq!(TapRecord::parse("kvmnet:tapestry"), None);
+        let odd = "kvmnet:tap \twas=x \u{2003}vm=y";
+        assert_eq!(TapRecord::parse(odd).unwrap().to_string(), odd, "only a space is between two entries");
     }
 }

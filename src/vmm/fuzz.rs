@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a panic is how a case is found")]
 
-use crate::model::IfName;
+use crate::model::{IfName, is_label};
 
 /// As /proc/PID/cmdline has it: a NUL behind each word.
 pub(crate) fn command_line(data: &[u8]) {
@@ -14,6 +14,11 @@ pub(crate) fn command_line(data: &[u8]) {
         assert!(taps.iter().any(|(_, known)| *known == tap));
     }
     assert!(super::macs(&words, &[]).is_empty());
+    for (_, tap) in &taps {
+        let identity = super::identity(&words, &taps, tap);
+        assert!(identity.name.iter().all(|name| is_label(name)) && identity.macs.len() <= 8);
+        assert!(!identity.macs.iter().any(|mac| mac.is_group()));
+    }
     assert!(!super::program(&words).contains('/'));
     assert_ne!(super::name(&words).as_deref(), Some(""));
 }
