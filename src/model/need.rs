@@ -29,6 +29,8 @@ pub enum Need {
     Manager(IfName),
     /// What the command line of the VM says that started this program.
     Starter,
+    /// The addresses that guests of a bridge have been given.
+    Leases(IfName),
     /// Whether this tap is the same VM's.
     SameVm(IfName),
 }

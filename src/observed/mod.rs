@@ -12,6 +12,7 @@ use nix::errno::Errno;
 
 use crate::model::address::PROTOCOL_LINK_LOCAL;
 use crate::model::forward_chain::ForwardChain;
+use crate::model::lease::Lease;
 use crate::model::ruleset::{Found, Set};
 use crate::model::{
     Address, AddressManager, Changed, Facts, GuestIdentity, IfName, Ledger, Link, Listener, Need, Network,
@@ -52,6 +53,8 @@ pub struct Observed {
     pub forward_chains: Vec<ForwardChain>,
     /// Who the guest is, as the command line of the VM says that started this program.
     pub starter: GuestIdentity,
+    /// The addresses that guests of the bridge have been given.
+    pub leases: Vec<Lease>,
     /// Other taps of the guest's VM, of those that were asked about.
     pub same_vm: Vec<IfName>,
     /// The ports that lead to guests, each with the bridge of its network, as far as they were asked for.

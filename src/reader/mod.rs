@@ -9,6 +9,7 @@ mod address_manager;
 mod default_routes;
 mod down;
 mod host_snapshot;
+mod leases;
 mod networks;
 mod port_mappings;
 mod starter;

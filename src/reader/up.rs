@@ -5,7 +5,7 @@ use std::{fs, io};
 
 use nix::sys::statvfs::{FsFlags, statvfs};
 
-use super::{address_manager, starter, station, template};
+use super::{address_manager, leases, starter, station, template};
 use crate::desired::Desired;
 use crate::feature::{self, Site};
 use crate::firewall;
@@ -171,6 +171,7 @@ impl Observed {
                 Need::Starter => {
                     self.starter = desired.tap.map(|tap| starter::identity(&tap)).unwrap_or_default();
                 }
+                Need::Leases(bridge) => self.leases = leases::of(bridge),
                 Need::SameVm(other) => {
                     let is_same = desired.tap.is_some_and(|tap| holder::is_one_vm(&tap, other));
                     self.same_vm.extend(is_same.then_some(*other));

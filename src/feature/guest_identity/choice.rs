@@ -6,13 +6,13 @@ use ipnet::{IpNet, Ipv4Net};
 
 use super::{claim, other_claimant, place};
 use crate::feature::Site;
-use crate::model::{Claim, Forward, GuestIdentity, Mac, Own, Question};
+use crate::model::{Forward, GuestIdentity, Mac, Need, Own, Question};
 
 pub(super) enum Choice {
     /// There is none, or no need of one.
     None,
     /// Whether another guest has it is yet to be asked.
-    Asks(Claim),
+    Asks(Need),
     Address(IpAddr),
 }
 
@@ -26,21 +26,32 @@ pub(super) fn choice(site: &Site, identity: &GuestIdentity) -> Choice {
     let is_wanted = network.forwards.iter().any(leads_there) && site.serves_dhcp();
     let has_one = identity.addresses.iter().any(IpAddr::is_ipv4);
     let Some(mac) = identity.macs.first().filter(|_| is_wanted && !has_one) else { return Choice::None };
+    let leases = Need::Leases(network.bridge);
+    if !site.observed.has_met(&leases) {
+        return Choice::Asks(leases);
+    }
+    let lease = site.observed.leases.iter().find(|lease| lease.mac == Some(*mac) && lease.address.is_ipv4());
     let subnet =
         network.addresses.iter().find_map(|net| if let IpNet::V4(net) = net { Some(*net) } else { None });
-    for address in subnet.into_iter().flat_map(|net| candidates(net, *mac)) {
-        if place(site, &address).is_err() {
+    let candidates = subnet.into_iter().flat_map(|net| candidates(net, *mac));
+    for address in lease.map(|lease| lease.address).into_iter().chain(candidates) {
+        if place(site, &address).is_err() || is_leased(site, &address, *mac) {
             continue;
         }
         let claim = claim(site, Own::Address(address));
         if !site.observed.facts.has(&Question::Claim(claim)) {
-            return Choice::Asks(claim);
+            return Choice::Asks(Question::Claim(claim).into());
         }
         if other_claimant(site, &claim).is_none() {
             return Choice::Address(address);
         }
     }
     Choice::None
+}
+
+/// Whether another guest may still think that it is its own.
+fn is_leased(site: &Site, address: &IpAddr, mac: Mac) -> bool {
+    site.observed.leases.iter().any(|lease| lease.address == *address && lease.mac != Some(mac))
 }
 
 /// The addresses of a subnet's guests, from one that follows from a MAC as in dnsmasq (`address_allocate`).

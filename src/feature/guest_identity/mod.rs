@@ -28,10 +28,10 @@ fn needs(site: &Site) -> Vec<Need> {
     let others = claims.iter().filter_map(|claim| other_claimant(site, claim));
     let others: Vec<Need> = others.map(|other| Need::SameVm(other.name)).collect();
     let chosen = match choice(site, &identity(site)) {
-        Choice::Asks(claim) => Some(claim),
+        Choice::Asks(need) => Some(need),
         _ => None,
     };
-    claims.into_iter().chain(chosen).map(|claim| Need::Of(Question::Claim(claim))).chain(others).collect()
+    claims.into_iter().map(|claim| Question::Claim(claim).into()).chain(others).chain(chosen).collect()
 }
 
 /// The guest's tap, where its network has a use for who the guest is.

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::desired::{Desired, Teller};
+use crate::model::lease;
 use crate::model::{Claim, GuestIdentity, Mac, Need};
 use crate::plan::{Refusal, Step, up};
 
@@ -21,7 +22,7 @@ impl World {
         macs: &[Mac],
     ) -> Result<Vec<Step>, Refusal> {
         self.0.starter = GuestIdentity::new(vm, macs.iter().copied());
-        self.0.met = vec![Need::Starter];
+        self.0.met = vec![Need::Starter, Need::Leases(name("br0")), Need::Leases(name("br-lab"))];
         self.0.besides = Some(name(tap));
         self.0.work_out();
         let desired = Desired { teller: Teller::Starter, ..World::desired(config, tap) };
@@ -167,6 +168,25 @@ fn a_forward_leads_somewhere() {
     world.started_by(&taken, "vif1.0", Some("two"), &[mac(0x58)]).unwrap();
     world.started_by(&config, "vif0.0", Some("web"), &[mac(0x57)]).unwrap();
     assert_ne!(world.claims("vif0.0")[1], one);
+}
+
+/// It keeps the address that it has, and gets none that another one may still have.
+#[test]
+fn a_forward_leads_to_the_address_that_the_guest_has() {
+    let mut world = World::lab();
+    let config = format!("{NAT}forward = \"2222:22\"\n");
+    let lease = |last: u8, address: &str| lease::line(&format!("0 {} {address} web *", mac(last))).unwrap();
+    world.0.leases = vec![lease(0x57, "10.0.100.77"), lease(0x58, "10.9.9.9")];
+    world.started_by(&config, "vif0.0", None, &[mac(0x57)]).unwrap();
+    assert_eq!(world.claims("vif0.0")[1], "kvmnet-br0-10.0.100.77");
+    // Its own is of a subnet that the network had once; what it gets instead is nobody's yet.
+    world.started_by(&config, "vif1.0", None, &[mac(0x58)]).unwrap();
+    let first = world.claims("vif1.0")[1].clone();
+    world.down("vif1.0");
+    let address = first.trim_start_matches("kvmnet-br0-").to_owned();
+    world.0.leases.push(lease(0x59, &address));
+    world.started_by(&config, "vif1.0", None, &[mac(0x58)]).unwrap();
+    assert_ne!(world.claims("vif1.0")[1], first);
 }
 
 /// IPv6 addresses are made of MACs, and nothing is kept for them; without DHCP there is nothing to know.
