@@ -179,6 +179,7 @@ fn a_forward_leads_to_the_address_that_the_guest_has() {
     world.0.leases = vec![lease(0x57, "10.0.100.77"), lease(0x58, "10.9.9.9")];
     world.started_by(&config, "vif0.0", None, &[mac(0x57)]).unwrap();
     assert_eq!(world.claims("vif0.0")[1], "kvmnet-br0-10.0.100.77");
+    let config = config.replace("2222", "2223");
     // Its own is of a subnet that the network had once; what it gets instead is nobody's yet.
     world.started_by(&config, "vif1.0", None, &[mac(0x58)]).unwrap();
     let first = world.claims("vif1.0")[1].clone();
