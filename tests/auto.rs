@@ -272,6 +272,21 @@ fn the_hosts_own_ipv6_goes_on() {
     assert!(announced() && lab.host.pings("fd00:51::7"), "without");
 }
 
+/// A host whose provider has no IPv6: nothing is wrong with that.
+#[test]
+fn a_host_with_ipv4_alone() {
+    let lab = unconfigured();
+    lab.host.ip("-6 route flush default");
+    let first = bring_up(&lab, "vif0.0");
+    lab.settle();
+    let one = guest_in(&lab, 1, "vif1.0", &addresses(&lab, "br0"));
+    lab.ifup(&one).ok();
+    assert!(one.pings("198.51.100.7") && one.pings(&addresses(&lab, "br0")[1].replace("/64", "")));
+    let check = Cli::new(&lab.host, &["check"]).run().out;
+    assert!(!check.contains("IPv6") && !check.contains("default route"), "{check}");
+    drop((first, one));
+}
+
 /// One VM's own bridge beside the others', with nothing else said: it chooses another subnet.
 #[test]
 fn an_override_gets_a_subnet_of_its_own() {

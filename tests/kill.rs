@@ -10,7 +10,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use lab::bench::{DOWN, NAME, UP, is_long};
-use lab::{Bench, Call, Fault, Network, Random, SPEAKING, Snapshot, Traced, each_mode, sample, within};
+use lab::{Bench, Call, Fault, Lab, Network, Random, SPEAKING, Snapshot, Traced, each_mode, sample, within};
 
 /// What became of the runs that were to be killed.
 #[derive(Default)]
@@ -78,8 +78,13 @@ fn host_is_on_its_lan(bench: &Bench, what: &str) {
 /// nothing, one of them in turn.
 #[track_caller]
 fn a_killed_hook_is_made_good_by_the_next(network: Network) {
+    is_made_good(Bench::new(network));
+}
+
+#[track_caller]
+fn is_made_good(bench: Bench) {
     const OTHERS: usize = 6;
-    let bench = Bench::new(network);
+    let network = bench.lab.network;
     host_is_on_its_lan(&bench, "undisturbed");
     let mut tally = Tally::default();
     let is_tried = |call: &Call, turn: bool| is_long() || call.changes || (call.number % 2 == 0) == turn;
@@ -224,6 +229,29 @@ fn is_complete(bench: &Bench, program: &str, call: &Call, signal: &'static str) 
     assert!(complete || call.name != "sendto" && call.name != "write", "{what}: what was begun is finished");
     bench.assert_is(&what, if complete { after } else { before });
     Some(complete)
+}
+
+/// What is built in: the subnets are chosen, and every interface is set.
+#[test]
+fn a_killed_hook_that_chooses() {
+    let lab = Lab::new(Network::NAT_BY_ROUTES);
+    lab.write_config("dhcp = false\n");
+    is_made_good(Bench::of(lab));
+}
+
+/// A port of a bridge that is there, and has had others.
+#[test]
+fn a_killed_hook_that_only_makes_a_port() {
+    let lab = Lab::new(Network::BRIDGED);
+    lab.write_config("mode = \"bridged\"\nuplink = \"none\"\nbridge = \"br0\"\n");
+    lab.host.ip("link add br0 address 02:00:00:00:00:b0 type bridge");
+    lab.host.ip("link set br0 up");
+    lab.host.ip("link add vnet0 type veth peer name far");
+    lab.host.ip("link set far up");
+    lab.host.ip("link set vnet0 master br0 up");
+    lab.settle();
+    lab.host.ip("link del vnet0");
+    is_made_good(Bench::of(lab));
 }
 
 each_mode!(a_killed_hook_is_made_good_by_the_next: isolated host_only host_only_veth routed nat bridged);

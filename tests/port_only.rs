@@ -1,8 +1,12 @@
 //! `mode = "bridged"` with `uplink = "none"`: a guest is a port of a bridge that is there, which stays as it was found.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+#[path = "qemu/kit.rs"]
+#[allow(dead_code, reason = "these need a part of it")]
+mod kit;
 mod lab;
 
+use kit::Empty;
 use lab::{Cli, Guest, Lab, Network, Place, Snapshot, eventually};
 
 const CONFIG: &str = "mode = \"bridged\"\nuplink = \"none\"\nbridge = \"virbr0\"\n";
@@ -196,4 +200,22 @@ fn people_see_them() {
     eventually("the guest is on again", || one.pings("192.168.122.1"));
     lab.host.ip("link set virbr0 type bridge stp_state 1");
     assert!(check().contains("its spanning tree is on"), "{}", check());
+}
+
+/// QEMU itself, shut down and killed.
+#[test]
+fn a_qemu_comes_and_goes() {
+    let lab = with_virbr0("address 52:54:00:99:99:99");
+    let before = Snapshot::of(&lab.host);
+    for is_killed in [false, true] {
+        let qemu =
+            Empty::run(&lab, "-nic tap,ifname=vif6.0,script=/etc/qemu-ifup,downscript=/etc/qemu-ifdown");
+        assert!(kit::is_port(&lab, "vif6.0", "virbr0"));
+        if is_killed {
+            qemu.kill()
+        } else {
+            qemu.stop()
+        }
+        lab.assert_as_before("a QEMU came and went", &before);
+    }
 }

@@ -68,9 +68,6 @@ fn costs(lab: &Lab) -> [usize; 3] {
     let traces = [first, calls(lab, &two), calls(lab, &one)];
     let shown = traces[2].join("\n");
     assert!(traces[2].len() < REPEATED_LIMIT, "a repeated run makes {}:\n{shown}", traces[2].len());
-    // No dump of routes.
-    let is_dump = |call: &&String| call.contains("RTM_GETROUTE") && call.contains("NLM_F_DUMP");
-    assert_eq!(traces[1..].iter().flatten().find(is_dump), None);
     traces.each_ref().map(|trace| own(trace))
 }
 

@@ -203,7 +203,9 @@ fn no_default_route(input: &CheckInput, configured: &Configured, v6: bool) -> Op
     let Configured { desired, observed } = configured;
     let network = &desired.network;
     let has_way_out = || !feature::uplinks(desired, observed, v6).is_empty();
-    if network.uplink != Uplink::DefaultRoute || !desired.forwards(v6) || has_way_out() {
+    // Whoever lets kvmnet choose has not asked for IPv6.
+    let is_asked_for = !(v6 && network.auto_address);
+    if network.uplink != Uplink::DefaultRoute || !desired.forwards(v6) || !is_asked_for || has_way_out() {
         return None;
     }
     let name = &network.name;

@@ -89,6 +89,14 @@ pub(super) fn put_back(
     let links = links.filter(|link| !is_another(link) && !is_lan(link)).map(|link| (link.name, closed));
     // One that was open was left so.
     let default = (changed.before == closed).then_some((IfName::DEFAULT, closed));
-    let all = links.chain(default);
+    let own = own_interface(old, observed).filter(|_| changed.setting.forwards());
+    let all = own.map(|link| (link, closed)).into_iter().chain(links).chain(default);
     all.filter_map(|(link, to)| super::values::put_back(&link, changed.setting, to, observed)).collect()
+}
+
+/// The network's own interface, if kvmnet made it: shut first and opened last, so that it says whether all others are open
+/// (`everywhere::is_set`).
+fn own_interface(old: &Ledger, observed: &Observed) -> Option<IfName> {
+    let instance = observed.networks.iter().find(|instance| instance.ledger.as_ref() == Some(old))?;
+    (old.made || old.veth.is_some()).then(|| old.host_if(instance.bridge))
 }

@@ -29,11 +29,11 @@ pub(crate) fn settings(desired: &Desired, observed: &Observed) -> Vec<Setting> {
 pub(crate) fn is_set(setting: Setting, desired: &Desired, observed: &Observed) -> bool {
     let instance = observed.network(&desired.network.bridge);
     let ledger = instance.and_then(|instance| instance.ledger.as_ref());
-    let closed = |v6: bool| match setting {
-        Setting::Forwarding => !v6 && observed.facts.fresh4 == Some(false),
-        Setting::AcceptRa => v6 && !observed.facts.wide(true),
-        _ => false,
+    // The host's own interface, or the whole machine, is opened after all others.
+    let is_closed = || match setting {
+        Setting::AcceptRa => !observed.facts.wide(true),
+        Setting::Forwarding if observed.facts.fresh4 == Some(false) => true,
+        setting => observed.value(desired.host_if(), setting) != Some(1),
     };
-    ledger.is_some_and(|ledger| ledger.changed(&IfName::DEFAULT, setting).is_some())
-        && ![false, true].into_iter().any(closed)
+    ledger.is_some_and(|ledger| ledger.changed(&IfName::DEFAULT, setting).is_some()) && !is_closed()
 }

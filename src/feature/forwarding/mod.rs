@@ -45,6 +45,11 @@ fn needs(site: &Site) -> Vec<Need> {
 
 fn want(site: &Site, wanted: &mut Wanted) {
     let everywhere = everywhere::settings(site.desired, site.observed);
+    // First: the host forgets the routes that routers announced as soon as it forwards. And what is set last, of the host's own
+    // interface or of all, tells the next run that these are set (`everywhere::is_set`).
+    for setting in &everywhere {
+        wanted.add(Phase::Serve, Object::Everywhere(*setting));
+    }
     let mut open = |link: &IfName, setting, value| wanted.value(Phase::Serve, link, setting, value);
     for (link, setting, value) in switches(site, &everywhere) {
         open(&link, setting, value);
@@ -53,9 +58,6 @@ fn want(site: &Site, wanted: &mut Wanted) {
     let opened = port_nic(site).map(|nic| guards::opened_by_others(&nic, site.desired, site.observed));
     for setting in opened.unwrap_or_default() {
         open(&site.desired.network.bridge, setting, 1);
-    }
-    for setting in everywhere {
-        wanted.add(Phase::Serve, Object::Everywhere(setting));
     }
     no_longer(site, wanted);
 }

@@ -118,7 +118,9 @@ fn the_machine_wide_switch_costs_no_question() {
     for link in &mut world.0.facts.links {
         link.ipv6.as_mut().unwrap().force_forwarding = None;
     }
-    world.up("", "vif0.0");
+    let steps: Vec<String> = world.up("", "vif0.0").iter().map(ToString::to_string).collect();
+    let position = |words: &str| steps.iter().position(|step| step.contains(words)).unwrap();
+    assert!(position("eth3/accept_ra=2") < position("all/forwarding=1"), "{steps:#?}");
     assert!(world.0.facts.wide(true));
     let desired = World::desired("", "vif1.0");
     let desired = resolved(&desired, &world.0).unwrap();
