@@ -318,6 +318,7 @@ fn nobody_answers_a_nat_guest_in_the_name_of_the_outside() {
     let open = [
         "nft flush chain inet kvmnet-br0 forward",
         "nft flush chain inet kvmnet-br-lab forward",
+        "nft flush chain inet kvmnet-br-lab prerouting",
         "sysctl -qw net.ipv4.conf.eth4.forwarding=1",
     ];
     let forged = forged_answers(Network::NAT, Network::ROUTED, &open);

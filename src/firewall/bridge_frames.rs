@@ -1,6 +1,7 @@
 //! Frames from port to port, which br_netfilter shows to the host's rules as if they came in by the bridge and went out by
 //! it.
 
+use super::host;
 use crate::desired::Desired;
 use crate::model::ruleset::{Chain, Hook, Match, Rule, Verdict};
 use crate::model::{IfName, Mac};
@@ -11,11 +12,15 @@ pub(super) const PREROUTING: &str = "prerouting";
 /// host's rules then know, and fills no memory. All that comes in by a closed bridge is inside.
 pub(super) fn inside(desired: &Desired, mac: Option<Mac>) -> Chain {
     let bridge = Match::Iif(desired.network.bridge);
-    let rules = match (desired.network.is_closed(), mac) {
+    let mut rules = match (desired.network.is_closed(), mac) {
         (true, _) => vec![Rule::new([bridge], Verdict::NoTrack)],
         (false, Some(mac)) => vec![Rule::new([bridge, Match::ToMacNot(mac)], Verdict::NoTrack)],
         (false, None) => Vec::new(),
     };
+    if desired.network.mode.has_host_address() {
+        let own = desired.network.veth.as_ref().map(|veth| Mac::of_bridge(&veth.inner)).or(mac);
+        rules.extend(own.map(|mac| host::is_itself(desired.host_if(), mac)));
+    }
     Chain { name: PREROUTING, hook: Hook::Prerouting, drops: false, rules }
 }
 

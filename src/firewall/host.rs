@@ -1,21 +1,51 @@
-//! What a guest may say to the host itself: the chain `input`.
+//! What a guest may say to the host itself: the chain `input`, and what comes before it, as the host answers some packets before
+//! any chain for it is asked.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use crate::model::IfName;
+use ipnet::IpNet;
+
 use crate::model::ruleset::{Chain, Hook, Match, Rule, Verdict};
+use crate::model::{IfName, Mac, Network};
 
 pub(super) const INPUT: &str = "input";
+const OPTIONS: &str = "options";
 
 /// A guest speaks to the host as itself: what the host answers to a source that is elsewhere would go there, with the guest's
 /// own words in it (an echo, an error), past all that keeps the guest in.
 pub(super) fn chain(host_if: &IfName, knows_sources: bool) -> Chain {
-    let unspecified = [IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED)];
-    let mut rules: Vec<Rule> = unspecified
-        .map(|source| Rule::new([Match::Iif(*host_if), Match::Source(source.into())], Verdict::Accept))
-        .into();
+    let nobody = |source: IpAddr| vec![Match::Iif(*host_if), Match::Source(source.into())];
+    // Who has no address yet: in IPv6 it speaks to groups only, and what the host answers to `::` would go by its default route.
+    let to_groups = net(Ipv6Addr::new(0xff00, 0, 0, 0, 0, 0, 0, 0), 8).map(Match::Destination);
+    let v6 = [nobody(Ipv6Addr::UNSPECIFIED.into()), to_groups.into_iter().collect()].concat();
+    let mut rules = vec![
+        Rule::new(nobody(Ipv4Addr::UNSPECIFIED.into()), Verdict::Accept),
+        Rule::new(v6, Verdict::Accept),
+    ];
     rules.push(Rule::new([Match::Iif(*host_if), Match::ReversePath], Verdict::Accept));
     rules.push(Rule::new([Match::Iif(*host_if)], Verdict::Drop));
     rules.retain(|_| knows_sources);
     Chain { name: INPUT, hook: Hook::Input, drops: false, rules }
+}
+
+/// The same before anything of the host looks at a packet: a bad option, a hop limit that is used up and a fragment without the rest
+/// are answered by errors before any chain for the host or beyond it. Frames that only pass inside the bridge are not meant.
+pub(super) fn is_itself(host_if: &IfName, mac: Mac) -> Rule {
+    Rule::new([Match::Iif(*host_if), Match::ToMac(mac), Match::NoReversePath], Verdict::Drop)
+}
+
+/// The options for every hop of IPv6 are answered even before that, so who sends them is told by its address: one of the network, or
+/// of the link, as reports of groups have.
+pub(super) fn options(network: &Network) -> Chain {
+    let link = net(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0), 10);
+    let own = network.addresses.iter().map(IpNet::trunc).filter(|own| own.addr().is_ipv6());
+    let known = own.chain(link).chain([IpAddr::V6(Ipv6Addr::UNSPECIFIED).into()]);
+    let mut rules: Vec<Rule> =
+        known.map(|source| Rule::new([Match::Source(source)], Verdict::Accept)).collect();
+    rules.push(Rule::new([Match::HopByHop], Verdict::Drop));
+    Chain { name: OPTIONS, hook: Hook::Device(*network.host_if()), drops: false, rules }
+}
+
+fn net(first: Ipv6Addr, length: u8) -> Option<IpNet> {
+    IpNet::new(first.into(), length).ok()
 }

@@ -32,7 +32,7 @@ use nat::{LEAVING, OUT, POSTROUTING, TRANSLATE};
 
 use crate::desired::Desired;
 use crate::model::ruleset::{Element, Family, Found, Kind, Set, Table, Type, table_name};
-use crate::model::{IfName, Ledger, Mac, Mode, PortMapping, fnv1a};
+use crate::model::{IfName, Ledger, Mac, Mode, Network, PortMapping, fnv1a};
 
 /// What a network's rules depend on besides its configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -74,10 +74,11 @@ pub fn tables(desired: &Desired, ground: &Ground, ledger: &Ledger) -> Vec<Table>
         }
         Mode::Bridged => vec![forward(Vec::new())],
     };
-    let inside = bridge_frames::inside(desired, ground.mac);
+    let mut first = vec![bridge_frames::inside(desired, ground.mac)];
+    first.extend(has_options(network, ground.knows_sources).then(|| host::options(network)));
     let leads = ground.leads_to_guests && network.mode.forwards();
     let to_guests = if leads { port_forward::chains(network) } else { Vec::new() };
-    let mut tables = vec![table(Family::Inet, [vec![inside], to_guests, chains].concat())];
+    let mut tables = vec![table(Family::Inet, [first, to_guests, chains].concat())];
     if desired.network.is_closed() {
         tables.push(table(Family::Netdev, isolation::chains(&network.bridge)));
     }
@@ -91,6 +92,12 @@ pub fn tables(desired: &Desired, ground: &Ground, ledger: &Ledger) -> Vec<Table>
     tables
 }
 
+/// Whether the host answers options of guests: a kernel of before Linux 5.10 has no chain for them in such a table, and that is not
+/// asked for by itself.
+fn has_options(network: &Network, is_of_5_19: bool) -> bool {
+    network.mode.has_host_address() && is_of_5_19
+}
+
 /// The table of a network that is gone but for this record.
 pub fn record_alone(bridge: &IfName, ledger: &Ledger) -> Table {
     let (name, comment) = (table_name(bridge), String::new());
@@ -100,7 +107,8 @@ pub fn record_alone(bridge: &IfName, ledger: &Ledger) -> Table {
     table
 }
 
-/// The chains of `desired`'s tables, which do not depend on what is observed but for whether ports of the host lead to guests.
+/// The chains of `desired`'s tables that are asked for: they do not depend on what is observed but for whether ports of the host lead to
+/// guests. Not the one for options: that it is there is told by the number of the table's objects.
 pub fn chain_names(desired: &Desired, leads_to_guests: bool) -> Vec<(Family, &'static str)> {
     let chains = match desired.network.mode {
         Mode::Isolated => &[PREROUTING][..],

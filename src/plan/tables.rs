@@ -2,7 +2,7 @@
 
 use crate::firewall;
 use crate::item::{Step, TableChange};
-use crate::model::ruleset::{Chain, Elements, Family, Found, Set, Table, table_name};
+use crate::model::ruleset::{Chain, Elements, Family, Found, Hook, Set, Table, table_name};
 use crate::model::{IfName, Ledger};
 use crate::observed::Instance;
 use crate::switch;
@@ -91,7 +91,10 @@ pub(super) fn remove(bridge: &IfName, found: &Found) -> Step {
 /// Whether a table is what it was when it was written, and does something: its comment, its chains with their place and
 /// policy, the number of their rules, and that it has a record.
 fn is_whole(found: &Found, table: &Table) -> bool {
-    let is_there = |chain: &Chain| found.chains.iter().any(|found| found.is(chain, table));
+    // Not asked for, but counted among the objects.
+    let is_counted = |chain: &Chain| matches!(chain.hook, Hook::Device(_));
+    let is_there =
+        |chain: &Chain| is_counted(chain) || found.chains.iter().any(|found| found.is(chain, table));
     found.comment == table.comment
         && !found.dormant
         && found.objects as usize == table.chains.len() + table.sets.len()

@@ -5,9 +5,12 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::libc;
-use nix::sys::socket::{LinkAddr, recvfrom};
+use nix::sys::socket::{LinkAddr, recvfrom, setsockopt, sockopt};
 
 use super::{Machine, frame};
+
+/// For what has come and is not read yet.
+const ROOM: usize = 64 << 20;
 
 /// One packet that arrived.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,6 +63,30 @@ impl Capture {
         both.filter(|(_, by)| **by == interface).map(|(frame, _)| frame.clone()).collect()
     }
 
+    /// The same, each with the number of the interface that it came in by.
+    pub fn both(&mut self) -> impl Iterator<Item = (&Vec<u8>, &usize)> {
+        self.frames();
+        self.frames.iter().zip(&self.interfaces)
+    }
+
+    /// How many came while nobody read, and are lost: since this was asked last.
+    pub fn missed(&self) -> u32 {
+        let mut counts: libc::tpacket_stats = libc::tpacket_stats { tp_packets: 0, tp_drops: 0 };
+        let mut length = size_of::<libc::tpacket_stats>() as u32;
+        // SAFETY: both pointers are to values that outlive the call, and the length is that of the first.
+        let got = unsafe {
+            libc::getsockopt(
+                self.socket.as_raw_fd(),
+                libc::SOL_PACKET,
+                libc::PACKET_STATISTICS,
+                (&raw mut counts).cast(),
+                &raw mut length,
+            )
+        };
+        Errno::result(got).expect("a packet socket counts");
+        counts.tp_drops
+    }
+
     /// The IP packets among them.
     pub fn packets(&mut self) -> Vec<Packet> {
         let addresses = self.frames().iter().filter_map(|bytes| frame::addresses(bytes));
@@ -107,5 +134,7 @@ fn packet_socket(ethertype: u16) -> nix::Result<OwnedFd> {
     // SAFETY: socket() takes no pointer.
     let fd = Errno::result(unsafe { libc::socket(libc::AF_PACKET, kind, i32::from(ethertype.to_be())) })?;
     // SAFETY: the kernel has just returned this descriptor, and nobody else has it.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+    let socket = unsafe { OwnedFd::from_raw_fd(fd) };
+    setsockopt(&socket, sockopt::RcvBufForce, &ROOM)?;
+    Ok(socket)
 }

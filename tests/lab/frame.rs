@@ -11,10 +11,10 @@ pub const IPV6: u16 = 0x86dd;
 pub const VLAN: u16 = 0x8100;
 /// A type for experiments (IEEE 802): no stack speaks it.
 pub const FOREIGN: u16 = 0x88b5;
-const ICMP: u8 = 1;
-const TCP: u8 = 6;
-const UDP: u8 = 17;
-const ICMPV6: u8 = 58;
+pub const ICMP: u8 = 1;
+pub const TCP: u8 = 6;
+pub const UDP: u8 = 17;
+pub const ICMPV6: u8 = 58;
 /// Flags of TCP (RFC 9293).
 pub const FIN: u8 = 1;
 pub const SYN: u8 = 2;
@@ -80,7 +80,7 @@ impl Frame {
     }
 
     /// A packet of either version.
-    fn ip(self, source: IpAddr, target: IpAddr, protocol: u8, payload: &[u8]) -> Vec<u8> {
+    pub fn ip(self, source: IpAddr, target: IpAddr, protocol: u8, payload: &[u8]) -> Vec<u8> {
         match (source, target) {
             (IpAddr::V4(source), IpAddr::V4(target)) => self.ipv4(source, target, protocol, payload),
             (IpAddr::V6(source), IpAddr::V6(target)) => self.ipv6(source, target, protocol, payload),
@@ -105,7 +105,8 @@ impl Frame {
         self.ipv4_with(source, target, protocol, &[], payload)
     }
 
-    fn ipv4_with(
+    /// IPv4 with options, a multiple of four bytes.
+    pub fn ipv4_with(
         self,
         source: Ipv4Addr,
         target: Ipv4Addr,
@@ -155,7 +156,8 @@ impl Frame {
         self.icmp6(source, target, vec![128, 0, 0, 0, 0, 7, 0, 1])
     }
 
-    fn icmp6(self, source: Ipv6Addr, target: Ipv6Addr, mut icmp: Vec<u8>) -> Vec<u8> {
+    /// ICMPv6; its checksum is worked out.
+    pub fn icmp6(self, source: Ipv6Addr, target: Ipv6Addr, mut icmp: Vec<u8>) -> Vec<u8> {
         let sum = checksum6(source, target, ICMPV6, &icmp);
         icmp[2..4].copy_from_slice(&sum);
         self.ipv6(source, target, ICMPV6, &icmp)
@@ -202,7 +204,7 @@ pub fn addresses(frame: &[u8]) -> Option<(IpAddr, IpAddr)> {
     }
 }
 
-fn ethertype(frame: &[u8]) -> Option<u16> {
+pub fn ethertype(frame: &[u8]) -> Option<u16> {
     Some(u16::from_be_bytes(frame.get(12..14)?.try_into().ok()?))
 }
 
@@ -222,25 +224,25 @@ fn datagram(text: &str) -> Vec<u8> {
 }
 
 /// The group that an IPv6 address listens on for questions about it (RFC 4291).
-fn solicited_node(target: Ipv6Addr) -> Ipv6Addr {
+pub fn solicited_node(target: Ipv6Addr) -> Ipv6Addr {
     let [.., a, b, c] = target.octets();
     Ipv6Addr::from([0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0xff, a, b, c])
 }
 
-fn checksum4(source: Ipv4Addr, target: Ipv4Addr, protocol: u8, payload: &[u8]) -> [u8; 2] {
+pub fn checksum4(source: Ipv4Addr, target: Ipv4Addr, protocol: u8, payload: &[u8]) -> [u8; 2] {
     let length = u16::try_from(payload.len()).unwrap().to_be_bytes();
     let pseudo = [&source.octets()[..], &target.octets(), &[0, protocol], &length, payload].concat();
     checksum(&pseudo).to_be_bytes()
 }
 
-fn checksum6(source: Ipv6Addr, target: Ipv6Addr, protocol: u8, payload: &[u8]) -> [u8; 2] {
+pub fn checksum6(source: Ipv6Addr, target: Ipv6Addr, protocol: u8, payload: &[u8]) -> [u8; 2] {
     let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
     let pseudo = [&source.octets()[..], &target.octets(), &length, &[0, 0, 0, protocol], payload].concat();
     checksum(&pseudo).to_be_bytes()
 }
 
 /// The Internet checksum (RFC 1071).
-fn checksum(bytes: &[u8]) -> u16 {
+pub fn checksum(bytes: &[u8]) -> u16 {
     let words = bytes.chunks(2).map(|pair| (u32::from(pair[0]) << 8) | u32::from(*pair.get(1).unwrap_or(&0)));
     let mut sum: u32 = words.sum();
     while sum > 0xffff {

@@ -53,6 +53,16 @@ impl Guest {
         self.heard.lock().unwrap().clone()
     }
 
+    /// How many frames have come until now.
+    pub fn count(&self) -> usize {
+        self.heard.lock().unwrap().len()
+    }
+
+    /// The frames that have come after so many.
+    pub fn heard_since(&self, count: usize) -> Vec<Vec<u8>> {
+        self.heard.lock().unwrap()[count..].to_vec()
+    }
+
     /// Ends the guest as `kill -9` of its QEMU does: the tap is gone, and no hook runs.
     pub fn kill(self) {
         drop(self);

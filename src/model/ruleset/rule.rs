@@ -39,6 +39,8 @@ pub enum Match {
     Source(IpNet),
     /// It is for an address in this subnet.
     Destination(IpNet),
+    /// Its IPv6 header is followed by options for every hop.
+    HopByHop,
     /// Its frame is for this Ethernet address.
     ToMac(Mac),
     /// Its frame is for another Ethernet address.
@@ -148,6 +150,7 @@ impl fmt::Display for Match {
             Match::Ipv6 => f.write_str("meta nfproto ipv6"),
             Match::Source(net) => write!(f, "{} saddr {net}", ip_word(net)),
             Match::Destination(net) => write!(f, "{} daddr {net}", ip_word(net)),
+            Match::HopByHop => f.write_str("ip6 nexthdr hopopt"),
             Match::ToMac(mac) => write!(f, "ether daddr {mac}"),
             Match::ToMacNot(mac) => write!(f, "ether daddr != {mac}"),
             Match::DestinationNot(net) => write!(f, "{} daddr != {net}", ip_word(net)),

@@ -67,6 +67,8 @@ pub enum Hook {
     Postrouting,
     /// Packets that leave it, as they are after source NAT.
     Leaving,
+    /// Packets that come in by a device, before the host has looked at them (Linux 5.10).
+    Device(IfName),
     /// Frames that come up from a device.
     Ingress(IfName),
     /// Frames that go down to a device (Linux 5.16).
@@ -98,7 +100,9 @@ impl Chain {
             Hook::Received => "type filter hook input priority 150".to_owned(),
             Hook::Leaving => "type filter hook postrouting priority 300".to_owned(),
             Hook::Postrouting => "type nat hook postrouting priority srcnat".to_owned(),
-            Hook::Ingress(device) => format!("type filter hook ingress device \"{device}\" priority filter"),
+            Hook::Device(device) | Hook::Ingress(device) => {
+                format!("type filter hook ingress device \"{device}\" priority filter")
+            }
             Hook::Egress(device) => format!("type filter hook egress device \"{device}\" priority filter"),
             Hook::Nowhere => return String::new(),
         };
@@ -108,7 +112,7 @@ impl Chain {
     /// The interfaces that it names.
     fn names(&self) -> impl Iterator<Item = &IfName> {
         let device = match &self.hook {
-            Hook::Ingress(device) | Hook::Egress(device) => Some(device),
+            Hook::Device(device) | Hook::Ingress(device) | Hook::Egress(device) => Some(device),
             _ => None,
         };
         let matches = self.rules.iter().flat_map(|rule| &rule.matches);

@@ -71,6 +71,7 @@ fn put_match(list: &mut Message, condition: &Match) {
         Match::DestinationNot(net) => {
             address_is(list, net, destination_at(net.addr().is_ipv6()), NOT_EQUAL);
         }
+        Match::HopByHop => hop_by_hop(list),
         Match::ToMac(mac) => to_mac(list, *mac, EQUAL),
         Match::ToMacNot(mac) => to_mac(list, *mac, NOT_EQUAL),
         Match::Established => ct_has(list, CT_STATE, ESTABLISHED_RELATED),
@@ -187,6 +188,13 @@ fn address_is(list: &mut Message, net: &IpNet, offset: u32, operator: u32) {
         mask(list, &parts(net.netmask()).1);
     }
     compare(list, operator, address.get(..length).unwrap_or(&address));
+}
+
+/// `ip6 nexthdr hopopt`.
+fn hop_by_hop(list: &mut Message) {
+    meta_is(list, META_NFPROTO, EQUAL, &[NFPROTO_IPV6]);
+    load(list, REGISTER_1, NETWORK_HEADER, 6, 1);
+    compare(list, EQUAL, &[0]);
 }
 
 /// `ether daddr`, for frames of Ethernet alone.

@@ -79,7 +79,8 @@ pub fn put(messages: &mut Vec<Message>, table: &Table) {
     }
 }
 
-/// The number of a hook (NF_INET_PRE_ROUTING, NF_INET_LOCAL_IN, NF_INET_FORWARD, NF_INET_LOCAL_OUT, NF_INET_POST_ROUTING, NF_NETDEV_INGRESS, NF_NETDEV_EGRESS),
+/// The number of a hook (NF_INET_PRE_ROUTING, NF_INET_LOCAL_IN, NF_INET_FORWARD, NF_INET_LOCAL_OUT, NF_INET_POST_ROUTING, NF_INET_INGRESS,
+/// NF_NETDEV_INGRESS, NF_NETDEV_EGRESS),
 /// the priority as `nft` names it, and the type of the chain.
 fn place(hook: &Hook) -> Option<(u32, u32, &'static str)> {
     Some(match hook {
@@ -93,6 +94,7 @@ fn place(hook: &Hook) -> Option<(u32, u32, &'static str)> {
         Hook::Received => (1, 150, "filter"),
         Hook::Leaving => (4, 300, "filter"),
         Hook::Postrouting => (4, 100, "nat"),
+        Hook::Device(_) => (5, 0, "filter"),
         Hook::Ingress(_) => (0, 0, "filter"),
         Hook::Egress(_) => (1, 0, "filter"),
     })
@@ -105,7 +107,7 @@ fn add_chain(family: u8, table: &str, chain: &Chain) -> Message {
         message.nest(NFTA_CHAIN_HOOK, |hook| {
             hook.put_be32(NFTA_HOOK_HOOKNUM, number).put_be32(NFTA_HOOK_PRIORITY, priority);
             match &chain.hook {
-                Hook::Ingress(device) | Hook::Egress(device) => {
+                Hook::Device(device) | Hook::Ingress(device) | Hook::Egress(device) => {
                     hook.put_str(NFTA_HOOK_DEV, device.as_bytes())
                 }
                 _ => hook,
@@ -164,19 +166,23 @@ pub fn parse_chain(reply: &[u8]) -> Option<FoundChain> {
 
 /// Where a chain is called from, if that is a place of kvmnet's; for one of a device, that device and no other.
 fn parse_hook(family: u8, hook: &[u8], kind: &str) -> Option<Hook> {
-    let known = if family == NFPROTO_NETDEV {
-        let all = find(hook, NFTA_HOOK_DEVS).map(|devices| attributes(devices).count());
-        let device =
-            IfName::new(&find_text(hook, NFTA_HOOK_DEV)?).ok().filter(|_| all.is_none_or(|all| all == 1))?;
-        vec![Hook::Ingress(device), Hook::Egress(device)]
-    } else {
-        [Hook::Prerouting, Hook::Input, Hook::Forward, Hook::Leaving, Hook::Postrouting]
+    let known = match device_of(hook) {
+        Some(device) if family == NFPROTO_NETDEV => vec![Hook::Ingress(device), Hook::Egress(device)],
+        Some(device) => vec![Hook::Device(device)],
+        None if family == NFPROTO_NETDEV => return None,
+        None => [Hook::Prerouting, Hook::Input, Hook::Forward, Hook::Leaving, Hook::Postrouting]
             .into_iter()
             .chain([Hook::Arriving, Hook::Sending, Hook::Sent, Hook::Received])
-            .collect()
+            .collect(),
     };
     let here = (find_be32(hook, NFTA_HOOK_HOOKNUM)?, find_be32(hook, NFTA_HOOK_PRIORITY)?, kind);
     known.into_iter().find(|hook| place(hook) == Some(here))
+}
+
+/// The one device of a hook.
+fn device_of(hook: &[u8]) -> Option<IfName> {
+    let all = find(hook, NFTA_HOOK_DEVS).map(|devices| attributes(devices).count());
+    IfName::new(&find_text(hook, NFTA_HOOK_DEV)?).ok().filter(|_| all.is_none_or(|all| all == 1))
 }
 
 /// Reads a table; None for one that is not kvmnet's.

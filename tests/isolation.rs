@@ -1,0 +1,44 @@
+//! A guest that controls every byte it sends, against every "no" of the README's table, in both families: a capture at each
+//! place where it must not come is the judge, and knows an attack by the token in it. Each mode's test prints how many attacks were
+//! made, and how many got through.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+#[path = "isolation/attack.rs"]
+mod attack;
+#[path = "isolation/ground.rs"]
+mod ground;
+#[path = "isolation/judge.rs"]
+mod judge;
+mod lab;
+#[path = "isolation/packet.rs"]
+mod packet;
+
+use attack::{Attacks, Names};
+use ground::Ground;
+use judge::{Judge, tell};
+use lab::{Network, each_mode};
+
+fn everything(ground: &Ground) -> Attacks {
+    let names = Names::of(ground);
+    let mut attacks = Attacks::default();
+    attacks.forged_packets(&names);
+    attacks.shaped_packets(&names);
+    attacks.frames(&names);
+    attacks.arp(&names);
+    attacks
+}
+
+#[track_caller]
+fn nothing_gets_through(network: Network) {
+    for careless in [false, true] {
+        let ground = Ground::new(network, careless);
+        let attacks = everything(&ground);
+        let mut judge = Judge::of(&ground);
+        ground.send(attacks.all.iter().map(|attack| attack.frame.as_slice()));
+        let what = format!("{} {}", network.mode, if careless { "on a careless router" } else { "" });
+        let leaks = judge.verdict();
+        assert_eq!(tell(&what, &attacks.all, &leaks), 0, "{what}");
+    }
+}
+
+each_mode!(nothing_gets_through);
