@@ -13,6 +13,8 @@ mod lab;
 mod many;
 #[path = "forward/service.rs"]
 mod service;
+#[path = "forward/shown.rs"]
+mod shown;
 
 use lab::{Guest, Hook, Lab, Machine, Network, each_mode};
 use service::{Protocol, Service, seen_as};

@@ -17,6 +17,7 @@ mod dhcp;
 mod drift;
 mod finding;
 mod firewall;
+mod forwards;
 mod hooks;
 mod input;
 mod kernel;
@@ -68,6 +69,7 @@ pub fn check(environment: &Environment) -> Result<Findings, Error> {
         firewall::check,
         bridge_filter::check,
         macs::check,
+        forwards::check,
         mtu::check,
         drift::check,
         leftovers::check,

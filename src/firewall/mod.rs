@@ -22,7 +22,7 @@ mod port_forward;
 pub use bridge_frames::accept_rules;
 pub use forward_guard::{ForwardGuard, Opened};
 pub use isolation::isolation_table;
-pub use port_forward::{LED_SETS, at_map, elements};
+pub use port_forward::{HAIRPIN, LED_SETS, at_map, elements};
 
 use bridge_frames::PREROUTING;
 use forward::FORWARD;

@@ -16,7 +16,9 @@ use crate::model::ruleset::{Chain, Element, Field, Hook, Kind, Match, Rule, Set,
 use crate::model::{IfName, Network, Owner, PortMapping, loopback};
 
 const TO_GUESTS: &str = "to_guests";
-pub(super) const CHAINS: [&str; 6] = [TO_GUESTS, "arriving", "sending", "sent", "received", "hairpin"];
+/// Source NAT between guests, which is no way out.
+pub const HAIRPIN: &str = "hairpin";
+pub(super) const CHAINS: [&str; 6] = [TO_GUESTS, "arriving", "sending", "sent", "received", HAIRPIN];
 
 /// The sets of one family.
 pub struct Sets {

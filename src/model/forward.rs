@@ -26,9 +26,17 @@ pub struct Forward {
 }
 
 impl Forward {
-    /// How many ports it has.
-    pub fn count(&self) -> u32 {
-        u32::from(self.last.saturating_sub(self.first)) + 1
+    /// Whether both are for the same packets.
+    pub fn overlaps(&self, other: &Self) -> bool {
+        let ports = self.first <= other.last && other.first <= self.last;
+        let same_address = match (self.listen, other.listen) {
+            (Some(one), Some(two)) => {
+                let is_any = one.is_unspecified() || two.is_unspecified();
+                one == two || is_any && one.is_ipv6() == two.is_ipv6()
+            }
+            _ => true,
+        };
+        self.protocol == other.protocol && ports && same_address
     }
 }
 

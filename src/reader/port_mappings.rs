@@ -95,6 +95,17 @@ impl Observed {
     }
 }
 
+impl Observed {
+    /// The programs that listen where ports lead to guests.
+    pub(super) fn ask_about_deaf(&mut self) -> io::Result<()> {
+        let led: Vec<PortMapping> = self.port_mappings.iter().map(|(_, mapping)| mapping.clone()).collect();
+        if !led.is_empty() {
+            self.listeners = listeners(&led)?;
+        }
+        Ok(())
+    }
+}
+
 /// Who would lose packets to these, each with its program.
 fn listeners(wanted: &[PortMapping]) -> io::Result<Vec<Listener>> {
     let mut found: Vec<Listener> = Vec::new();

@@ -36,6 +36,7 @@ impl StatusSnapshot {
         snapshot.observed.facts.asked.push(Question::Addresses(0));
         snapshot.neighbours = rtnl.all_neighbours()?;
         snapshot.ask_about_routes(rtnl)?;
+        snapshot.observed.ask_about_mappings(nft.as_deref_mut(), rtnl, |_| true)?;
         snapshot.ask_about_egress(nft, rtnl)?;
         Ok(snapshot)
     }

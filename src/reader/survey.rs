@@ -17,7 +17,9 @@ impl Observed {
     /// learned, and every network of kvmnet's. Without `nft` only networks are found whose bridge is there.
     pub fn survey(mut nft: Option<&mut Nft>, rtnl: &mut Rtnl, nets: &[IpNet]) -> io::Result<Self> {
         let mut observed = Self::tables(nft.as_deref_mut(), &[])?;
-        observed.ask_about_everybody(nft, rtnl)?;
+        observed.ask_about_everybody(nft.as_deref_mut(), rtnl)?;
+        observed.ask_about_mappings(nft, rtnl, |_| true)?;
+        observed.ask_about_deaf()?;
         let mut questions: Vec<Question> =
             [false, true].map(|v6| Question::Ways { v6, nets: nets.to_vec() }).into();
         questions.push(Question::Own);

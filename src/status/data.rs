@@ -164,9 +164,23 @@ pub(super) struct Guest {
     pub address_count: usize,
     /// Those that no other guest gets.
     pub kept_addresses: Vec<String>,
+    pub forwards: Vec<Forward>,
     pub same_mac_as: Vec<String>,
     pub guest_received_bytes: u64,
     pub guest_sent_bytes: u64,
+}
+
+/// Ports of the host that lead to a guest.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub(super) struct Forward {
+    pub protocol: String,
+    /// None is every address of the host's of that family.
+    pub listen: Option<String>,
+    pub first: u16,
+    pub last: u16,
+    pub to_address: String,
+    /// For the first; the others follow it.
+    pub to_port: u16,
 }
 
 #[derive(Debug, Serialize)]

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 
 use super::data::{Guest, LinkState, Process};
+use super::forward;
 use crate::guests::{GuestIndex, recorded};
 use crate::holder::Holder;
 use crate::model::{IfName, Link, Mac};
@@ -87,6 +88,7 @@ impl<'a> Guests<'a> {
             mac_given: given.map(|mac| mac.to_string()),
             address_count: addresses.len(),
             addresses: addresses.into_iter().take(MOST).collect(),
+            forwards: forward::to(tap, &self.snapshot.observed),
             same_mac_as: self.index.same_mac_as(tap).iter().map(ToString::to_string).collect(),
             guest_received_bytes: bytes.sent,
             guest_sent_bytes: bytes.received,

@@ -12,6 +12,7 @@
 mod change;
 mod data;
 mod dhcp;
+mod forward;
 mod guest;
 mod network;
 mod render;

@@ -7,6 +7,7 @@ use super::data::{AddressesBy, Configuration, Forwarding, Nat, NatKind, Network,
 use super::guest::Guests;
 use super::{change, dhcp};
 use crate::feature;
+use crate::firewall::HAIRPIN;
 use crate::guests::other_ports;
 use crate::model::foreign::ForeignRule;
 use crate::model::link::GROUP;
@@ -174,8 +175,11 @@ fn nat(instance: &Instance, snapshot: &StatusSnapshot) -> Option<Vec<Nat>> {
     if ledger.mode != Mode::Nat {
         return Some(Vec::new());
     }
+    let is_way_out = |rule: &&ForeignRule| rule.chain != HAIRPIN;
     let mut found = Vec::new();
-    for verdict in snapshot.exits.get(&instance.bridge)?.iter().filter_map(ForeignRule::nat) {
+    for verdict in
+        snapshot.exits.get(&instance.bridge)?.iter().filter(is_way_out).filter_map(ForeignRule::nat)
+    {
         let nat = match verdict {
             Verdict::Snat(to) => Nat { kind: NatKind::Snat, to: Some(to.to_string()) },
             _ => Nat { kind: NatKind::Masquerade, to: None },

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::{Form, Key, Mode, PLAIN, Problem, Value};
+use super::{ConfigError, Form, Key, Mode, PLAIN, Problem, Section, Value};
 use crate::model::{Forward, Protocol};
 
 /// Each port is an element of a map.
@@ -17,8 +17,24 @@ pub(crate) static KEY: Key = Key {
     form: Form::List,
     set: |network, entry| entry.list(parse).map(|forwards| network.forwards = forwards),
     get: |network| (!network.forwards.is_empty()).then(|| Value::list(&network.forwards)),
+    check: |section, _| twice(section),
     ..PLAIN
 };
+
+/// Each port leads to one place.
+fn twice(section: &Section) -> Vec<ConfigError> {
+    let forwards = &section.network.forwards;
+    let Some(entry) = section.used(&KEY) else { return Vec::new() };
+    let all = forwards.iter().zip(entry.items()).enumerate();
+    let errors =
+        all.filter_map(|(at, (forward, item))| {
+            let earlier = forwards.iter().take(at).find(|earlier| earlier.overlaps(forward))?;
+            Some(item.error(Problem::new(format!(
+                "\"{forward}\" has a port of \"{earlier}\", which is before it"
+            ))))
+        });
+    errors.collect()
+}
 
 /// `2222:22`, `udp/5353:53`, `127.0.0.1:8080:80`, `[::]:443:443`, `3000-3010:3000`
 fn parse(text: &str) -> Result<Forward, Problem> {

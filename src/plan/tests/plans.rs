@@ -49,6 +49,19 @@ fn nat() {
 }
 
 #[test]
+fn nat_with_ports_that_lead_to_guests() {
+    let mut world = World::lab();
+    let config = |forward: &str, address: &str| {
+        config("nat") + &format!("guest_address = \"{address}\"\nforward = {forward}\n")
+    };
+    let one = config("[\"2222:22\", \"udp/127.0.0.1:5353:53\", \"3000-3001:80\"]", "10.0.100.7");
+    check(&world.up(&one, "vif0.0"), "forward.up");
+    check(&world.up(&config("\"2223:22\"", "10.0.100.8"), "vif1.0"), "forward-next.up");
+    check(&world.down("vif1.0"), "forward-next.down");
+    check(&world.down("vif0.0"), "forward.down");
+}
+
+#[test]
 fn nat_with_nothing_configured() {
     let mut world = World::lab();
     check(&world.up("", "vif0.0"), "default.up");

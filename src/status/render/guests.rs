@@ -1,7 +1,7 @@
 //! Who is behind the taps.
 
 use super::HANG;
-use crate::status::data::{Guest, LinkState};
+use crate::status::data::{Forward, Guest, LinkState};
 use crate::terminal::{Span, Style, Text, list, words};
 
 /// A paragraph or two for each guest, whose tap is at `indent`.
@@ -10,7 +10,7 @@ pub(super) fn render_guests(text: &mut Text, guests: &[Guest], indent: usize) {
     let hang = (indent + longest + 2).max(HANG);
     for guest in guests {
         text.paragraph(indent, Span::new(&guest.tap, Style::NAME), hang, state(guest));
-        for spans in [processes(guest), addresses(guest), remarks(guest)] {
+        for spans in [processes(guest), addresses(guest), forwards(guest), remarks(guest)] {
             if !spans.is_empty() {
                 text.paragraph(0, "", hang, spans);
             }
@@ -68,6 +68,20 @@ fn addresses(guest: &Guest) -> Vec<Span> {
     let all: Vec<String> =
         seen.into_iter().chain(kept).chain(name.map(|name| format!("called {name}"))).collect();
     words(all.join(", "))
+}
+
+/// `tcp 2222 leads to 10.0.100.1:22`
+fn forwards(guest: &Guest) -> Vec<Span> {
+    list(guest.forwards.iter().map(|forward| {
+        let Forward { protocol, listen, first, last, to_address, to_port } = forward;
+        let ports = if first == last { first.to_string() } else { format!("{first}-{last}") };
+        let bracketed = |address: &str| match address.contains(':') {
+            true => format!("[{address}]"),
+            false => address.to_owned(),
+        };
+        let listen = listen.as_ref().map(|listen| format!("{}:", bracketed(listen))).unwrap_or_default();
+        format!("{protocol} {listen}{ports} leads to {}:{to_port}", bracketed(to_address))
+    }))
 }
 
 /// A few of something; of more, their number.
