@@ -179,7 +179,10 @@ pub(super) fn chains(network: &Network) -> Vec<Chain> {
 /// A port of one address goes before the same of all.
 fn translated(v6: bool) -> [Rule; 2] {
     let sets = sets_of(v6);
-    [Rule::new([], Verdict::Dnat(at(v6), &sets.at)), Rule::new([], Verdict::Dnat(ANY, &sets.any))]
+    [
+        Rule::new([], Verdict::Dnat(at(v6), &sets.at)),
+        Rule::new([if v6 { Match::Ipv6 } else { Match::Ipv4 }], Verdict::Dnat(ANY, &sets.any)),
+    ]
 }
 
 /// What a neighbour sends to the host's loopback address is none of it: before a route is looked for, nothing has stopped it yet.

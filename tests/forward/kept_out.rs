@@ -114,7 +114,7 @@ fn guests_of_another_network_are_no_outside() {
 /// Where nobody has forwards, the rules are those of before.
 #[test]
 fn a_network_without_forwards_has_no_rules_for_them() {
-    let (lab, ..) = lab_with(Network::NAT, "");
+    let (lab, _one, _two) = lab_with(Network::NAT, "");
     let rules = lab.host.run("nft list table inet kvmnet-br0");
     assert!(!rules.contains("dnat") && !rules.contains("map "), "{rules}");
     let _third = attach(&lab, 4, "2222:7000");

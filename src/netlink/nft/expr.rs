@@ -250,15 +250,16 @@ fn destination_at(v6: bool) -> u32 {
     if v6 { 24 } else { 16 }
 }
 
-/// Loads fields into registers that follow each other, and looks them up (NFTA_LOOKUP_SET, SREG, DREG), in a set of packets
-/// of its family.
+/// Loads fields into registers that follow each other, and looks them up (NFTA_LOOKUP_SET, SREG, DREG); an address only of
+/// packets that have one of its family.
 fn look_up(list: &mut Message, fields: &[Field], set: &Kind, to: Option<u32>) {
     let of_destination = fields.iter().find_map(|field| match field {
         Field::Destination { v6 } => Some(*v6),
         _ => None,
     });
-    let v6 = of_destination.unwrap_or(set.is_of_ipv6());
-    meta_is(list, META_NFPROTO, EQUAL, &[if v6 { NFPROTO_IPV6 } else { NFPROTO_IPV4 }]);
+    if let Some(v6) = of_destination {
+        meta_is(list, META_NFPROTO, EQUAL, &[if v6 { NFPROTO_IPV6 } else { NFPROTO_IPV4 }]);
+    }
     let mut register = PART_0;
     for field in fields {
         match field {
