@@ -62,7 +62,7 @@ impl Findings {
 /// Looks for everything, touching nothing.
 pub fn check(environment: &Environment) -> Result<Findings, Error> {
     let input = CheckInput::read(environment)?;
-    let families: [fn(&CheckInput) -> Vec<Finding>; 12] = [
+    let families: [fn(&CheckInput) -> Vec<Finding>; 13] = [
         config::check,
         networks::check,
         dhcp::check,
