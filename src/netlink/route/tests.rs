@@ -136,6 +136,26 @@ fn an_interface_is_read() {
     assert_eq!((read.kind.as_deref(), read.addr_gen), (Some("tun"), Some(AddrGen(1))));
 }
 
+/// The VLAN of new ports matters where VLANs are filtered.
+#[test]
+fn a_bridge_that_filters_vlans_is_read() {
+    let bridge = |filters: bool, vlan: u16| {
+        let mut bridge = LinkMessage::default();
+        bridge.header.link_layer_type = LinkLayerType::Ether;
+        let data = vec![InfoBridge::VlanFiltering(filters), InfoBridge::VlanDefaultPvid(vlan)];
+        bridge.attributes = vec![
+            LinkAttribute::IfName("br0".to_owned()),
+            LinkAttribute::Mtu(1500),
+            LinkAttribute::LinkInfo(vec![
+                LinkInfo::Kind(InfoKind::Bridge),
+                LinkInfo::Data(InfoData::Bridge(data)),
+            ]),
+        ];
+        link::parse(&written(&bridge)).unwrap().default_vlan
+    };
+    assert_eq!([bridge(false, 1), bridge(true, 1), bridge(true, 0)], [None, Some(1), Some(0)]);
+}
+
 #[test]
 fn an_address_is_written_and_read() {
     let wanted = Address {
