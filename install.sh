@@ -36,6 +36,7 @@ set_places() {
         /usr) rules=/usr/lib/udev/rules.d units=/usr/lib/systemd/system for_fish=/usr/share/fish/vendor_completions.d ;;
         *) rules=/etc/udev/rules.d units=/etc/systemd/system for_fish=/etc/fish/completions ;;
     esac
+    case $PREFIX in /usr) tmpfiles=/usr/lib/tmpfiles.d ;; *) tmpfiles=/etc/tmpfiles.d ;; esac
 }
 set_places
 
@@ -51,17 +52,20 @@ each_folder() {
     "$1" "$for_fish"
     "$1" "$rules"
     "$1" "$units"
+    "$1" "$tmpfiles"
 }
 
 # each_file DO: calls DO for all that is copied, with its mode, where it comes from and where it goes.
 each_file() {
     "$1" 755 "$hooks/qemu-ifup" "$library/qemu-ifup"
     "$1" 755 "$hooks/qemu-ifdown" "$library/qemu-ifdown"
+    "$1" 755 "$hooks/kvmnet-bridge-helper" "$library/kvmnet-bridge-helper"
     # In everybody's PATH: to look needs no rights.
     "$1" 755 "$hooks/kvmnet" "$PREFIX/bin/kvmnet"
     "$1" 644 "$checkout/docs/man/kvmnet.8" "$manual/man8/kvmnet.8"
     "$1" 644 "$checkout/docs/man/qemu-ifup.8" "$manual/man8/qemu-ifup.8"
     "$1" 644 "$checkout/docs/man/qemu-ifdown.8" "$manual/man8/qemu-ifdown.8"
+    "$1" 644 "$checkout/docs/man/kvmnet-bridge-helper.8" "$manual/man8/kvmnet-bridge-helper.8"
     "$1" 644 "$checkout/docs/man/kvmnet.conf.5" "$manual/man5/kvmnet.conf.5"
     for document in "$checkout/README.md" "$checkout"/docs/*.md "$checkout/docs/status.schema.json"; do
         "$1" 644 "$document" "$documents/$(basename "$document")"
@@ -71,6 +75,7 @@ each_file() {
     "$1" 644 "$checkout/share/completions/kvmnet.fish" "$for_fish/kvmnet.fish"
     "$1" 644 "$checkout/share/60-kvmnet.rules" "$rules/60-kvmnet.rules"
     "$1" 644 "$checkout/share/kvmnet-serve@.service" "$units/kvmnet-serve@.service"
+    "$1" 644 "$checkout/share/kvmnet.tmpfiles" "$tmpfiles/kvmnet.conf"
 }
 
 # each_hook DO: calls DO with the name of each program that QEMU looks for in /etc.
@@ -87,7 +92,25 @@ put() {
         *.rules | *.service) name_program "$2" >"$DESTDIR$3.new" && chmod "$1" "$DESTDIR$3.new" ;;
         *) install -m "$1" "$2" "$DESTDIR$3.new" ;;
     esac
+    case $3 in */kvmnet-bridge-helper) give_rights "$DESTDIR$3.new" ;; esac
     mv -f "$DESTDIR$3.new" "$DESTDIR$3"
+}
+
+# What the helper of a user's QEMU needs of root's rights; docs/man/kvmnet-bridge-helper.8 says what for.
+capabilities=cap_net_admin,cap_net_raw,cap_dac_read_search+ep
+
+# give_rights FILE: with no one but root to change it. A package does that when it is installed.
+give_rights() {
+    [ -z "$DESTDIR" ] || return 0
+    if ! command -v setcap >/dev/null || ! setcap "$capabilities" "$1" 2>/dev/null; then
+        echo "kvmnet-bridge-helper serves root alone until: setcap $capabilities ${1%.new}" >&2
+    fi
+}
+
+# make_lock: as from the next start of the machine on.
+make_lock() {
+    [ -z "$DESTDIR" ] && [ -d /run/systemd/system ] && command -v systemd-tmpfiles >/dev/null || return 0
+    systemd-tmpfiles --create "$tmpfiles/kvmnet.conf" || true
 }
 
 # name_program FILE: its text, with the path of the program in it.
@@ -284,7 +307,7 @@ move_configuration() {
 leave_former() {
     [ -n "$former" ] || return 0
     cat "$former/lib/kvmnet/folders" >>"$library/folders" 2>/dev/null || true
-    chosen=$PREFIX chosen_rules=$rules chosen_units=$units chosen_fish=$for_fish PREFIX=$former
+    chosen=$PREFIX chosen_rules=$rules chosen_units=$units chosen_tmpfiles=$tmpfiles chosen_fish=$for_fish PREFIX=$former
     set_places
     each_file take_former
     rm -f "$library/kvmnet.conf.installed" "$library/former"
@@ -297,7 +320,7 @@ leave_former() {
 }
 
 take_former() {
-    case $(dirname "$3") in "$chosen_rules" | "$chosen_units" | "$chosen_fish") ;; *) take "$@" ;; esac
+    case $(dirname "$3") in "$chosen_rules" | "$chosen_units" | "$chosen_tmpfiles" | "$chosen_fish") ;; *) take "$@" ;; esac
 }
 
 # install_dnsmasq: what tells guests their addresses. Without it all else works, so nothing fails.
@@ -319,6 +342,7 @@ install_all() {
     install_dnsmasq
     [ -n "$DESTDIR" ] || each_folder make_folder
     each_file put
+    make_lock
     reload_udev
     move_configuration
     install_configuration

@@ -91,6 +91,8 @@ programs() {
     echo 'git git'
     echo 'mandoc mandoc'
     echo 'sysctl procps' # the commands that kvmnet plan prints
+    echo 'setcap libcap2-bin'
+    echo 'setpriv util-linux'
     echo 'shellcheck shellcheck'
     echo 'strace strace'
     echo 'udevadm udev'

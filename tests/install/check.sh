@@ -14,7 +14,9 @@ program=/usr/local/bin/kvmnet
 manual=/usr/local/share/man
 rule=/etc/udev/rules.d/60-kvmnet.rules
 unit=/etc/systemd/system/kvmnet-serve@.service
-pages='man8/kvmnet.8 man8/qemu-ifup.8 man8/qemu-ifdown.8 man5/kvmnet.conf.5'
+tmpfile=/etc/tmpfiles.d/kvmnet.conf
+helper=$library/kvmnet-bridge-helper
+pages='man8/kvmnet.8 man8/kvmnet-bridge-helper.8 man8/qemu-ifup.8 man8/qemu-ifdown.8 man5/kvmnet.conf.5'
 completions='/usr/local/share/bash-completion/completions/kvmnet /usr/local/share/zsh/site-functions/_kvmnet
     /etc/fish/completions/kvmnet.fish'
 
@@ -40,7 +42,7 @@ fresh_machine() {
         mkdir -p "$layer/upper" "$layer/work"
         mount -t overlay -o "lowerdir=$folder,upperdir=$layer/upper,workdir=$layer/work" overlay "$folder"
     done
-    rm -rf /etc/qemu-if* /etc/kvmnet.* /etc/fish "$library" "$program" "$rule" "$unit" /usr/local/share/doc/kvmnet
+    rm -rf /etc/qemu-if* /etc/kvmnet.* /etc/fish "$library" "$program" "$rule" "$unit" "$tmpfile" /usr/local/share/doc/kvmnet
     for page in $pages; do rm -f "$manual/$page"; done
     for file in $completions; do rm -f "$file"; done
     [ -z "$with_dpkg" ] || mkdir -p /var/lib/dpkg
@@ -142,6 +144,8 @@ looks() {
     for file in $completions; do [ "$(stat -c '%A %u:%g' "$file")" = '-rw-r--r-- 0:0' ] || return 1; done
     setpriv --reuid 65534 --regid 65534 --clear-groups "$program" --version >"$scratch/log" 2>&1 || return 1
     grep -qF "RUN+=\"'$program' gc\"" "$rule" || return 1
+    [ "$(stat -c '%A %u:%g' "$helper" "$tmpfile" | tr '\n' ' ')" = '-rwxr-xr-x 0:0 -rw-r--r-- 0:0 ' ] || return 1
+    [ "$(getcap "$helper")" = "$helper cap_dac_read_search,cap_net_admin,cap_net_raw=ep" ] || return 1
     grep -qF "ExecStart=\"$program\" serve" "$unit" || return 1
     for page in $pages; do
         [ "$(stat -c '%A %u:%g' "$manual/$page")" = '-rw-r--r-- 0:0' ] || return 1

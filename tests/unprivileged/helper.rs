@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::asking::{Asking, HELPER, install, name, write_as};
-use super::kit::{ALICE, BOB, VMS, becomes, files, lab, ports, status};
+use super::kit::{ALICE, BOB, VMS, becomes, config, files, lab, ports, status};
 use crate::lab::bench::settled;
 use crate::lab::{Cli, Image, Lab, Network, Vm, eventually, turn, within};
 
@@ -13,7 +13,7 @@ const LAB: &str = "\n[network.lab]\nmode = \"isolated\"\nbridge = \"br-lab\"\nus
 pub fn granted() -> Lab {
     let lab = lab(Network::NAT);
     let vms = "\n[network.vms]\nmode = \"host-only\"\nbridge = \"br-vms\"\naddress = \"10.0.201.3/24\"\nusers = [\"@vms\"]\n";
-    lab.write_config(&format!("{}{LAB}{vms}", Network::NAT.config()));
+    lab.write_config(&format!("{}{LAB}{vms}", config(Network::NAT)));
     install(&lab);
     lab
 }

@@ -10,9 +10,15 @@ pub const ALICE: u32 = 1500;
 pub const BOB: u32 = 1501;
 pub const VMS: u32 = 1600;
 
+/// Nobody tells the guests their addresses: these tests do.
+pub fn config(network: Network) -> String {
+    network.config() + "dhcp = false\n"
+}
+
 /// A lab whose host has users.
 pub fn lab(network: Network) -> Lab {
     let lab = Lab::new(network);
+    lab.write_config(&config(network));
     let add = |file: &str, text: String| {
         let mut file = OpenOptions::new().append(true).open(file).unwrap();
         file.write_all(text.as_bytes()).unwrap();

@@ -5,7 +5,7 @@ use std::process::Stdio;
 
 use nix::sys::signal::Signal;
 
-use super::kit::{ALICE, VMS, becomes, files, kvmnet, lab, ports, status};
+use super::kit::{ALICE, VMS, becomes, config, files, kvmnet, lab, ports, status};
 use crate::lab::bench::settled;
 use crate::lab::{Cli, Image, Lab, Network, Process, Said, Snapshot, Tap, Vm, eventually, turn};
 
@@ -56,7 +56,7 @@ fn the_program_is_a_users_without_rights() {
 #[test]
 fn the_tap_is_on_its_network() {
     let lab = lab(Network::NAT);
-    lab.write_config(&format!("{}{}", Network::NAT.config(), Network::ISOLATED.lab_table()));
+    lab.write_config(&format!("{}{}", config(Network::NAT), Network::ISOLATED.lab_table()));
     let before = settled(&lab);
     let show = "ip -o link show type tun; exec kvmnet status";
     let path = format!("{}:/usr/sbin:/usr/bin:/sbin:/bin", Path::new(&kvmnet()).parent().unwrap().display());
@@ -167,7 +167,16 @@ fn a_mac_for_each_name() {
     assert_ne!(mac(&["-name", "db"], &[]), web);
     assert_eq!(mac(&[], &["--tap", "a0"]), mac(&[], &["--tap", "a0"]));
     assert_ne!(mac(&[], &["--tap", "a0"]), mac(&[], &["--tap", "a1"]));
-    lab.write_config(&(Network::NAT.config() + "guest_mac = \"52:54:00:aa:bb:cc\"\n"));
+    // Another one of that name runs, where a guest has its MAC for itself.
+    lab.write_config(&Network::NAT.config());
+    let other =
+        lab.host.start(&kvmnet(), &["run", "--", "/bin/sh", "-c", "exec sleep 60", "qemu", "-name", "web"]);
+    becomes(&other, "sleep");
+    assert!(lab.host.ip("link show kvm0").contains(&web));
+    assert_ne!(mac(&["-name", "web"], &[]), web);
+    drop(other);
+    Cli::new(&lab.host, &["gc"]).run().ok();
+    lab.write_config(&(config(Network::NAT) + "guest_mac = \"52:54:00:aa:bb:cc\"\n"));
     assert_eq!(mac(&["-name", "web"], &[]), "52:54:00:aa:bb:cc");
 }
 
