@@ -68,19 +68,9 @@ impl Done {
 
 /// Attaches `tap` to its network. `hook_network` is the NAME of a hook called `qemu-ifup-NAME`.
 pub fn up(tap: &IfName, hook_network: Option<&str>, seen: OnStep) -> Result<Done, Error> {
-    up_told(tap, hook_network, Teller::Starter, seen)
-}
-
-/// The same, where `teller` says who the guest is.
-pub fn up_told(
-    tap: &IfName,
-    hook_network: Option<&str>,
-    teller: Teller,
-    seen: OnStep,
-) -> Result<Done, Error> {
     require_rights()?;
     let network = config::load(&Environment::of_process(), hook_network, tap)?;
-    let desired = Desired { teller, ..Desired::new(*tap, network) };
+    let desired = Desired { teller: Teller::Starter, ..Desired::new(*tap, network) };
     let brought = Run::begin()?.bring_up(&desired, seen)?;
     Ok(attached(&desired, brought))
 }
