@@ -9,7 +9,13 @@ use std::fs;
 use std::process::Command;
 
 use lab::bench::settled;
-use lab::{Cli, Hook, Lab, Machine, Network, Snapshot, Tap};
+use std::os::fd::AsRawFd;
+
+use lab::{Call, Cli, Hook, Lab, Machine, Network, Snapshot, Tap, standing_still};
+use nix::libc;
+use nix::sys::socket::{
+    AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, sendto, socket,
+};
 
 /// Any text, with spaces or none at all.
 fn set_alias(host: &Machine, link: &str, alias: &str) {
@@ -225,4 +231,48 @@ fn text_that_a_terminal_would_obey() {
             assert!(shown, "{command:?}: {text:?}");
         }
     }
+}
+
+/// Another process with rights over the network sends refusals and false answers to a hook's sockets, while it stands still at
+/// each of its sends: it takes them for what they are.
+#[test]
+fn answers_of_another_process_are_not_the_kernels() {
+    let lab = lab();
+    let one = lab.boot(1);
+    for number in 1..=4 {
+        let call = Call { name: "sendto".to_owned(), number, changes: false };
+        let sent = std::cell::Cell::new(0);
+        let ran = standing_still(&lab.host, "/etc/qemu-ifup", (one.tap(), one.tap_fd()), &call, || {
+            sent.set(lab.host.enter(send_refusals));
+        });
+        assert!(sent.get() > 0, "somebody listens");
+        ran.unwrap().ok();
+        lab.ifdown(&one).ok();
+    }
+}
+
+/// To all netlink sockets of this network that have an address: "no", to whatever they have asked or will ask.
+fn send_refusals() -> usize {
+    let table = fs::read_to_string("/proc/thread-self/net/netlink").unwrap();
+    let mut sent = 0;
+    for line in table.lines().skip(1) {
+        let columns: Vec<&str> = line.split_whitespace().collect();
+        let protocol = match columns[1] {
+            "0" => SockProtocol::NetlinkRoute,
+            "12" => SockProtocol::NetlinkNetFilter,
+            _ => continue,
+        };
+        let to = NetlinkAddr::new(columns[2].parse().unwrap(), 0);
+        let socket = socket(AddressFamily::Netlink, SockType::Raw, SockFlag::empty(), protocol).unwrap();
+        for sequence in 1..100u32 {
+            let (error, refusal) = (2u16, -libc::EPERM);
+            let header = [&36u32.to_ne_bytes()[..], &error.to_ne_bytes(), &0x100u16.to_ne_bytes()].concat();
+            let bytes =
+                [&header[..], &sequence.to_ne_bytes(), &[0; 4], &refusal.to_ne_bytes(), &[0; 16]].concat();
+            if to.pid() != 0 && sendto(socket.as_raw_fd(), &bytes, &to, MsgFlags::MSG_DONTWAIT).is_ok() {
+                sent += 1;
+            }
+        }
+    }
+    sent
 }

@@ -140,8 +140,23 @@ impl Socket {
         if poll(&mut [PollFd::new(self.fd(), PollFlags::POLLIN)], wait)? == 0 {
             return Ok(false);
         }
-        self.inner.recv(&mut self.buffer[..], Msg::DONTWAIT)?;
+        self.take()?;
         Ok(true)
+    }
+
+    /// Takes the next datagram of the kernel's, and tells how long it was. None is for one of another process, which may
+    /// send here if it has rights over the network, and would be believed.
+    fn take(&mut self) -> io::Result<Option<usize>> {
+        // SAFETY: a `sockaddr_nl` is plain numbers, for which zero is a value.
+        let mut sender = unsafe { std::mem::zeroed::<libc::sockaddr_nl>() };
+        let mut size = size_of_val(&sender) as libc::socklen_t;
+        let (fd, flags) = (self.inner.as_raw_fd(), libc::MSG_DONTWAIT | libc::MSG_TRUNC);
+        let (bytes, room) = (self.buffer.as_mut_ptr().cast(), self.buffer.len());
+        // SAFETY: both pointers are to values of these lengths that outlive the call.
+        let length =
+            unsafe { libc::recvfrom(fd, bytes, room, flags, (&raw mut sender).cast(), &raw mut size) };
+        let length = usize::try_from(length).map_err(|_| io::Error::last_os_error())?;
+        Ok((sender.nl_pid == 0).then_some(length))
     }
 
     /// Makes room for so many refusals at once. False where that needs more rights than there are.
@@ -224,8 +239,10 @@ impl Socket {
     }
 
     fn receive(&mut self, answers: &mut Answers, on_reply: OnReply) -> io::Result<()> {
-        let (length, _) =
-            uninterrupted(|| self.inner.recv(&mut self.buffer[..], Msg::DONTWAIT | Msg::TRUNC))?;
+        let Some(length) = uninterrupted(|| self.take())? else {
+            // Somebody may send without end.
+            return if signals::is_expired() { Err(Errno::EINTR.into()) } else { Ok(()) };
+        };
         let too_long = || io::Error::from_raw_os_error(libc::EMSGSIZE);
         answers.read(self.buffer.get(..length).ok_or_else(too_long)?, on_reply);
         Ok(())
@@ -236,7 +253,7 @@ impl Socket {
     fn drain(&mut self) {
         let overran = |error: &io::Error| error.raw_os_error() == Some(libc::ENOBUFS);
         while !signals::is_expired() {
-            match uninterrupted(|| self.inner.recv(&mut self.buffer[..], Msg::DONTWAIT)) {
+            match uninterrupted(|| self.take()) {
                 Err(error) if !overran(&error) => return,
                 _ => {}
             }

@@ -78,7 +78,7 @@ pub use qemu::{Qemu, Style};
 pub use random::Random;
 pub use reference::Lab;
 pub use snapshot::{Snapshot, assert_same};
-pub use strace::{Call, Fault, SPEAKING, Traced, sample};
+pub use strace::{Call, Fault, SPEAKING, Traced, sample, standing_still};
 pub use tap::Tap;
 pub use traffic::{Answers, Conversation, Pings};
 pub use trial::{COLUMNS, Reach, Row, Trial};
