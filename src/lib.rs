@@ -34,6 +34,7 @@
 //! | [`holder`], [`vmm`], `guests` | /proc, a command line | who has a tap open, what VM that is | asks the VM |
 //! | [`probe`], [`tun`], [`lock`], [`signals`], [`rights`], [`account`], [`log`] | | a facility of the system each | know each other |
 //! | [`terminal`], [`error`] | text, data, what failed | what a person reads | prints |
+//! | `fuzz` | any bytes | what must hold of them, for tests | is in a program |
 //!
 //! To find one's way: [`run::up`] is one run, in the order above; `model::Network` is what a configuration comes to,
 //! [`plan::Step`] what can be done about it. docs/architecture.md says why, and where to put what is new.

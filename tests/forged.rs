@@ -37,6 +37,7 @@ fn lab() -> Lab {
 
 /// The snapshot has the seconds that an address has left.
 fn forget_time(lab: &Lab) {
+    assert!(lab.host.ip("addr show dev br9").contains("10.55.1.1/24"));
     lab.host.ip("addr change 10.55.1.1/24 dev br9 valid_lft 5000 preferred_lft 5000");
 }
 

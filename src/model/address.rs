@@ -82,6 +82,11 @@ impl Address {
         }
     }
 
+    /// Whether kvmnet can have given it: it has no end, in either sense.
+    pub fn is_plain(&self) -> bool {
+        self.peer.is_none() && self.valid == FOREVER && self.scope == 0
+    }
+
     /// Whether another machine has it, so that this one does not use it (RFC 4862, duplicate address detection).
     pub fn is_duplicate(&self) -> bool {
         self.flags & flag::DADFAILED != 0

@@ -227,7 +227,8 @@ fn addresses(bridge: &IfName, old: &Ledger, new: Option<&Ledger>, observed: &Obs
     }
     let is_kept = |net: &IpNet| stays && new.is_some_and(|new| new.addresses.contains(net));
     let given = observed.addresses(&link).into_iter().rev();
-    let unwanted = given.filter(|address| old.addresses.contains(&address.net) && !is_kept(&address.net));
+    let is_given = |address: &Address| old.addresses.contains(&address.net) && address.is_plain();
+    let unwanted = given.filter(|address| is_given(address) && !is_kept(&address.net));
     unwanted.map(|address| AddressChange::Delete { link, address }.into()).collect()
 }
 

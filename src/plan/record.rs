@@ -1,13 +1,16 @@
 //! The record is written before what it records, and an entry goes after what it records is undone.
 
 use super::{Difference, Transaction};
+use crate::model::ledger::MAX_ENTRIES;
 use crate::model::{Changed, Ledger};
 use crate::switch;
 
 impl Difference<'_> {
     /// The record can be written.
     pub(super) fn has_room(&self) -> bool {
-        self.ledger.short().is_some() && (self.ledger.fits() || self.site.observed.has_nft())
+        self.ledger.short().is_some()
+            && (self.ledger.fits() || self.site.observed.has_nft())
+            && self.ledger.entries().len() <= MAX_ENTRIES
     }
 
     /// Puts the parts in order. While something old is still to be taken away, both records hold.

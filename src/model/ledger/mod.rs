@@ -31,7 +31,7 @@ pub const PREFIX: &str = "kvmnet:";
 pub const MAX_LEN: usize = 255;
 
 /// More entries than any network has: one with its uplinks, its addresses and the bridges of a large host.
-pub const MAX_ENTRIES: usize = 16 * 1024;
+pub const MAX_ENTRIES: usize = 4096;
 
 /// The record.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
