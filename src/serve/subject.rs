@@ -45,7 +45,9 @@ impl Subject {
         rtnl.ask(&[Question::Links], &mut facts)?;
         let Some((bridge, ledger)) = network_of(&facts, interface) else { return Ok(None) };
         let (bridge, host_if) = (bridge.clone(), ledger.host_if(bridge.name));
-        let (Some(domain), Some(host)) = (ledger.dhcp.clone(), facts.link(&host_if).cloned()) else {
+        // An alias may be anybody's, and an interface may have an odd name.
+        let domain = ledger.dhcp.clone().filter(|domain| is_plain(domain) && is_plain(host_if.as_str()));
+        let (Some(domain), Some(host)) = (domain, facts.link(&host_if).cloned()) else {
             return Ok(None);
         };
         let routes = FAR.into_iter().map(Question::RouteTo);
@@ -73,6 +75,11 @@ impl Subject {
             stations: rtnl.all_fdb_entries()?,
         }))
     }
+}
+
+/// Whether a text can stand in dnsmasq's configuration, where some characters have a meaning.
+fn is_plain(text: &str) -> bool {
+    text.len() <= 253 && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._@+".contains(&byte))
 }
 
 /// The bridge that an interface is, or that it is the host's way to, with its record.

@@ -12,6 +12,7 @@ use nix::sched::{CloneFlags, setns, unshare};
 use nix::unistd::{chroot, fchdir};
 
 use super::process::Process;
+use super::servers;
 
 /// A machine lives as long as this value and its copies: its namespaces are held by these open files and
 /// nothing else.
@@ -25,6 +26,14 @@ pub struct Machine {
 struct Files {
     namespace: File,
     root: File,
+    /// The number of the network namespace.
+    net: u64,
+}
+
+impl Drop for Files {
+    fn drop(&mut self) {
+        servers::end(self.net);
+    }
 }
 
 impl Machine {
@@ -43,7 +52,9 @@ impl Machine {
             isolate(CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWNS);
             private_files();
             let root = File::open("/").expect("the root directory can be opened");
-            (own_namespace("net"), Files { namespace: own_namespace("mnt"), root })
+            let net = own_namespace("net");
+            let files = Files { namespace: own_namespace("mnt"), root, net: servers::number(&net) };
+            (net, files)
         });
         Self { net: Arc::new(net), files: Some(Arc::new(files)) }.prepared()
     }
@@ -186,6 +197,7 @@ fn private_files() {
     overlay("/etc", "etc");
     // Leases are kept there.
     overlay("/var/lib", "lib");
+    let _none_before = fs::remove_dir_all("/var/lib/kvmnet");
     mount(Some("sysfs"), "/sys", Some("sysfs"), MsFlags::empty(), none).expect("a /sys of this network");
     for device in ["null", "zero", "full", "urandom", "random", "net/tun", "kvm"] {
         keep_device(device);

@@ -52,6 +52,7 @@ mod process;
 mod qemu;
 mod random;
 mod reference;
+pub mod servers;
 mod snapshot;
 mod strace;
 mod tap;

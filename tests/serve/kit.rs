@@ -4,10 +4,9 @@ use std::collections::HashMap;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
-use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::lab::{Guest, Lab, Machine, Network, Place, eventually, hooks_dir};
+use crate::lab::{Guest, Lab, Network, Place, eventually, hooks_dir, servers};
 
 /// The host of a lab, where networks are served.
 pub struct Serving {
@@ -123,8 +122,9 @@ impl Serving {
 
     /// The processes of a name on the host, in the order of their numbers.
     pub fn processes(&self, name: &str) -> Vec<Pid> {
-        let mut found: Vec<i32> =
-            in_namespace(&self.lab.host).into_iter().filter(|pid| comm(*pid) == name).collect();
+        let namespace = fs::metadata(self.lab.host.netns()).expect("a namespace").ino();
+        let all = servers::processes(namespace).into_iter();
+        let mut found: Vec<i32> = all.filter(|pid| servers::name(*pid) == name).collect();
         found.sort_unstable();
         found.into_iter().map(Pid::from_raw).collect()
     }
@@ -157,36 +157,4 @@ impl Serving {
             fs::rename(format!("{path}.new"), path).unwrap();
         });
     }
-}
-
-/// Servers outlive the test's own programs, and would hold its namespaces.
-impl Drop for Serving {
-    fn drop(&mut self) {
-        for _ in 0..100 {
-            let all = in_namespace(&self.lab.host);
-            let servers: Vec<i32> =
-                all.into_iter().filter(|pid| matches!(comm(*pid).as_str(), "kvmnet" | "dnsmasq")).collect();
-            if servers.is_empty() {
-                break;
-            }
-            for pid in servers {
-                let _ended = kill(Pid::from_raw(pid), Signal::SIGKILL);
-            }
-            std::thread::yield_now();
-        }
-    }
-}
-
-/// The processes in the network namespace of a machine.
-fn in_namespace(machine: &Machine) -> Vec<i32> {
-    let own = fs::metadata(machine.netns()).expect("a namespace").ino();
-    let pids = fs::read_dir("/proc").expect("/proc").flatten();
-    let pids = pids.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    let is_here =
-        |pid: &i32| fs::metadata(format!("/proc/{pid}/ns/net")).is_ok_and(|about| about.ino() == own);
-    pids.filter(is_here).collect()
-}
-
-fn comm(pid: i32) -> String {
-    fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default().trim().to_owned()
 }

@@ -7,7 +7,7 @@ use nix::unistd::Pid;
 
 use crate::dns::{A, Answer, ask};
 use crate::kit::Serving;
-use crate::lab::{Cli, Network, eventually};
+use crate::lab::{Cli, Hook, Network, eventually};
 
 fn kill_hard(pid: Pid) {
     kill(pid, Signal::SIGKILL).expect("a process of the lab");
@@ -212,4 +212,28 @@ fn without_dnsmasq_the_network_works() {
     assert_eq!(serving.processes("kvmnet").len(), 1, "it waits for dnsmasq");
     serving.lab.detach(one);
     serving.assert_ends();
+}
+
+/// The byte in the lock file says so: its place, which is the namespace's number, and who has it.
+#[test]
+fn a_hook_that_finds_its_network_served_asks_two_things() {
+    let calls = |configuration: &str| {
+        let serving = Serving::configured(configuration);
+        let one = serving.attach(1);
+        if !configuration.contains("false") {
+            serving.dnsmasq();
+        }
+        serving.lab.settle();
+        let traced = || {
+            let arguments = ["-f", "-o", "/run/lab/trace", "/etc/qemu-ifup", one.tap()];
+            Hook::new(&serving.lab.host, "/usr/bin/strace", &arguments).tap(one.tap_fd()).run().ok();
+            let trace = serving.lab.host.enter(|| fs::read_to_string("/run/lab/trace")).unwrap();
+            trace.lines().filter(|line| line.contains('(') && !line.contains("F_GETFD")).count()
+        };
+        // The first puts right what came in between.
+        traced();
+        traced()
+    };
+    let plain = Network::NAT.config();
+    assert_eq!(calls(&plain), calls(&format!("{plain}dhcp = false\n")) + 2);
 }
