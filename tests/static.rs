@@ -56,7 +56,7 @@ const LIMITS: [(&str, [u64; 2]); 4] = [
     ("qemu-ifup", [1536 * 1024, 896 * 1024]),
     ("qemu-ifdown", [1280 * 1024, 640 * 1024]),
     ("kvmnet", [2304 * 1024, 1536 * 1024]),
-    ("kvmnet-bridge-helper", [1664 * 1024, 1024 * 1024]),
+    ("kvmnet-bridge-helper", [1792 * 1024, 1152 * 1024]),
 ];
 
 #[test]
