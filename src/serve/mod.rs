@@ -61,9 +61,10 @@ pub fn serve(interface: &str) -> Result<String, Error> {
     let name = name_of(interface)
         .map_err(|error| Error::Usage { problem: error.to_string(), program: "kvmnet serve" })?;
     let asking = || Error::system("ask the kernel");
+    let file = lock()?;
+    // After the lock, which lets signals through again when it is given back.
     let mut watch = Watch::begin().map_err(Error::system("wait for events"))?;
     let mut rtnl = Rtnl::open().map_err(asking())?;
-    let file = lock()?;
     let Some(subject) = Subject::find(&mut rtnl, &name).map_err(asking())? else {
         return Ok(format!("nothing is to be served on {name}"));
     };

@@ -237,3 +237,23 @@ fn a_hook_that_finds_its_network_served_asks_two_things() {
     let plain = Network::NAT.config();
     assert_eq!(calls(&plain), calls(&format!("{plain}dhcp = false\n")) + 2);
 }
+
+/// In a container that may not mount, its files are in a folder, which it takes with it.
+#[test]
+fn without_the_right_to_mount() {
+    let serving = Serving::nat();
+    let one = serving.attach(1);
+    serving.dnsmasq();
+    kill_hard(serving.processes("kvmnet")[0]);
+    eventually("nobody serves", || serving.processes("dnsmasq").is_empty());
+    let arguments = ["--bounding-set=-sys_admin", "--inh-caps=-sys_admin", "/etc/kvmnet", "serve", "br0"];
+    let mut server = serving.lab.host.start("setpriv", &arguments);
+    serving.dnsmasq();
+    serving.lease(&one, "web");
+    let has_folder = || serving.lab.host.enter(|| fs::exists("/run/kvmnet-serve.br0").unwrap());
+    assert!(has_folder());
+    server.signal(Signal::SIGTERM);
+    assert!(server.wait().success(), "{}", server.printed());
+    serving.assert_ends();
+    assert!(!has_folder());
+}
