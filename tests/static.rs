@@ -53,9 +53,9 @@ fn hooks_are_static() {
 
 /// Each program, and what it may have in bytes: with glibc's start-up code, and with musl's.
 const LIMITS: [(&str, [u64; 2]); 4] = [
-    ("qemu-ifup", [1536 * 1024, 896 * 1024]),
-    ("qemu-ifdown", [1280 * 1024, 640 * 1024]),
-    ("kvmnet", [2304 * 1024, 1536 * 1024]),
+    ("qemu-ifup", [1792 * 1024, 1088 * 1024]),
+    ("qemu-ifdown", [1344 * 1024, 704 * 1024]),
+    ("kvmnet", [2560 * 1024, 1792 * 1024]),
     ("kvmnet-bridge-helper", [1792 * 1024, 1152 * 1024]),
 ];
 
