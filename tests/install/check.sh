@@ -368,11 +368,13 @@ staging() {
     check 'staging: a page' [ -f "$scratch/stage/usr/share/man/man5/kvmnet.conf.5" ]
     check 'staging: the rule' holds "'/usr/bin/kvmnet' gc" "$scratch/stage/usr/lib/udev/rules.d/60-kvmnet.rules"
     check 'staging: the unit' holds '"/usr/bin/kvmnet" serve' "$scratch/stage/usr/lib/systemd/system/kvmnet-serve@.service"
+    check 'staging: the helper' [ -x "$scratch/stage/usr/lib/kvmnet/kvmnet-bridge-helper" ]
+    check 'staging: the lock' [ -f "$scratch/stage/usr/lib/tmpfiles.d/kvmnet.conf" ]
     check 'staging: bash completes' [ -f "$scratch/stage/usr/share/bash-completion/completions/kvmnet" ]
     check 'staging: fish completes' [ -f "$scratch/stage/usr/share/fish/vendor_completions.d/kvmnet.fish" ]
     check 'staging: the documents' [ -f "$scratch/stage/usr/share/doc/kvmnet/status.md" ]
     rm -r "$scratch/stage/usr/share/doc"
-    check 'staging: nothing else' [ "$(find "$scratch/stage" ! -type d | wc -l)" = 15 ]
+    check 'staging: nothing else' [ "$(find "$scratch/stage" ! -type d | wc -l)" = 18 ]
     check 'staging: nothing to uninstall' answer 1 env DESTDIR="$scratch/stage" "$checkout/install.sh" --uninstall
 }
 
