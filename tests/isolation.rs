@@ -5,13 +5,21 @@
 
 #[path = "isolation/attack.rs"]
 mod attack;
+#[path = "isolation/changes.rs"]
+mod changes;
 #[path = "isolation/ground.rs"]
 mod ground;
+#[path = "isolation/inward.rs"]
+mod inward;
 #[path = "isolation/judge.rs"]
 mod judge;
 mod lab;
+#[path = "isolation/one_lock.rs"]
+mod one_lock;
 #[path = "isolation/packet.rs"]
 mod packet;
+#[path = "isolation/real_guest.rs"]
+mod real_guest;
 
 use attack::{Attacks, Names};
 use ground::Ground;

@@ -102,13 +102,26 @@ fn router_advertisements(site: &Site, wanted: &mut Wanted) {
     }
 }
 
-/// What comes from a host-only network is forwarded nowhere, whatever becomes of its table.
+/// What holds of a host-only network whatever becomes of its table: nothing is forwarded, and no source is believed, and so answered,
+/// that is elsewhere.
+const WITHOUT_TABLE: [(Setting, u32); 2] = [(Setting::RpFilter, 1), (Setting::Forwarding, 0)];
+
+/// Whether a setting of the bridge stays shut, though the bridge opens.
+pub(super) fn stays_shut(site: &Site, setting: Setting) -> bool {
+    let network = &site.desired.network;
+    let is_it = network.mode == Mode::HostOnly && network.veth.is_none();
+    is_it && WITHOUT_TABLE.iter().any(|(known, _)| *known == setting)
+}
+
+/// What comes from a host-only network is forwarded nowhere.
 fn forward_nothing(site: &Site, wanted: &mut Wanted) {
     if site.desired.network.mode != Mode::HostOnly {
         return;
     }
     let host_if = site.desired.host_if();
-    wanted.value(Phase::Make, host_if, Setting::Forwarding, 0);
+    for (setting, value) in WITHOUT_TABLE {
+        wanted.value(Phase::Make, host_if, setting, value);
+    }
     if site.new_value(Setting::ForceForwarding) == Some(1) {
         wanted.value(Phase::Make, host_if, Setting::ForceForwarding, 0);
     }

@@ -1,8 +1,8 @@
 //! A closed bridge: nothing passes between its own port and the host. The first lock is a table of rules; here is the second,
 //! should the table be gone or the bridge have another name.
 
-use super::need;
 use super::{Feature, PLAIN, Phase, Site, Wanted};
+use super::{host_if, need};
 use crate::item::AddressChange;
 use crate::model::address::LINK_SCOPE;
 use crate::model::{Filter, Ledger, Need, Question, Setting};
@@ -60,7 +60,7 @@ fn close(site: &Site, wanted: &mut Wanted) {
 fn reopen(site: &Site, wanted: &mut Wanted) {
     let bridge = &site.desired.network.bridge;
     for (setting, _) in switch::SHUT.into_iter().rev().chain([switch::SHUT_IPV6]) {
-        if site.observed.value(bridge, setting).is_some() {
+        if site.observed.value(bridge, setting).is_some() && !host_if::stays_shut(site, setting) {
             wanted.value(Phase::Reopen, bridge, setting, site.new_value(setting).unwrap_or_default());
         }
     }

@@ -34,6 +34,12 @@ pub(super) fn is_itself(host_if: &IfName, mac: Mac) -> Rule {
     Rule::new([Match::Iif(*host_if), Match::ToMac(mac), Match::NoReversePath], Verdict::Drop)
 }
 
+/// Nobody else speaks as a guest: the host's answers and errors would go to the guest, with that one's words.
+pub(super) fn is_no_guest(network: &Network) -> impl Iterator<Item = Rule> {
+    let own = network.addresses.iter().map(IpNet::trunc);
+    own.map(|own| Rule::new([Match::Source(own), Match::NoReversePath], Verdict::Drop))
+}
+
 /// The options for every hop of IPv6 are answered even before that, so who sends them is told by its address: one of the network, or
 /// of the link, as reports of groups have.
 pub(super) fn options(network: &Network) -> Chain {

@@ -4,6 +4,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::ground::Ground;
+use crate::lab::bench::is_long;
 use crate::lab::{Frame, frame};
 use crate::packet;
 
@@ -118,6 +119,19 @@ impl Names {
         let few = [[ips(&own), few[0].clone()].concat(), few[1].clone()];
         Self { macs, doors, sources: sources.concat(), targets: targets.concat(), few }
     }
+
+    /// From elsewhere towards the guests, by this door.
+    pub fn inward(ground: &Ground, door: [u8; 6]) -> Self {
+        let mut names = Self::of(ground);
+        let doors = [("door", door), ("guest", ATTACKER), ("all", frame::BROADCAST)];
+        names.macs.extend(&doors[..2]);
+        names.doors = doors.into();
+        names.targets = ips(&["10.0.100.1", "10.0.100.2", "10.0.100.255", "255.255.255.255", "224.0.0.1"]);
+        names.targets.extend(ips(&["fd00:100::1", "fd00:100::2", "fe80::5054:ff:fe12:3456", "ff02::1"]));
+        names.few[0].extend(ips(&["198.51.100.7", "10.77.0.2", "fd00:77::2", "10.0.100.2", "fd00:100::2"]));
+        names.few[1] = ips(&["10.0.100.1", "10.0.100.255", "fd00:100::1", "ff02::1"]);
+        names
+    }
 }
 
 /// All attacks of one kind after another.
@@ -191,7 +205,7 @@ impl Attacks {
         };
         for (to_name, to) in [names.macs[0], ("all", frame::BROADCAST), ("zero", [0; 6])] {
             for (from_name, from) in &names.macs {
-                for sender in v4(&names.sources) {
+                for sender in v4(if is_long() { &names.sources } else { &names.few[0] }) {
                     let frame = Frame { from: *from, to };
                     let name = format!("{sender} is at {from_name}, to {to_name}");
                     self.add(name, |token| {

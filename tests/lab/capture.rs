@@ -107,12 +107,29 @@ impl Capture {
 /// Sends a frame made by hand out by an interface of a machine: one that is an attacker's.
 pub fn inject(machine: &Machine, interface: &str, bytes: &[u8]) {
     machine.enter(|| {
-        let socket = packet_socket(0).expect("a packet socket needs root");
+        let sent = send_here(interface, [bytes]);
+        assert_eq!(sent, 1, "the frame is sent");
+    });
+}
+
+/// Sends many of them. Those that the interface does not take, as they are too long, are lost.
+pub fn inject_all<'a>(
+    machine: &Machine,
+    interface: &str,
+    frames: impl IntoIterator<Item = &'a [u8]> + Send,
+) -> usize {
+    machine.enter(|| send_here(interface, frames))
+}
+
+/// The same on the machine that the calling thread is on; returns how many were taken.
+pub fn send_here<'a>(interface: &str, frames: impl IntoIterator<Item = &'a [u8]>) -> usize {
+    let socket = packet_socket(0).expect("a packet socket needs root");
+    let number = nix::net::if_::if_nametoindex(interface).expect("the interface");
+    let send = |bytes: &&[u8]| {
         // SAFETY: every field of a sockaddr_ll may be zero.
         let mut to: libc::sockaddr_ll = unsafe { std::mem::zeroed() };
         to.sll_family = libc::AF_PACKET as u16;
-        to.sll_ifindex = i32::try_from(nix::net::if_::if_nametoindex(interface).expect("the interface"))
-            .expect("a number");
+        to.sll_ifindex = i32::try_from(number).expect("a number");
         // SAFETY: both pointers are to values that outlive the call, with their lengths.
         let sent = unsafe {
             libc::sendto(
@@ -124,8 +141,9 @@ pub fn inject(machine: &Machine, interface: &str, bytes: &[u8]) {
                 size_of::<libc::sockaddr_ll>() as u32,
             )
         };
-        Errno::result(sent).expect("the frame is sent");
-    });
+        Errno::result(sent).is_ok()
+    };
+    frames.into_iter().filter(send).count()
 }
 
 /// A packet socket on every interface; nix knows only some ethertypes.

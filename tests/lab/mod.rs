@@ -63,7 +63,7 @@ mod wait;
 mod world;
 
 pub use bench::Bench;
-pub use capture::{Capture, Packet, inject};
+pub use capture::{Capture, Packet, inject, inject_all, send_here};
 pub use cli::{Cli, Said};
 pub use frame::Frame;
 pub use guest::Guest;
