@@ -170,7 +170,10 @@ fn what_a_network_opened_is_closed_whatever_a_record_says() {
     let before = settled(&lab);
     for entries in ["eth3:f=1 eth3:F=1", "default:f=0 default:F=0 eth3:f=1 eth3:F=1"] {
         set_alias(&lab.host, "br9", &format!("kvmnet:nat x 00000000 held {entries}"));
+        // By which a hook finds it.
+        nft(&lab, "table inet kvmnet-br9 {}");
         let one = lab.attach(1);
+        lab.host.run("nft delete table inet kvmnet-br9");
         set_alias(&lab.host, "br9", "");
         lab.detach(one);
         forget_time(&lab);
