@@ -123,6 +123,7 @@ configure() {
         cat "$work/log" >&2
         die 'systemd-sysusers has made no users'
     }
+    : >"$root/etc/fstab"
     printf '127.0.0.1 localhost\n::1 localhost\n' >"$root/etc/hosts"
     printf 'passwd: files\ngroup: files\nhosts: files dns\n' >"$root/etc/nsswitch.conf"
     # Each guest gets an ID of its own when it boots.

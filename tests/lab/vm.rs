@@ -52,7 +52,7 @@ fn console_of(name: &str) -> String {
 pub struct Vm {
     name: String,
     machine: Machine,
-    pub(super) process: Process,
+    pub process: Process,
     agent: Option<BufReader<UnixStream>>,
     heard_of: bool,
 }
