@@ -15,6 +15,18 @@ mod lab;
 
 use host::Host;
 
+/// Busybox's DHCP client, with the script of Debian's package.
+const UDHCPC: &str = "udhcpc -i eth0 -n -q -t 20 -T 1";
+
+/// Starts a guest and has it told its address.
+#[track_caller]
+fn start_served(host: &mut Host, name: &str, number: u8) -> String {
+    host.start_guest(name, number);
+    assert_eq!(host.processes_of_hook(name), [] as [&str; 0], "the hook of {name} starts no process");
+    host.in_guest(name, UDHCPC);
+    host.address_of(name)
+}
+
 #[test]
 fn a_guest_and_all_its_processes_are_killed_and_udev_has_its_network_swept() {
     let mut host = Host::boot("");
@@ -28,4 +40,71 @@ fn a_guest_and_all_its_processes_are_killed_and_udev_has_its_network_swept() {
     assert!(host.run("ip link show br0").0 == 0, "the other guest still has its network");
     host.kill_guest("db");
     host.eventually("the network is swept", "! ip link show br0 && ! nft list tables | grep kvmnet");
+}
+
+#[test]
+fn udev_has_systemd_serve_a_network_from_its_first_guest_to_its_last() {
+    let mut host = Host::boot("");
+    start_served(&mut host, "web", 0);
+    host.must("systemctl is-active kvmnet-serve@br0.service");
+    let dnsmasq = host.must("pidof dnsmasq");
+    let group = host.must(&format!("cat /proc/{}/cgroup", dnsmasq.trim()));
+    assert!(group.contains("kvmnet-serve@br0.service"), "dnsmasq is the unit's: {group}");
+    start_served(&mut host, "db", 1);
+    host.in_guest("web", "ping -c 1 -W 5 outside.example");
+    host.in_guest("web", "ping -c 1 -W 5 db.kvm");
+    host.in_guest("web", "ping -c 1 -W 5 host.kvm");
+
+    host.kill_guest("web");
+    host.must("udevadm settle");
+    assert_eq!(
+        host.must("pidof dnsmasq"),
+        dnsmasq,
+        "who serves a network outlives the guest that it began with"
+    );
+
+    host.must(&format!("kill -9 {}", dnsmasq.trim()));
+    host.eventually("dnsmasq is started again", "pidof dnsmasq");
+    host.in_guest("db", UDHCPC);
+    host.must("systemctl kill --kill-who=main --signal=KILL kvmnet-serve@br0.service");
+    host.eventually("so is its parent", "systemctl is-active kvmnet-serve@br0.service");
+    host.in_guest("db", UDHCPC);
+
+    host.kill_guest("db");
+    host.eventually(
+        "nobody serves what is gone",
+        "! systemctl is-active kvmnet-serve@br0.service && ! pidof dnsmasq",
+    );
+    assert_eq!(host.must("systemctl --failed --no-legend").trim(), "", "no unit has failed");
+    assert_eq!(host.must("ls /run | grep kvmnet").trim(), "kvmnet.lock", "nothing is left but the lock");
+}
+
+#[test]
+fn the_host_resolves_its_guests_by_the_lines_of_the_documentation() {
+    let mut host = Host::boot("");
+    let address = start_served(&mut host, "web", 0);
+    host.must("resolvectl query outside.example");
+    assert!(host.run("resolvectl query web.kvm").0 != 0, "nobody has told resolved of the domain");
+    for line in ["resolvectl dns br0 10.0.100.3", "resolvectl domain br0 '~kvm'"] {
+        host.must(line);
+    }
+    let said = host.must("resolvectl query -4 web.kvm");
+    assert!(said.contains(&address), "resolved knows {address}: {said}");
+    host.must("ping -c 1 -W 5 web.kvm");
+    host.must("resolvectl query outside.example");
+}
+
+#[test]
+fn a_guest_has_its_address_again_after_the_host_has_booted_anew() {
+    let disk = "mke2fs -F /dev/vda && mkdir -p /var/lib/kvmnet && mount -t ext4 /dev/vda /var/lib/kvmnet";
+    let mut host = Host::boot("");
+    host.must(disk);
+    host.start_guest("web", 0);
+    // An address that nobody would give it by its MAC.
+    host.in_guest("web", &format!("{UDHCPC} -r 10.0.100.99"));
+    assert_eq!(host.address_of("web"), "10.0.100.99");
+    let mut host = host.reboot();
+    host.must(disk.trim_start_matches("mke2fs -F /dev/vda && "));
+    start_served(&mut host, "db", 1);
+    assert_eq!(start_served(&mut host, "web", 0), "10.0.100.99");
 }

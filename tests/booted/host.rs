@@ -29,15 +29,27 @@ const TRACED_IFUP: &str = "#!/bin/sh
 exec strace -D -f -qq -e trace=execve,execveat,fork,vfork,clone,clone3 -o \"/run/hook-$1\" /etc/qemu-ifup \"$1\"
 ";
 
+/// What survives a boot: a disk with nothing on it at first.
+const DISK: &str = "/run/lab/disk";
+
+/// Runs a command in a guest: `in-guest NAME COMMAND`. Its resolv.conf is its own.
+const IN_GUEST: &str = "#!/bin/sh
+own=/run/resolv-$1
+touch \"$own\"
+exec nsenter --net=\"/proc/$(systemctl show -P MainPID \"vm-$1\")/ns/net\" \
+    unshare -m sh -c \"mount --bind $own /etc/resolv.conf; $2\"
+";
+
 /// The rule and the unit as install.sh installs them.
 const RULE: &str = include_str!("../../share/60-kvmnet.rules");
 
 /// The host.
 pub struct Host {
     vm: Vm,
-    _world: Machine,
+    world: Machine,
+    image: Image,
+    turn: Flock<File>,
     _dns: Process,
-    _turn: Flock<File>,
 }
 
 impl Deref for Host {
@@ -60,10 +72,27 @@ impl Host {
     pub fn boot(config: &str) -> Self {
         let world = Machine::with_private_files();
         let image = Image::systemd().with(&world, "host", |initramfs| install(initramfs, config));
-        let turn = turn();
+        world.run(&format!("truncate -s 8M {DISK}"));
+        Self::start(world, image, turn())
+    }
+
+    /// Boots it again, with what is on its disk.
+    #[track_caller]
+    pub fn reboot(self) -> Self {
+        let Self { mut vm, world, image, turn, _dns: dns } = self;
+        drop(dns);
+        vm.tell("systemctl reboot");
+        vm.process.wait();
+        Self::start(world, image, turn)
+    }
+
+    #[track_caller]
+    fn start(world: Machine, image: Image, turn: Flock<File>) -> Self {
         let cable = ["-netdev", "tap,id=n0,ifname=cable,script=no,downscript=no"];
         let nic = ["-device", "virtio-net-pci,netdev=n0,mac=52:54:00:12:35:01,romfile="];
-        let arguments: Vec<String> = [cable, nic].concat().into_iter().map(str::to_owned).collect();
+        let disk = format!("file={DISK},if=virtio,format=raw");
+        let arguments = [&cable[..], &nic, &["-drive", &disk]].concat();
+        let arguments: Vec<String> = arguments.into_iter().map(str::to_owned).collect();
         let mut vm = Vm::start(&world, "host", &image, &arguments);
         eventually("QEMU has made the cable", || world.try_run("ip link show cable").status.success());
         world.sysctl("ipv6/conf/cable/accept_dad", "0");
@@ -73,7 +102,7 @@ impl Host {
         world.ip("link set cable up");
         let dns = serve_dns(&world);
         vm.booted();
-        let mut host = Self { vm, _world: world, _dns: dns, _turn: turn };
+        let mut host = Self { vm, world, image, turn, _dns: dns };
         let (_, state) = host.run("systemctl is-system-running --wait");
         let failed = host.run("systemctl --failed --no-legend; journalctl -b -p 4 --no-pager | tail -n 20").1;
         assert_eq!(state.trim(), "running", "the host has booted: {failed}");
@@ -92,6 +121,21 @@ impl Host {
         let ready =
             format!("nsenter --net=/proc/$(systemctl show -P MainPID vm-{name})/ns/net ip link show eth0");
         self.eventually(&format!("{name} is on its network"), &ready);
+    }
+
+    /// Runs a command in a guest, which must succeed.
+    #[track_caller]
+    pub fn in_guest(&mut self, name: &str, command: &str) -> String {
+        self.must(&format!("in-guest {name} '{command}'"))
+    }
+
+    /// The IPv4 address that a guest has.
+    #[track_caller]
+    pub fn address_of(&mut self, name: &str) -> String {
+        let said = self.in_guest(name, "ip -4 -o addr show dev eth0");
+        let address = said.split_whitespace().skip_while(|word| *word != "inet").nth(1);
+        let address = address.and_then(|address| address.split('/').next());
+        address.unwrap_or_else(|| panic!("{name} has an address: {said}")).to_owned()
     }
 
     /// Kills all that is in a guest's unit.
@@ -141,6 +185,7 @@ fn install(initramfs: &mut Initramfs, config: &str) {
     initramfs.add_text("/etc/udev/rules.d/60-kvmnet.rules", &rule);
     initramfs.add_text("/etc/systemd/network/10-uplink.network", UPLINK);
     initramfs.add("/etc/traced-ifup", TRACED_IFUP.as_bytes());
+    initramfs.add("/usr/bin/in-guest", IN_GUEST.as_bytes());
     if !config.is_empty() {
         initramfs.add_text("/etc/kvmnet.conf", config);
     }

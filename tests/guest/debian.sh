@@ -6,7 +6,7 @@ set -eu
 
 usage='usage: tests/guest/debian.sh OUTDIR'
 
-packages='systemd udev dbus dnsmasq-base iproute2 iputils-ping isc-dhcp-client kmod nftables strace busybox-static'
+packages='systemd udev dbus dnsmasq-base iproute2 iputils-ping isc-dhcp-client kmod nftables strace busybox-static udhcpc'
 # In a package of its own since Debian 12, as systemctl's and journalctl's parts may be one day.
 optional='systemd-resolved'
 
@@ -116,7 +116,7 @@ add_modules() {
 # configure: what the packages' own scripts do, and what makes a guest of the tests of it.
 configure() {
     mkdir -p "$root/dev" "$root/proc" "$root/sys" "$root/run" "$root/root" "$root/tmp" "$root/var/lib/misc" "$root/var/tmp" \
-        "$root/etc/systemd/system/multi-user.target.wants" "$root/etc/udhcpc"
+        "$root/etc/systemd/system/multi-user.target.wants"
     chmod 1777 "$root/tmp" "$root/var/tmp"
     echo 'u dnsmasq - "dnsmasq" /var/lib/misc' >"$root/usr/lib/sysusers.d/dnsmasq.conf"
     run_inside systemd-sysusers systemd-sysusers --root="$root" >"$work/log" 2>&1 || {

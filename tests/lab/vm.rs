@@ -134,11 +134,17 @@ impl Vm {
         self.booted();
     }
 
+    /// Gives the guest a command, whose end it may not live to see.
+    #[track_caller]
+    pub fn tell(&mut self, command: &str) {
+        let agent = self.agent.as_mut().expect("the guest is connected");
+        agent.get_mut().write_all(format!("{command}\n").as_bytes()).expect("the guest is on");
+    }
+
     /// Runs a command in the guest: its status, and what it printed.
     #[track_caller]
     pub fn run(&mut self, command: &str) -> (i32, String) {
-        let agent = self.agent.as_mut().expect("the guest is connected");
-        agent.get_mut().write_all(format!("{command}\n").as_bytes()).expect("the guest is on");
+        self.tell(command);
         let mut said = String::new();
         loop {
             let line = self.line();
