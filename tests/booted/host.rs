@@ -26,18 +26,19 @@ LinkLocalAddressing=ipv6
 
 /// Notes each process that a hook starts, and is not its parent: QEMU is.
 const TRACED_IFUP: &str = "#!/bin/sh
-exec strace -D -f -qq -e trace=execve,execveat,fork,vfork,clone,clone3 -o \"/run/hook-$1\" /etc/qemu-ifup \"$1\"
+exec strace -D -f -qq --seccomp-bpf -e signal=none -e trace=execve,execveat,fork,vfork,clone,clone3 -o \"/run/hook-$1\" /etc/qemu-ifup \"$1\"
 ";
 
 /// What survives a boot: a disk with nothing on it at first.
 const DISK: &str = "/run/lab/disk";
 
-/// Runs a command in a guest: `in-guest NAME COMMAND`. Its resolv.conf is its own.
+/// Runs a command in a guest: `in-guest NAME COMMAND`. Its resolv.conf is its own, and it is not to tell the host's resolved of its
+/// resolvers.
 const IN_GUEST: &str = "#!/bin/sh
 own=/run/resolv-$1
 touch \"$own\"
 exec nsenter --net=\"/proc/$(systemctl show -P MainPID \"vm-$1\")/ns/net\" \
-    unshare -m sh -c \"mount --bind $own /etc/resolv.conf; $2\"
+    unshare -m sh -c \"mount --bind $own /etc/resolv.conf; mount --bind /dev/null /sbin/resolvconf; $2\"
 ";
 
 /// The rule and the unit as install.sh installs them.
@@ -200,6 +201,7 @@ fn serve_dns(world: &Machine) -> Process {
         "--user=root",
         "--no-resolv",
         "--no-hosts",
+        "--local=/example/",
         "--bind-interfaces",
         "--interface=cable",
         "--address=/outside.example/192.168.1.25",
