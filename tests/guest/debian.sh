@@ -17,7 +17,7 @@ superfluous='adduser apt debconf dpkg libdb libgdbm libperl passwd perl tar'
 masked='getty.target getty-static.service systemd-firstboot.service systemd-hwdb-update.service
     systemd-journal-flush.service systemd-logind.service systemd-machine-id-commit.service systemd-networkd-wait-online.service
     systemd-random-seed.service systemd-update-utmp.service systemd-update-utmp-runlevel.service systemd-binfmt.service
-    proc-sys-fs-binfmt_misc.automount dev-hugepages.mount systemd-remount-fs.service'
+    proc-sys-fs-binfmt_misc.automount dev-hugepages.mount systemd-remount-fs.service ldconfig.service'
 
 here=$(cd "$(dirname "$0")" && pwd)
 
