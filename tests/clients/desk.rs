@@ -70,6 +70,7 @@ impl Desk {
             fs::remove_file("/etc/kvmnet.conf").expect("the lab has written one");
             fs::write("/etc/resolv.conf", "nameserver 192.168.1.25\n").expect("a private /etc");
         });
+        lab.has_kvmnet();
         let addresses =
             ["198.51.100.7", "fd00:51::7"].map(|address| format!("--address=/outside.example/{address}"));
         let options =

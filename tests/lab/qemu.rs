@@ -6,7 +6,7 @@ use std::process::ExitStatus;
 use nix::sys::signal::Signal;
 
 use super::network::Place;
-use super::{Image, Lab, Vm};
+use super::{Image, Lab, Vm, eventually};
 
 /// How a person gives a guest its NIC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,6 +101,30 @@ impl Qemu {
              until grep -q 1 /sys/class/net/eth0/carrier; do sleep 0.1; done"
         );
         self.vm.must(&setup);
+    }
+
+    /// Waits until the guest has booted, and has it told its addresses and routes by the network. Its place is where it then is.
+    #[track_caller]
+    pub fn ready_by_dhcp(&mut self) {
+        self.vm.booted();
+        self.vm.must("ip link set eth0 up && udhcpc -i eth0 -n -q -t 20 -T 1");
+        for (family, address) in [("-4", &mut self.place.v4), ("-6", &mut self.place.v6)] {
+            let show = format!("ip {family} -o addr show dev eth0 scope global | grep -v tentative");
+            eventually("the guest has an address", || {
+                let said = self.vm.run(&show).1;
+                let mut words = said.split_whitespace().skip_while(|word| !word.starts_with("inet"));
+                let found = words.nth(1).and_then(|address| address.split('/').next());
+                found.is_some_and(|found| {
+                    *address = found.to_owned();
+                    true
+                })
+            });
+        }
+    }
+
+    /// Where it is.
+    pub fn place(&self) -> &Place {
+        &self.place
     }
 
     /// The path of its monitor, QMP, on the host.

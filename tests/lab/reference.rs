@@ -54,6 +54,11 @@ impl Lab {
         lab
     }
 
+    /// Puts `kvmnet` where the hooks find it, so that networks are served.
+    pub fn has_kvmnet(&self) {
+        self.host.enter(|| fs::copy(hooks_dir().join("kvmnet"), "/etc/kvmnet")).expect("kvmnet is built");
+    }
+
     /// Lays a cable from a NIC of the host to the `eth0` of another machine.
     pub fn cable(&self, nic: &str, far: &Machine, near_addresses: [&str; 2], far_addresses: [&str; 2]) {
         self.host.sysctl("ipv6/conf/default/accept_dad", "0");

@@ -79,15 +79,28 @@ impl Trial {
         Self::boot_at(Lab::new(network), [1, 2].map(|number| network.guest(number)), style)
     }
 
+    /// The same on a host whose networks are served, where nobody gives the guests an address by hand.
+    #[track_caller]
+    pub fn boot_served(network: Network, style: Style) -> Self {
+        let lab = Lab::new(network);
+        lab.has_kvmnet();
+        Self::boot_with(lab, [1, 2].map(|number| network.guest(number)), style, Qemu::ready_by_dhcp)
+    }
+
     /// Boots two guests at these places. Trials take turns.
     #[track_caller]
     pub fn boot_at(lab: Lab, places: [Place; 2], style: Style) -> Self {
+        Self::boot_with(lab, places, style, Qemu::ready)
+    }
+
+    #[track_caller]
+    fn boot_with(lab: Lab, places: [Place; 2], style: Style, ready: fn(&mut Qemu)) -> Self {
         let turn = turn();
         lab.outside_knows_the_way();
         let before = Snapshot::of(&lab.host);
         let [mut one, mut two] = places.map(|place| Qemu::start(&lab, &place, style));
-        one.ready();
-        two.ready();
+        ready(&mut one);
+        ready(&mut two);
         lab.settle();
         Self { lab, one, two, before, turn }
     }
@@ -96,8 +109,10 @@ impl Trial {
     #[track_caller]
     pub fn ask(&mut self) -> Row {
         let network = self.lab.network;
-        let [one, two] = [1, 2].map(|number| network.guest(number));
-        let (one, two) = (vec![one.v4, one.v6], vec![two.v4, two.v6]);
+        let [one, two] = [&self.one, &self.two].map(|guest| {
+            let Place { v4, v6, .. } = guest.place();
+            vec![v4.clone(), v6.clone()]
+        });
         let mut host = vec!["192.168.1.230".to_owned(), "fd00:1::230".to_owned()];
         if network.mode != "bridged" {
             host.extend(["10.0.100.3".to_owned(), "fd00:100::3".to_owned()]);
