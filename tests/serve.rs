@@ -12,5 +12,7 @@ mod life;
 mod names;
 #[path = "serve/seen.rs"]
 mod seen;
+#[path = "serve/router.rs"]
+mod router;
 #[path = "serve/told.rs"]
 mod told;

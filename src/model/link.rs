@@ -142,7 +142,7 @@ pub struct Ipv6Conf {
     pub force_forwarding: Option<u32>,
     /// The kernel has `accept_untracked_na`, so it is Linux 5.19 or later.
     pub is_of_5_19: bool,
-    /// What a takeover copies, in the order of [`IPV6`].
+    /// What a takeover copies, in the order of [`IPV6`]; the first is [`Setting::Router`](super::Setting::Router).
     pub copied: [u32; IPV6.len()],
 }
 

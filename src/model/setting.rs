@@ -29,6 +29,9 @@ pub enum Setting {
     AcceptRa,
     /// `net.ipv6.conf.X.force_forwarding` (Linux 6.17)
     ForceForwarding,
+    /// `net.ipv6.conf.X.forwarding`: the host tells its neighbours there that it is a router. Since Linux 6.17 it forwards nothing by
+    /// that.
+    Router,
     /// `net.ipv6.conf.all.forwarding`, the machine-wide switch; the interface is `all`.
     WideForwarding6,
     /// `net.ipv6.conf.X.disable_ipv6`
@@ -129,7 +132,7 @@ pub enum Home {
 /// largest value that it can have before it is changed: a filter is put where there is none.
 type About = (Setting, &'static str, &'static str, Home, u32);
 
-const ALL: [About; 20] = [
+const ALL: [About; 21] = [
     (Setting::Up, "u", "up", Home::Link, 1),
     (Setting::Mtu, "m", "mtu", Home::Link, 65535),
     (Setting::Group, "g", "group", Home::Link, u32::MAX),
@@ -141,6 +144,7 @@ const ALL: [About; 20] = [
     (Setting::RouteLocalnet, "L", "route_localnet", Home::Ipv4(26), 1),
     (Setting::AcceptRa, "R", "accept_ra", Home::Ipv6, 2),
     (Setting::ForceForwarding, "F", "force_forwarding", Home::Ipv6, 1),
+    (Setting::Router, "o", "forwarding", Home::Ipv6, 1),
     (Setting::WideForwarding6, "W", "forwarding", Home::Ipv6, 1),
     (Setting::DisableIpv6, "d", "disable_ipv6", Home::Ipv6, 1),
     (Setting::GroupFwdMask, "w", "group_fwd_mask", Home::Link, 0xffff),

@@ -149,6 +149,7 @@ impl Observed {
             Setting::RouteLocalnet => Some(link.ipv4.route_localnet),
             Setting::AcceptRa => link.ipv6.map(|ipv6| ipv6.accept_ra),
             Setting::ForceForwarding => link.ipv6.and_then(|ipv6| ipv6.force_forwarding),
+            Setting::Router => link.ipv6.map(|ipv6| ipv6.copied[0]),
             Setting::DisableIpv6 => link.ipv6.map(|ipv6| ipv6.disable_ipv6),
             Setting::FdbMaxLearned => link.fdb_max_learned,
             Setting::GroupFwdMask => link.group_fwd_mask.map(u32::from),

@@ -39,6 +39,7 @@ fn set(facts: &mut Facts, link: &IfName, setting: Setting, value: u32) {
         (Setting::Forwarding, _) => link.ipv4.forwarding = value,
         (Setting::RpFilter, _) => link.ipv4.rp_filter = value,
         (Setting::AcceptRa, Some(ipv6)) => ipv6.accept_ra = value,
+        (Setting::Router, Some(ipv6)) => ipv6.copied[0] = value,
         (Setting::ForceForwarding, Some(ipv6)) => ipv6.force_forwarding = Some(value),
         _ => {}
     }

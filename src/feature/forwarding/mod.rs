@@ -2,6 +2,7 @@
 
 pub(crate) mod everywhere;
 pub(super) mod guards;
+mod router;
 
 use super::takeover::port_nic;
 use super::{Feature, Object, PLAIN, Phase, Site, Wanted};
@@ -40,6 +41,7 @@ fn needs(site: &Site) -> Vec<Need> {
         adopts || by_routes && desired.forwards(*v6) && observed.facts.wide(*v6) && !is_ours(*v6)
     });
     needs.extend(families.map(|v6| Need::Defaults { v6 }));
+    needs.extend(router::needs(site));
     needs
 }
 
@@ -59,6 +61,7 @@ fn want(site: &Site, wanted: &mut Wanted) {
     for setting in opened.unwrap_or_default() {
         open(&site.desired.network.bridge, setting, 1);
     }
+    router::want(site, wanted);
     no_longer(site, wanted);
 }
 

@@ -328,6 +328,7 @@ impl World {
             Setting::RouteLocalnet => link.ipv4.route_localnet = to,
             Setting::AcceptRa => link.ipv6.as_mut().unwrap().accept_ra = to,
             Setting::ForceForwarding => link.ipv6.as_mut().unwrap().force_forwarding = Some(to),
+            Setting::Router => link.ipv6.as_mut().unwrap().copied[0] = to,
             Setting::Ipv4(place) => link.ipv4.copied[place] = to,
             Setting::Ipv6(place) => link.ipv6.as_mut().unwrap().copied[place] = to,
             Setting::DisableIpv6 => link.ipv6.as_mut().unwrap().disable_ipv6 = to,
