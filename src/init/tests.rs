@@ -39,6 +39,7 @@ impl HostSnapshot {
             metric: 0,
             devices: vec![device],
             nexthop: None,
+            protocol: 3,
         };
         self.observed.facts.ways.push(way);
     }

@@ -120,6 +120,8 @@ pub struct Way {
     pub table: u32,
     /// Its type (RTN_*).
     pub kind: u8,
+    /// Who made it (RTPROT_*).
+    pub protocol: u8,
     /// Lower wins.
     pub metric: u32,
     pub devices: Vec<u32>,

@@ -50,7 +50,16 @@ mod tests {
     use crate::model::facts::Facts;
 
     fn way(table: u32, metric: u32, device: u32, v6: bool) -> Way {
-        Way { destination: None, v6, table, kind: 1, metric, devices: vec![device], nexthop: None }
+        Way {
+            destination: None,
+            v6,
+            table,
+            kind: 1,
+            protocol: 3,
+            metric,
+            devices: vec![device],
+            nexthop: None,
+        }
     }
 
     /// The main table first, then IPv4, then the lowest metric; another table only where main has none.

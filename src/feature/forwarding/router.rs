@@ -3,6 +3,8 @@
 
 use super::has_force_forwarding;
 use crate::feature::{Phase, Site, Wanted};
+use crate::model::facts::Way;
+use crate::model::route::PROTOCOL_RA;
 use crate::model::{IfName, Need, Setting};
 
 /// Whose routes it would cost.
@@ -33,11 +35,13 @@ fn is_router(site: &Site) -> bool {
     site.observed.value(site.desired.host_if(), Setting::Router) == Some(1)
 }
 
-/// The interfaces with a default route that heed announcements; once the host is a router, those on record.
+/// The interfaces with a default route by an announcement; once the host is a router, those on record.
 fn listeners(site: &Site) -> Vec<IfName> {
     let Site { desired, observed, old, .. } = site;
-    let devices = if is_router(site) { Vec::new() } else { observed.default_devices(Some(true)) };
-    let links = devices.into_iter().filter_map(|index| observed.facts.link_index(index));
+    let announced =
+        |way: &&Way| way.v6 && way.is_default() && way.protocol == PROTOCOL_RA && !is_router(site);
+    let devices = observed.facts.ways.iter().filter(announced).flat_map(|way| &way.devices);
+    let links = devices.filter_map(|index| observed.facts.link_index(*index));
     let heeds = |link: &IfName| observed.value(link, Setting::AcceptRa) == Some(1);
     let found = links.map(|link| link.name).filter(heeds);
     let known =

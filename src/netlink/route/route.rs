@@ -124,6 +124,7 @@ pub fn parse_way(reply: &[u8]) -> Option<Way> {
         v6: family == family_of(true),
         table: table(reply, attrs),
         kind: reply.get(7).copied()?,
+        protocol: reply.get(5).copied()?,
         metric: find_u32(attrs, Rta::Priority).unwrap_or_default(),
         devices,
         nexthop: find_u32(attrs, RTA_NH_ID),

@@ -21,8 +21,16 @@ fn route(world: &mut World, to: &str) {
     let destination: IpNet = to.parse().unwrap();
     let v6 = destination.addr().is_ipv6();
     let (table, kind, metric) = (77, UNICAST, 0);
-    let way =
-        Way { destination: Some(destination), v6, table, kind, metric, devices: vec![2], nexthop: None };
+    let way = Way {
+        destination: Some(destination),
+        v6,
+        table,
+        kind,
+        protocol: 3,
+        metric,
+        devices: vec![2],
+        nexthop: None,
+    };
     world.0.facts.ways.push(way);
 }
 

@@ -167,6 +167,7 @@ fn collisions() {
         kind: 2,
         metric: 0,
         nexthop: None,
+        protocol: 3,
         devices: vec![2],
     });
     check(world, "", "vif0.0", "the address 10.0.100.3 belongs to eth3 already");

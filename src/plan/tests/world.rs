@@ -157,6 +157,7 @@ impl World {
                 metric: 0,
                 devices,
                 nexthop: None,
+                protocol: 3,
             });
         }
         for (index, address) in &facts.addresses {
@@ -170,6 +171,7 @@ impl World {
                 metric: 0,
                 devices: vec![*index],
                 nexthop: None,
+                protocol: 3,
             });
         }
         self.0.work_out();
