@@ -46,24 +46,22 @@ fn a_guest_and_all_its_processes_are_killed_and_udev_has_its_network_swept() {
 fn udev_has_systemd_serve_a_network_from_its_first_guest_to_its_last() {
     let mut host = Host::boot("");
     start_served(&mut host, "web", 0);
-    host.must("systemctl is-active kvmnet-serve@br0.service");
+    let server = "systemctl show -P MainPID kvmnet-serve@br0.service";
+    let first = host.must(server);
+    assert_ne!(first.trim(), "0", "the unit runs");
     let dnsmasq = host.must("pidof dnsmasq");
     let group = host.must(&format!("cat /proc/{}/cgroup", dnsmasq.trim()));
     assert!(group.contains("kvmnet-serve@br0.service"), "dnsmasq is the unit's: {group}");
     start_served(&mut host, "db", 1);
-    host.in_guest("web", "ping -c 1 -W 5 outside.example");
-    host.in_guest("web", "ping -c 1 -W 5 db.kvm");
-    host.in_guest("web", "ping -c 1 -W 5 host.kvm");
+    for name in ["outside.example", "db.kvm", "host.kvm"] {
+        host.eventually("a name answers", &format!("in-guest web 'ping -c 1 -W 5 {name}'"));
+    }
 
     host.kill_guest("web");
     host.must("udevadm settle");
-    assert_eq!(
-        host.must("pidof dnsmasq"),
-        dnsmasq,
-        "who serves a network outlives the guest that it began with"
-    );
+    assert_eq!(host.must(server), first, "who serves a network outlives the guest that it began with");
 
-    host.must(&format!("kill -9 {}", dnsmasq.trim()));
+    host.must("kill -9 $(pidof dnsmasq)");
     host.eventually("dnsmasq is started again", "pidof dnsmasq");
     host.in_guest("db", UDHCPC);
     host.must("systemctl kill --kill-who=main --signal=KILL kvmnet-serve@br0.service");
@@ -90,7 +88,7 @@ fn the_host_resolves_its_guests_by_the_lines_of_the_documentation() {
     }
     let said = host.must("resolvectl query -4 web.kvm");
     assert!(said.contains(&address), "resolved knows {address}: {said}");
-    host.must("ping -c 1 -W 5 web.kvm");
+    host.eventually("the guest answers by its name", "ping -c 1 -W 5 web.kvm");
     host.must("resolvectl query outside.example");
 }
 

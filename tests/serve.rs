@@ -10,9 +10,9 @@ mod lab;
 mod life;
 #[path = "serve/names.rs"]
 mod names;
-#[path = "serve/seen.rs"]
-mod seen;
 #[path = "serve/router.rs"]
 mod router;
+#[path = "serve/seen.rs"]
+mod seen;
 #[path = "serve/told.rs"]
 mod told;

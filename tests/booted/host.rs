@@ -43,6 +43,7 @@ exec nsenter --net=\"/proc/$(systemctl show -P MainPID \"vm-$1\")/ns/net\" \
 
 /// The rule and the unit as install.sh installs them.
 const RULE: &str = include_str!("../../share/60-kvmnet.rules");
+const UNIT: &str = include_str!("../../share/kvmnet-serve@.service");
 
 /// The host.
 pub struct Host {
@@ -182,8 +183,9 @@ fn install(initramfs: &mut Initramfs, config: &str) {
         initramfs.link(Path::new("/etc").join(hook), &format!("/usr/local/lib/kvmnet/{hook}"));
     }
     initramfs.add_file("/usr/local/bin/kvmnet", &hooks_dir().join("kvmnet"));
-    let rule = RULE.replace("@kvmnet@", "/usr/local/bin/kvmnet");
+    let [rule, unit] = [RULE, UNIT].map(|text| text.replace("@kvmnet@", "/usr/local/bin/kvmnet"));
     initramfs.add_text("/etc/udev/rules.d/60-kvmnet.rules", &rule);
+    initramfs.add_text("/etc/systemd/system/kvmnet-serve@.service", &unit);
     initramfs.add_text("/etc/systemd/network/10-uplink.network", UPLINK);
     initramfs.add("/etc/traced-ifup", TRACED_IFUP.as_bytes());
     initramfs.add("/usr/bin/in-guest", IN_GUEST.as_bytes());

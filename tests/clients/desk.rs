@@ -1,7 +1,11 @@
 //! The desk of a newcomer: a host with the programs and no configuration, a world with names, and QEMU.
 
 use std::fs::{self, File};
+use std::io::Read;
+use std::net::TcpStream;
 use std::ops::{Deref, DerefMut};
+
+use std::time::Duration;
 
 use nix::fcntl::Flock;
 use nix::sys::signal::Signal;
@@ -62,6 +66,13 @@ pub struct Desk {
     _turn: Flock<File>,
 }
 
+/// Who serves a network outlives the test, and ends with its bridge.
+impl Drop for Desk {
+    fn drop(&mut self) {
+        self.lab.host.try_run("ip link del br0");
+    }
+}
+
 impl Desk {
     /// Nobody is on yet. The host asks the outside machine for names, which knows `outside.example`.
     pub fn new() -> Self {
@@ -109,6 +120,19 @@ impl Desk {
                 status == 0
             });
         }
+    }
+
+    /// What the outside is told by whoever answers there.
+    pub fn hears_outside(&self, address: &str) -> String {
+        let address = address.parse().expect("an address and a port");
+        let hear = || {
+            let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(5)).ok()?;
+            stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
+            let mut said = String::new();
+            stream.read_to_string(&mut said).ok()?;
+            Some(said)
+        };
+        self.lab.outside.enter(hear).unwrap_or_default()
     }
 
     /// Shuts the guests down, and fails the test unless the host is as it was: nobody serves a network that is gone.
