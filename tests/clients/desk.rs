@@ -4,7 +4,6 @@ use std::fs::{self, File};
 use std::io::Read;
 use std::net::TcpStream;
 use std::ops::{Deref, DerefMut};
-
 use std::time::Duration;
 
 use nix::fcntl::Flock;
