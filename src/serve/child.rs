@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use nix::libc;
 use nix::sys::prctl::{set_no_new_privs, set_pdeathsig};
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal, kill, sigprocmask};
 use nix::unistd::{Gid, Pid, Uid, setgid, setgroups, setuid};
 
 use crate::rights;
@@ -116,6 +116,8 @@ fn become_user(user: Option<User>, parent: Pid) -> io::Result<()> {
         setuid(uid)?;
         rights::hand_on(&CAPABILITIES)?;
     }
+    // What its parent waits for by other means would be held off here as well.
+    sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None)?;
     set_no_new_privs()?;
     set_pdeathsig(Signal::SIGKILL)?;
     // It may have ended before it could be said so.

@@ -52,6 +52,8 @@ const WELL: Duration = Duration::from_secs(10);
 /// How often it is looked whether another program has given up the port; a server that was killed does it at once.
 const PORT_PAUSE: Duration = Duration::from_secs(5);
 const DNS: u16 = 53;
+/// How long dnsmasq may take to start.
+const REMINDER: Duration = Duration::from_secs(1);
 
 /// Serves the network of an interface until that is over, and says why it is. `interface` is a name, or a folder of /sys.
 pub fn serve(interface: &str) -> Result<String, Error> {
@@ -114,6 +116,8 @@ struct Running {
     retry: Option<Instant>,
     pause: Duration,
     is_port_taken: bool,
+    /// When to say once more that there are other files: dnsmasq does not hear of it while it starts.
+    remind: Option<Instant>,
     /// What was logged last: the same is not said twice.
     said: String,
 }
@@ -136,6 +140,7 @@ impl Running {
             retry: None,
             pause: PAUSES[0],
             is_port_taken: false,
+            remind: None,
             said: String::new(),
         };
         if prepare(&running.leases, user).is_err() {
@@ -170,7 +175,14 @@ impl Running {
             self.retry = None;
         }
         match &self.server {
-            Some(server) if are_others => server.reload(),
+            Some(server) if are_others => {
+                server.reload();
+                self.remind = Some(Instant::now() + REMINDER);
+            }
+            Some(server) if self.remind.is_some_and(|remind| remind <= Instant::now()) => {
+                server.reload();
+                self.remind = None;
+            }
             Some(_) => {}
             None => self.start(&known),
         }
@@ -253,7 +265,8 @@ impl Running {
     fn next_look(&self) -> Option<Duration> {
         let port = self.is_port_taken.then_some(PORT_PAUSE);
         let retry = self.retry.map(|retry| retry.saturating_duration_since(Instant::now()));
-        port.into_iter().chain(retry).min()
+        let remind = self.remind.map(|remind| remind.saturating_duration_since(Instant::now()));
+        port.into_iter().chain(retry).chain(remind).min()
     }
 
     fn say(&mut self, line: String) {

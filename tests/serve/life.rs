@@ -29,7 +29,8 @@ fn assert_is_clean(pid: Pid) {
         .map(|path| path.display().to_string())
         .collect();
     assert!(!targets.iter().any(|target| target.contains("tun")), "no tap: {targets:?}");
-    assert_eq!(targets.iter().filter(|target| *target == "/dev/null").count(), 3, "{targets:?}");
+    let standard = |number: u8| fs::read_link(format!("/proc/{pid}/fd/{number}")).unwrap();
+    assert!((0..3).all(|number| standard(number).as_os_str() == "/dev/null"), "{targets:?}");
     assert_eq!(fs::read(format!("/proc/{pid}/environ")).unwrap(), b"");
     assert_eq!(fs::read_link(format!("/proc/{pid}/cwd")).unwrap().to_str(), Some("/"));
     let session = |pid: Pid| nix::unistd::getsid(Some(pid)).unwrap();
@@ -45,6 +46,7 @@ fn it_runs_as_long_as_the_network_and_not_as_the_vm_that_started_it() {
     let status = fs::read_to_string(format!("/proc/{server}/status")).unwrap();
     let root = "Uid:\t0";
     assert!(!status.contains(root) && status.contains("CapEff:\t0000000000003400"), "{status}");
+    assert!(status.contains("SigBlk:\t0000000000000000"), "it hears every signal: {status}");
     serving.lab.detach(one);
     serving.lease(&two, "");
     assert_eq!(serving.dnsmasq(), server, "it is the same one");
