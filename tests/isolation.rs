@@ -5,6 +5,8 @@
 
 #[path = "isolation/attack.rs"]
 mod attack;
+#[path = "isolation/bounds.rs"]
+mod bounds;
 #[path = "isolation/changes.rs"]
 mod changes;
 #[path = "isolation/ground.rs"]

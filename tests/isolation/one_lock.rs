@@ -126,3 +126,40 @@ fn the_suite_finds_what_is_not_locked() {
         assert!(leaks.iter().any(|leak| leak.place == place), "{network:?}, {damage:?}: nothing to {place}");
     }
 }
+
+/// What people put in place of all that, on a bridge without an address.
+#[test]
+fn the_obvious_alternatives_leak() {
+    let plain = [
+        FLUSH,
+        NO_FILTER,
+        "sysctl -qw net.ipv6.conf.br0.disable_ipv6=0",
+        "sysctl -qw net.ipv4.conf.br0.arp_ignore=0",
+        "sysctl -qw net.ipv4.conf.br0.forwarding=1",
+    ];
+    let believes = "sysctl -qw net.ipv4.conf.br0.rp_filter=0";
+    let drop = |hook: &str| {
+        [
+            "add table inet own".to_owned(),
+            format!("add chain inet own {hook} {{ type filter hook {hook} priority 0 ; }}"),
+        ]
+        .into_iter()
+        .chain([format!("add rule inet own {hook} iifname br0 drop")])
+        .map(|rule| format!("nft {rule}"))
+        .collect::<Vec<String>>()
+    };
+    let with = |more: &[String]| {
+        let more = more.iter().map(String::as_str);
+        let damage: Vec<&str> = plain.into_iter().chain(more).collect();
+        leaks(Network::ISOLATED, true, &damage)
+    };
+    let reach_outside = |leaks: &[Leak], which: &dyn Fn(&Leak) -> bool| {
+        leaks.iter().any(|leak| leak.place == "the outside" && which(leak))
+    };
+    assert!(reach_outside(&with(&[believes.to_owned()]), &is_ipv4), "a bridge without an address");
+    assert!(reach_outside(&with(&[]), &|leak| !is_ipv4(leak)), "rp_filter");
+    let filtered = with(&[vec![believes.to_owned()], drop("forward"), drop("input")].concat());
+    let is_arp = |leak: &Leak| frame::ethertype(&leak.frame) == Some(frame::ARP);
+    assert!(filtered.iter().any(is_arp), "INPUT and FORWARD drop: ARP");
+    assert!(reach_outside(&filtered, &|leak| is_option_error(&leak.frame)), "INPUT and FORWARD drop: errors");
+}
