@@ -136,6 +136,13 @@ impl Serving {
         self.processes("dnsmasq")[0]
     }
 
+    /// Who looks after it; another one that a hook started meanwhile has ended by then.
+    #[track_caller]
+    pub fn kvmnet(&self) -> Pid {
+        eventually("one process serves", || self.processes("kvmnet").len() == 1);
+        self.processes("kvmnet")[0]
+    }
+
     /// Fails the test unless all that serves ends, and nothing is left of it.
     #[track_caller]
     pub fn assert_ends(&self) {

@@ -42,7 +42,7 @@ fn it_runs_as_long_as_the_network_and_not_as_the_vm_that_started_it() {
     let serving = Serving::nat();
     let (one, two) = (serving.attach(1), serving.attach(2));
     let server = serving.dnsmasq();
-    assert_is_clean(serving.processes("kvmnet")[0]);
+    assert_is_clean(serving.kvmnet());
     let status = fs::read_to_string(format!("/proc/{server}/status")).unwrap();
     let root = "Uid:\t0";
     assert!(!status.contains(root) && status.contains("CapEff:\t0000000000003400"), "{status}");
@@ -70,9 +70,7 @@ fn whatever_is_killed_comes_back() {
         eventually("another dnsmasq runs", || serving.processes("dnsmasq").iter().any(|pid| *pid != server));
     }
     assert_eq!(serving.lease(&one, "web")["new_ip_address"], first["new_ip_address"]);
-    let kvmnet = serving.processes("kvmnet");
-    assert_eq!(kvmnet.len(), 1, "one process looks after it");
-    kill_hard(kvmnet[0]);
+    kill_hard(serving.kvmnet());
     eventually("dnsmasq does not outlive it", || serving.processes("dnsmasq").is_empty());
     serving.lab.ifup(&one).ok();
     serving.dnsmasq();
@@ -90,10 +88,7 @@ fn a_network_has_one_server_and_gc_starts_what_is_missing() {
     serving.dnsmasq();
     let said = Cli::new(&serving.lab.host, &["serve", "br0"]).run().ok();
     assert!(said.contains("br0 is served already"), "{said}");
-    assert_eq!((serving.processes("dnsmasq").len(), serving.processes("kvmnet").len()), (1, 1));
-    for pid in serving.processes("kvmnet") {
-        kill_hard(pid);
-    }
+    kill_hard(serving.kvmnet());
     eventually("nobody serves", || serving.processes("dnsmasq").is_empty());
     serving.lab.host.run("/etc/kvmnet gc");
     serving.dnsmasq();
@@ -211,7 +206,7 @@ fn without_dnsmasq_the_network_works() {
     serving.lab.ifup(&one).ok();
     serving.lab.settle();
     assert!(one.pings_each(&["192.168.1.25".to_owned()]) == [true]);
-    assert_eq!(serving.processes("kvmnet").len(), 1, "it waits for dnsmasq");
+    serving.kvmnet();
     serving.lab.detach(one);
     serving.assert_ends();
 }
@@ -246,7 +241,7 @@ fn without_the_right_to_mount() {
     let serving = Serving::nat();
     let one = serving.attach(1);
     serving.dnsmasq();
-    kill_hard(serving.processes("kvmnet")[0]);
+    kill_hard(serving.kvmnet());
     eventually("nobody serves", || serving.processes("dnsmasq").is_empty());
     let arguments = ["--bounding-set=-sys_admin", "--inh-caps=-sys_admin", "/etc/kvmnet", "serve", "br0"];
     let mut server = serving.lab.host.start("setpriv", &arguments);

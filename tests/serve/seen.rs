@@ -27,7 +27,7 @@ fn a_person_sees_who_serves_and_which_addresses_were_given() {
     let address = serving.lease(&one, "web")["new_ip_address"].clone();
     let plan = Cli::new(&serving.lab.host, &["plan", "vif0.0"]).run().ok();
     assert!(!plan.contains("kvmnet serve"), "it is served already: {plan}");
-    let server = serving.processes("kvmnet")[0];
+    let server = serving.kvmnet();
     let status = || json(&serving, &["status", "--json"])["networks"][0].clone();
     eventually("the lease is known", || status()["dhcp"]["leases"][0]["name"] == "web");
     let network = status();
