@@ -60,6 +60,8 @@ fn try_all() -> ExitCode {
     let seconds = start.elapsed().as_secs();
     println!();
     if wrong.is_empty() {
+        println!(" In nat the guests were told their addresses and routes by DHCP and router");
+        println!(" announcements; elsewhere they have them by hand.");
         println!(" Each yes is an answer over IPv4 and one over IPv6, each no is neither. It is");
         println!(" what the documentation says, cell by cell; and when the last guest had gone,");
         println!(" each host was as it had been before the first. {seconds} seconds.\n");
@@ -96,7 +98,8 @@ fn try_mode(network: Network, style: Style) -> Vec<String> {
     let mode = network.mode;
     let outcome = caught(|| {
         progress(mode, "two guests boot, and QEMU runs qemu-ifup for each ...");
-        let mut trial = Trial::boot(network, style);
+        let boot = if mode == "nat" { Trial::boot_served } else { Trial::boot };
+        let mut trial = boot(network, style);
         progress(mode, "who reaches whom? ...");
         let row = trial.ask();
         progress(mode, "the guests are shut down, and QEMU runs qemu-ifdown ...");
