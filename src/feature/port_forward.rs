@@ -4,8 +4,12 @@ use std::net::IpAddr;
 
 use super::{Feature, PLAIN, Refusal, Site, Wanted, guest_identity};
 use crate::desired::Teller;
-use crate::model::{Forward, IfName, Link, Need, Owner, PortMapping, Question, TapRecord};
+use crate::model::{Forward, IfName, Link, Need, Owner, PortMapping, Protocol, Question, TapRecord};
 use crate::sorted::sorted_by_key;
+
+/// Where guests ask for addresses and names: DNS, DHCP, DHCPv6.
+const SERVED: [(Protocol, u16); 4] =
+    [(Protocol::Tcp, 53), (Protocol::Udp, 53), (Protocol::Udp, 67), (Protocol::Udp, 547)];
 
 pub(super) static FEATURE: Feature = Feature { needs, refuse, want, ..PLAIN };
 
@@ -45,7 +49,7 @@ fn recorded(tap: &Link) -> Option<Vec<Forward>> {
 }
 
 /// What shall lead to the guest. Whoever only follows the record has no environment of the guest's.
-fn forwards(site: &Site) -> Vec<Forward> {
+pub(super) fn forwards(site: &Site) -> Vec<Forward> {
     let Some(tap) = tap(site) else { return Vec::new() };
     let recorded = recorded(tap).filter(|_| site.desired.teller == Teller::Record);
     recorded.unwrap_or_else(|| site.desired.network.forwards.clone())
@@ -104,6 +108,10 @@ fn refuse(site: &Site) -> Vec<Refusal> {
     let nowhere = forwards(site).into_iter().find(|forward| !is_led(forward));
     let mut refusals: Vec<Refusal> =
         nowhere.map(|forward| Refusal::ForwardNowhere { tap: tap.name, forward }).into_iter().collect();
+    let of_server = wanted.iter().find(|mapping| site.serves_dhcp() && is_of_server(site, mapping));
+    refusals.extend(
+        of_server.map(|mapping| Refusal::PortOfServer { mapping: mapping.to_string(), port: mapping.port }),
+    );
     for (bridge, rival) in rivals(site, &wanted) {
         let Some(owner) = site.observed.owner(bridge, &rival.owner) else { continue };
         let guest = TapRecord::parse(&owner.alias).and_then(|record| record.guest.name);
@@ -116,6 +124,12 @@ fn refuse(site: &Site) -> Vec<Refusal> {
         port: mapping.port,
     }));
     refusals
+}
+
+/// Whether guests would no longer reach what tells them addresses and names. It may not listen yet.
+fn is_of_server(site: &Site, mapping: &PortMapping) -> bool {
+    let is_there = |listen| site.desired.network.addresses.iter().any(|net| net.addr() == listen);
+    SERVED.contains(&(mapping.protocol, mapping.port)) && mapping.listen.is_none_or(is_there)
 }
 
 fn want(site: &Site, wanted: &mut Wanted) {

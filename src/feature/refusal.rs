@@ -136,6 +136,9 @@ pub enum Refusal {
     /// A program of the host has the port.
     #[error("{listener}, which is to be forwarded")]
     PortInUse { listener: Box<Listener>, port: u16 },
+    /// The guests of the network need the port.
+    #[error("{mapping} is where guests of the network ask for addresses or names")]
+    PortOfServer { mapping: String, port: u16 },
     /// Another network has the bridge.
     #[error("the bridge {bridge} belongs to network {owner}, whose guests are using it")]
     BridgeInUse { bridge: IfName, owner: String },
@@ -273,6 +276,9 @@ impl Refusal {
             }
             Refusal::PortInUse { port, .. } => format!(
                 "take another port in `forward`, or name an address that it does not listen on: \"ADDRESS:{port}:…\""
+            ),
+            Refusal::PortOfServer { port, .. } => format!(
+                "take another port in `forward`, or name an address of the host outside the network: \"ADDRESS:{port}:…\""
             ),
             Refusal::NoGuestAddress { .. } => {
                 "set `guest_address`, or `guest_mac` on a network with DHCP; QEMU's command line says the MAC by itself"
