@@ -4,6 +4,7 @@
 //! What the configuration says wins over what the command line of the VM says, and that over what is on the tap's record.
 
 mod choice;
+mod tenant;
 
 use std::net::IpAddr;
 
@@ -31,7 +32,13 @@ fn needs(site: &Site) -> Vec<Need> {
         Choice::Asks(need) => Some(need),
         _ => None,
     };
-    claims.into_iter().map(|claim| Question::Claim(claim).into()).chain(others).chain(chosen).collect()
+    claims
+        .into_iter()
+        .map(|claim| Question::Claim(claim).into())
+        .chain(others)
+        .chain(chosen)
+        .chain(tenant::needs(site, tap))
+        .collect()
 }
 
 /// The guest's tap, where its network has a use for who the guest is.
@@ -162,6 +169,10 @@ fn refuse(site: &Site) -> Vec<Refusal> {
         let other = other_claimant(site, &claim)?;
         let guest = TapRecord::parse(&other.alias).and_then(|record| record.guest.name);
         Some(Refusal::OfAnotherGuest { own: claim.own, tap: other.name, guest })
+    }));
+    refusals.extend(tenant::tenants(site, tap).into_iter().map(|(address, other)| {
+        let guest = TapRecord::parse(&other.alias).and_then(|record| record.guest.name);
+        Refusal::OfAnotherGuest { own: Own::Address(address), tap: other.name, guest }
     }));
     let leads_nowhere = || [false, true].into_iter().all(|v6| site.guest_address(v6).is_none());
     if network.mode.forwards() && !network.forwards.is_empty() && leads_nowhere() {

@@ -218,3 +218,55 @@ fn a_record_is_believed_only_where_it_can_be_true() {
     let claim: Claim = claims[0].parse().unwrap();
     assert!(world.0.facts.claimant(&claim).is_some());
 }
+
+/// A client keeps its lease as long as it runs: the server would give the second guest another address, and what leads to it
+/// would lead to the first.
+#[test]
+fn an_address_that_a_running_guest_was_given_is_not_kept_for_another() {
+    let mut world = World::lab();
+    let lease = |last: u8| lease::line(&format!("0 {} 10.0.100.9 web *", mac(last))).unwrap();
+    let config = format!("{NAT}guest_address = \"10.0.100.9\"\nforward = \"2222:22\"\n");
+    world.started_by(NAT, "vif0.0", Some("web"), &[mac(0x57)]).unwrap();
+    world.0.leases = vec![lease(0x57)];
+    let refusal = world.started_by(&config, "vif1.0", None, &[mac(0x58)]).unwrap_err();
+    assert_eq!(refusal.to_string(), "10.0.100.9 is the address of vif0.0 (web)");
+    // It may have it for good; and of a guest that is gone, anybody.
+    world.started_by(&config, "vif0.0", Some("web"), &[mac(0x57)]).unwrap();
+    world.0.leases = vec![lease(0x59)];
+    world.down("vif0.0");
+    world.started_by(&config, "vif1.0", None, &[mac(0x58)]).unwrap();
+    assert_eq!(world.claims("vif1.0"), ["kvmnet-br0-525400123458", "kvmnet-br0-10.0.100.9"]);
+    // Who has it keeps it.
+    world.0.leases = vec![lease(0x57)];
+    world.started_by(NAT, "vif0.0", Some("web"), &[mac(0x57)]).unwrap();
+    world.started_by(&config, "vif1.0", None, &[mac(0x58)]).unwrap();
+}
+
+/// `kvmnet apply` after an edit knows the guest's ports by its record alone.
+#[test]
+fn a_forward_follows_the_network_to_another_subnet() {
+    let mut world = World::lab();
+    world.started_by(&format!("{NAT}forward = \"2222:22\"\n"), "vif0.0", None, &[mac(0x57)]).unwrap();
+    let before = world.claims("vif0.0")[1].clone();
+    assert!(before.starts_with("kvmnet-br0-10.0.100."), "{before}");
+    world.up(&NAT.replace("10.0.100.3", "10.0.150.3"), "vif0.0");
+    assert_eq!(world.claims("vif0.0")[1], before.replace("10.0.100.", "10.0.150."));
+    assert!(world.link(&name("vif0.0")).alias.ends_with(" fwd=2222:22"));
+}
+
+/// The first guest of a network starts before what tells it its address.
+#[test]
+fn no_port_of_what_tells_guests_their_addresses_leads_to_a_guest() {
+    for port in ["53", "udp/53", "udp/67", "10.0.100.3:53", "udp/547"] {
+        let config = format!("{NAT}forward = \"{port}:53\"\n");
+        let refusal = World::lab().started_by(&config, "vif0.0", None, &[mac(0x57)]).unwrap_err();
+        let text = refusal.to_string();
+        assert!(text.ends_with("is where guests of the network ask for addresses or names"), "{text}");
+        let config = format!("{config}dhcp = false\nguest_address = [\"10.0.100.7\", \"fd00:100::7\"]\n");
+        World::lab().started_by(&config, "vif0.0", None, &[mac(0x57)]).unwrap();
+    }
+    for port in ["192.168.1.230:53", "67", "udp/192.168.1.230:53"] {
+        let config = format!("{NAT}forward = \"{port}:53\"\n");
+        World::lab().started_by(&config, "vif0.0", None, &[mac(0x57)]).unwrap();
+    }
+}
