@@ -6,8 +6,8 @@ use std::io::Read;
 use crate::model::IfName;
 use crate::model::lease::{self, Lease};
 
-/// More than ten thousand leases take; the file is not root's.
-const MOST: u64 = 2 << 20;
+/// More than ten thousand leases take, of clients with the longest identities; the file is not root's.
+const MOST: u64 = 10 << 20;
 
 /// None where nobody ever had one, or where they cannot be read.
 pub fn of(bridge: &IfName) -> Vec<Lease> {

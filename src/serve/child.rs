@@ -7,9 +7,11 @@ use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use nix::errno::Errno;
 use nix::libc;
 use nix::sys::prctl::{set_no_new_privs, set_pdeathsig};
-use nix::sys::signal::{SigSet, SigmaskHow, Signal, kill, sigprocmask};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal, kill, killpg, sigprocmask};
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::{Gid, Pid, Uid, setgid, setgroups, setuid};
 
 use crate::rights;
@@ -57,12 +59,16 @@ impl Server {
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let parent = nix::unistd::getpid();
         // SAFETY: between fork and exec only system calls are made.
-        unsafe { command.pre_exec(move || become_user(user, parent)) };
+        unsafe { command.process_group(0).pre_exec(move || become_user(user, parent)) };
         Ok(Self { child: command.spawn()?, since: Instant::now() })
     }
 
     /// How it ended, if it has, after how long, and the last that it said.
     pub fn ended(&mut self) -> Option<(ExitStatus, Duration, String)> {
+        if !self.has_ended() {
+            return None;
+        }
+        self.end_children();
         let status = self.child.try_wait().ok().flatten()?;
         let mut said = String::new();
         if let Some(stderr) = &mut self.child.stderr {
@@ -81,16 +87,31 @@ impl Server {
     pub fn stop(mut self) {
         self.signal(Signal::SIGTERM);
         let start = Instant::now();
-        while let (Ok(None), Some(rest)) = (self.child.try_wait(), PATIENCE.checked_sub(start.elapsed())) {
+        while let (false, Some(rest)) = (self.has_ended(), PATIENCE.checked_sub(start.elapsed())) {
             wait_for_child(rest);
         }
-        let _ = self.child.kill();
+        self.end_children();
         let _ = self.child.wait();
+    }
+
+    fn pid(&self) -> Pid {
+        Pid::from_raw(self.child.id() as i32)
+    }
+
+    /// Whether it has ended. Its number stays its own.
+    fn has_ended(&self) -> bool {
+        let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+        !matches!(waitid(Id::Pid(self.pid()), flags), Ok(WaitStatus::StillAlive) | Err(Errno::EINTR))
+    }
+
+    /// It has a child for each client that asks over TCP, which outlives it and has its port; and it may still run itself.
+    fn end_children(&self) {
+        let _ = killpg(self.pid(), Signal::SIGKILL);
     }
 
     fn signal(&self, signal: Signal) {
         // It may have ended.
-        let _ = kill(Pid::from_raw(self.child.id() as i32), signal);
+        let _ = kill(self.pid(), signal);
     }
 }
 

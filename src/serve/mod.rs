@@ -22,9 +22,11 @@ mod watch;
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Write};
+use std::mem;
 use std::net::{TcpListener, UdpSocket};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::libc;
@@ -32,7 +34,7 @@ use nix::libc;
 use crate::error::Error;
 use crate::lock::Lock;
 use crate::log::{self, Level};
-use crate::model::lease;
+use crate::model::lease::{self, Lease};
 use crate::model::{BadName, GuestIdentity, IfName};
 use crate::netlink::route::Rtnl;
 use crate::rights;
@@ -51,6 +53,9 @@ const PAUSES: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(60)];
 const WELL: Duration = Duration::from_secs(10);
 /// How often it is looked whether another program has given up the port; a server that was killed does it at once.
 const PORT_PAUSE: Duration = Duration::from_secs(5);
+/// So often and so long it is waited for what was just ended.
+const PORT_TRIES: u32 = 10;
+const PORT_MOMENT: Duration = Duration::from_millis(20);
 const DNS: u16 = 53;
 /// How long dnsmasq may take to start.
 const REMINDER: Duration = Duration::from_secs(1);
@@ -118,6 +123,8 @@ struct Running {
     is_port_taken: bool,
     /// When to say once more that there are other files: dnsmasq does not hear of it while it starts.
     remind: Option<Instant>,
+    /// Leases of addresses that are kept for other guests.
+    in_the_way: Vec<Lease>,
     /// What was logged last: the same is not said twice.
     said: String,
 }
@@ -141,6 +148,7 @@ impl Running {
             pause: PAUSES[0],
             is_port_taken: false,
             remind: None,
+            in_the_way: Vec::new(),
             said: String::new(),
         };
         if prepare(&running.leases, user).is_err() {
@@ -169,8 +177,9 @@ impl Running {
             taken: &names::taken(&known),
         };
         let is_other = self.place.write(conf::CONF, &conf.text())?;
-        let are_others = self.write_names(subject, &known)?;
-        if is_other {
+        let leases = lease::parse(&fs::read_to_string(&self.leases).unwrap_or_default());
+        let are_others = self.write_names(subject, &known, &leases)?;
+        if is_other || self.are_others_in_the_way(&leases, &known) {
             self.server.take().into_iter().for_each(Server::stop);
             self.retry = None;
         }
@@ -189,10 +198,15 @@ impl Running {
         Ok(())
     }
 
-    fn write_names(&self, subject: &Subject, known: &[GuestIdentity]) -> io::Result<bool> {
-        let leases = lease::parse(&fs::read_to_string(&self.leases).unwrap_or_default());
+    /// Whether there are leases to be taken back that were not there before. A running dnsmasq would write them again.
+    fn are_others_in_the_way(&mut self, leases: &[Lease], known: &[GuestIdentity]) -> bool {
+        let before = mem::replace(&mut self.in_the_way, names::in_the_way(leases, known));
+        !self.in_the_way.is_empty() && self.in_the_way != before
+    }
+
+    fn write_names(&self, subject: &Subject, known: &[GuestIdentity], leases: &[Lease]) -> io::Result<bool> {
         let host: Vec<_> = subject.addresses.iter().map(|net| net.addr()).collect();
-        let hosts = names::hosts(&subject.domain, &host, known, &subject.ports, &leases, &subject.stations);
+        let hosts = names::hosts(&subject.domain, &host, known, &subject.ports, leases, &subject.stations);
         let is_other = self.place.write(conf::HOSTS, &hosts)?;
         Ok(self.place.write(conf::RESERVATIONS, &names::reservations(known))? || is_other)
     }
@@ -204,8 +218,16 @@ impl Running {
         }
         let is_taken = |error: io::Error| error.kind() == io::ErrorKind::AddrInUse;
         let addresses = || subject.addresses.iter().map(|net| (net.addr(), DNS));
-        self.is_port_taken = addresses().any(|address| UdpSocket::bind(address).is_err_and(is_taken))
-            || addresses().any(|address| TcpListener::bind(address).is_err_and(is_taken));
+        let is_any_taken = || {
+            addresses().any(|address| UdpSocket::bind(address).is_err_and(is_taken))
+                || addresses().any(|address| TcpListener::bind(address).is_err_and(is_taken))
+        };
+        // What was just ended may have it for a moment yet.
+        self.is_port_taken = (0..PORT_TRIES).all(|_| {
+            let is_taken = is_any_taken();
+            is_taken.then(|| thread::sleep(PORT_MOMENT));
+            is_taken
+        });
         if self.is_port_taken {
             self.say(format!(
                 "another program has port 53 of {}: guests get addresses, and are told the host's resolvers",
@@ -223,7 +245,7 @@ impl Running {
             self.retry = Some(Instant::now() + PAUSES[1]);
             return;
         };
-        self.free_names(known);
+        self.free_leases(known);
         match Server::start(program, &self.place.path().join(conf::CONF), self.user) {
             Ok(server) => (self.server, self.retry) = (Some(server), None),
             Err(error) => {
@@ -233,13 +255,13 @@ impl Running {
         }
     }
 
-    /// Takes names off leases that are others' by now; nobody else writes the file meanwhile.
-    fn free_names(&self, known: &[GuestIdentity]) {
+    /// Takes back addresses and names that are others' by now; nobody else writes the file meanwhile.
+    fn free_leases(&self, known: &[GuestIdentity]) {
         let Ok(before) = fs::read_to_string(&self.leases) else { return };
         let after = names::without_taken(&before, &names::taken(known), known);
         if after != before {
             // The next client to ask for its address has it corrected.
-            let _ = fs::write(&self.leases, after);
+            let _ = shorten(&self.leases, &after);
         }
     }
 
@@ -283,8 +305,15 @@ impl Running {
     }
 }
 
+/// Writes a text over a longer one: where no room is left, the other would be gone already.
+fn shorten(path: &Path, text: &str) -> io::Result<()> {
+    let mut file = fs::OpenOptions::new().write(true).custom_flags(libc::O_NOFOLLOW).open(path)?;
+    file.write_all(text.as_bytes())?;
+    file.set_len(text.len() as u64)
+}
+
 /// Makes the file of leases, which is its user's; the folder is root's.
-fn prepare(leases: &std::path::Path, user: Option<User>) -> io::Result<()> {
+fn prepare(leases: &Path, user: Option<User>) -> io::Result<()> {
     if let Some(folder) = leases.parent() {
         fs::create_dir_all(folder)?;
     }

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use crate::model::facts::FdbEntry;
 use crate::model::lease::{self, Lease};
-use crate::model::{GuestIdentity, IfName, Link, TapRecord, label};
+use crate::model::{GuestIdentity, IfName, Link, Mac, TapRecord, label};
 
 /// Names that no guest gets: the host's own, and those that programs trust (a web proxy's, RFC 6761).
 pub const RESERVED: [&str; 4] = ["host", "localhost", "wpad", "isatap"];
@@ -107,8 +107,19 @@ fn has_name(one: &GuestIdentity, lease: &Lease) -> bool {
     one.name.is_some() && lease.mac.is_some_and(|mac| one.macs.contains(&mac))
 }
 
-/// A file of leases without names that are another guest's: a client that called itself so before that guest came would keep
-/// it.
+/// The leases of addresses that are kept for another guest, which would not get them as long as these last.
+pub fn in_the_way(leases: &[Lease], known: &[GuestIdentity]) -> Vec<Lease> {
+    leases.iter().filter(|lease| is_in_the_way(lease, known)).cloned().collect()
+}
+
+fn is_in_the_way(lease: &Lease, known: &[GuestIdentity]) -> bool {
+    let is_kept =
+        |mac: &Mac| known.iter().any(|one| one.addresses.contains(&lease.address) && !one.macs.contains(mac));
+    lease.mac.as_ref().is_some_and(is_kept)
+}
+
+/// A file of leases without addresses that are kept for another guest, and without names that are: a client that had them before
+/// that guest came would keep them.
 pub fn without_taken(text: &str, taken: &[&str], known: &[GuestIdentity]) -> String {
     let clean = |text: &str| {
         let is_anothers = |lease: &Lease| {
@@ -127,5 +138,6 @@ pub fn without_taken(text: &str, taken: &[&str], known: &[GuestIdentity]) -> Str
         }
         fields.join(" ") + "\n"
     };
-    text.lines().map(clean).collect()
+    let stays = |text: &&str| !lease::line(text).is_some_and(|lease| is_in_the_way(&lease, known));
+    text.lines().filter(stays).map(clean).collect()
 }

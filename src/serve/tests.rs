@@ -145,3 +145,18 @@ fn a_lease_loses_a_name_that_is_anothers() {
     let duid = "duid 00:01:00:01\n";
     assert_eq!(names::without_taken(duid, &["host"], &known), duid);
 }
+
+#[test]
+fn a_lease_makes_way_for_the_guest_that_its_address_is_kept_for() {
+    let known = [GuestIdentity {
+        name: None,
+        macs: vec![mac(0x57)],
+        addresses: vec!["10.0.100.16".parse().unwrap()],
+    }];
+    let text = lease_of(0x10, "web") + &lease_of(0x11, "own") + "duid 00:01\n";
+    assert_eq!(names::without_taken(&text, &[], &known), lease_of(0x11, "own") + "duid 00:01\n");
+    assert_eq!(names::in_the_way(&lease::parse(&text), &known).len(), 1);
+    let own = [GuestIdentity { macs: vec![mac(0x57), mac(0x10)], ..known[0].clone() }];
+    assert_eq!(names::without_taken(&text, &[], &own), text);
+    assert_eq!(names::in_the_way(&lease::parse(&text), &own), []);
+}

@@ -1,6 +1,8 @@
 //! When it runs, and when it no longer does.
 
 use std::fs;
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -253,4 +255,31 @@ fn without_the_right_to_mount() {
     assert!(server.wait().success(), "{}", server.printed());
     serving.assert_ends();
     assert!(!has_folder());
+}
+
+/// dnsmasq has a child for each client that asks over TCP, which waits for minutes, with the port in its hands.
+#[test]
+fn a_guest_that_asks_for_nothing_over_tcp_is_no_obstacle() {
+    let serving = Serving::nat();
+    let one = serving.attach(1);
+    serving.lease(&one, "");
+    let server = serving.dnsmasq();
+    let address = SocketAddr::from(([10, 0, 100, 3], 53));
+    let silent =
+        one.enter(|| TcpStream::connect_timeout(&address, Duration::from_secs(5))).expect("a connection");
+    eventually("it has a child", || serving.processes("dnsmasq").len() == 2);
+    kill_hard(server);
+    eventually("another one runs alone", || {
+        let all = serving.processes("dnsmasq");
+        all.len() == 1 && all[0] != server
+    });
+    eventually("names are told", || {
+        ask(&one, "10.0.100.3", "host.kvm", A) == Answer::Found(vec!["10.0.100.3".to_owned()])
+    });
+    let again =
+        one.enter(|| TcpStream::connect_timeout(&address, Duration::from_secs(5))).expect("a connection");
+    eventually("it has a child again", || serving.processes("dnsmasq").len() == 2);
+    serving.lab.detach(one);
+    serving.assert_ends();
+    drop((silent, again));
 }

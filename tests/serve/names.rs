@@ -2,7 +2,7 @@
 
 use crate::dns::{A, AAAA, Answer, ask};
 use crate::kit::Serving;
-use crate::lab::eventually;
+use crate::lab::{Guest, eventually};
 
 const HOST: &str = "10.0.100.3";
 
@@ -111,4 +111,20 @@ fn an_ipv6_address_is_kept_as_well() {
     eventually("and one that it made of what is announced", || {
         one.ip("-6 addr show dev eth0").contains("fd00:100::5054:ff:fe12:3456")
     });
+}
+
+/// Whoever had it before and does not run any more would have it for an hour yet; whoever runs keeps it.
+#[test]
+fn an_address_is_kept_although_another_guest_was_given_it() {
+    let serving = Serving::nat();
+    let (one, two) = (serving.attach(1), serving.attach(2));
+    let told = serving.lease(&two, "")["new_ip_address"].clone();
+    let kept = |guest: &Guest, mac: &str| {
+        let hook = serving.lab.hook("/etc/qemu-ifup", guest);
+        hook.env("KVMNET_GUEST_ADDRESS", &told).env("KVMNET_GUEST_MAC", mac).run()
+    };
+    let mac = serving.lab.network.guest(1).mac;
+    serving.lab.detach(two);
+    kept(&one, &mac).ok();
+    assert_eq!(serving.lease(&one, "")["new_ip_address"], told);
 }
