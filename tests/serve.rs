@@ -1,6 +1,8 @@
 //! Guests that are told their addresses and names: `kvmnet serve`, started by the hooks, with a real DHCP client.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+#[path = "serve/clones.rs"]
+mod clones;
 #[path = "serve/dns.rs"]
 mod dns;
 #[path = "serve/kit.rs"]

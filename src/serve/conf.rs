@@ -55,6 +55,8 @@ impl Conf<'_> {
             subject.host_if,
             leases.display(),
         );
+        // Clients on copies of one disk have one identifier, made of one /etc/machine-id: only the MAC tells them apart.
+        text += "dhcp-ignore-clid\n";
         // A host-only network has no part in what is outside, not even by the host's mouth.
         text += &match subject.mode.forwards() {
             true => format!("resolv-file={folder}/{RESOLVERS}\n"),

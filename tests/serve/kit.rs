@@ -89,6 +89,13 @@ impl Serving {
         self.ask(guest, &send, "-4")
     }
 
+    /// The address that a client with this identifier gets.
+    #[track_caller]
+    pub fn lease_as(&self, guest: &Guest, identifier: &str) -> String {
+        let told = self.ask(guest, &format!("send dhcp-client-identifier \"{identifier}\";"), "-4");
+        told.unwrap_or_else(|| panic!("{} gets an address", guest.tap()))["new_ip_address"].clone()
+    }
+
     /// The same by DHCPv6.
     pub fn lease6(&self, guest: &Guest) -> Option<HashMap<String, String>> {
         self.ask(guest, "", "-6")
