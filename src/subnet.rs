@@ -8,7 +8,7 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use crate::config::DEFAULT_NETWORK;
 use crate::model::facts::Way;
-use crate::model::route::{LOCAL, UNICAST};
+use crate::model::route::{LOCAL, MAIN, THROW, UNICAST};
 use crate::model::{Network, fnv1a};
 
 /// The host's number in its subnet.
@@ -106,18 +106,37 @@ pub fn overlap(one: &IpNet, other: &IpNet) -> bool {
     one.contains(&other.addr()) || other.contains(&one.addr())
 }
 
-/// Whether a route leads where a subnet is. What covers half the world is a default route in all but name.
+/// Whether a route leads where a subnet is, or nowhere from all of it. What covers half the world is a default route in all
+/// but name.
 pub fn collides(route: &IpNet, subnet: &IpNet, way: &Way) -> bool {
     let as_default = if route.addr().is_ipv4() { 1 } else { 3 };
-    way.kind == UNICAST && route.prefix_len() > as_default && overlap(route, subnet)
+    match way.kind {
+        UNICAST => route.prefix_len() > as_default && overlap(route, subnet),
+        _ => is_dead_end(way) && *route == subnet.trunc() && way.metric <= own_metric(route),
+    }
 }
 
-/// Whether a route, or an address of the host's own, is in the way of a subnet.
+/// Whether a route, or an address of the host's own, is in the way of a subnet that could be another.
 pub fn is_in_the_way(way: &Way, net: &IpNet) -> bool {
     way.destination.is_some_and(|to| match way.kind {
         LOCAL => net.contains(&to.addr()),
-        _ => collides(&to, net, way),
+        _ => collides(&to, net, way) || is_dead_end(way) && is_part(&to, net),
     })
+}
+
+/// Whether what is for there ends. One that throws has the next table asked, and behind the main one there is none. A wider one is
+/// there on purpose: it keeps from the outside what is for nobody.
+fn is_dead_end(way: &Way) -> bool {
+    way.is_dead_end() && (way.kind != THROW || way.table == MAIN)
+}
+
+fn is_part(route: &IpNet, subnet: &IpNet) -> bool {
+    subnet.contains(route) && route.prefix_len() > subnet.prefix_len()
+}
+
+/// The metric of the kernel's own route to a subnet of the host's.
+fn own_metric(subnet: &IpNet) -> u32 {
+    if subnet.addr().is_ipv4() { 0 } else { 256 }
 }
 
 /// The global ID of the machine with this machine ID: the same from boot to boot. 40 bits of a hash do not tell the
@@ -171,6 +190,43 @@ mod tests {
     fn what_the_file_says_is_left_to_those_who_say_it() {
         let firsts = firsts("[network.lab]\nbridge = \"br-lab\"\naddress = \"10.0.0.3/17\"\n");
         assert_eq!(firsts, [("default".to_owned(), "10.0.128.3/24".parse().unwrap())]);
+    }
+
+    /// What leads nowhere takes the guests' answers, unless the route to their subnet comes before it.
+    #[test]
+    fn dead_ends() {
+        let way = |to: &str, kind, table, metric| {
+            let destination: Option<IpNet> = Some(to.parse().unwrap());
+            Way {
+                destination,
+                v6: false,
+                table,
+                kind,
+                metric,
+                protocol: 4,
+                devices: Vec::new(),
+                nexthop: None,
+            }
+        };
+        let rows = [
+            ("10.0.100.0/24", 6, MAIN, 0, (true, true)),
+            ("10.0.100.0/24", 7, 52, 0, (true, true)),
+            ("10.0.100.128/25", 8, MAIN, 9, (false, true)),
+            ("10.0.100.0/24", THROW, MAIN, 0, (true, true)),
+            ("10.0.100.0/24", THROW, 52, 0, (false, false)),
+            ("10.0.100.0/24", 6, MAIN, 9, (false, false)),
+            ("10.0.0.0/8", 6, MAIN, 0, (false, false)),
+            ("10.0.101.0/24", 6, MAIN, 0, (false, false)),
+        ];
+        let net: IpNet = "10.0.100.3/24".parse().unwrap();
+        for (to, kind, table, metric, expected) in rows {
+            let way = way(to, kind, table, metric);
+            let found = (collides(&way.destination.unwrap(), &net, &way), is_in_the_way(&way, &net));
+            assert_eq!(found, expected, "{to} {kind} {table} {metric}");
+        }
+        let (net, to) = ("fd01::3/64".parse().unwrap(), "fd01::/64".parse().unwrap());
+        assert!(collides(&to, &net, &way("fd01::/64", 7, MAIN, 256)));
+        assert!(!collides(&to, &net, &way("fd01::/64", 7, MAIN, 1024)), "ip-route(8) sets this one");
     }
 
     #[test]

@@ -44,6 +44,11 @@ fn bring_up(lab: &Lab, tap: &str) -> Guest {
     guest
 }
 
+/// A text without regard to where its lines end.
+fn words(text: String) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 /// Nothing is configured: both families, out to the world as the host, and all is given back.
 #[test]
 fn the_default_is_dual_stack() {
@@ -95,6 +100,29 @@ fn a_subnet_that_is_taken_is_left_alone() {
         lab.detach(first);
         lab.assert_as_before("the guests came and went", &before);
     }
+}
+
+/// A route that leads nowhere takes the answers to guests as a VPN's does, unless it is wider than their subnet: those are what
+/// keeps private addresses off the Internet.
+#[test]
+fn what_leads_nowhere_is_no_place_for_guests() {
+    let lab = unconfigured();
+    lab.host.ip("route add unreachable 10.0.0.0/8");
+    lab.host.ip("route add blackhole 10.0.100.0/24");
+    lab.host.ip("route add prohibit 10.0.101.128/25 table 77");
+    let first = bring_up(&lab, "vif0.0");
+    lab.settle();
+    let chosen = addresses(&lab, "br0");
+    assert_eq!(chosen[0], "10.0.102.3/24", "{chosen:?}");
+    let one = guest_in(&lab, 1, "vif1.0", &chosen);
+    lab.ifup(&one).ok();
+    assert!(one.pings("10.0.102.3") && one.pings("198.51.100.7"));
+    lab.host.ip("route prepend unreachable 10.0.102.0/24");
+    assert!(!one.pings("198.51.100.7"), "this is what it is about");
+    let status = words(Cli::new(&lab.host, &["status"]).run().ok());
+    assert!(status.contains("collides with the route unreachable 10.0.102.0/24"), "{status:?}");
+    lab.detach(one);
+    lab.detach(first);
 }
 
 /// Where everything private is routed into a VPN there is still a subnet; where that is, too, it is said.
@@ -169,7 +197,6 @@ fn a_network_of_the_older_default_goes_on() {
     lab.host.ip("route add 10.0.0.0/8 via 10.77.0.2 dev eth4");
     let plan = Cli::new(&lab.host, &["plan", "vif0.0"]).run().ok();
     assert!(plan.contains("nothing to do") && plan.contains(&chosen[1]), "{plan}");
-    let words = |text: String| text.split_whitespace().collect::<Vec<_>>().join(" ");
     let check = words(Cli::new(&lab.host, &["check"]).run().out);
     assert!(check.contains("10.0.100.0/24 collides with the route 10.0.0.0/8 over eth4"), "{check:?}");
     assert!(check.contains("it takes a free subnet when it comes up anew"), "{check:?}");

@@ -6,7 +6,7 @@ use super::{Feature, Object, Phase, Refusal, Site, Wanted};
 use super::{auto_address, need};
 use crate::desired::Desired;
 use crate::model::facts::Way;
-use crate::model::route::LOCAL;
+use crate::model::route::{LOCAL, kind_name};
 use crate::model::{Need, Question};
 use crate::observed::{Instance, Observed};
 use crate::subnet::collides;
@@ -96,7 +96,11 @@ fn subnet_taken(net: &IpNet, own: &[u32], observed: &Observed) -> Option<Refusal
     let mut found =
         ways.filter_map(|way| Some((way, way.destination.filter(|route| collides(route, net, way))?)));
     let (way, route) = found.next()?;
-    Some(Refusal::SubnetTaken { subnet: net.trunc(), route, device: device_name(way, observed) })
+    let route = match kind_name(way.kind) {
+        Some(word) => format!("{word} {route}"),
+        None => format!("{route} over {}", device_name(way, observed)),
+    };
+    Some(Refusal::SubnetTaken { subnet: net.trunc(), route })
 }
 
 /// What the subnets of a network that stands collide with by now.

@@ -95,8 +95,8 @@ pub enum Refusal {
     #[error("the address {address} belongs to {owner} already")]
     AddressTaken { address: IpAddr, owner: String },
     /// The subnet is in use.
-    #[error("the subnet {subnet} collides with the route {route} over {device}")]
-    SubnetTaken { subnet: IpNet, route: IpNet, device: String },
+    #[error("the subnet {subnet} collides with the route {route}")]
+    SubnetTaken { subnet: IpNet, route: String },
     /// Every subnet that could be chosen is in use.
     #[error("network {network} finds no free subnet: routes lead to all that it tries, in {}", pool())]
     NoFreeSubnet { network: String },

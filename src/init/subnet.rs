@@ -7,7 +7,7 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use crate::config::DEFAULT_NETWORK;
 use crate::model::IfName;
 use crate::model::facts::Way;
-use crate::model::route::LOCAL;
+use crate::model::route::{LOCAL, kind_name};
 use crate::observed::Instance;
 use crate::reader::HostSnapshot;
 use crate::subnet::{Candidate, GlobalId, candidates, is_in_the_way};
@@ -33,7 +33,10 @@ pub(super) fn taken(net: Ipv4Net, host: &HostSnapshot) -> Option<String> {
     let to = way.destination?;
     Some(match way.kind {
         LOCAL => format!("{} is an address of {device}", to.addr()),
-        _ => format!("there is a route {to} over {device}"),
+        kind => match kind_name(kind) {
+            Some(word) => format!("there is a route {word} {to}"),
+            None => format!("there is a route {to} over {device}"),
+        },
     })
 }
 

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
+use super::route::{MULTICAST, THROW};
 use super::{Address, Claim, IfName, Link, Mac, Neighbour, Nexthop, PolicyRule, Question, Route, Setting};
 
 /// What the kernel said.
@@ -132,6 +133,11 @@ impl Way {
     /// Whether it leads everywhere.
     pub fn is_default(&self) -> bool {
         self.destination.is_none()
+    }
+
+    /// Whether it leads nowhere: unreachable, blackhole and the like.
+    pub fn is_dead_end(&self) -> bool {
+        (MULTICAST + 1..=THROW).contains(&self.kind)
     }
 
     /// Whether it is a default route, or one of the networks is a part of where it leads, or the other way round.

@@ -64,9 +64,11 @@ pub const UNICAST: u8 = 1;
 pub const LOCAL: u8 = 2;
 /// RTN_MULTICAST, the last type whose routes lead somewhere.
 pub const MULTICAST: u8 = 5;
+/// RTN_THROW, the last type whose routes lead nowhere: what it is for is looked up in the next table.
+pub const THROW: u8 = 9;
 
 /// What ip-route(8) calls the types of routes; unicast goes without saying.
-const KINDS: [(u8, &str); 7] = [
+const KINDS: [(u8, &str); 8] = [
     (LOCAL, "local"),
     (3, "broadcast"),
     (4, "anycast"),
@@ -74,12 +76,18 @@ const KINDS: [(u8, &str); 7] = [
     (6, "blackhole"),
     (7, "unreachable"),
     (8, "prohibit"),
+    (THROW, "throw"),
 ];
+
+/// The word for a type that is not unicast.
+pub fn kind_name(kind: u8) -> Option<&'static str> {
+    KINDS.iter().find(|(number, _)| *number == kind).map(|(_, word)| *word)
+}
 
 /// As the arguments of `ip route add`.
 impl fmt::Display for Route {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some((_, word)) = KINDS.iter().find(|(kind, _)| *kind == self.kind) {
+        if let Some(word) = kind_name(self.kind) {
             write!(f, "{word} ")?;
         }
         match self.destination {

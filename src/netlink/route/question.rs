@@ -2,7 +2,9 @@
 
 use nix::errno::Errno;
 
+use super::route::ANY;
 use super::{address, altname, filter, link, neighbour, netconf, nexthop, route, rule};
+use crate::model::facts::Way;
 use crate::model::route::{LOCAL, UNICAST};
 use crate::model::{Facts, Question, Setting};
 use crate::netlink::message::Message;
@@ -23,7 +25,7 @@ impl Question {
             Question::Links => link::dump_lean(),
             Question::Taps => link::dump_kind("tun"),
             Question::Addresses(index) => address::dump(*index),
-            Question::Ways { v6, .. } => route::dump(*v6, UNICAST),
+            Question::Ways { v6, .. } => route::dump(*v6, ANY),
             Question::Own => route::dump(false, LOCAL),
             Question::Routes { v6, device, .. } => route::dump_over(*v6, *device),
             Question::Nexthops { device, .. } => nexthop::dump(*device),
@@ -104,7 +106,11 @@ impl Question {
                 facts.addresses.extend(address::parse(reply, *index).map(|address| (*index, address)));
             }
             Question::Ways { nets, .. } => {
-                facts.ways.extend(route::parse_way(reply).filter(|way| way.concerns(nets)));
+                let is_way = |way: &Way| match way.kind {
+                    UNICAST => way.concerns(nets),
+                    _ => way.is_dead_end() && !way.is_default() && way.concerns(nets),
+                };
+                facts.ways.extend(route::parse_way(reply).filter(is_way));
             }
             Question::Own => facts.ways.extend(route::parse_way(reply)),
             Question::Routes { name, device, .. } => match route::parse(reply, *device, name) {

@@ -26,6 +26,9 @@ fn body(family: u8, prefix: u8, kind: u8, flags: u32) -> [u8; BODY] {
     [family, prefix, 0, 0, 0, 0, 0, kind, a, b, c, d]
 }
 
+/// Routes of all types (RTN_UNSPEC).
+pub const ANY: u8 = 0;
+
 /// Asks for all routes of a family and a type (RTN_*).
 pub fn dump(v6: bool, kind: u8) -> Message {
     Message::new(Rtm::Getroute, DUMP, &body(family_of(v6), 0, kind, 0))
