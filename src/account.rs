@@ -26,6 +26,12 @@ impl Account {
         Ok(Some(account.with_groups(&groups)))
     }
 
+    /// A user who is only in a directory service, of whom whoever asked it has said this much. The groups are those of /etc/group.
+    pub fn elsewhere(name: String, user: u32, group: u32, home: String) -> io::Result<Self> {
+        let groups = read_to_string("/etc/group")?;
+        Ok(Self { name, user, group, home, groups: Vec::new() }.with_groups(&groups))
+    }
+
     fn is_called(&self, user: &str) -> bool {
         self.name == user || user.parse() == Ok(self.user)
     }

@@ -15,11 +15,19 @@ use crate::rights;
 /// another user's than root's gets none of it (capabilities(7), "Transformation of capabilities during execve()").
 const KEPT: [u32; 3] = [rights::NET_ADMIN, rights::NET_RAW, rights::DAC_OVERRIDE];
 
+/// Where programs that make a user root say who it is: sudo and run0, doas, pkexec.
+const CALLERS: [&str; 3] = ["SUDO_UID", "DOAS_USER", "PKEXEC_UID"];
+
 /// The user that was asked for, else the one who called sudo; None where it stays who it is.
 pub fn of(user: Option<&str>) -> Result<Option<Account>, Error> {
-    let caller = || env::var("SUDO_UID").ok().filter(|_| geteuid().is_root());
+    let failed = || Error::system("read /etc/passwd and /etc/group");
+    let caller = || CALLERS.iter().find_map(|name| env::var(name).ok()).filter(|_| geteuid().is_root());
+    let is_asked_for = user.is_some();
     let Some(user) = user.map(str::to_owned).or_else(caller) else { return Ok(None) };
-    let found = Account::find(&user).map_err(Error::system("read /etc/passwd and /etc/group"))?;
+    let found = match Account::find(&user).map_err(failed())? {
+        None if !is_asked_for => as_sudo_says().map_err(failed())?,
+        found => found,
+    };
     let account = found.ok_or(Error::NoAccount(user))?;
     let is_self = account.user == geteuid().as_raw();
     match is_self {
@@ -27,6 +35,18 @@ pub fn of(user: Option<&str>) -> Result<Option<Account>, Error> {
         false if geteuid().is_root() => Ok(Some(account)),
         false => Err(Error::NotThatUser(account.name)),
     }
+}
+
+/// Whoever called sudo, as sudo found them where no static program can look (sudo(8), "ENVIRONMENT"). Of what is not said the home
+/// is missed least.
+fn as_sudo_says() -> io::Result<Option<Account>> {
+    let number = |name| env::var(name).ok().and_then(|number| number.parse().ok());
+    let (Some(user), Some(group), Ok(name)) = (number("SUDO_UID"), number("SUDO_GID"), env::var("SUDO_USER"))
+    else {
+        return Ok(None);
+    };
+    let home = env::var("SUDO_HOME").unwrap_or_else(|_| "/".to_owned());
+    Account::elsewhere(name, user, group, home).map(Some)
 }
 
 /// Becomes this user, with no rights that outlast execve(2). Root that stays root stays as it is.

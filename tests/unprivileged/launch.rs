@@ -52,6 +52,25 @@ fn the_program_is_a_users_without_rights() {
     lab.assert_as_before("the program has ended", &before);
 }
 
+/// Who is in no file of this machine but in a directory service is who sudo says; others say it by other names.
+#[test]
+fn the_program_is_whose_sudo_says() {
+    let lab = lab(Network::NAT);
+    let words = ["run", "--", "/bin/sh", "-c", "id; echo $HOME $USER"];
+    let started = |variables: &[(&str, &str)]| {
+        let cli = Cli::new(&lab.host, &words).env("PATH", "/usr/bin:/bin");
+        variables.iter().fold(cli, |cli, (name, value)| cli.env(name, value)).run()
+    };
+    let of_sudo = [("SUDO_UID", "4711"), ("SUDO_GID", "4712"), ("SUDO_USER", "carol")];
+    let said = started(&of_sudo).ok();
+    assert_eq!(said, format!("uid=4711 gid=4712 groups=4712,{VMS}(vms)\n/ carol\n"));
+    started(&of_sudo[..1]).complains(2);
+    for caller in [("DOAS_USER", "alice".to_owned()), ("PKEXEC_UID", ALICE.to_string())] {
+        let said = started(&[(caller.0, &caller.1)]).ok();
+        assert!(said.starts_with(&format!("uid={ALICE}(alice)")), "{said}");
+    }
+}
+
 /// While it runs, its tap is on the network, and other programs of kvmnet's are not held up.
 #[test]
 fn the_tap_is_on_its_network() {
