@@ -32,6 +32,9 @@ const UNITS: [&str; 3] = [
 pub const NO_DNSMASQ: &str =
     "guests are told no addresses: dnsmasq is missing (Debian: apt-get install dnsmasq-base)";
 
+/// What a user is told whose QEMU's helper may not start it.
+const NOT_BY_USERS: &str = "guests are told no addresses until root has run `kvmnet gc`";
+
 /// dnsmasq, if it is there.
 pub fn dnsmasq() -> Option<&'static str> {
     PROGRAMS.into_iter().find(|path| access(*path, AccessFlags::X_OK).is_ok())
@@ -45,17 +48,22 @@ pub fn ensure(lock: &Lock, Served { bridge, index }: Served) -> Option<&'static 
     }
     // A bridge that was just made has udev's rule start it.
     let is_started = has_systemd() && (index.is_none() || announce(&bridge));
+    // The helper of a user's QEMU.
+    let is_users = !geteuid().is_root();
     let why = match is_started {
         true => None,
-        // The helper of a user's QEMU.
-        false if !geteuid().is_root() => Some("only root can start it: kvmnet gc"),
+        false if is_users => Some("only root can start it: kvmnet gc"),
         false => start(&bridge).is_none().then_some("the program kvmnet is not where this one is"),
     };
     if let Some(why) = why {
         log::write("kvmnet", Level::Error, &format!("nobody serves DHCP on {bridge}: {why}"));
     }
     let is_new = index.is_none();
-    (is_new && dnsmasq().is_none()).then_some(NO_DNSMASQ)
+    match why {
+        _ if is_new && dnsmasq().is_none() => Some(NO_DNSMASQ),
+        Some(_) if is_users => Some(NOT_BY_USERS),
+        _ => None,
+    }
 }
 
 /// Whether systemd would hear of an interface here, and has the unit.

@@ -40,6 +40,22 @@ fn who_may() {
     lab.assert_as_before("all are gone", &before);
 }
 
+/// What tells guests their addresses is root's, and the user is told where root has not started it.
+#[test]
+fn a_network_that_nobody_serves() {
+    let lab = granted();
+    let before = settled(&lab);
+    lab.write_config(&format!("{}users = [\"alice\"]\n", Network::NAT.config()));
+    for _ in 0..2 {
+        let answer = Asking::alice(&lab, "default").run();
+        assert_eq!((answer.status, answer.tap.is_some()), (Some(0), true), "{}", answer.err);
+        let line = "kvmnet-bridge-helper: guests are told no addresses until root has run `kvmnet gc`\n";
+        assert_eq!(answer.err, line);
+    }
+    Cli::new(&lab.host, &["gc"]).run().ok();
+    lab.assert_as_before("all are gone", &before);
+}
+
 #[test]
 fn who_may_not() {
     let lab = granted();
