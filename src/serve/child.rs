@@ -78,6 +78,11 @@ impl Server {
         Some((status, self.since.elapsed(), last.to_owned()))
     }
 
+    /// For how long it has run.
+    pub fn age(&self) -> Duration {
+        self.since.elapsed()
+    }
+
     /// Has it read its files again.
     pub fn reload(&self) {
         self.signal(Signal::SIGHUP);

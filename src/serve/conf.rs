@@ -32,7 +32,7 @@ pub struct Conf<'a> {
     /// The resolvers of the host, for guests that cannot be given the host itself.
     pub resolvers: &'a [IpAddr],
     /// Names that no client may call itself.
-    pub taken: &'a [&'a str],
+    pub taken: &'a [String],
 }
 
 /// An IPv6 subnet in which addresses can be made of announcements.
@@ -76,7 +76,7 @@ impl Conf<'_> {
 
     fn names(&self, text: &mut String) {
         // Of what a client calls itself, dnsmasq takes what is before the first dot, whatever the rest.
-        let forms = self.taken.iter().flat_map(|name| [(*name).to_owned(), format!("{name}.*")]);
+        let forms = self.taken.iter().flat_map(|name| [name.clone(), format!("{name}.*")]);
         for name in forms {
             self.line(text, format_args!("dhcp-name-match=set:taken,{name}"));
         }

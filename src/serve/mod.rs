@@ -123,6 +123,9 @@ struct Running {
     is_port_taken: bool,
     /// When to say once more that there are other files: dnsmasq does not hear of it while it starts.
     remind: Option<Instant>,
+    /// The names that no client may call itself, and when they are others.
+    taken: Vec<String>,
+    rename: Option<Instant>,
     /// Leases of addresses that are kept for other guests.
     in_the_way: Vec<Lease>,
     /// What was logged last: the same is not said twice.
@@ -148,6 +151,8 @@ impl Running {
             pause: PAUSES[0],
             is_port_taken: false,
             remind: None,
+            taken: Vec::new(),
+            rename: None,
             in_the_way: Vec::new(),
             said: String::new(),
         };
@@ -168,13 +173,14 @@ impl Running {
         let known = names::known(&subject.ports);
         let text: String = resolvers.iter().map(|one| format!("nameserver {one}\n")).collect();
         self.place.write(conf::RESOLVERS, &text)?;
+        let taken = self.names_in_force(&known);
         let conf = Conf {
             subject,
             folder: self.place.path(),
             leases: &self.leases,
             is_port_taken: self.is_port_taken,
             resolvers: &resolvers::for_guests(&resolvers),
-            taken: &names::taken(&known),
+            taken: &taken,
         };
         let is_other = self.place.write(conf::CONF, &conf.text())?;
         let leases = lease::parse(&fs::read_to_string(&self.leases).unwrap_or_default());
@@ -196,6 +202,19 @@ impl Running {
             None => self.start(&known),
         }
         Ok(())
+    }
+
+    /// The names that no client may call itself. Others of them need another dnsmasq, which would forget whom it was about to
+    /// give an address: not with each of many guests that start, one after the other.
+    fn names_in_force(&mut self, known: &[GuestIdentity]) -> Vec<String> {
+        let taken: Vec<String> = names::taken(known).into_iter().map(str::to_owned).collect();
+        let age = self.server.as_ref().filter(|_| taken != self.taken).map(Server::age);
+        let rest = age.and_then(|age| WELL.checked_sub(age));
+        self.rename = rest.map(|rest| Instant::now() + rest);
+        if rest.is_none() {
+            self.taken = taken;
+        }
+        self.taken.clone()
     }
 
     /// Whether there are leases to be taken back that were not there before. A running dnsmasq would write them again.
@@ -286,9 +305,9 @@ impl Running {
     /// How long nothing is to be done of itself.
     fn next_look(&self) -> Option<Duration> {
         let port = self.is_port_taken.then_some(PORT_PAUSE);
-        let retry = self.retry.map(|retry| retry.saturating_duration_since(Instant::now()));
-        let remind = self.remind.map(|remind| remind.saturating_duration_since(Instant::now()));
-        port.into_iter().chain(retry).chain(remind).min()
+        let due = [self.retry, self.remind, self.rename].into_iter().flatten();
+        let due = due.map(|due| due.saturating_duration_since(Instant::now()));
+        port.into_iter().chain(due).min()
     }
 
     fn say(&mut self, line: String) {

@@ -40,7 +40,7 @@ fn subject(mode: Mode, addresses: &[&str]) -> Subject {
 fn text(subject: &Subject, is_port_taken: bool) -> String {
     let (folder, leases) = (Path::new("/tmp"), Path::new("/l"));
     let resolvers = ["9.9.9.9".parse().unwrap(), "2620:fe::fe".parse().unwrap()];
-    Conf { subject, folder, leases, is_port_taken, resolvers: &resolvers, taken: &["host"] }.text()
+    Conf { subject, folder, leases, is_port_taken, resolvers: &resolvers, taken: &["host".to_owned()] }.text()
 }
 
 #[track_caller]

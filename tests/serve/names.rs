@@ -1,5 +1,8 @@
 //! Which guest has which name and address.
 
+use std::collections::BTreeSet;
+use std::time::Instant;
+
 use crate::dns::{A, AAAA, Answer, ask};
 use crate::kit::Serving;
 use crate::lab::{Guest, eventually};
@@ -127,4 +130,23 @@ fn an_address_is_kept_although_another_guest_was_given_it() {
     serving.lab.detach(two);
     kept(&one, &mac).ok();
     assert_eq!(serving.lease(&one, "")["new_ip_address"], told);
+}
+
+/// Of a dnsmasq that starts again with each guest, a client would get no address as long as guests start: it is asked first
+/// whether another machine has it.
+#[test]
+fn names_that_come_one_after_the_other_do_not_have_it_start_again() {
+    let serving = Serving::nat();
+    let _one = serving.attach(1);
+    let begin = Instant::now();
+    let mut servers = BTreeSet::from([serving.dnsmasq().as_raw()]);
+    for number in 0..12 {
+        let words = format!("vm=web{number} nic=52:54:00:12:34:56 at=10.0.100.77");
+        record(&serving, "vif0.0", &words);
+        let name = format!("web{number}.kvm");
+        eventually("the name is known", || addresses(&serving, &name) == ["10.0.100.77"]);
+        servers.insert(serving.dnsmasq().as_raw());
+    }
+    let most = 2 + begin.elapsed().as_secs() / 10;
+    assert!(servers.len() as u64 <= most, "{servers:?}, and not more than {most}");
 }
