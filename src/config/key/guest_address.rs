@@ -14,7 +14,7 @@ pub(crate) static KEY: Key = Key {
     form: Form::List,
     set: |network, entry| entry.list(parse).map(|addresses| network.guest_addresses = addresses),
     get: |network| (!network.guest_addresses.is_empty()).then(|| Value::list(&network.guest_addresses)),
-    check: |section, _| outside(section),
+    check: |section, _| outside(section).into_iter().chain(second(section)).collect(),
     ..PLAIN
 };
 
@@ -47,6 +47,19 @@ fn outside(section: &Section) -> Vec<ConfigError> {
             Some(_) => return None,
         };
         Some(item.error(problem))
+    });
+    errors.collect()
+}
+
+/// A guest is told one address of each family, and ports of the host lead to that.
+fn second(section: &Section) -> Vec<ConfigError> {
+    let addresses = &section.network.guest_addresses;
+    let Some(entry) = section.used(&KEY) else { return Vec::new() };
+    let errors = addresses.iter().zip(entry.items()).enumerate().filter_map(|(at, (address, item))| {
+        let is_second = addresses.iter().take(at).any(|one| one.is_ipv4() == address.is_ipv4());
+        let family = if address.is_ipv4() { "IPv4" } else { "IPv6" };
+        let problem = Problem::new(format!("{address} is a second {family} address"));
+        is_second.then(|| item.error(problem.hint("a guest gets one of each family")))
     });
     errors.collect()
 }

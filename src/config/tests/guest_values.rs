@@ -91,6 +91,7 @@ fn guests_and_users() {
         "guest_address='10.0.100.255'",
         "guest_address='10.0.101.1'",
         "guest_address='10.0.100.7/24'",
+        "guest_address=['10.0.100.7','10.0.100.8']",
         "users=['']",
         "users=['@']",
         "users=['a b']",
