@@ -19,14 +19,9 @@ pub(super) fn inside(desired: &Desired, mac: Option<Mac>) -> Chain {
     };
     if desired.network.mode.has_host_address() {
         let own = desired.network.veth.as_ref().map(|veth| Mac::of_bridge(&veth.inner)).or(mac);
-        // With a veth pair, what is inside the bridge has the guests' sources, too.
-        rules.extend(
-            desired
-                .network
-                .is_closed()
-                .then(|| Rule::new([Match::Iif(desired.network.bridge)], Verdict::Accept)),
-        );
         rules.extend(own.map(|mac| host::is_itself(desired.host_if(), mac)));
+        // What is inside a bridge, this one or a LAN's, is between its machines.
+        rules.push(Rule::new([Match::IifKind("bridge")], Verdict::Accept));
         rules.extend(host::is_no_guest(&desired.network));
     }
     Chain { name: PREROUTING, hook: Hook::Prerouting, drops: false, rules }
