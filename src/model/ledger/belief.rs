@@ -25,8 +25,9 @@ impl Ledger {
 
     /// A bridge that kvmnet makes has a MAC that is made of its name, or the NIC's; and a group, by which other networks know it.
     fn can_have_made(&self, bridge: &Link, facts: &Facts) -> bool {
-        let nic = self.nic.and_then(|nic| facts.link(&nic.name));
-        let has_nics = nic.is_some_and(|nic| nic.mac == bridge.mac || bridge.group == lan_group(&nic.name));
+        // The group tells of a NIC that nobody has asked for yet.
+        let has_mac = |nic: &Place| facts.link(&nic.name).is_some_and(|nic| nic.mac == bridge.mac);
+        let has_nics = self.nic.is_some_and(|nic| bridge.group == lan_group(&nic.name) || has_mac(&nic));
         bridge.mac == Some(Mac::of_bridge(&bridge.name)) || bridge.group == GROUP || has_nics
     }
 
