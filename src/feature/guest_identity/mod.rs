@@ -11,7 +11,7 @@ use std::net::IpAddr;
 use choice::{Choice, choice};
 use ipnet::IpNet;
 
-use super::{Feature, PLAIN, Refusal, Site, Wanted};
+use super::{Feature, PLAIN, Refusal, Site, Wanted, port_forward};
 use crate::desired::Teller;
 use crate::model::{Claim, GuestIdentity, Link, Mac, Need, Own, Question, TapRecord};
 use crate::vmm;
@@ -48,7 +48,7 @@ fn known_tap<'a>(site: &Site<'a>) -> Option<&'a Link> {
         && (site.serves_dhcp()
             || !network.guest_macs.is_empty()
             || !network.guest_addresses.is_empty()
-            || !network.forwards.is_empty());
+            || !port_forward::forwards(site).is_empty());
     site.desired
         .tap
         .filter(|_| is_used)

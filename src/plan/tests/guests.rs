@@ -252,6 +252,11 @@ fn a_forward_follows_the_network_to_another_subnet() {
     world.up(&NAT.replace("10.0.100.3", "10.0.150.3"), "vif0.0");
     assert_eq!(world.claims("vif0.0")[1], before.replace("10.0.100.", "10.0.150."));
     assert!(world.link(&name("vif0.0")).alias.ends_with(" fwd=2222:22"));
+    // Without DHCP it is still the address that is kept for it.
+    let [last, without] = [world.claims("vif0.0")[1].clone(), NAT.replace("10.0.100.3", "10.0.150.3")];
+    world.up(&format!("{without}dhcp = false\n"), "vif0.0");
+    assert_eq!(world.claims("vif0.0"), [last]);
+    assert!(world.link(&name("vif0.0")).alias.ends_with(" fwd=2222:22"));
 }
 
 /// The first guest of a network starts before what tells it its address.
