@@ -237,7 +237,7 @@ fn a_table_that_does_nothing_is_put_right() {
     for commands in
         [&["add table TABLE { flags dormant ; }"][..], &["add chain TABLE forward { policy drop ; }"]]
     {
-        is_put_right(Network::NAT, "inet kvmnet-br0", commands);
+        is_put_right(Network { keys: "dhcp = false\n", ..Network::NAT }, "inet kvmnet-br0", commands);
     }
 }
 

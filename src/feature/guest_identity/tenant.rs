@@ -25,7 +25,7 @@ pub(super) fn tenants<'a>(site: &Site<'a>, tap: &Link) -> Vec<(IpAddr, &'a Link)
 }
 
 /// The configured addresses that the guest does not have yet.
-fn wanted<'a>(site: &Site<'a>, tap: &Link) -> impl Iterator<Item = IpAddr> {
+fn wanted(site: &Site<'_>, tap: &Link) -> impl Iterator<Item = IpAddr> {
     let is_new = |address: &&IpAddr| {
         let own = claim(site, Own::Address(**address));
         site.serves_dhcp() && !tap.claims().any(|known| known == own)
