@@ -41,15 +41,15 @@ fn a_program_has_the_port() {
     let one = lab.boot(1);
     let sockets = lab.host.enter(|| {
         let tcp = TcpListener::bind("0.0.0.0:22").unwrap();
-        let (udp, six) = (UdpSocket::bind("[::]:53").unwrap(), TcpListener::bind("[::1]:80").unwrap());
+        let (udp, six) = (UdpSocket::bind("[::]:54").unwrap(), TcpListener::bind("[::1]:80").unwrap());
         (tcp, udp, six, TcpListener::bind("127.0.0.1:81").unwrap())
     });
     let name = format!("(pid {}) listens on ", std::process::id());
     let refused = [
         ("22:22", "0.0.0.0:22"),
         ("192.168.1.230:22:22", "0.0.0.0:22"),
-        ("udp/53:53", "udp [::]:53"),
-        ("udp/192.168.1.230:53:53", "udp [::]:53"),
+        ("udp/54:53", "udp [::]:54"),
+        ("udp/192.168.1.230:54:53", "udp [::]:54"),
         ("80:80", "[::1]:80"),
         ("70-90:80", "listens on "),
         ("81:81", "127.0.0.1:81"),
@@ -60,7 +60,7 @@ fn a_program_has_the_port() {
         assert!(line.contains(&name) && line.contains(address), "{forward}: {line}");
     }
     // Nothing of theirs is taken by these.
-    hook(&lab, &one, 1, "53:53 0.0.0.0:80:80 192.168.1.230:81:81 udp/22:22").run().ok();
+    hook(&lab, &one, 1, "54:53 0.0.0.0:80:80 192.168.1.230:81:81 udp/22:22").run().ok();
     drop(sockets);
 }
 
