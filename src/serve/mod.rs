@@ -15,6 +15,7 @@ mod names;
 mod place;
 mod resolvers;
 mod subject;
+mod sweep;
 #[cfg(test)]
 mod tests;
 mod watch;
@@ -45,6 +46,7 @@ use child::{Server, User};
 use conf::Conf;
 use place::Place;
 use subject::Subject;
+use sweep::Sweep;
 use watch::Watch;
 
 /// How long a server that ended at once is left alone, at first and at most.
@@ -128,6 +130,9 @@ struct Running {
     rename: Option<Instant>,
     /// Leases of addresses that are kept for other guests.
     in_the_way: Vec<Lease>,
+    /// The taps that were on the bridge, by number.
+    taps: Vec<u32>,
+    sweep: Sweep,
     /// What was logged last: the same is not said twice.
     said: String,
 }
@@ -154,6 +159,8 @@ impl Running {
             taken: Vec::new(),
             rename: None,
             in_the_way: Vec::new(),
+            taps: Vec::new(),
+            sweep: Sweep::default(),
             said: String::new(),
         };
         if prepare(&running.leases, user).is_err() {
@@ -168,6 +175,7 @@ impl Running {
             resolvers::places().into_iter().chain([self.leases.clone()]).collect();
         watch.files(places)?;
         self.notice_end();
+        self.notice_guests(subject);
         self.look_at_port(subject);
         let resolvers = resolvers::read(&subject.servers);
         let known = names::known(&subject.ports);
@@ -295,6 +303,12 @@ impl Running {
         if !last.is_empty() || after < PAUSES[0] {
             self.postpone();
         }
+    }
+
+    fn notice_guests(&mut self, subject: &Subject) {
+        let taps = subject.ports.iter().map(|port| port.index).collect();
+        let before = mem::replace(&mut self.taps, taps);
+        self.sweep.look(before.iter().any(|tap| !self.taps.contains(tap)));
     }
 
     fn postpone(&mut self) {

@@ -28,7 +28,8 @@ fn changes(calls: &[Call]) -> impl Iterator<Item = &Call> {
 
 #[test]
 fn a_check_beside_a_hook_finds_nothing_wrong() {
-    let bench = Bench::new(Network::NAT_VETH);
+    let keys = "veth = \"veth1\"\ndhcp = false\n";
+    let bench = Bench::new(Network { keys, ..Network::NAT_VETH });
     let check = |hook: &str, call: &Call| {
         let said = beside(&bench, hook, call, &["check"]);
         assert!(said.clone().ok().starts_with("All right."), "{hook}, {call}: {said:?}");

@@ -61,6 +61,22 @@ fn it_runs_as_long_as_the_network_and_not_as_the_vm_that_started_it() {
     serving.assert_ends();
 }
 
+/// No udev is here: what watches the network's ports has them swept away who were killed, the last with the network and all.
+#[test]
+fn killed_guests_are_swept_away() {
+    let serving = Serving::nat();
+    let (one, two) = (serving.attach(1), serving.attach(2));
+    let server = serving.dnsmasq();
+    let table = || serving.lab.host.run("nft list tables");
+    one.kill();
+    serving.lease(&two, "");
+    assert_eq!(serving.dnsmasq(), server, "another guest is there");
+    assert!(table().contains("kvmnet-br0"));
+    two.kill();
+    serving.assert_ends();
+    eventually("the network is gone", || !table().contains("kvmnet-br0"));
+}
+
 #[test]
 fn whatever_is_killed_comes_back() {
     let serving = Serving::nat();
