@@ -5,6 +5,7 @@ use std::io;
 
 use ipnet::IpNet;
 
+use super::template;
 use crate::model::facts::{Bytes, NeighbourEntry};
 use crate::model::foreign::ForeignRule;
 use crate::model::ruleset::Family;
@@ -34,11 +35,22 @@ impl StatusSnapshot {
         snapshot.bytes = snapshot.observed.ask_about_everybody(nft.as_deref_mut(), rtnl)?;
         snapshot.observed.facts.addresses = rtnl.all_addresses()?;
         snapshot.observed.facts.asked.push(Question::Addresses(0));
+        snapshot.ask_about_default()?;
         snapshot.neighbours = rtnl.all_neighbours()?;
         snapshot.ask_about_routes(rtnl)?;
         snapshot.observed.ask_about_mappings(nft.as_deref_mut(), rtnl, |_| true)?;
         snapshot.ask_about_egress(nft, rtnl)?;
         Ok(snapshot)
+    }
+
+    /// What interfaces to come will have, where a network has set that.
+    fn ask_about_default(&mut self) -> io::Result<()> {
+        let facts = &mut self.observed.facts;
+        let changed = self.observed.networks.iter().filter_map(|instance| instance.ledger.as_ref());
+        if changed.flat_map(|ledger| &ledger.changed).any(|changed| changed.link == IfName::DEFAULT) {
+            facts.links.push(template::interface()?);
+        }
+        Ok(())
     }
 
     /// The routes that concern the networks' subnets.

@@ -133,3 +133,13 @@ fn a_bridge_that_was_there() {
     let links = seen.network("default")["changes"].as_array().unwrap();
     assert!(!links.iter().any(|change| change["kind"] == "link"), "no link was made: {links:#?}");
 }
+
+/// Where the routes say, forwarding is set for interfaces to come as well.
+#[test]
+fn what_was_set_everywhere() {
+    let lab = Lab::new(Network::NAT_BY_ROUTES);
+    let _one = lab.attach(1);
+    let seen = look(&lab);
+    assert_eq!(seen.change("net/ipv4/conf/default/forwarding"), [Some("0"), Some("1")]);
+    assert!(!seen.text.contains("is gone"), "of IPv6, too: {}", seen.text);
+}
