@@ -85,10 +85,12 @@ programs() {
     echo 'xz xz-utils' # the guest's kernel and its modules: Debian 12, 13
     echo 'zstd zstd'   # the guest's kernel: Debian 13
     [ "$1" != try ] || return 0
+    echo 'conntrack conntrack'
     echo 'dhclient isc-dhcp-client'
     echo 'file file'
     echo 'fish fish' # completes what kvmnet takes, and so does zsh
     echo 'git git'
+    echo 'iptables iptables' # a firewall of others
     echo 'mandoc mandoc'
     echo 'sysctl procps' # the commands that kvmnet plan prints
     echo 'setcap libcap2-bin'
@@ -106,6 +108,8 @@ missing() {
     done
     # A static program needs the static C library. A compiler that has none answers with the bare name.
     case $(cc -print-file-name=libc.a 2>/dev/null) in */*) ;; *) echo libc6-dev ;; esac
+    # nft looks up the names of protocols.
+    [ "$1" != test ] || [ -e /etc/protocols ] || echo netbase
     # cargo fetches crates, and trusts whom the system trusts.
     [ -n "$(ls /etc/ssl/certs 2>/dev/null)" ] || echo ca-certificates
 }

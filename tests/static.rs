@@ -56,7 +56,7 @@ const LIMITS: [(&str, [u64; 2]); 4] = [
     ("qemu-ifup", [1792 * 1024, 1088 * 1024]),
     ("qemu-ifdown", [1344 * 1024, 704 * 1024]),
     ("kvmnet", [2560 * 1024, 1792 * 1024]),
-    ("kvmnet-bridge-helper", [1792 * 1024, 1152 * 1024]),
+    ("kvmnet-bridge-helper", [1920 * 1024, 1152 * 1024]),
 ];
 
 #[test]

@@ -9,6 +9,7 @@ use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
+use nix::errno::Errno;
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -70,7 +71,9 @@ impl Process {
     /// Sends it a signal.
     pub fn signal(&self, signal: Signal) {
         if !self.has_ended() {
-            kill(self.pid, signal).expect("a child can be sent a signal");
+            // It may end at this moment.
+            let sent = kill(self.pid, signal);
+            assert!(matches!(sent, Ok(()) | Err(Errno::ESRCH)), "a child can be sent a signal: {sent:?}");
         }
     }
 
