@@ -97,6 +97,7 @@ programs() {
     echo 'setpriv util-linux'
     echo 'shellcheck shellcheck'
     echo 'strace strace'
+    echo 'systemctl systemd'
     echo 'udevadm udev'
     echo 'zsh zsh'
 }
