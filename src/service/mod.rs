@@ -90,6 +90,10 @@ fn start(bridge: &IfName) -> Option<()> {
 /// The program `kvmnet` that was installed with this one: beside it, or in PREFIX/bin where this is in PREFIX/lib/kvmnet.
 fn program() -> Option<PathBuf> {
     let own = fs::read_link("/proc/self/exe").ok()?;
+    // It is this one: that name leads to it in a changed root as well.
+    if own.file_name().is_some_and(|name| name == "kvmnet") {
+        return Some(PathBuf::from("/proc/self/exe"));
+    }
     let folder = own.parent()?;
     let installed = folder.parent().and_then(Path::parent).map(|prefix| prefix.join("bin/kvmnet"));
     let found = installed.into_iter().chain([folder.join("kvmnet")]);
