@@ -119,7 +119,7 @@ fn remark(hook: Hook, note: &str) {
 }
 
 /// Writes to stdout or stderr; a reader that is gone is not an error of the hook's.
-fn print(text: &str, to_stderr: bool) {
+pub(crate) fn print(text: &str, to_stderr: bool) {
     use std::io::Write;
     let _ = if to_stderr {
         std::io::stderr().write_all(text.as_bytes())

@@ -21,6 +21,7 @@ use socket::Socket;
 use crate::config::{self, Environment};
 use crate::desired::Desired;
 use crate::error::Error;
+use crate::hook::print;
 use crate::inherited;
 use crate::lock::LockFile;
 use crate::log::{self, Level};
@@ -124,14 +125,4 @@ fn only_port(name: &str) -> Result<Network, Error> {
     let bridge = IfName::new(name).map_err(wrong)?;
     let network = Network { name: name.to_owned(), bridge, ..Network::default() };
     Ok(Network { mode: Mode::Bridged, uplink: Uplink::None, ..network })
-}
-
-fn print(text: &str, to_stderr: bool) {
-    use std::io::Write;
-    let _ = if to_stderr {
-        std::io::stderr().write_all(text.as_bytes())
-    } else {
-        let mut stdout = std::io::stdout();
-        stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush())
-    };
 }

@@ -87,8 +87,20 @@ fn usual_prefix(address: IpAddr) -> u8 {
     if address.is_ipv4() { 24 } else { 64 }
 }
 
+/// An address of one host, without a prefix; `hint` says which one is meant.
+pub(super) fn plain(text: &str, hint: &str) -> Result<IpAddr, Problem> {
+    let Ok(address) = text.parse::<IpAddr>() else {
+        let problem = Problem::new(format!("{text:?} is not an address"));
+        let before_slash = text.split_once('/').and_then(|(address, _)| address.parse::<IpAddr>().ok());
+        let without = before_slash.map(|address| format!("an address without a prefix: \"{address}\""));
+        return Err(problem.hint(hint).hint_if(without));
+    };
+    unicast(address)?;
+    Ok(address)
+}
+
 /// Refuses what is not an address of one host for others to speak to.
-pub(super) fn unicast(address: IpAddr) -> Result<(), Problem> {
+fn unicast(address: IpAddr) -> Result<(), Problem> {
     let kind = match address {
         IpAddr::V4(v4) if v4.octets().first() == Some(&0) => "an address of \"this network\"",
         IpAddr::V4(Ipv4Addr::BROADCAST) => "the broadcast address",

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::address::unicast;
+use super::address::plain;
 use super::{ConfigError, Form, Key, Mode, PLAIN, Problem, Section, Value};
 
 pub(crate) static KEY: Key = Key {
@@ -19,14 +19,7 @@ pub(crate) static KEY: Key = Key {
 };
 
 fn parse(text: &str) -> Result<IpAddr, Problem> {
-    let Ok(address) = text.parse::<IpAddr>() else {
-        let problem = Problem::new(format!("{text:?} is not an address"));
-        let before_slash = text.split_once('/').and_then(|(address, _)| address.parse::<IpAddr>().ok());
-        let hint = before_slash.map(|address| format!("an address without a prefix: \"{address}\""));
-        return Err(problem.hint("an address of the network, like \"10.0.100.7\"").hint_if(hint));
-    };
-    unicast(address)?;
-    Ok(address)
+    plain(text, "an address of the network, like \"10.0.100.7\"")
 }
 
 /// It is in a subnet of the network, and not the host's own.
