@@ -48,7 +48,10 @@ fn a_user_with_the_capability() {
     let line = ran.complains(1);
     assert!(line.contains("/run/kvmnet.lock") && ran.stderr.contains("install -m 660"), "{}", ran.stderr);
     host.run("install -m 660 -g 65534 /dev/null /run/kvmnet.lock");
-    with(host, &options, UP, &bench.tap).ok();
+    let note = "qemu-ifup: guests are told no addresses until root has run `kvmnet gc`\n";
+    let ran = with(host, &options, UP, &bench.tap);
+    // What tells guests their addresses is root's.
+    assert_eq!((ran.status, ran.stderr.as_str()), (0, note));
     bench.assert_on("by the user");
     with(host, &user, DOWN, &bench.tap).ok();
     bench.assert_on("not without it, which is no error");
