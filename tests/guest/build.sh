@@ -142,7 +142,8 @@ build() {
     echo "$usage" >&2
     exit 2
 }
-out=$1
+mkdir -p "$1"
+out=$(cd "$1" && pwd)
 kernel=$(kernel_package)
 [ -n "$kernel" ] || die 'apt knows no package linux-image-amd64: run "apt-get update", on Debian for x86-64'
 version=$(wanted_version)
@@ -151,7 +152,6 @@ if [ -e "$out/modules" ] && [ "$(cat "$out/version" 2>/dev/null)" = "$version" ]
 fi
 
 # Not in /tmp, which may be memory: a kernel package unpacks to hundreds of megabytes.
-mkdir -p "$out"
 work=$(mktemp -d "$out/work.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 trap 'exit 1' HUP INT TERM
