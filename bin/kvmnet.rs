@@ -20,7 +20,7 @@ use kvmnet::inherited::{self, Inherited};
 use kvmnet::launch::{Launch, launch};
 use kvmnet::log::{self, Level};
 use kvmnet::run::{self, Creation, Difference, Done, Step};
-use kvmnet::{check, config, init, serve, status, terminal};
+use kvmnet::{caller, check, config, init, serve, status, terminal};
 use serde::Serialize;
 use serde_json::json;
 
@@ -87,6 +87,7 @@ fn hint(error: &Error, words: &[OsString]) -> Option<String> {
 }
 
 fn run(command: Command, inherited: &Inherited) -> Result<u8, Error> {
+    caller::require_equal_rights("kvmnet")?;
     match command {
         Command::Plan { down, json, tap } => {
             let preview = if down { run::preview_down(&tap) } else { run::preview_up(&tap) }?;

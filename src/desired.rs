@@ -27,6 +27,8 @@ pub struct Desired {
     /// The network.
     pub network: Network,
     pub teller: Teller,
+    /// The user whose tap it must be, where it is for a user that something is done.
+    pub user: Option<u32>,
     /// The tap need not be there: QEMU will make it.
     pub tap_to_come: bool,
     /// A person wants the network to stay until they take it down.
@@ -43,7 +45,15 @@ impl Desired {
 
     /// What must hold for `network`, with guests or without.
     pub fn without_guest(network: Network) -> Self {
-        Self { tap: None, network, teller: Teller::Record, tap_to_come: false, held: false, agreed: false }
+        Self {
+            tap: None,
+            network,
+            teller: Teller::Record,
+            user: None,
+            tap_to_come: false,
+            held: false,
+            agreed: false,
+        }
     }
 
     /// The name of the interface through which the host takes part.

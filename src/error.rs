@@ -58,6 +58,9 @@ pub enum Error {
     /// What root's configuration says is not for a user's variables to change.
     #[error("{0}: a user's variables are not heeded here")]
     VariableNotHeeded(String),
+    /// By setuid or file capabilities, and nobody has said what it may do for whom.
+    #[error("{0} has rights by its file that its user has not, and works for root alone")]
+    MoreThanItsUser(&'static str),
     /// The user is another one, and only root can become one.
     #[error("only root can run a program as {0}")]
     NotThatUser(String),
@@ -175,6 +178,9 @@ impl Error {
     fn fixed_hint(&self) -> Option<&'static str> {
         Some(match self {
             Error::NoLock => "sudo kvmnet gc",
+            Error::MoreThanItsUser(_) => {
+                "setcap -r and chmod u-s take them away; kvmnet-bridge-helper is made for users"
+            }
             Error::NoAccount(_) => "--user takes one of /etc/passwd; with --user root it stays root",
             Error::NotRoot => {
                 "QEMU runs its network scripts with its own rights: start it with sudo; or `sudo kvmnet attach --create --user NAME TAP`, and -nic tap,ifname=TAP,script=no,downscript=no"

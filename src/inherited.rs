@@ -22,10 +22,12 @@ pub unsafe fn arguments(argc: c_int, argv: *const *const c_char) -> Vec<OsString
     (0..usize::try_from(argc).unwrap_or_default()).map(argument).collect()
 }
 
-/// Whether this program has rights that the user who started it has not, by its file (AT_SECURE, getauxval(3)).
+/// Whether this program has rights that the user who started it has not, by its file (AT_SECURE, getauxval(3)). Security
+/// modules set the same where a program changes its domain, and nobody has more rights than root.
 pub fn is_more_than_its_user() -> bool {
     // SAFETY: the call reads what the kernel has laid beside the arguments.
-    unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
+    let is_secure = unsafe { libc::getauxval(libc::AT_SECURE) != 0 };
+    is_secure && !nix::unistd::getuid().is_root()
 }
 
 /// How signals were handled when the program began.

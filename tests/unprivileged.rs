@@ -5,6 +5,8 @@ mod lab;
 
 #[path = "unprivileged/asking.rs"]
 mod asking;
+#[path = "unprivileged/at_secure.rs"]
+mod at_secure;
 #[path = "unprivileged/attacks.rs"]
 mod attacks;
 #[path = "unprivileged/helper.rs"]

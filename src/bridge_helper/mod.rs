@@ -8,27 +8,23 @@
 //! or another program has written.
 
 mod arguments;
-mod grant;
 mod socket;
 
 use std::ffi::OsString;
 use std::os::fd::AsFd;
 
 use arguments::Request;
-use grant::Caller;
 use socket::Socket;
 
+use crate::caller::{Caller, refuse_variables};
 use crate::config::{self, Environment};
 use crate::desired::Desired;
 use crate::error::Error;
 use crate::hook::print;
 use crate::inherited;
-use crate::lock::LockFile;
 use crate::log::{self, Level};
 use crate::model::{IfName, Mode, Network, Uplink};
-use crate::rights;
 use crate::run::{self, Teller};
-use crate::signals;
 use crate::terminal::{lines, printable};
 use crate::tun::{Shape, Tap};
 
@@ -67,8 +63,8 @@ fn serve(name: &str, socket: i32, vnet_hdr: bool) -> Result<String, Error> {
     let socket = Socket::inherited(socket)?;
     let caller = Caller::of_process();
     run::require_rights()?;
-    refuse_variables()?;
-    let lock = give_up_rights(&caller)?;
+    refuse_variables(&Environment::of_process(), None)?;
+    let lock = caller.become_user()?;
     let network = network(name, &caller)?;
     let shape = Shape { queues: 1, vnet_hdr };
     let pattern = IfName::NEW_TAP;
@@ -83,24 +79,6 @@ fn serve(name: &str, socket: i32, vnet_hdr: bool) -> Result<String, Error> {
     Ok(format!("{}, for {caller}", done.summary))
 }
 
-/// The lock's file is the one thing that the user could not open. A user can stop this process, and is not to hold up others.
-fn give_up_rights(caller: &Caller) -> Result<LockFile, Error> {
-    if !caller.is_root() {
-        signals::limit_time().map_err(Error::system("set a timer"))?;
-    }
-    let lock = LockFile::open()?;
-    rights::keep(&[rights::NET_ADMIN, rights::NET_RAW]).map_err(Error::system("give up rights"))?;
-    Ok(lock)
-}
-
-/// A variable says what the user wants, and what is done here is what root wants.
-fn refuse_variables() -> Result<(), Error> {
-    match Environment::of_process().names().next() {
-        Some(name) => Err(Error::VariableNotHeeded(name)),
-        None => Ok(()),
-    }
-}
-
 /// The network that the user may put guests on.
 fn network(name: &str, caller: &Caller) -> Result<Network, Error> {
     let file = config::open(&Environment::default()).map_err(Error::Config)?;
@@ -108,10 +86,7 @@ fn network(name: &str, caller: &Caller) -> Result<Network, Error> {
     let is_called = |network: &&Network| network.name == name;
     let is_on = |network: &&Network| network.bridge.as_str() == name;
     if let Some(network) = networks.iter().find(is_called).or_else(|| networks.iter().find(is_on)) {
-        return match caller.is_one_of(&network.users)? {
-            true => Ok(network.clone()),
-            false => Err(Error::NotGranted { user: caller.to_string(), network: network.name.clone() }),
-        };
+        return caller.require_grant(network).map(|()| network.clone());
     }
     if config::qemu_allows(name).map_err(Error::Config)? {
         return only_port(name);

@@ -36,7 +36,7 @@ pub use refusal::Refusal;
 pub(crate) use rules::{accept_rules, tables};
 pub(crate) use site::Site;
 pub(crate) use takeover::{carried, give_back, neighbours};
-pub(crate) use tap::is_tap;
+pub(crate) use tap::{is_of_user, is_tap};
 pub(crate) use uplink::bridgeable;
 pub(crate) use wanted::{Guest, Nic, Object, Phase, Wanted};
 

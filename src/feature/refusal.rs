@@ -20,6 +20,9 @@ pub enum Refusal {
     /// The tap's name is another kind of interface's.
     #[error("{name} is not a tap{}", kind_words(.kind))]
     NotATap { name: IfName, kind: Option<String> },
+    /// A program works for a user whose tap it is not.
+    #[error("{0} is not a tap of the user who starts this")]
+    TapOfAnotherUser(IfName),
     /// The host uses the tap itself.
     #[error("{tap} has the address {address}, so the host uses it for something else")]
     TapHasAddress { tap: IfName, address: IpNet },
@@ -199,6 +202,10 @@ impl Refusal {
                 format!("QEMU makes the tap itself; by hand: kvmnet attach --create {}", shell_word(name))
             }
             Refusal::NotATap { .. } => "give the name of a QEMU tap, as in -nic tap,ifname=vif0.0".to_owned(),
+            Refusal::TapOfAnotherUser(name) => format!(
+                "root makes one for them: kvmnet attach --create --user NAME {}; kvmnet-bridge-helper needs none",
+                shell_word(name)
+            ),
             Refusal::TapHasAddress { tap, .. } => {
                 format!("a guest's tap has none: ip addr flush dev {}, or another tap", shell_word(tap))
             }

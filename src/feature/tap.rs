@@ -35,8 +35,13 @@ fn needs(site: &Site) -> Vec<Need> {
 
 fn refuse(site: &Site) -> Vec<Refusal> {
     let Some(name) = &site.desired.tap else { return Vec::new() };
-    let checks =
-        [is_tap(name, site.observed), of_another(name, site), unused_by_the_host(name, site.observed)];
+    let (user, observed) = (site.desired.user, site.observed);
+    let checks = [
+        is_tap(name, observed),
+        is_of_user(name, user, observed),
+        of_another(name, site),
+        unused_by_the_host(name, observed),
+    ];
     checks.into_iter().filter_map(Result::err).collect()
 }
 
@@ -47,6 +52,15 @@ pub(crate) fn is_tap(name: &IfName, observed: &Observed) -> Result<(), Refusal> 
         return Ok(());
     }
     Err(Refusal::NotATap { name: *name, kind: tap.kind.clone() })
+}
+
+/// The tap is the user's who is worked for: they may open it themselves.
+pub(crate) fn is_of_user(name: &IfName, user: Option<u32>, observed: &Observed) -> Result<(), Refusal> {
+    let tun = observed.facts.link(name).and_then(|link| link.tun.as_ref());
+    match tun.is_none_or(|tun| user.is_none() || tun.owner == user) {
+        true => Ok(()),
+        false => Err(Refusal::TapOfAnotherUser(*name)),
+    }
 }
 
 /// The host has no address on the tap: one that is a port has no use for it, and would lose it.

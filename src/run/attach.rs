@@ -6,7 +6,7 @@ use crate::apply::Kernel;
 use crate::desired::Desired;
 use crate::error::Error;
 use crate::item::LinkChange;
-use crate::lock::{Lock, LockFile};
+use crate::lock::LockFile;
 use crate::model::link::Tun;
 use crate::model::{Facts, IfName, Question};
 use crate::observed::Observed;
@@ -79,10 +79,7 @@ fn find_user(name: &str) -> Result<u32, Error> {
 
 /// Attaches a tap that this process holds, and goes on with it. The lock's file may be open already.
 pub(crate) fn attach_held(desired: &Desired, lock: Option<LockFile>) -> Result<Done, Error> {
-    let mut run = match lock {
-        Some(file) => Run::begin_with(|hold| Lock::take_of(file, hold))?,
-        None => Run::begin()?,
-    };
+    let mut run = Run::begin_in(lock)?;
     let result = run.bring_up(desired, &mut |_| {});
     run.end();
     result.map(|brought| attached(desired, brought))

@@ -15,13 +15,14 @@ use std::fmt;
 use std::io;
 
 use crate::apply::{Kernel, Left, apply};
+use crate::caller::{self, Caller};
 use crate::config::{self, Environment};
 use crate::desired::Desired;
 pub use crate::desired::Teller;
 use crate::error::Error;
 use crate::feature::{self, Site};
 use crate::holder;
-use crate::lock::Lock;
+use crate::lock::{Lock, LockFile};
 use crate::model::{Facts, IfName, Network};
 use crate::netlink::nft::Nft;
 use crate::netlink::route::Rtnl;
@@ -69,9 +70,13 @@ impl Done {
 /// Attaches `tap` to its network. `hook_network` is the NAME of a hook called `qemu-ifup-NAME`.
 pub fn up(tap: &IfName, hook_network: Option<&str>, seen: OnStep) -> Result<Done, Error> {
     require_rights()?;
-    let network = config::load(&Environment::of_process(), hook_network, tap)?;
-    let desired = Desired { teller: Teller::Starter, ..Desired::new(*tap, network) };
-    let brought = Run::begin()?.bring_up(&desired, seen)?;
+    let environment = Environment::of_process();
+    let (caller, lock) = caller::admitted(&environment)?.unzip();
+    let network = config::load(&environment, hook_network, tap)?;
+    caller.iter().try_for_each(|caller| caller.require_grant(&network))?;
+    let user = caller.as_ref().map(Caller::user);
+    let desired = Desired { teller: Teller::Starter, user, ..Desired::new(*tap, network) };
+    let brought = Run::begin_in(lock)?.bring_up(&desired, seen)?;
     Ok(attached(&desired, brought))
 }
 
@@ -91,8 +96,10 @@ pub fn down(tap: &IfName) -> Result<Done, Error> {
             "{tap} is left as it is: no rights (-runas?); the next run sweeps"
         )));
     }
-    let mut run = Run::begin()?;
+    let (caller, lock) = caller::admitted(&Environment::of_process())?.unzip();
+    let mut run = Run::begin_in(lock)?;
     let observed = run.observe(|Kernel { rtnl, nft }| Observed::for_down(nft.as_mut(), rtnl, tap))?;
+    feature::is_of_user(tap, caller.as_ref().map(Caller::user), &observed)?;
     let carrier = observed.facts.link(tap).is_some_and(|link| link.is_tap() && link.carrier);
     if holder::is_anothers(tap, carrier) {
         return Ok(Done::nothing(format!("{tap} is left as it is: another process holds it by now")));
@@ -134,6 +141,14 @@ struct Brought {
 impl Run {
     fn begin() -> Result<Self, Error> {
         Self::begin_with(Lock::take)
+    }
+
+    /// The lock's file may be open already.
+    fn begin_in(lock: Option<LockFile>) -> Result<Self, Error> {
+        match lock {
+            Some(file) => Self::begin_with(|hold| Lock::take_of(file, hold)),
+            None => Self::begin(),
+        }
     }
 
     fn begin_with(lock: impl FnOnce(&SignalsBlocked) -> Result<Lock, Error>) -> Result<Self, Error> {

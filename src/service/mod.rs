@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 
 use nix::unistd::{AccessFlags, access, geteuid};
 
+use crate::inherited::is_more_than_its_user;
 use crate::lock::Lock;
 use crate::log::{self, Level};
 use crate::model::{IfName, Served};
@@ -49,7 +50,7 @@ pub fn ensure(lock: &Lock, Served { bridge, index }: Served) -> Option<&'static 
     // A bridge that was just made has udev's rule start it.
     let is_started = has_systemd() && (index.is_none() || announce(&bridge));
     // The helper of a user's QEMU.
-    let is_users = !geteuid().is_root();
+    let is_users = !geteuid().is_root() || is_more_than_its_user();
     let why = match is_started {
         true => None,
         false if is_users => Some("only root can start it: kvmnet gc"),

@@ -17,7 +17,7 @@ use crate::lab::{Lab, hooks_dir};
 /// Where it is installed.
 pub const HELPER: &str = "/run/lab/kvmnet-bridge-helper";
 /// What its file has.
-const CAPABILITIES: &str = "cap_net_admin,cap_net_raw,cap_dac_read_search+ep";
+pub const CAPABILITIES: &str = "cap_net_admin,cap_net_raw,cap_dac_read_search+ep";
 
 /// Installs the helper, and the lock's file as a machine has it that is up.
 pub fn install(lab: &Lab) {
