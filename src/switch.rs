@@ -57,8 +57,11 @@ pub(crate) fn detach(port: IfName, from: IfName) -> Step {
     PortChange { port, from: Some(from), to: None }.into()
 }
 
-/// What is set on the port of a guest, once it is one: reserved group addresses are passed on as any other.
-pub(crate) const GUEST_PORT: [(Setting, u32); 1] = [(Setting::GroupFwdMask, EVERY_GROUP)];
+/// What is set on the port of a guest, once it is one: reserved group addresses are passed on as any other, and nothing to other
+/// guests where they are kept apart.
+pub(crate) fn guest_port(isolated: bool) -> [(Setting, u32); 2] {
+    [(Setting::GroupFwdMask, EVERY_GROUP), (Setting::Isolated, u32::from(isolated))]
+}
 
 /// A guest can send from as many MACs as it likes, and each is learned. Frames for one that could not be go to every port, as
 /// on a hub; so the bound is above what any network has, and a LAN has more.

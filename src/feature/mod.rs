@@ -15,6 +15,7 @@ mod isolation;
 mod need;
 mod overrides;
 mod port_forward;
+mod port_isolation;
 mod port_only;
 mod refusal;
 mod rules;
@@ -63,6 +64,7 @@ const PLAIN: Feature =
 static FEATURES: &[&Feature] = &[
     &tap::FEATURE,
     &bridge::FEATURE,
+    &port_isolation::FEATURE,
     &overrides::FEATURE,
     &guest_identity::FEATURE,
     &uplink::FEATURE,
@@ -75,7 +77,7 @@ static FEATURES: &[&Feature] = &[
 ];
 
 /// Those of a network that only makes its guests ports of a bridge.
-static OF_PORTS: &[&Feature] = &[&tap::FEATURE, &port_only::FEATURE];
+static OF_PORTS: &[&Feature] = &[&tap::FEATURE, &port_isolation::FEATURE, &port_only::FEATURE];
 
 fn of(desired: &Desired) -> impl Iterator<Item = &'static Feature> {
     let all = if desired.network.is_port_only() { OF_PORTS } else { FEATURES };

@@ -16,6 +16,7 @@ pub(crate) fn tables(site: &Site, ledger: &Ledger, record: &Ledger) -> Vec<Table
     let ground = Ground {
         guards: guards::guards(site.desired, site.observed, ledger),
         mac: kept_mac(site, ledger),
+        lan_mac: lan_mac(site, ledger),
         masters: guards::masters(&site.desired.network, site.observed),
         knows_sources: knows_sources(site.observed),
         leads_to_guests: ledger.forwards,
@@ -37,6 +38,12 @@ pub(crate) fn accept_rules(desired: &Desired, forward_chain: &ForwardChain) -> V
 /// Before Linux 5.19 a rule can ask for the way back to a source in no chain of kvmnet's (`nft_fib_validate`).
 fn knows_sources(observed: &Observed) -> bool {
     observed.facts.links.iter().filter_map(|link| link.ipv6).any(|ipv6| ipv6.is_of_5_19)
+}
+
+/// The same of one that was found, as far as it is known.
+fn lan_mac(site: &Site, ledger: &Ledger) -> Option<Mac> {
+    let link = taken_nic(site).or(site.bridge());
+    kept_mac(site, ledger).or(link.and_then(|link| link.mac))
 }
 
 /// The MAC that a bridge of kvmnet's own will have; that of one that was found can change with its ports.

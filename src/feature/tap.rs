@@ -97,7 +97,7 @@ fn want(site: &Site, wanted: &mut Wanted) {
         tap: tap.name,
         values: guard(tap, site),
         mac: tap.mac.filter(|_| !site.made).and_then(switch::harmless_mac),
-        port_values: switch::GUEST_PORT.into(),
+        port_values: switch::guest_port(site.desired.network.port_isolation).into(),
         identity: GuestIdentity::default(),
         claims: Vec::new(),
         forwards: Vec::new(),

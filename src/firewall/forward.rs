@@ -14,9 +14,10 @@ pub(super) fn chain(mut rules: Vec<Rule>, guards: &[ForwardGuard]) -> Chain {
     Chain { name: FORWARD, hook: Hook::Forward, drops: false, rules }
 }
 
-pub(super) fn host_only(host_if: &IfName) -> Vec<Rule> {
+pub(super) fn host_only(network: &Network) -> Vec<Rule> {
+    let host_if = network.host_if();
     vec![
-        within(host_if),
+        within(network),
         Rule::new([Match::Iif(*host_if)], Verdict::Drop),
         Rule::new([Match::Oif(*host_if)], Verdict::Drop),
     ]
@@ -25,7 +26,7 @@ pub(super) fn host_only(host_if: &IfName) -> Vec<Rule> {
 /// In and out between the network and its uplinks or other routed networks; a nat network refuses for itself.
 pub(super) fn routed(network: &Network, ground: &Ground) -> Vec<Rule> {
     let host_if = network.host_if();
-    let mut rules = vec![within(host_if)];
+    let mut rules = vec![within(network)];
     if ground.knows_sources {
         rules.push(Rule::new([Match::Iif(*host_if), Match::NoReversePath], Verdict::Drop));
     }

@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
 
+use super::host_access;
 use crate::model::ruleset::{Chain, Hook, Match, Rule, Verdict};
 use crate::model::{IfName, Mac, Network};
 
@@ -13,18 +14,24 @@ const OPTIONS: &str = "options";
 
 /// A guest speaks to the host as itself: what the host answers to a source that is elsewhere would go there, with the guest's
 /// own words in it (an echo, an error), past all that keeps the guest in.
-pub(super) fn chain(host_if: &IfName, knows_sources: bool) -> Chain {
+pub(super) fn chain(network: &Network, knows_sources: bool) -> Chain {
+    let host_if = network.host_if();
     let nobody = |source: IpAddr| vec![Match::Iif(*host_if), Match::Source(source.into())];
     // Who has no address yet: in IPv6 it speaks to groups only, and what the host answers to `::` would go by its default route.
     let to_groups = net(Ipv6Addr::new(0xff00, 0, 0, 0, 0, 0, 0, 0), 8).map(Match::Destination);
     let v6 = [nobody(Ipv6Addr::UNSPECIFIED.into()), to_groups.into_iter().collect()].concat();
+    let itself = || host_access::verdict(network);
     let mut rules = vec![
-        Rule::new(nobody(Ipv4Addr::UNSPECIFIED.into()), Verdict::Accept),
-        Rule::new(v6, Verdict::Accept),
+        Rule::new(nobody(Ipv4Addr::UNSPECIFIED.into()), itself()),
+        Rule::new(v6, itself()),
+        Rule::new([Match::Iif(*host_if), Match::ReversePath], itself()),
+        Rule::new([Match::Iif(*host_if)], Verdict::Drop),
     ];
-    rules.push(Rule::new([Match::Iif(*host_if), Match::ReversePath], Verdict::Accept));
-    rules.push(Rule::new([Match::Iif(*host_if)], Verdict::Drop));
-    rules.retain(|_| knows_sources);
+    if !knows_sources {
+        rules = Vec::from_iter(
+            host_access::is_limited(network).then(|| Rule::new([Match::Iif(*host_if)], itself())),
+        );
+    }
     Chain { name: INPUT, hook: Hook::Input, drops: false, rules }
 }
 

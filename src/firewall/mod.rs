@@ -8,13 +8,14 @@
 //! is on, frames between two guests of one bridge pass here too, with the bridge as both interfaces.
 
 //! A file for each thing that rules do: [`isolation`] of the host, who is forwarded where ([`forward`]), source NAT
-//! ([`nat`]), what may speak to the host itself ([`host`]), what keeps the host from routing for others
+//! ([`nat`]), what may speak to the host itself ([`host`], [`host_access`]), what keeps the host from routing for others
 //! ([`forward_guard`]), frames that br_netfilter shows ([`bridge_frames`]).
 
 mod bridge_frames;
 mod forward;
 mod forward_guard;
 mod host;
+mod host_access;
 mod isolation;
 mod nat;
 mod port_forward;
@@ -41,6 +42,8 @@ pub struct Ground {
     pub guards: Vec<ForwardGuard>,
     /// The MAC of a bridge that keeps it; frames for another one only pass from port to port.
     pub mac: Option<Mac>,
+    /// The MAC that the bridge of a LAN has now, where guests are kept apart.
+    pub lan_mac: Option<Mac>,
     /// The bridges of others that named uplinks are ports of.
     pub masters: Vec<(IfName, IfName)>,
     /// Whether rules may ask where a source is.
@@ -62,23 +65,26 @@ pub fn tables(desired: &Desired, ground: &Ground, ledger: &Ledger) -> Vec<Table>
         chains,
     };
     let forward = |rules| forward::chain(rules, &ground.guards);
-    let input = || host::chain(network.host_if(), ground.knows_sources);
+    let input = || host::chain(network, ground.knows_sources);
     let chains = match network.mode {
         Mode::Isolated => Vec::new(),
-        Mode::HostOnly => vec![input(), forward(forward::host_only(network.host_if()))],
+        Mode::HostOnly => vec![input(), forward(forward::host_only(network))],
         Mode::Routed => vec![input(), forward(forward::routed(network, ground))],
         Mode::Nat => {
             let [out, translate] = nat::by_source(network);
             let forward = forward(nat::forwarded(network, ground));
             vec![out, translate, input(), forward, nat::source_nat(network, ground), nat::leaving(network)]
         }
-        Mode::Bridged => vec![forward(Vec::new())],
+        Mode::Bridged => {
+            vec![forward(bridge_frames::no_way_back(network, ground.lan_mac).into_iter().collect())]
+        }
     };
     let mut first = vec![bridge_frames::inside(desired, ground.mac)];
     first.extend(has_options(network, ground.knows_sources).then(|| host::options(network)));
     let leads = ground.leads_to_guests && network.mode.forwards();
     let to_guests = if leads { port_forward::chains(network) } else { Vec::new() };
-    let mut tables = vec![table(Family::Inet, [first, to_guests, chains].concat())];
+    let mut tables =
+        vec![table(Family::Inet, [first, to_guests, host_access::chains(network), chains].concat())];
     if desired.network.is_closed() {
         tables.push(table(Family::Netdev, isolation::chains(&network.bridge)));
     }
@@ -118,6 +124,7 @@ pub fn chain_names(desired: &Desired, leads_to_guests: bool) -> Vec<(Family, &'s
         Mode::Nat => &[PREROUTING, OUT, TRANSLATE, INPUT, FORWARD, POSTROUTING, LEAVING],
     };
     let mut names: Vec<_> = chains.iter().map(|chain| (Family::Inet, *chain)).collect();
+    names.extend(host_access::names(&desired.network).iter().map(|chain| (Family::Inet, *chain)));
     if leads_to_guests && desired.network.mode.forwards() {
         names.extend(port_forward::CHAINS.map(|chain| (Family::Inet, chain)));
     }

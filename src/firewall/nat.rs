@@ -22,7 +22,7 @@ pub(super) const LEAVING: &str = "leaving";
 pub(super) fn forwarded(network: &Network, ground: &Ground) -> Vec<Rule> {
     let host_if = network.host_if();
     let mut rules =
-        vec![within(host_if), Rule::new([Match::Iif(*host_if), Match::OifGroup(GROUP)], Verdict::Drop)];
+        vec![within(network), Rule::new([Match::Iif(*host_if), Match::OifGroup(GROUP)], Verdict::Drop)];
     rules.extend(multicast(network));
     for way_out in ways_out(network, ground) {
         rules.push(Rule::new([vec![Match::Iif(*host_if)], way_out].concat(), Verdict::Jump(OUT)));

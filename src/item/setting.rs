@@ -48,6 +48,8 @@ impl Change for SettingChange {
         match (setting, to) {
             (Setting::Up, 0) => format!("set {link} down"),
             (Setting::Up, _) => format!("set {link} up"),
+            (Setting::Isolated, 0) => format!("let {link} reach the other guests"),
+            (Setting::Isolated, _) => format!("keep {link} and the other guests apart"),
             (Setting::Clsact | Setting::Filter(_), 0) => format!("take the {setting} off {link}"),
             (Setting::Clsact | Setting::Filter(_), _) => format!("put the {setting} on {link}"),
             _ => format!("set {setting} of {link} to {to}"),
@@ -68,6 +70,10 @@ impl Change for SettingChange {
             }
             Setting::GroupFwdMask => {
                 write!(f, "ip link set {name} type bridge_slave group_fwd_mask {value:#x}")
+            }
+            Setting::Isolated => {
+                let word = if *value == 0 { "off" } else { "on" };
+                write!(f, "ip link set {name} type bridge_slave isolated {word}")
             }
             Setting::Clsact => {
                 write!(f, "tc qdisc {} dev {name} clsact", if *value == 0 { "del" } else { "add" })

@@ -177,6 +177,8 @@ pub struct Link {
     pub master: Option<u32>,
     /// Which of the reserved groups it forwards as any other, a bit each; None where it is no port of a bridge.
     pub group_fwd_mask: Option<u16>,
+    /// Whether it passes nothing to other such ports; None where it is no port of a bridge.
+    pub isolated: Option<bool>,
     /// How many machines a bridge learns of; None where it is no bridge, or before Linux 6.8.
     pub fdb_max_learned: Option<u32>,
     /// Of a bridge, for how many hundredths of a second its spanning tree lets nothing through a new port; 0 without one.

@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use ipnet::IpNet;
 
-use super::{BadName, Forward, IfName, Mac};
+use super::{BadName, Forward, HostAccess, IfName, Mac};
 use crate::terminal::printable;
 
 /// What a network's guests may reach.
@@ -164,6 +164,10 @@ pub struct Network {
     pub dhcp: Option<bool>,
     /// The DNS domain of the guests.
     pub domain: String,
+    /// Whether its guests reach everybody but each other.
+    pub port_isolation: bool,
+    /// How much of the host itself guests reach, in a mode that forwards.
+    pub host: HostAccess,
     /// What this guest's NIC has: of no other guest.
     pub guest_macs: Vec<Mac>,
     pub guest_addresses: Vec<IpAddr>,
@@ -191,7 +195,8 @@ impl Network {
 
     /// Whether guests are told their addresses. One on a bridge of another program's may have that from there.
     pub fn serves_dhcp(&self) -> bool {
-        self.mode.has_host_address() && self.dhcp.unwrap_or(self.mode == Mode::Nat)
+        let by_itself = self.mode == Mode::Nat && self.host != HostAccess::None;
+        self.mode.has_host_address() && self.dhcp.unwrap_or(by_itself)
     }
 
     /// The same with each uplink under the name that `name_of` gives it.

@@ -38,6 +38,8 @@ pub enum Setting {
     DisableIpv6,
     /// Which of the reserved groups a bridge's port forwards as any other, a bit each (IFLA_BRPORT_GROUP_FWD_MASK).
     GroupFwdMask,
+    /// Whether a bridge's port passes nothing to other ports that have this as well, nor hears of them (IFLA_BRPORT_ISOLATED).
+    Isolated,
     /// How many machines a bridge learns of by their frames (Linux 6.8); 0 is no bound.
     FdbMaxLearned,
     /// A place for filters: the qdisc `clsact`. 0 or 1.
@@ -132,7 +134,7 @@ pub enum Home {
 /// largest value that it can have before it is changed: a filter is put where there is none.
 type About = (Setting, &'static str, &'static str, Home, u32);
 
-const ALL: [About; 21] = [
+const ALL: [About; 22] = [
     (Setting::Up, "u", "up", Home::Link, 1),
     (Setting::Mtu, "m", "mtu", Home::Link, 65535),
     (Setting::Group, "g", "group", Home::Link, u32::MAX),
@@ -148,7 +150,8 @@ const ALL: [About; 21] = [
     (Setting::WideForwarding6, "W", "forwarding", Home::Ipv6, 1),
     (Setting::DisableIpv6, "d", "disable_ipv6", Home::Ipv6, 1),
     (Setting::GroupFwdMask, "w", "group_fwd_mask", Home::Link, 0xffff),
-    // It is never on record: a bridge that was found keeps its own.
+    // The next two are never on record: a port forgets it, and a bridge that was found keeps its own.
+    (Setting::Isolated, "?", "isolated", Home::Link, 1),
     (Setting::FdbMaxLearned, "?", "fdb_max_learned", Home::Link, 1),
     (Setting::Clsact, "q", "clsact", Home::Filter, 0),
     (Setting::Filter(Filter::Tap), "t", "", Home::Filter, 0),
@@ -210,7 +213,8 @@ impl Setting {
 
     /// Whether kvmnet changes it on a bridge that was there before.
     pub fn is_of_bridges(self) -> bool {
-        !matches!(self, Setting::WideForwarding6 | Setting::GroupFwdMask | Setting::Filter(Filter::Tap))
+        let is_of_ports = matches!(self, Setting::GroupFwdMask | Setting::Isolated);
+        !is_of_ports && !matches!(self, Setting::WideForwarding6 | Setting::Filter(Filter::Tap))
     }
 
     /// Whether kvmnet changes it on a tap, and puts it back.

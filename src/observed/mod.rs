@@ -153,6 +153,7 @@ impl Observed {
             Setting::DisableIpv6 => link.ipv6.map(|ipv6| ipv6.disable_ipv6),
             Setting::FdbMaxLearned => link.fdb_max_learned,
             Setting::GroupFwdMask => link.group_fwd_mask.map(u32::from),
+            Setting::Isolated => link.isolated.map(u32::from),
             Setting::Clsact | Setting::Filter(_) => {
                 Some(u32::from(self.facts.filters.contains(&(link.index, setting))))
             }

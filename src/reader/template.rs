@@ -32,6 +32,7 @@ pub(super) fn interface() -> io::Result<Link> {
         peer: None,
         master: None,
         group_fwd_mask: None,
+        isolated: None,
         fdb_max_learned: None,
         stp_delay: 0,
         default_vlan: None,

@@ -11,9 +11,11 @@ mod domain;
 mod forward;
 pub(crate) mod guest_address;
 mod guest_mac;
+mod host;
 mod keep;
 pub(crate) mod mode;
 pub(crate) mod nat_source;
+mod port_isolation;
 pub(crate) mod taps;
 pub(crate) mod uplink;
 mod uplink_managed;
@@ -41,6 +43,8 @@ pub(crate) static KEYS: &[&Key] = &[
     &uplink_managed::KEY,
     &dhcp::KEY,
     &domain::KEY,
+    &port_isolation::KEY,
+    &host::KEY,
     &guest_mac::KEY,
     &guest_address::KEY,
     &forward::KEY,

@@ -16,21 +16,24 @@ const TWO: &str = "mode = 'isolated'\nconfirm = false\nuplink = ['eth3', 'eth4']
 #[test]
 fn each_value_has_its_origin() {
     let expected = "\
-mode     = \"isolated\"        # /etc/kvmnet.conf:1
-bridge   = \"br0\"             # built-in default
-#uplink  = [\"eth3\", \"eth4\"]  # /etc/kvmnet.conf:3; not used in this mode
-keep     = true              # KVMNET_KEEP
-#confirm = false             # /etc/kvmnet.conf:2; not used in this mode
+mode           = \"isolated\"        # /etc/kvmnet.conf:1
+bridge         = \"br0\"             # built-in default
+#uplink        = [\"eth3\", \"eth4\"]  # /etc/kvmnet.conf:3; not used in this mode
+keep           = true              # KVMNET_KEEP
+#confirm       = false             # /etc/kvmnet.conf:2; not used in this mode
+port_isolation = false             # built-in default
 
 [network.lab]
-mode       = \"nat\"                          # built-in default
-bridge     = \"br-lab\"                       # /etc/kvmnet.conf:6
-address    = [\"10.1.0.1/24\", \"fd00::1/64\"]  # /etc/kvmnet.conf:5
-uplink     = \"auto\"                         # built-in default
-nat_source = \"192.0.2.1\"                    # /etc/kvmnet.conf:7
-keep       = false                          # built-in default
-domain     = \"kvm\"                          # built-in default
-taps       = [\"lab*\", \"vif7.*\"]             # /etc/kvmnet.conf:8
+mode           = \"nat\"                          # built-in default
+bridge         = \"br-lab\"                       # /etc/kvmnet.conf:6
+address        = [\"10.1.0.1/24\", \"fd00::1/64\"]  # /etc/kvmnet.conf:5
+uplink         = \"auto\"                         # built-in default
+nat_source     = \"192.0.2.1\"                    # /etc/kvmnet.conf:7
+keep           = false                          # built-in default
+domain         = \"kvm\"                          # built-in default
+port_isolation = false                          # built-in default
+host           = \"all\"                          # built-in default
+taps           = [\"lab*\", \"vif7.*\"]             # /etc/kvmnet.conf:8
 ";
     assert_eq!(shown(TWO, &[("KVMNET_KEEP", "yes")], None).to_string(), expected);
 }
@@ -45,7 +48,7 @@ bridge   = \"br-lab\"                         # /etc/kvmnet.conf:6
 ";
     let bridged = [("KVMNET_MODE", "bridged"), ("KVMNET_UPLINK", "auto")];
     let text = shown(TWO, &bridged, Some("lab")).to_string();
-    assert_eq!(text.lines().count(), 10);
+    assert_eq!(text.lines().count(), 11);
     for (line, expected) in text.lines().zip(expected.lines()) {
         assert_eq!(
             line.split_whitespace().collect::<Vec<_>>(),
@@ -69,6 +72,7 @@ fn as_data() {
         "bridge": value("br0".into(), "built-in default", true),
         "address": value(serde_json::json!(["10.1.0.1/24"]), "KVMNET_ADDRESS", false),
         "keep": value(true.into(), "/etc/kvmnet.conf:1", true),
+        "port_isolation": value(false.into(), "built-in default", true),
     }}]});
     assert_eq!(serde_json::to_value(&shown).unwrap(), expected);
     let built_in = Shown::new(&File::built_in(PATH), None).unwrap();
@@ -89,7 +93,7 @@ fn what_is_shown_is_a_file() {
         bridge = "b\"\\é"
         taps = ['\*', '"[a-z]', "\u001b\u202e*"]"#;
     let keys = "address='10.1.0.1/24'\nuplink='eth3'\nnat_source='192.0.2.1'\nveth='veth1'\nkeep=true\n\
-                confirm=false\nuplink_managed='take'\n";
+                confirm=false\nuplink_managed='take'\nport_isolation=true\nhost='services'\n";
     let modes = ["isolated", "host-only", "routed", "nat", "bridged"];
     let mut files: Vec<String> = modes.iter().map(|mode| format!("mode='{mode}'\n{keys}")).collect();
     files.extend(["", TWO, odd, "uplink='auto'", "uplink=['auto']"].map(str::to_owned));

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::Kind;
-use crate::model::{IfName, Mac};
+use crate::model::{IfName, Mac, Protocol};
 
 /// A condition.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,8 +53,16 @@ pub enum Match {
     Established,
     /// Relates to a connection that is known.
     Related,
+    /// Is the first of a connection that is seen.
+    New,
     /// Goes back to who opened the connection.
     Reply,
+    /// Is TCP, and does not open a connection.
+    TcpNotSyn,
+    /// Is for this port.
+    Port(Protocol, u16),
+    /// Is ICMP of this type, of IPv6 or of IPv4.
+    IcmpType { v6: bool, number: u8 },
     /// Of a connection whose destination is translated.
     Led,
     /// Is ICMP, of IPv6 or of IPv4.
@@ -156,7 +164,12 @@ impl fmt::Display for Match {
             Match::DestinationNot(net) => write!(f, "{} daddr != {net}", ip_word(net)),
             Match::ForHost => f.write_str("fib daddr type local"),
             Match::Related => f.write_str("ct state related"),
+            Match::New => f.write_str("ct state new"),
             Match::Reply => f.write_str("ct direction reply"),
+            Match::TcpNotSyn => f.write_str("tcp flags & (fin | syn | rst | ack) != syn"),
+            Match::Port(protocol, port) => write!(f, "{protocol} dport {port}"),
+            Match::IcmpType { v6: false, number } => write!(f, "icmp type {number}"),
+            Match::IcmpType { v6: true, number } => write!(f, "icmpv6 type {number}"),
             Match::Led => f.write_str("ct status dnat"),
             Match::Icmp { v6: false } => f.write_str("meta l4proto icmp"),
             Match::Icmp { v6: true } => f.write_str("meta l4proto ipv6-icmp"),

@@ -57,6 +57,8 @@ pub enum Hook {
     Prerouting,
     /// Packets that come in; the place of destination NAT.
     Arriving,
+    /// Packets of the host itself.
+    Output,
     /// Packets of the host itself, before connections are tracked.
     Sending,
     /// Packets of the host itself; the place of their destination NAT.
@@ -95,6 +97,7 @@ impl Chain {
             Hook::Forward => "type filter hook forward priority filter".to_owned(),
             Hook::Prerouting => "type filter hook prerouting priority -450".to_owned(),
             Hook::Arriving => "type nat hook prerouting priority dstnat".to_owned(),
+            Hook::Output => "type filter hook output priority filter".to_owned(),
             Hook::Sending => "type filter hook output priority -300".to_owned(),
             Hook::Sent => "type nat hook output priority -100".to_owned(),
             Hook::Received => "type filter hook input priority 150".to_owned(),

@@ -41,9 +41,15 @@ const LOCAL: u32 = 2;
 /// NF_CT_STATE_BIT of established and related (`nf_conntrack_common.h`).
 const ESTABLISHED_RELATED: u32 = 2 | 4;
 const RELATED: u32 = 4;
+const NEW: u32 = 8;
 /// IPPROTO_ICMP and IPPROTO_ICMPV6, and the types of their redirects.
 const ICMP: [u8; 2] = [1, 58];
 const REDIRECT: [u8; 2] = [5, 137];
+/// The flags FIN, SYN, RST and ACK, their place in the header of TCP, and IPPROTO_TCP.
+const OPENING_FLAGS: u8 = 0x17;
+const SYN: u8 = 2;
+const TCP_FLAGS: u32 = 13;
+const TCP: u8 = 6;
 
 /// Adds the rule's expressions to an NFTA_RULE_EXPRESSIONS.
 pub fn put_rule<'a>(list: &'a mut Message, rule: &Rule) -> &'a mut Message {
@@ -78,6 +84,7 @@ fn put_match(list: &mut Message, condition: &Match) {
         Match::Translated => ct_has(list, CT_STATUS, SOURCE_NAT),
         Match::Related => ct_has(list, CT_STATE, RELATED),
         Match::Led => ct_has(list, CT_STATUS, DESTINATION_NAT),
+        Match::New => ct_has(list, CT_STATE, NEW),
         Match::Reply => {
             load_ct(list, CT_DIRECTION);
             compare(list, EQUAL, &[REPLY]);
@@ -87,11 +94,18 @@ fn put_match(list: &mut Message, condition: &Match) {
             compare(list, EQUAL, &LOCAL.to_ne_bytes());
         }
         Match::Icmp { v6 } => meta_is(list, META_L4PROTO, EQUAL, &[ICMP[usize::from(*v6)]]),
-        Match::Redirect { v6 } => {
-            meta_is(list, META_NFPROTO, EQUAL, &[if *v6 { NFPROTO_IPV6 } else { NFPROTO_IPV4 }]);
-            meta_is(list, META_L4PROTO, EQUAL, &[ICMP[usize::from(*v6)]]);
-            load(list, REGISTER_1, TRANSPORT_HEADER, 0, 1);
-            compare(list, EQUAL, &[REDIRECT[usize::from(*v6)]]);
+        Match::Redirect { v6 } => icmp_type(list, *v6, REDIRECT[usize::from(*v6)]),
+        Match::IcmpType { v6, number } => icmp_type(list, *v6, *number),
+        Match::TcpNotSyn => {
+            meta_is(list, META_L4PROTO, EQUAL, &[TCP]);
+            load(list, REGISTER_1, TRANSPORT_HEADER, TCP_FLAGS, 1);
+            mask(list, &[OPENING_FLAGS]);
+            compare(list, NOT_EQUAL, &[SYN]);
+        }
+        Match::Port(protocol, port) => {
+            meta_is(list, META_L4PROTO, EQUAL, &[*protocol as u8]);
+            load(list, REGISTER_1, TRANSPORT_HEADER, 2, 2);
+            compare(list, EQUAL, &port.to_be_bytes());
         }
         Match::In(fields, set) => look_up(list, fields, set, None),
         Match::ReversePath => reverse_path(list, true),
@@ -202,6 +216,14 @@ fn to_mac(list: &mut Message, mac: Mac, operator: u32) {
     meta_is(list, META_IIFTYPE, EQUAL, &ETHERNET.to_ne_bytes());
     load(list, REGISTER_1, LINK_HEADER, 0, mac.0.len());
     compare(list, operator, &mac.0);
+}
+
+/// `icmp type`, `icmpv6 type`
+fn icmp_type(list: &mut Message, v6: bool, number: u8) {
+    meta_is(list, META_NFPROTO, EQUAL, &[if v6 { NFPROTO_IPV6 } else { NFPROTO_IPV4 }]);
+    meta_is(list, META_L4PROTO, EQUAL, &[ICMP[usize::from(v6)]]);
+    load(list, REGISTER_1, TRANSPORT_HEADER, 0, 1);
+    compare(list, EQUAL, &[number]);
 }
 
 /// NFTA_CT_DREG, NFTA_CT_KEY.

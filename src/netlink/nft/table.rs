@@ -89,6 +89,7 @@ fn place(hook: &Hook) -> Option<(u32, u32, &'static str)> {
         Hook::Input => (1, 0, "filter"),
         Hook::Forward => (2, 0, "filter"),
         Hook::Arriving => (0, -100i32 as u32, "nat"),
+        Hook::Output => (3, 0, "filter"),
         Hook::Sending => (3, -300i32 as u32, "filter"),
         Hook::Sent => (3, -100i32 as u32, "nat"),
         Hook::Received => (1, 150, "filter"),
@@ -172,7 +173,7 @@ fn parse_hook(family: u8, hook: &[u8], kind: &str) -> Option<Hook> {
         None if family == NFPROTO_NETDEV => return None,
         None => [Hook::Prerouting, Hook::Input, Hook::Forward, Hook::Leaving, Hook::Postrouting]
             .into_iter()
-            .chain([Hook::Arriving, Hook::Sending, Hook::Sent, Hook::Received])
+            .chain([Hook::Arriving, Hook::Output, Hook::Sending, Hook::Sent, Hook::Received])
             .collect(),
     };
     let here = (find_be32(hook, NFTA_HOOK_HOOKNUM)?, find_be32(hook, NFTA_HOOK_PRIORITY)?, kind);

@@ -23,6 +23,7 @@ const IFLA_BR_VLAN_FILTERING: u16 = 7;
 const IFLA_BR_VLAN_DEFAULT_PVID: u16 = 39;
 const IFLA_BR_FDB_MAX_LEARNED: u16 = 49;
 const IFLA_BRPORT_GROUP_FWD_MASK: u16 = 31;
+const IFLA_BRPORT_ISOLATED: u16 = 33;
 const VETH_INFO_PEER: u16 = 1;
 const IFLA_TUN_OWNER: u16 = 1;
 const IFLA_TUN_TYPE: u16 = 3;
@@ -186,6 +187,9 @@ pub fn set(name: &IfName, setting: Setting, value: u32) -> Option<Message> {
         Setting::GroupFwdMask => with_info(of(name, Rtm::Newlink, 0), PORT, "bridge", |port| {
             port.put(IFLA_BRPORT_GROUP_FWD_MASK, &(value as u16).to_ne_bytes())
         }),
+        Setting::Isolated => with_info(of(name, Rtm::Newlink, 0), PORT, "bridge", |port| {
+            port.put(IFLA_BRPORT_ISOLATED, &[value as u8])
+        }),
         _ => match setting.home() {
             Home::Ipv4(key) => with_family(change(name), libc::AF_INET, |inet| {
                 inet.nest(IFLA_INET_CONF, |conf| conf.put_u32(key, value))
@@ -209,6 +213,8 @@ pub fn parse(reply: &[u8]) -> Option<Link> {
         (kind.as_deref() == Some(wanted)).then_some(data)
     };
     let bridge = data_of("bridge");
+    let port = find(info, IflaInfo::SlaveData)
+        .filter(|_| find(info, IflaInfo::SlaveKind).is_some_and(|kind| text(kind) == "bridge"));
     let families = find(attrs, Ifla::AfSpec).unwrap_or_default();
     let inet6 = find(families, libc::AF_INET6 as u16);
     let tun = data_of("tun").map(parse_tun);
@@ -231,9 +237,8 @@ pub fn parse(reply: &[u8]) -> Option<Link> {
         fdb_max_learned: bridge.and_then(|bridge| find_u32(bridge, IFLA_BR_FDB_MAX_LEARNED)),
         stp_delay: bridge.map(stp_delay).unwrap_or_default(),
         default_vlan: bridge.and_then(default_vlan),
-        group_fwd_mask: find(info, IflaInfo::SlaveData)
-            .filter(|_| find(info, IflaInfo::SlaveKind).is_some_and(|kind| text(kind) == "bridge"))
-            .and_then(|port| u16_at(find(port, IFLA_BRPORT_GROUP_FWD_MASK)?, 0)),
+        group_fwd_mask: port.and_then(|port| u16_at(find(port, IFLA_BRPORT_GROUP_FWD_MASK)?, 0)),
+        isolated: port.and_then(|port| find(port, IFLA_BRPORT_ISOLATED)).map(|value| value == [1]),
         group: find_u32(attrs, Ifla::Group).unwrap_or_default(),
         alias: find_text(attrs, Ifla::Ifalias).unwrap_or_default(),
         token: inet6

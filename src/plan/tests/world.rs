@@ -43,6 +43,7 @@ pub fn link(index: u32, text: &str, kind: Option<&str>) -> Link {
         peer: None,
         master: None,
         group_fwd_mask: None,
+        isolated: None,
         fdb_max_learned: (kind == Some("bridge")).then_some(0),
         stp_delay: 0,
         default_vlan: None,
@@ -221,6 +222,7 @@ impl World {
                 let master = to.as_ref().map(|bridge| self.link(bridge).index);
                 self.link(port).master = master;
                 self.link(port).group_fwd_mask = master.map(|_| 0);
+                self.link(port).isolated = master.map(|_| false);
             }
             Step::Claim(ClaimChange::Add { tap, claim }) => {
                 assert!(self.0.facts.claimant(claim).is_none(), "{step}");
@@ -336,6 +338,7 @@ impl World {
             Setting::DisableIpv6 => link.ipv6.as_mut().unwrap().disable_ipv6 = to,
             Setting::FdbMaxLearned => link.fdb_max_learned = Some(to),
             Setting::GroupFwdMask => link.group_fwd_mask = Some(to as u16),
+            Setting::Isolated => link.isolated = Some(to != 0),
             Setting::Clsact | Setting::Filter(_) => {
                 let filter = (link.index, setting);
                 self.0.facts.filters.retain(|known| *known != filter);

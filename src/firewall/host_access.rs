@@ -1,0 +1,71 @@
+//! How much of the host itself guests reach, where it is not everything: at any of its addresses, by any protocol.
+
+use crate::model::ruleset::{Chain, Hook, Match, Rule, Verdict};
+use crate::model::{HostAccess, Network, Protocol};
+
+/// What a guest that speaks as itself goes through instead of being let in.
+const SERVICES: &str = "services";
+const OUTPUT: &str = "output";
+
+/// Types of ICMPv6 (RFC 4443, 4861, 2710): without the first three nobody finds the gateway.
+const SOLICITATION: u8 = 135;
+const ADVERTISEMENT: u8 = 136;
+const LISTENER_QUERY: u8 = 130;
+const ROUTER_SOLICITATION: u8 = 133;
+const ECHO6: u8 = 128;
+const ECHO4: u8 = 8;
+
+pub(super) fn is_limited(network: &Network) -> bool {
+    network.host != HostAccess::All && network.mode.forwards()
+}
+
+/// What becomes of a packet for the host whose source is the guest's own.
+pub(super) fn verdict(network: &Network) -> Verdict {
+    if is_limited(network) { Verdict::Jump(SERVICES) } else { Verdict::Accept }
+}
+
+pub(super) fn names(network: &Network) -> &'static [&'static str] {
+    if is_limited(network) { &[SERVICES, OUTPUT] } else { &[] }
+}
+
+pub(super) fn chains(network: &Network) -> Vec<Chain> {
+    if !is_limited(network) {
+        return Vec::new();
+    }
+    // What a guest has open with the host from before is no answer, though the host may be the next one to speak: with an entry
+    // that is gone, or where nothing was tracked until now, that would count as opening it.
+    let unopened = [Match::Oif(*network.host_if()), Match::New, Match::TcpNotSyn];
+    vec![
+        Chain { name: SERVICES, hook: Hook::Nowhere, drops: false, rules: services(network.host) },
+        Chain {
+            name: OUTPUT,
+            hook: Hook::Output,
+            drops: false,
+            rules: vec![Rule::new(unopened, Verdict::Drop)],
+        },
+    ]
+}
+
+/// Answers to what the host has opened, errors about it, and what is asked for by its kind; the rest is dropped.
+fn services(access: HostAccess) -> Vec<Rule> {
+    let icmp6 = |number| Match::IcmpType { v6: true, number };
+    let mut accepted = vec![
+        vec![Match::Reply],
+        vec![icmp6(SOLICITATION)],
+        vec![icmp6(ADVERTISEMENT)],
+        vec![icmp6(LISTENER_QUERY)],
+    ];
+    if access == HostAccess::Services {
+        accepted.extend([
+            vec![icmp6(ROUTER_SOLICITATION)],
+            vec![icmp6(ECHO6)],
+            vec![Match::IcmpType { v6: false, number: ECHO4 }],
+            vec![Match::Port(Protocol::Udp, 53)],
+            vec![Match::Port(Protocol::Tcp, 53)],
+            vec![Match::Ipv4, Match::Port(Protocol::Udp, 67)],
+            vec![Match::Ipv6, Match::Port(Protocol::Udp, 547)],
+        ]);
+    }
+    let rules = accepted.into_iter().map(|matches| Rule::new(matches, Verdict::Accept));
+    rules.chain([Rule::new([], Verdict::Drop)]).collect()
+}
