@@ -7,9 +7,9 @@ usage='usage: sudo ./install.sh               build and install
        sudo ./install.sh --try         install nothing: two guests in each of the five modes, in a network of their own
 
   PREFIX=/usr/local   where all goes: lib/kvmnet, bin/kvmnet, and below share: man, doc/kvmnet, completions for bash and
-                      zsh. The udev rule goes to /etc/udev/rules.d, the unit to /etc/systemd/system, and the completion for
+                      zsh. The udev rule goes to /etc/udev/rules.d, what systemd reads to /etc/systemd, and the completion for
                       fish to /etc/fish/completions; with PREFIX=/usr, to /usr/lib/udev/rules.d,
-                      /usr/lib/systemd/system and /usr/share/fish/vendor_completions.d
+                      /usr/lib/systemd and /usr/share/fish/vendor_completions.d
   DESTDIR=            for packagers: copy the files to this folder, as if it were /; needs no root'
 
 checkout=$(cd "$(dirname "$0")" && pwd)
@@ -36,7 +36,10 @@ set_places() {
         /usr) rules=/usr/lib/udev/rules.d units=/usr/lib/systemd/system for_fish=/usr/share/fish/vendor_completions.d ;;
         *) rules=/etc/udev/rules.d units=/etc/systemd/system for_fish=/etc/fish/completions ;;
     esac
-    case $PREFIX in /usr) tmpfiles=/usr/lib/tmpfiles.d ;; *) tmpfiles=/etc/tmpfiles.d ;; esac
+    case $PREFIX in
+        /usr) tmpfiles=/usr/lib/tmpfiles.d networkd=/usr/lib/systemd/network ;;
+        *) tmpfiles=/etc/tmpfiles.d networkd=/etc/systemd/network ;;
+    esac
 }
 set_places
 
@@ -53,6 +56,7 @@ each_folder() {
     "$1" "$rules"
     "$1" "$units"
     "$1" "$tmpfiles"
+    "$1" "$networkd"
 }
 
 # each_file DO: calls DO for all that is copied, with its mode, where it comes from and where it goes.
@@ -76,6 +80,7 @@ each_file() {
     "$1" 644 "$checkout/share/60-kvmnet.rules" "$rules/60-kvmnet.rules"
     "$1" 644 "$checkout/share/kvmnet-serve@.service" "$units/kvmnet-serve@.service"
     "$1" 644 "$checkout/share/kvmnet.tmpfiles" "$tmpfiles/kvmnet.conf"
+    "$1" 644 "$checkout/share/10-kvmnet.network" "$networkd/10-kvmnet.network"
 }
 
 # each_hook DO: calls DO with the name of each program that QEMU looks for in /etc.
@@ -307,7 +312,7 @@ move_configuration() {
 leave_former() {
     [ -n "$former" ] || return 0
     cat "$former/lib/kvmnet/folders" >>"$library/folders" 2>/dev/null || true
-    chosen=$PREFIX chosen_rules=$rules chosen_units=$units chosen_tmpfiles=$tmpfiles chosen_fish=$for_fish PREFIX=$former
+    chosen=$PREFIX chosen_rules=$rules chosen_units=$units chosen_tmpfiles=$tmpfiles chosen_networkd=$networkd chosen_fish=$for_fish PREFIX=$former
     set_places
     each_file take_former
     rm -f "$library/kvmnet.conf.installed" "$library/former"
@@ -320,7 +325,7 @@ leave_former() {
 }
 
 take_former() {
-    case $(dirname "$3") in "$chosen_rules" | "$chosen_units" | "$chosen_tmpfiles" | "$chosen_fish") ;; *) take "$@" ;; esac
+    case $(dirname "$3") in "$chosen_rules" | "$chosen_units" | "$chosen_tmpfiles" | "$chosen_networkd" | "$chosen_fish") ;; *) take "$@" ;; esac
 }
 
 # install_dnsmasq: what tells guests their addresses. Without it all else works, so nothing fails.

@@ -42,6 +42,28 @@ fn a_guest_and_all_its_processes_are_killed_and_udev_has_its_network_swept() {
     host.eventually("the network is swept", "! ip link show br0 && ! nft list tables | grep kvmnet");
 }
 
+/// Somebody's file is for every bridge. What kvmnet made is none of networkd's all the same, also after it was started anew.
+#[test]
+fn networkd_leaves_alone_what_kvmnet_made() {
+    let mut host = Host::boot("");
+    let all = "[Match]\\nKind=bridge\\n[Network]\\nDHCP=yes\\n";
+    host.must(&format!("printf '{all}' >/etc/systemd/network/90-bridges.network && networkctl reload"));
+    host.must("ip link add br-other type bridge && ip link set br-other up");
+    start_served(&mut host, "web", 0);
+    for _ in 0..2 {
+        host.must("udevadm settle");
+        host.eventually("it is not networkd's", "networkctl --no-legend list br0 | grep -w unmanaged");
+        host.eventually("another bridge is", "networkctl --no-legend list br-other | grep -wv unmanaged");
+        host.must(
+            "ip addr show br0 | grep -w 10.0.100.3/24 && readlink /sys/class/net/vif0.0/master | grep -w br0",
+        );
+        host.eventually("the guest gets out", "in-guest web 'ping -c 1 -W 5 192.168.1.25'");
+        host.must("systemctl restart systemd-networkd");
+    }
+    host.kill_guest("web");
+    host.eventually("the network is swept", "! ip link show br0");
+}
+
 #[test]
 fn udev_has_systemd_serve_a_network_from_its_first_guest_to_its_last() {
     let mut host = Host::boot("");

@@ -119,3 +119,32 @@ fn a_network_that_is_served_has_its_service_started() {
     lab.detach(one);
     lab.detach(three);
 }
+
+/// Programs that manage interfaces are told by udev that these are none of theirs.
+#[test]
+fn managers_leave_alone_what_kvmnet_made() {
+    for (network, made) in [(Network::NAT, "br0"), (Network::ISOLATED, "br0"), (Network::NAT_VETH, "veth1.1")]
+    {
+        let lab = Lab::new(network);
+        let _udev = udev(&lab.host, "/bin/true");
+        lab.host.ip("link add br-other type bridge");
+        lab.host.ip("tuntap add dev tap9 mode tap");
+        let one = lab.attach(1);
+        lab.host.run("udevadm settle");
+        let says = |link: &str, word: &str| {
+            let path = format!("--path=/sys/class/net/{link}");
+            let said = lab.host.run(&format!("udevadm info --query=property {path}"));
+            said.lines().any(|line| line == word)
+        };
+        let told = |link: &str| [says(link, "NM_UNMANAGED=1"), says(link, "KVMNET=1")];
+        assert_eq!(told(made), [true, true], "{network:?}: {made}");
+        // As it is with the next event at the latest: with the first one the hook may not have begun.
+        lab.host.run("udevadm trigger --action=change --subsystem-match=net");
+        lab.host.run("udevadm settle");
+        assert_eq!(told(one.tap()), [true, true], "{network:?}: the guest's tap");
+        for link in ["br-other", "eth3", "tap9"] {
+            assert_eq!(told(link), [false, false], "{network:?}: {link}");
+        }
+        lab.detach(one);
+    }
+}

@@ -41,9 +41,10 @@ exec nsenter --net=\"/proc/$(systemctl show -P MainPID \"vm-$1\")/ns/net\" \
     unshare -m sh -c \"mount --bind $own /etc/resolv.conf; mount --bind /dev/null /sbin/resolvconf; $2\"
 ";
 
-/// The rule and the unit as install.sh installs them.
+/// The rule, the unit and the file for networkd as install.sh installs them.
 const RULE: &str = include_str!("../../share/60-kvmnet.rules");
 const UNIT: &str = include_str!("../../share/kvmnet-serve@.service");
+const UNMANAGED: &str = include_str!("../../share/10-kvmnet.network");
 
 /// The host.
 pub struct Host {
@@ -187,6 +188,7 @@ fn install(initramfs: &mut Initramfs, config: &str) {
     initramfs.add_text("/etc/udev/rules.d/60-kvmnet.rules", &rule);
     initramfs.add_text("/etc/systemd/system/kvmnet-serve@.service", &unit);
     initramfs.add_text("/etc/systemd/network/10-uplink.network", UPLINK);
+    initramfs.add_text("/etc/systemd/network/10-kvmnet.network", UNMANAGED);
     initramfs.add("/etc/traced-ifup", TRACED_IFUP.as_bytes());
     initramfs.add("/usr/bin/in-guest", IN_GUEST.as_bytes());
     if !config.is_empty() {
