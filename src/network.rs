@@ -133,7 +133,8 @@ impl Instance {
     /// The families of the tables that a network of its kind has and this one has not.
     pub fn missing_tables(&self) -> Vec<Family> {
         let Some(ledger) = &self.ledger else { return Vec::new() };
-        let wanted = [(Family::Inet, true), (Family::Netdev, ledger.is_closed())];
+        let wanted =
+            [(Family::Inet, true), (Family::Netdev, ledger.is_closed()), (Family::Bridge, ledger.filters)];
         let mut families: Vec<Family> =
             wanted.into_iter().filter(|(_, is_wanted)| *is_wanted).map(|(family, _)| family).collect();
         families.retain(|family| !self.tables.iter().any(|table| table.family == *family));

@@ -9,6 +9,7 @@ mod bridge;
 mod dhcp;
 mod forwarding;
 mod found;
+mod guest_filter;
 mod guest_identity;
 mod host_if;
 mod isolation;
@@ -29,6 +30,7 @@ pub(crate) use address::intruders;
 pub(crate) use auto_address::{choice_needs, resolved};
 pub(crate) use dhcp::{domain as dhcp_domain, served};
 pub(crate) use forwarding::{everywhere, uplinks};
+pub(crate) use guest_filter::bounds_guests;
 pub(crate) use host_if::is_pair;
 pub(crate) use isolation::closes;
 pub(crate) use need::recorded;
@@ -74,10 +76,17 @@ static FEATURES: &[&Feature] = &[
     &address::FEATURE,
     &takeover::FEATURE,
     &port_forward::FEATURE,
+    &guest_filter::FEATURE,
 ];
 
 /// Those of a network that only makes its guests ports of a bridge.
-static OF_PORTS: &[&Feature] = &[&tap::FEATURE, &port_isolation::FEATURE, &port_only::FEATURE];
+static OF_PORTS: &[&Feature] = &[
+    &tap::FEATURE,
+    &port_isolation::FEATURE,
+    &guest_identity::FEATURE,
+    &guest_filter::FEATURE,
+    &port_only::FEATURE,
+];
 
 fn of(desired: &Desired) -> impl Iterator<Item = &'static Feature> {
     let all = if desired.network.is_port_only() { OF_PORTS } else { FEATURES };

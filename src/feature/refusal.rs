@@ -6,7 +6,7 @@ use ipnet::IpNet;
 use thiserror::Error;
 
 use crate::config::quoted;
-use crate::model::{AddressManager, Forward, IfName, Listener, Mode, Own};
+use crate::model::{AddressManager, Forward, IfName, Listener, Mac, Mode, Own};
 use crate::subnet;
 use crate::terminal::shell_word;
 use crate::vmm::DEFAULT_MAC;
@@ -130,6 +130,12 @@ pub enum Refusal {
     /// A port shall lead to a guest whose address nobody knows.
     #[error("`forward` leads to no address: nothing says which one the guest on {tap} has")]
     NoGuestAddress { tap: IfName },
+    /// A guest shall have a filter, and nobody says what it is to let through.
+    #[error("{0} cannot have a filter: the MAC of its guest is not known")]
+    NoGuestMac(IfName),
+    /// A guest shall have a filter that lets it be the host.
+    #[error("{mac} is the host's own MAC on {bridge}, so no guest with a filter can have it")]
+    HostsMac { mac: Mac, bridge: IfName },
     /// A port shall lead to a guest that has no address of that family.
     #[error("the forward {forward} leads nowhere: the guest on {tap} has no address of that family")]
     ForwardNowhere { tap: IfName, forward: Forward },
@@ -287,6 +293,12 @@ impl Refusal {
             Refusal::PortOfServer { port, .. } => format!(
                 "take another port in `forward`, or name an address of the host outside the network: \"ADDRESS:{port}:…\""
             ),
+            Refusal::NoGuestMac(_) => {
+                "set `guest_mac`; QEMU's command line says the MAC by itself, where QEMU runs the hook".to_owned()
+            }
+            Refusal::HostsMac { .. } => {
+                "give the guest a MAC of its own: -device …,mac=52:54:00:…, and `guest_mac`".to_owned()
+            }
             Refusal::NoGuestAddress { .. } => {
                 "set `guest_address`, or `guest_mac` on a network with DHCP; QEMU's command line says the MAC by itself"
                     .to_owned()

@@ -20,6 +20,7 @@ pub(crate) fn tables(site: &Site, ledger: &Ledger, record: &Ledger) -> Vec<Table
         masters: guards::masters(&site.desired.network, site.observed),
         knows_sources: knows_sources(site.observed),
         leads_to_guests: ledger.forwards,
+        bounds_guests: ledger.filters,
         port_mappings: if ledger.forwards { all_mappings(site) } else { Vec::new() },
     };
     firewall::tables(site.desired, &ground, record)

@@ -6,7 +6,7 @@ use super::need;
 use super::takeover::taken_nic;
 use super::{Feature, Guest, Refusal, Site, Wanted};
 use crate::desired::Desired;
-use crate::model::{AddrGen, Filter, GuestIdentity, IfName, Link, Need, Question, Setting};
+use crate::model::{AddrGen, Filter, Filtering, GuestIdentity, IfName, Link, Need, Question, Setting};
 use crate::observed::Observed;
 use crate::switch;
 
@@ -101,6 +101,8 @@ fn want(site: &Site, wanted: &mut Wanted) {
         identity: GuestIdentity::default(),
         claims: Vec::new(),
         forwards: Vec::new(),
+        filtering: Filtering::default(),
+        filter: None,
     });
 }
 

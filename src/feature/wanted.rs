@@ -4,7 +4,7 @@ use ipnet::IpNet;
 
 use crate::item::Step;
 use crate::model::ledger::Place;
-use crate::model::{Claim, Forward, GuestIdentity, IfName, Mac, Setting, Veth};
+use crate::model::{Claim, Filtering, Forward, GuestFilter, GuestIdentity, IfName, Mac, Setting, Veth};
 
 /// When an object comes, on the way up. (The record is written first, tables are written before `Reopen`, and the tap is
 /// attached before `Clean`.)
@@ -65,6 +65,9 @@ pub(crate) struct Guest {
     pub claims: Vec<Claim>,
     /// The ports of the host that lead to it.
     pub forwards: Vec<Forward>,
+    /// Whether it has a filter of its own, and which.
+    pub filtering: Filtering,
+    pub filter: Option<GuestFilter>,
 }
 
 /// All of it.

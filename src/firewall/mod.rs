@@ -9,8 +9,10 @@
 
 //! A file for each thing that rules do: [`isolation`] of the host, who is forwarded where ([`forward`]), source NAT
 //! ([`nat`]), what may speak to the host itself ([`host`], [`host_access`]), what keeps the host from routing for others
-//! ([`forward_guard`]), frames that br_netfilter shows ([`bridge_frames`]).
+//! ([`forward_guard`]), what guests send to all ([`bound`]), frames that br_netfilter
+//! shows ([`bridge_frames`]).
 
+mod bound;
 mod bridge_frames;
 mod forward;
 mod forward_guard;
@@ -51,6 +53,8 @@ pub struct Ground {
     /// Whether ports of the host lead to guests; and those that do now.
     pub leads_to_guests: bool,
     pub port_mappings: Vec<PortMapping>,
+    /// Whether what guests send to all is bounded.
+    pub bounds_guests: bool,
 }
 
 /// The tables of `desired`, the first with `ledger` as its record.
@@ -95,6 +99,7 @@ pub fn tables(desired: &Desired, ground: &Ground, ledger: &Ledger) -> Vec<Table>
             table.sets.extend(port_forward::sets(network, &ground.port_mappings));
         }
     }
+    tables.extend(ground.bounds_guests.then(|| bound::table(&network.bridge)));
     tables
 }
 
@@ -131,6 +136,8 @@ pub fn chain_names(desired: &Desired, leads_to_guests: bool) -> Vec<(Family, &'s
     if desired.network.is_closed() {
         names.extend([(Family::Netdev, INGRESS), (Family::Netdev, EGRESS)]);
     }
+    let bounds = desired.network.filter && !desired.network.is_port_only();
+    names.extend(bounds.then_some((Family::Bridge, bound::BOUND)));
     names
 }
 

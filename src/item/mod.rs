@@ -9,6 +9,7 @@ mod address;
 mod claim;
 mod elements;
 mod flows;
+mod guest_filter;
 mod ipv6_identity;
 mod link;
 mod neighbour;
@@ -26,6 +27,7 @@ pub use accept_rules::AcceptRulesChange;
 pub use address::{AddressChange, add_address};
 pub use claim::ClaimChange;
 pub use flows::CutFlows;
+pub use guest_filter::GuestFilterChange;
 pub use ipv6_identity::{Ipv6IdentityChange, secret_key};
 pub use link::LinkChange;
 pub use neighbour::NeighbourChange;
@@ -176,6 +178,7 @@ steps! {
     Port(PortChange),
     Claim(ClaimChange),
     Setting(SettingChange),
+    GuestFilter(GuestFilterChange),
     Ipv6Identity(Ipv6IdentityChange),
     Address(AddressChange),
     Route(RouteChange),

@@ -114,7 +114,7 @@ impl Change for TableChange {
     fn hint(&self, errno: Errno) -> Option<&'static str> {
         let is_unknown = matches!(errno, Errno::ENOENT | Errno::EOPNOTSUPP | Errno::EAFNOSUPPORT);
         (is_unknown && matches!(self, Self::Add(_) | Self::Replace(_))).then_some(
-            "this kernel lacks a part of nftables: inet and netdev tables, NAT, fib, and for isolated networks egress (Linux 5.16)",
+            "this kernel lacks a part of nftables: inet and netdev tables, NAT, fib, for isolated networks egress (Linux 5.16), and for `filter` bridge tables with dynamic sets",
         )
     }
 }

@@ -5,7 +5,9 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::route::{MULTICAST, THROW};
-use super::{Address, Claim, IfName, Link, Mac, Neighbour, Nexthop, PolicyRule, Question, Route, Setting};
+use super::{
+    Address, Claim, IfName, Link, Mac, Neighbour, Nexthop, PolicyRule, Program, Question, Route, Setting,
+};
 
 /// What the kernel said.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -24,6 +26,8 @@ pub struct Facts {
     /// The filters that are there, of those that were asked for, and the places for them: the number of the interface,
     /// and which.
     pub filters: Vec<(u32, Setting)>,
+    /// The filters of guests, each with the number of its interface.
+    pub guest_filters: Vec<(u32, Program)>,
     /// Addresses, each with the number of its interface.
     pub addresses: Vec<(u32, Address)>,
     /// Unicast routes of all tables, as far as they were asked for.
@@ -92,6 +96,11 @@ impl Facts {
     /// The interface of this number.
     pub fn link_index(&self, index: u32) -> Option<&Link> {
         self.links.iter().find(|link| link.index == index)
+    }
+
+    /// The guest's own filter on an interface.
+    pub fn guest_filter(&self, index: u32) -> Option<&Program> {
+        self.guest_filters.iter().find(|(of, _)| *of == index).map(|(_, program)| program)
     }
 
     /// The interface that has something for itself.

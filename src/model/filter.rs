@@ -25,9 +25,9 @@ pub type Instruction = (u16, u8, u8, u32);
 /// A verdict: BPF_RET.
 const RETURN: u16 = 0x06;
 /// TC_ACT_SHOT.
-const DROP: Instruction = (RETURN, 0, 0, 2);
+pub(super) const DROP: Instruction = (RETURN, 0, 0, 2);
 /// TC_ACT_UNSPEC: on to the next filter, or through.
-const PASS: Instruction = (RETURN, 0, 0, u32::MAX);
+pub(super) const PASS: Instruction = (RETURN, 0, 0, u32::MAX);
 /// First the kind of the packet (SKF_AD_PKTTYPE): 0, PACKET_HOST, is for the tap. Then the address that a frame begins
 /// with: four bytes that must be 01:80:c2:00, and two of which only the last four bits may be set.
 const TAP: [Instruction; 8] = [
@@ -80,13 +80,16 @@ impl Filter {
         if !on {
             return format!("tc filter del dev {link} {side} pref 1");
         }
-        let program: String =
-            self.program().iter().map(|(code, jt, jf, k)| format!(",{code} {jt} {jf} {k}")).collect();
-        let length = self.program().len();
-        format!(
-            "tc filter add dev {link} {side} pref 1 handle 1 protocol all bpf bytecode '{length}{program}' direct-action"
-        )
+        let program = bytecode(self.program());
+        format!("tc filter add dev {link} {side} pref 1 handle 1 protocol all {program}")
     }
+}
+
+/// A program as `tc` takes it.
+pub fn bytecode(program: &[Instruction]) -> String {
+    let instructions: String =
+        program.iter().map(|(code, jt, jf, k)| format!(",{code} {jt} {jf} {k}")).collect();
+    format!("bpf bytecode '{}{instructions}' direct-action", program.len())
 }
 
 impl fmt::Display for Filter {

@@ -20,6 +20,11 @@ pub fn lan_group(nic: &IfName) -> u32 {
     0x6b00_0000 | (super::fnv1a(nic.as_str().as_bytes()) & 0x00ff_ffff) as u32
 }
 
+/// The link group of the taps of a network's guests that have a filter, by which its rules know them.
+pub fn filter_group(bridge: &super::IfName) -> u32 {
+    0x6c00_0000 | (super::fnv1a(bridge.as_str().as_bytes()) & 0x00ff_ffff) as u32
+}
+
 /// An Ethernet address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Mac(pub [u8; 6]);

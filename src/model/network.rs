@@ -172,6 +172,9 @@ pub struct Network {
     pub guest_macs: Vec<Mac>,
     pub guest_addresses: Vec<IpAddr>,
     pub forwards: Vec<Forward>,
+    /// Whether the guest is held to its own MACs and addresses; and whether its frames may have VLAN tags then.
+    pub filter: bool,
+    pub allow_vlan_tags: bool,
     /// Who may start guests on it without being root; a group has `@` in front.
     pub users: Vec<String>,
     /// Patterns of the names of its taps.

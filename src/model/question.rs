@@ -27,6 +27,8 @@ pub enum Question {
     Clsact(u32),
     /// Whether the interface with this number has a filter.
     Filter(u32, Filter),
+    /// The guest's own filter on the interface with this number.
+    GuestFilter(u32),
     /// All bridges. A dump.
     Bridges,
     /// All interfaces. A dump.

@@ -222,7 +222,7 @@ impl Setting {
         let is_filter = matches!(self, Setting::Clsact | Setting::Filter(Filter::Tap));
         let is_address = matches!(self, Setting::AddrGen | Setting::DisableIpv6);
         let is_ipv4 = matches!(self, Setting::ArpIgnore | Setting::RpFilter | Setting::Forwarding);
-        self == Setting::Mtu || is_filter || is_address || is_ipv4
+        matches!(self, Setting::Mtu | Setting::Group) || is_filter || is_address || is_ipv4
     }
 
     /// Whether 1 means that an interface has no IPv6.

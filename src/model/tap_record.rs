@@ -4,7 +4,7 @@
 use std::fmt;
 
 use super::ledger::{MAX_LEN, former, was};
-use super::{Forward, GuestIdentity, IfName, Mac, Setting, is_label};
+use super::{Filtering, Forward, GuestIdentity, IfName, Mac, Setting, is_label};
 
 /// How every such alias begins.
 const PREFIX: &str = "kvmnet:tap";
@@ -23,6 +23,8 @@ pub struct TapRecord {
     pub guest: GuestIdentity,
     /// The ports of the host that lead to it.
     pub forwards: Vec<Forward>,
+    /// Whether it has a filter, where that is not the default.
+    pub filter: Option<Filtering>,
     /// Entries of a later version, which stay as they are.
     pub unknown: Vec<String>,
     /// Its former alias.
@@ -50,6 +52,7 @@ impl TapRecord {
             ("vm", name) => self.guest.name = Some(name.to_owned()).filter(|name| is_label(name)),
             ("nic", value) => self.guest.add_mac(value.parse().ok()?),
             ("at", value) => self.guest.add_address(value.parse().ok()?),
+            ("filter", value) => self.filter = Some(value.parse().ok()?),
             ("fwd", value) if self.forwards.len() < MOST => self.forwards.push(value.parse().ok()?),
             (name, value) => {
                 let (setting, before) = (setting(name)?, value.parse().ok()?);
@@ -104,6 +107,7 @@ impl fmt::Display for TapRecord {
         entries.extend(self.bridge.map(|bridge| format!("on={bridge}")));
         entries.extend(self.changed.iter().map(|(setting, before)| format!("{}={before}", word(*setting))));
         entries.extend(self.mac.map(|mac| format!("mac={mac}")));
+        entries.extend(self.filter.map(|filter| format!("filter={filter}")));
         let GuestIdentity { name, macs, addresses } = &self.guest;
         entries.extend(name.iter().map(|name| format!("vm={name}")));
         entries.extend(macs.iter().map(|mac| format!("nic={mac}")));
@@ -129,6 +133,9 @@ mod tests {
             "kvmnet:tap was=x",
             "kvmnet:tap gen=0 a=0 r=2 q=0 t=0 d=0 mac=02:00:00:00:00:07",
             "kvmnet:tap on=br0 mac=02:00:00:00:00:07 vm=web-1 nic=52:54:00:12:34:57 at=10.0.100.7 at=fd00:100::7 was=x y",
+            "kvmnet:tap on=br0 g=0 filter=on nic=52:54:00:12:34:57",
+            "kvmnet:tap on=br0 filter=own-tags",
+            "kvmnet:tap on=br0 filter=own-off",
             "kvmnet:tap on=br0 at=10.0.100.7 fwd=2222:22 fwd=udp/5353:53 fwd=[::1]:8080:80 fwd=3000-3010:3000",
         ] {
             assert_eq!(TapRecord::parse(text).unwrap().to_string(), text);

@@ -166,6 +166,7 @@ fn record_of(site: &Site, wanted: &Wanted) -> Ledger {
         overridden: network.overridden,
         dhcp: feature::dhcp_domain(site),
         forwards: feature::leads_to_guests(site),
+        filters: feature::bounds_guests(site),
         veth: network.veth.clone(),
         nic: wanted.nic.as_ref().map(|nic| nic.place),
         addresses: given(wanted, of_bridge, site),

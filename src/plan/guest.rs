@@ -2,9 +2,9 @@
 
 use super::{Refusal, port, port_mappings};
 use crate::feature::{Guest, Site};
-use crate::item::{ClaimChange, LinkChange, Step};
+use crate::item::{ClaimChange, GuestFilterChange, LinkChange, Step};
 use crate::model::ledger::Place;
-use crate::model::{Claim, IfName, Link, Setting, TapRecord};
+use crate::model::{Claim, GuestFilter, IfName, Link, Setting, TapRecord};
 use crate::observed::{Instance, Observed};
 use crate::switch;
 
@@ -34,16 +34,43 @@ pub(super) fn attach(guest: &Guest, site: &Site) -> Result<Vec<Step>, Refusal> {
         record.mac = record.mac.or(Some(from));
         changes.push(LinkChange::Mac { link: name, from, to }.into());
     }
-    let record = record.fitting().ok_or(Refusal::TapAliasTooLong(name))?;
+    changes.extend(filter(guest, tap, site.observed));
+    let (record, last, unneeded) = without_filter(guest, tap, record);
+    let alias = |record: TapRecord| Ok(record.fitting().ok_or(Refusal::TapAliasTooLong(name))?.to_string());
+    let (alias, last) = (alias(record)?, alias(last)?);
     let mut steps = Vec::new();
-    let alias = record.to_string();
     if alias != tap.alias {
-        steps.push(LinkChange::Alias { link: name, from: tap.alias.clone(), to: alias }.into());
+        steps.push(LinkChange::Alias { link: name, from: tap.alias.clone(), to: alias.clone() }.into());
     }
     steps.extend(claim(guest, tap));
-    steps.extend(changes);
+    steps.extend(changes.into_iter().chain(unneeded));
+    if alias != last {
+        steps.push(LinkChange::Alias { link: name, from: alias, to: last }.into());
+    }
     steps.extend(join(guest, tap, site));
     Ok(steps)
+}
+
+/// The guest's own filter; none where that is not wanted any more.
+fn filter(guest: &Guest, tap: &Link, observed: &Observed) -> Option<Step> {
+    let from = observed.facts.guest_filter(tap.index).cloned();
+    let to = guest.filter.as_ref().map(GuestFilter::program);
+    (from != to).then(|| GuestFilterChange { tap: tap.name, from, to }.into())
+}
+
+/// The record that stands while changes are made, the one that stays, and what puts the group back that only guests with a filter
+/// have. What there is of a filter is on record until it is gone.
+fn without_filter(guest: &Guest, tap: &Link, mut record: TapRecord) -> (TapRecord, TapRecord, Option<Step>) {
+    let filtering = Some(guest.filtering).filter(|filtering| !filtering.is_default());
+    let mut last = TapRecord { filter: filtering, ..record.clone() };
+    record.filter = filtering.or(record.filter);
+    let is_wanted = guest.values.iter().any(|(setting, _)| *setting == Setting::Group);
+    let former = record.before(Setting::Group).filter(|_| !is_wanted);
+    if former.is_some() {
+        last.changed.retain(|(setting, _)| *setting != Setting::Group);
+    }
+    let back = former.filter(|former| *former != tap.group);
+    (record, last, back.map(|former| Step::put_back(tap.name, Setting::Group, tap.group, former)))
 }
 
 /// What the guest has for itself, and not what it had on another network.
@@ -105,10 +132,13 @@ pub(super) fn detach(tap: &Link, observed: &Observed) -> Vec<Step> {
 /// What its record says, last change first.
 fn restore(tap: &Link, record: TapRecord, observed: &Observed) -> Vec<Step> {
     let link = tap.name;
+    let own = observed.facts.guest_filter(tap.index).cloned();
+    let own = own.map(|program| GuestFilterChange { tap: link, from: Some(program), to: None }.into());
+    let mut steps: Vec<Step> = own.into_iter().collect();
     let changed = record.changed.into_iter().rev();
-    let mut steps: Vec<Step> = changed
-        .filter_map(|(setting, before)| super::values::put_back(&link, setting, before, observed))
-        .collect();
+    steps.extend(
+        changed.filter_map(|(setting, before)| super::values::put_back(&link, setting, before, observed)),
+    );
     let mac = tap.mac.zip(record.mac).filter(|(now, before)| now != before);
     steps.extend(mac.map(|(from, to)| LinkChange::Mac { link, from, to }.into()));
     steps.push(LinkChange::Alias { link, from: tap.alias.clone(), to: record.alias }.into());

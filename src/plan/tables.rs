@@ -92,7 +92,12 @@ pub(super) fn remove(bridge: &IfName, found: &Found) -> Step {
 /// policy, the number of their rules, and that it has a record.
 fn is_whole(found: &Found, table: &Table) -> bool {
     // Not asked for, but counted among the objects.
-    let is_counted = |chain: &Chain| matches!(chain.hook, Hook::Device(_));
+    let is_counted = |chain: &Chain| match chain.hook {
+        Hook::Device(_) => true,
+        // It is asked for by guests with a filter alone.
+        Hook::Bridging => found.chains.is_empty(),
+        _ => false,
+    };
     let is_there =
         |chain: &Chain| is_counted(chain) || found.chains.iter().any(|found| found.is(chain, table));
     found.comment == table.comment

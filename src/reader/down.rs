@@ -44,7 +44,7 @@ impl Observed {
         let is_guarded =
             |link: &&Link| TapRecord::parse(&link.alias).is_some_and(|record| !record.changed.is_empty());
         let taps = self.facts.links.iter().filter(|link| link.is_tap() && which(link)).filter(is_guarded);
-        let questions: Vec<_> = taps.map(|tap| Question::Filter(tap.index, Filter::Tap)).collect();
+        let questions: Vec<_> = taps.flat_map(guards).collect();
         rtnl.ask(&questions, &mut self.facts)
     }
 
@@ -80,4 +80,11 @@ impl Observed {
         observed.ask_about_nics(rtnl)?;
         Ok(observed)
     }
+}
+
+/// The filter that every guest has, and its own.
+fn guards(tap: &Link) -> Vec<Question> {
+    let has_own = TapRecord::parse(&tap.alias).is_some_and(|record| record.filter.is_some());
+    let own = has_own.then_some(Question::GuestFilter(tap.index));
+    [Question::Filter(tap.index, Filter::Tap)].into_iter().chain(own).collect()
 }

@@ -148,6 +148,8 @@ impl Observed {
         if questions.contains(&Question::Links) {
             questions.retain(|question| !matches!(question, Question::Link(_) | Question::LinkIndex(_)));
         }
+        // What is asked about an interface as a whole takes the place of what was worked out of its addresses.
+        self.facts.addresses.retain(|(of, _)| !questions.contains(&Question::Addresses(*of)));
         rtnl.ask(&questions, &mut self.facts)?;
         for need in &needs {
             match need {

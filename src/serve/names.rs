@@ -63,8 +63,10 @@ fn reservations_of(one: &GuestIdentity) -> Vec<String> {
         IpAddr::V4(v4) => format!(",{v4}"),
         IpAddr::V6(v6) => format!(",[{v6}]"),
     };
-    let rest: String =
-        one.addresses.iter().map(address).chain(one.name.iter().map(|name| format!(",{name}"))).collect();
+    // A client gets one of each family; a guest with a filter may have more.
+    let first = |v6| one.addresses.iter().find(|address| address.is_ipv6() == v6);
+    let given = [false, true].into_iter().filter_map(first);
+    let rest: String = given.map(address).chain(one.name.iter().map(|name| format!(",{name}"))).collect();
     let macs: Vec<String> = one.macs.iter().map(ToString::to_string).collect();
     // With an address in it, a line says that all these MACs are one machine's, which has one lease.
     match one.addresses.is_empty() {

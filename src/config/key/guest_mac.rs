@@ -1,13 +1,12 @@
 //! `guest_mac`: the MACs of the guest's NIC.
 
-use super::{Form, Key, Mode, PLAIN, Problem, Value};
+use super::{Form, Key, PLAIN, Problem, Value};
 use crate::model::Mac;
 
 pub(crate) static KEY: Key = Key {
     word: "guest_mac",
     #[cfg(test)]
-    meaning: "host-only, routed, nat: the MAC of this guest, where QEMU's command line does not say it",
-    is_used: Mode::has_host_address,
+    meaning: "the MAC of this guest, or its MACs, where QEMU's command line does not say it",
     is_of_guest: true,
     form: Form::List,
     set: |network, entry| entry.list(parse).map(|macs| network.guest_macs = macs),

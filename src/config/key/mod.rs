@@ -4,10 +4,12 @@
 //! knows no key by name; to add one, write its file, name it here, and give `Network` its field.
 
 pub(crate) mod address;
+mod allow_vlan_tags;
 pub(crate) mod bridge;
 mod confirm;
 mod dhcp;
 mod domain;
+mod filter;
 mod forward;
 pub(crate) mod guest_address;
 mod guest_mac;
@@ -48,6 +50,8 @@ pub(crate) static KEYS: &[&Key] = &[
     &guest_mac::KEY,
     &guest_address::KEY,
     &forward::KEY,
+    &filter::KEY,
+    &allow_vlan_tags::KEY,
     &users::KEY,
     &taps::KEY,
 ];

@@ -22,6 +22,7 @@ bridge         = \"br0\"             # built-in default
 keep           = true              # KVMNET_KEEP
 #confirm       = false             # /etc/kvmnet.conf:2; not used in this mode
 port_isolation = false             # built-in default
+filter         = false             # built-in default
 
 [network.lab]
 mode           = \"nat\"                          # built-in default
@@ -33,6 +34,7 @@ keep           = false                          # built-in default
 domain         = \"kvm\"                          # built-in default
 port_isolation = false                          # built-in default
 host           = \"all\"                          # built-in default
+filter         = false                          # built-in default
 taps           = [\"lab*\", \"vif7.*\"]             # /etc/kvmnet.conf:8
 ";
     assert_eq!(shown(TWO, &[("KVMNET_KEEP", "yes")], None).to_string(), expected);
@@ -73,6 +75,7 @@ fn as_data() {
         "address": value(serde_json::json!(["10.1.0.1/24"]), "KVMNET_ADDRESS", false),
         "keep": value(true.into(), "/etc/kvmnet.conf:1", true),
         "port_isolation": value(false.into(), "built-in default", true),
+        "filter": value(false.into(), "built-in default", true),
     }}]});
     assert_eq!(serde_json::to_value(&shown).unwrap(), expected);
     let built_in = Shown::new(&File::built_in(PATH), None).unwrap();

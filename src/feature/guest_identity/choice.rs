@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use ipnet::{IpNet, Ipv4Net};
 
 use super::{claim, other_claimant, place};
-use crate::feature::{Site, port_forward};
+use crate::feature::{Site, guest_filter, port_forward};
 use crate::model::{Forward, GuestIdentity, Mac, Need, Own, Question};
 
 pub(super) enum Choice {
@@ -23,7 +23,9 @@ const TRIES: u32 = 64;
 pub(super) fn choice(site: &Site, identity: &GuestIdentity) -> Choice {
     let network = &site.desired.network;
     let leads_there = |forward: &Forward| forward.listen.is_none_or(|listen| listen.is_ipv4());
-    let is_wanted = port_forward::forwards(site).iter().any(leads_there) && site.serves_dhcp();
+    let needs_one =
+        port_forward::forwards(site).iter().any(leads_there) || guest_filter::filtering(site).is_on;
+    let is_wanted = needs_one && site.serves_dhcp();
     let has_one = identity.addresses.iter().any(IpAddr::is_ipv4);
     let Some(mac) = identity.macs.first().filter(|_| is_wanted && !has_one) else { return Choice::None };
     let leases = Need::Leases(network.bridge);

@@ -9,9 +9,8 @@ mod tenant;
 use std::net::IpAddr;
 
 use choice::{Choice, choice};
-use ipnet::IpNet;
 
-use super::{Feature, PLAIN, Refusal, Site, Wanted, port_forward};
+use super::{Feature, PLAIN, Refusal, Site, Wanted, guest_filter, port_forward};
 use crate::desired::Teller;
 use crate::model::{Claim, GuestIdentity, Link, Mac, Need, Own, Question, TapRecord};
 use crate::vmm;
@@ -44,11 +43,13 @@ fn needs(site: &Site) -> Vec<Need> {
 /// The guest's tap, where its network has a use for who the guest is.
 fn known_tap<'a>(site: &Site<'a>) -> Option<&'a Link> {
     let network = &site.desired.network;
-    let is_used = network.mode.has_host_address()
-        && (site.serves_dhcp()
+    let is_told = || {
+        site.serves_dhcp()
             || !network.guest_macs.is_empty()
             || !network.guest_addresses.is_empty()
-            || !port_forward::forwards(site).is_empty());
+            || !port_forward::forwards(site).is_empty()
+    };
+    let is_used = network.mode.has_host_address() && is_told() || guest_filter::filtering(site).is_on;
     site.desired
         .tap
         .filter(|_| is_used)
@@ -141,7 +142,8 @@ fn claim(site: &Site, own: Own) -> Claim {
 fn claims(site: &Site) -> impl Iterator<Item = Claim> {
     let identity = identity(site);
     let network = &site.desired.network;
-    let has_own_macs = site.serves_dhcp() || !network.guest_macs.is_empty();
+    let has_own_macs =
+        site.serves_dhcp() || !network.guest_macs.is_empty() || guest_filter::filtering(site).is_on;
     let macs = identity.macs.into_iter().filter(move |_| has_own_macs).map(Own::Mac);
     let owns = macs.chain(identity.addresses.into_iter().map(Own::Address));
     let claims: Vec<Claim> = owns.map(|own| claim(site, own)).collect();
@@ -181,9 +183,12 @@ fn refuse(site: &Site) -> Vec<Refusal> {
     refusals
 }
 
-/// The subnet that a guest's address is in, of which it is an address for a guest.
-fn place<'a>(site: &Site<'a>, address: &IpAddr) -> Result<&'a IpNet, Refusal> {
+/// Whether an address is one for a guest of its subnet; where the host gives none out, any is.
+fn place(site: &Site, address: &IpAddr) -> Result<(), Refusal> {
     let network = &site.desired.network;
+    if !network.mode.has_host_address() {
+        return Ok(());
+    }
     let fails = |why| Err(Refusal::GuestAddress { address: *address, network: network.name.clone(), why });
     let Some(net) = network.addresses.iter().find(|net| net.contains(address)) else {
         return fails("is in no subnet of it");
@@ -196,7 +201,7 @@ fn place<'a>(site: &Site<'a>, address: &IpAddr) -> Result<&'a IpNet, Refusal> {
         IpAddr::V4(_) if *address == net.broadcast() && net.max_prefix_len() - net.prefix_len() > 1 => {
             fails("is the broadcast address")
         }
-        _ => Ok(net),
+        _ => Ok(()),
     }
 }
 

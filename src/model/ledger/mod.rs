@@ -58,6 +58,8 @@ pub struct Ledger {
     pub dhcp: Option<String>,
     /// Its rules lead ports of the host to guests.
     pub forwards: bool,
+    /// It has rules for guests that have a filter.
+    pub filters: bool,
     pub veth: Option<Veth>,
     /// Bridged: the NIC that was made a port, with its addresses on the bridge now.
     pub nic: Option<Place>,
@@ -81,7 +83,7 @@ impl Ledger {
     }
 
     /// Each kind of entry: its word, and what the record has of it. Changed settings have no word, but their interface.
-    fn kinds(&mut self) -> [(&'static str, &mut dyn Entries); 14] {
+    fn kinds(&mut self) -> [(&'static str, &mut dyn Entries); 15] {
         [
             ("made", &mut self.made),
             ("index", &mut self.index),
@@ -92,6 +94,7 @@ impl Ledger {
             ("override", &mut self.overridden),
             ("dhcp", &mut self.dhcp),
             ("forward", &mut self.forwards),
+            ("filter", &mut self.filters),
             ("veth", &mut self.veth),
             ("nic", &mut self.nic),
             ("addr", &mut self.addresses),

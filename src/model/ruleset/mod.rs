@@ -8,6 +8,6 @@ mod words;
 
 pub use found::{Found, FoundChain};
 pub use rule::{Field, Match, Rule, Verdict};
-pub use set::{Element, Elements, Kind, PortMappings, Set, Type, Value};
+pub use set::{DYNAMIC_SECONDS, DYNAMIC_SIZE, Element, Elements, Kind, PortMappings, Set, Type, Value};
 pub use table::{Chain, Family, Hook, TABLE_PREFIX, Table, table_name};
 pub use words::{COMMENT_MAX, is_identifier, is_text};

@@ -31,6 +31,15 @@ pub enum Match {
     IifGroupNot(u32),
     /// Goes out by an interface of another group.
     OifGroupNot(u32),
+    /// Its frame is for all, or for a group.
+    ToAll,
+    ToGroup,
+    /// By its interface, one of a set: more of them came than in a second may, behind a burst.
+    Over {
+        set: &'static Kind,
+        rate: u32,
+        burst: u32,
+    },
     /// Is IPv4.
     Ipv4,
     /// Is IPv6.
@@ -66,9 +75,13 @@ pub enum Match {
     /// Of a connection whose destination is translated.
     Led,
     /// Is ICMP, of IPv6 or of IPv4.
-    Icmp { v6: bool },
+    Icmp {
+        v6: bool,
+    },
     /// Is the host's advice to take another way.
-    Redirect { v6: bool },
+    Redirect {
+        v6: bool,
+    },
     /// These of its fields are in a set.
     In(&'static [Field], &'static Kind),
     /// Of a connection whose source is translated.
@@ -154,6 +167,12 @@ impl fmt::Display for Match {
             Match::OifGroup(group) => write!(f, "oifgroup {group}"),
             Match::IifGroupNot(group) => write!(f, "iifgroup != {group}"),
             Match::OifGroupNot(group) => write!(f, "oifgroup != {group}"),
+            Match::ToAll => f.write_str("meta pkttype broadcast"),
+            Match::ToGroup => f.write_str("meta pkttype multicast"),
+            Match::Over { set, rate, burst } => {
+                let name = set.name;
+                write!(f, "update @{name} {{ iif limit rate over {rate}/second burst {burst} packets }}")
+            }
             Match::Ipv4 => f.write_str("meta nfproto ipv4"),
             Match::Ipv6 => f.write_str("meta nfproto ipv6"),
             Match::Source(net) => write!(f, "{} saddr {net}", ip_word(net)),

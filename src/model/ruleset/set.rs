@@ -11,6 +11,8 @@ use crate::model::Protocol;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Type {
     Mark,
+    /// A set by interfaces has no elements of kvmnet's: the kernel makes one for each that a rule meets, and forgets it after a minute.
+    Interface,
     Protocol,
     Port,
     Ipv4,
@@ -25,6 +27,10 @@ pub enum Value {
     Port(u16),
     Address(IpAddr),
 }
+
+/// What bounds a set whose elements rules make: their number, more than any bridge has ports, and how long each lasts.
+pub const DYNAMIC_SIZE: u32 = 4096;
+pub const DYNAMIC_SECONDS: u32 = 60;
 
 /// A set by its name and the types of its keys; a map leads to values of other types.
 #[derive(Debug, PartialEq, Eq)]
@@ -87,6 +93,11 @@ impl Kind {
         !self.data.is_empty()
     }
 
+    /// Whether rules make its elements.
+    pub fn is_dynamic(&self) -> bool {
+        self.key == [Type::Interface]
+    }
+
     /// Whether it leads to addresses of IPv6.
     pub fn is_of_ipv6(&self) -> bool {
         self.data.first() == Some(&Type::Ipv6)
@@ -97,6 +108,7 @@ impl fmt::Display for Type {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Type::Mark => "mark",
+            Type::Interface => "iface_index",
             Type::Protocol => "inet_proto",
             Type::Port => "inet_service",
             Type::Ipv4 => "ipv4_addr",
@@ -124,6 +136,9 @@ impl fmt::Display for Kind {
         if self.is_map() {
             f.write_str(" : ")?;
             joined(f, self.data)?;
+        }
+        if self.is_dynamic() {
+            write!(f, "; size {DYNAMIC_SIZE}; flags dynamic,timeout; timeout {DYNAMIC_SECONDS}s")?;
         }
         Ok(())
     }

@@ -6,7 +6,7 @@ use super::words::{is_comment, is_identifier, is_text};
 use super::{Match, Rule, Set, Verdict};
 use crate::model::IfName;
 
-/// The address family of a table (`nft(8)`, ADDRESS FAMILIES). kvmnet has tables of the first two.
+/// The address family of a table (`nft(8)`, ADDRESS FAMILIES). kvmnet has tables of the first two and of the last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Family {
     /// IPv4 and IPv6 packets.
@@ -75,6 +75,8 @@ pub enum Hook {
     Ingress(IfName),
     /// Frames that go down to a device (Linux 5.16).
     Egress(IfName),
+    /// Frames that come in by a port of a bridge, before it looks where they go.
+    Bridging,
     /// Nowhere by itself: others jump to the chain.
     Nowhere,
 }
@@ -107,6 +109,7 @@ impl Chain {
                 format!("type filter hook ingress device \"{device}\" priority filter")
             }
             Hook::Egress(device) => format!("type filter hook egress device \"{device}\" priority filter"),
+            Hook::Bridging => "type filter hook prerouting priority -300".to_owned(),
             Hook::Nowhere => return String::new(),
         };
         format!("{hook}; policy {};", if self.drops { "drop" } else { "accept" })

@@ -42,6 +42,13 @@ const LOCAL: u32 = 2;
 const ESTABLISHED_RELATED: u32 = 2 | 4;
 const RELATED: u32 = 4;
 const NEW: u32 = 8;
+/// PACKET_BROADCAST and PACKET_MULTICAST.
+const BROADCAST: u8 = 1;
+const MULTICAST: u8 = 2;
+/// NFT_DYNSET_OP_UPDATE, NFT_LIMIT_PKTS, NFT_LIMIT_F_INV.
+const UPDATE: u32 = 1;
+const PACKETS: u32 = 0;
+const INVERTED: u32 = 1;
 /// IPPROTO_ICMP and IPPROTO_ICMPV6, and the types of their redirects.
 const ICMP: [u8; 2] = [1, 58];
 const REDIRECT: [u8; 2] = [5, 137];
@@ -70,6 +77,9 @@ fn put_match(list: &mut Message, condition: &Match) {
         Match::OifGroup(group) => meta_is(list, META_OIFGROUP, EQUAL, &group.to_ne_bytes()),
         Match::IifGroupNot(group) => meta_is(list, META_IIFGROUP, NOT_EQUAL, &group.to_ne_bytes()),
         Match::OifGroupNot(group) => meta_is(list, META_OIFGROUP, NOT_EQUAL, &group.to_ne_bytes()),
+        Match::ToAll => meta_is(list, META_PKTTYPE, EQUAL, &[BROADCAST]),
+        Match::ToGroup => meta_is(list, META_PKTTYPE, EQUAL, &[MULTICAST]),
+        Match::Over { set, rate, burst } => over(list, set, *rate, *burst),
         Match::Ipv4 => meta_is(list, META_NFPROTO, EQUAL, &[NFPROTO_IPV4]),
         Match::Ipv6 => meta_is(list, META_NFPROTO, EQUAL, &[NFPROTO_IPV6]),
         Match::Source(net) => address_is(list, net, source_at(net.addr().is_ipv6()), EQUAL),
@@ -249,6 +259,20 @@ fn fib(list: &mut Message, result: u32, flags: u32) {
 fn reverse_path(list: &mut Message, exists: bool) {
     fib(list, FIB_OIF, SOURCE_BY_IIF_EXISTS);
     compare(list, EQUAL, &u32::from(exists).to_ne_bytes());
+}
+
+/// NFTA_DYNSET_SET_NAME, OP, SREG_KEY, EXPR, which is NFTA_LIMIT_RATE, UNIT (seconds), BURST, TYPE, FLAGS.
+fn over(list: &mut Message, set: &Kind, rate: u32, burst: u32) {
+    expression(list, "meta", |data| data.put_be32(1u16, REGISTER_1).put_be32(2u16, META_IIF));
+    expression(list, "dynset", |data| {
+        data.put_str(1u16, set.name).put_be32(3u16, UPDATE).put_be32(4u16, REGISTER_1);
+        data.nest(7u16, |limit| {
+            limit.put_str(NFTA_EXPR_NAME, "limit").nest(NFTA_EXPR_DATA, |limit| {
+                limit.put(1u16, &u64::from(rate).to_be_bytes()).put(2u16, &1u64.to_be_bytes());
+                limit.put_be32(3u16, burst).put_be32(4u16, PACKETS).put_be32(5u16, INVERTED)
+            })
+        })
+    });
 }
 
 /// NFTA_IMMEDIATE_DREG, NFTA_IMMEDIATE_DATA.

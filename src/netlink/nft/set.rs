@@ -5,7 +5,9 @@ use std::net::IpAddr;
 use super::attr::*;
 use super::table::{body, comment, family_number, userdata};
 use crate::model::Protocol;
-use crate::model::ruleset::{Element, Elements, Family, Kind, Set, Type, Value};
+use crate::model::ruleset::{
+    DYNAMIC_SECONDS, DYNAMIC_SIZE, Element, Elements, Family, Kind, Set, Type, Value,
+};
 use crate::netlink::message::{CREATE, DUMP, EXCL, Message, attributes, find, ip};
 
 /// NFTNL_UDATA_SET_KEYBYTEORDER (libnftnl, `udata.h`) and BYTEORDER_HOST_ENDIAN, for `nft` alone, to show a number.
@@ -13,6 +15,10 @@ const KEY_BYTE_ORDER: [u8; 2] = [0, size_of::<u32>() as u8];
 const HOST_ENDIAN: u32 = 1;
 /// NFT_SET_MAP.
 const MAP: u32 = 8;
+/// NFT_SET_TIMEOUT, and NFT_SET_EVAL: rules make its elements.
+const TIMEOUT: u32 = 0x10;
+const EVAL: u32 = 0x20;
+const NFTA_SET_DESC_SIZE: u16 = 1;
 /// As many elements as surely have room in one attribute of 64 KiB: each takes its comment and 112 bytes at most.
 const AT_ONCE: usize = 200;
 
@@ -21,6 +27,7 @@ const AT_ONCE: usize = 200;
 fn datatype(kind: Type) -> (u32, u32) {
     match kind {
         Type::Mark => (19, 4),
+        Type::Interface => (20, 4),
         Type::Protocol => (12, 1),
         Type::Port => (13, 2),
         Type::Ipv4 => (7, 4),
@@ -49,8 +56,14 @@ pub fn put(messages: &mut Vec<Message>, family: Family, table: &str, set: &Set, 
             message.put_be32(NFTA_SET_FLAGS, MAP);
             message.put_be32(NFTA_SET_DATA_TYPE, data).put_be32(NFTA_SET_DATA_LEN, length);
         }
+        if kind.is_dynamic() {
+            message.put_be32(NFTA_SET_FLAGS, TIMEOUT | EVAL);
+            message.nest(NFTA_SET_DESC, |desc| desc.put_be32(NFTA_SET_DESC_SIZE, DYNAMIC_SIZE));
+            let timeout = u64::from(DYNAMIC_SECONDS) * 1000;
+            message.put(NFTA_SET_TIMEOUT, &timeout.to_be_bytes());
+        }
         message.put_be32(NFTA_SET_ID, number);
-        if kind.key == [Type::Mark] {
+        if matches!(kind.key, [Type::Mark | Type::Interface]) {
             message.put(NFTA_SET_USERDATA, &[&KEY_BYTE_ORDER[..], &HOST_ENDIAN.to_ne_bytes()].concat());
         }
         message
@@ -160,7 +173,7 @@ fn values(mut bytes: &[u8], types: &[Type]) -> Option<Vec<Value>> {
         let length = datatype(*kind).1 as usize;
         let part = bytes.get(..length)?;
         values.push(match kind {
-            Type::Mark => Value::Mark(u32::from_ne_bytes(part.try_into().ok()?)),
+            Type::Mark | Type::Interface => Value::Mark(u32::from_ne_bytes(part.try_into().ok()?)),
             Type::Protocol => Value::Protocol(protocol(*part.first()?)?),
             Type::Port => Value::Port(u16::from_be_bytes(part.try_into().ok()?)),
             Type::Ipv4 | Type::Ipv6 => Value::Address(ip(part)?),

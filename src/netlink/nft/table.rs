@@ -86,6 +86,7 @@ fn place(hook: &Hook) -> Option<(u32, u32, &'static str)> {
     Some(match hook {
         Hook::Nowhere => return None,
         Hook::Prerouting => (0, EARLY, "filter"),
+        Hook::Bridging => (0, -300i32 as u32, "filter"),
         Hook::Input => (1, 0, "filter"),
         Hook::Forward => (2, 0, "filter"),
         Hook::Arriving => (0, -100i32 as u32, "nat"),
@@ -171,6 +172,7 @@ fn parse_hook(family: u8, hook: &[u8], kind: &str) -> Option<Hook> {
         Some(device) if family == NFPROTO_NETDEV => vec![Hook::Ingress(device), Hook::Egress(device)],
         Some(device) => vec![Hook::Device(device)],
         None if family == NFPROTO_NETDEV => return None,
+        None if family == NFPROTO_BRIDGE => vec![Hook::Bridging],
         None => [Hook::Prerouting, Hook::Input, Hook::Forward, Hook::Leaving, Hook::Postrouting]
             .into_iter()
             .chain([Hook::Arriving, Hook::Output, Hook::Sending, Hook::Sent, Hook::Received])
@@ -189,7 +191,8 @@ fn device_of(hook: &[u8]) -> Option<IfName> {
 /// Reads a table; None for one that is not kvmnet's.
 pub fn parse(reply: &[u8]) -> Option<Found> {
     let mut found = Found {
-        family: family(reply).filter(|family| matches!(family, Family::Inet | Family::Netdev))?,
+        family: family(reply)
+            .filter(|family| matches!(family, Family::Inet | Family::Netdev | Family::Bridge))?,
         name: String::new(),
         comment: String::new(),
         objects: 0,

@@ -1,7 +1,7 @@
 //! Filters on interfaces: RTM_NEWQDISC, RTM_NEWTFILTER and their kin (`net/sched/sch_ingress.c`, `cls_bpf.c`).
 
-use crate::model::{Filter, Instruction};
-use crate::netlink::message::{ACK, CREATE, ECHO, EXCL, Message, find, find_u32};
+use crate::model::{Filter, Instruction, Program};
+use crate::netlink::message::{ACK, CREATE, DUMP, ECHO, EXCL, Message, REPLACE, find, find_u32, u32_at};
 
 const NEWQDISC: u16 = 36;
 const DELQDISC: u16 = 37;
@@ -18,6 +18,8 @@ const EGRESS: u32 = 0xffff_fff3;
 const HANDLE: u32 = 0xffff_0000;
 /// The first preference there is; other filters come later.
 const PREFERENCE: u32 = 1;
+/// That of a guest's own filter.
+const OF_GUEST: u32 = 2;
 const ETH_P_ALL: u16 = 3;
 const TCA_KIND: u16 = 1;
 const TCA_OPTIONS: u16 = 2;
@@ -59,13 +61,52 @@ pub fn set(index: u32, filter: Filter, on: bool) -> Message {
     if !on {
         return of(DELTFILTER, 0, index, filter);
     }
-    of(NEWTFILTER, CREATE | EXCL, index, filter).with(|message| {
+    with_program(of(NEWTFILTER, CREATE | EXCL, index, filter), filter.program())
+}
+
+fn with_program(message: Message, program: &[Instruction]) -> Message {
+    message.with(|message| {
         message.put_str(TCA_KIND, "bpf").nest(TCA_OPTIONS, |options| {
             options.put_u32(TCA_BPF_FLAGS, DIRECT);
-            options.put(TCA_BPF_OPS_LEN, &(filter.program().len() as u16).to_ne_bytes());
-            options.put(TCA_BPF_OPS, &program(filter))
+            options.put(TCA_BPF_OPS_LEN, &(program.len() as u16).to_ne_bytes());
+            options.put(TCA_BPF_OPS, &bytes(program))
         })
     })
+}
+
+/// Puts a guest's own filter on its tap, also in the place of another one: there is no moment without either.
+pub fn put_guest(index: u32, program: &[Instruction]) -> Message {
+    with_program(at(NEWTFILTER, CREATE | REPLACE, index, INGRESS, OF_GUEST), program)
+}
+
+/// Takes a guest's own filter off.
+pub fn delete_guest(index: u32) -> Message {
+    at(DELTFILTER, 0, index, INGRESS, OF_GUEST)
+}
+
+/// Asks for the filters of what comes in. A dump: a get has no room for a long program on most kernels (NLMSG_GOODSIZE).
+pub fn dump(index: u32) -> Message {
+    Message::new(GETTFILTER, DUMP, &body(index, 0, INGRESS, 0))
+}
+
+/// The program of a guest's own filter, empty where another kind of filter is in its place; None for one that is elsewhere.
+pub fn parse_guest(reply: &[u8]) -> Option<Program> {
+    let number = |at| u32_at(reply, at);
+    let is_it = number(8) == Some(1) && number(12) == Some(INGRESS) && number(16)? >> 16 == OF_GUEST;
+    is_it.then(|| parse(reply))
+}
+
+fn parse(reply: &[u8]) -> Program {
+    let options = reply.get(BODY..).and_then(|attrs| find(attrs, TCA_OPTIONS)).unwrap_or_default();
+    let is_direct = find_u32(options, TCA_BPF_FLAGS) == Some(DIRECT);
+    let program = find(options, TCA_BPF_OPS).filter(|_| is_direct).unwrap_or_default();
+    let instruction = |bytes: &[u8]| match *bytes {
+        [a, b, jt, jf, c, d, e, f] => {
+            Some((u16::from_ne_bytes([a, b]), jt, jf, u32::from_ne_bytes([c, d, e, f])))
+        }
+        _ => None,
+    };
+    program.chunks(8).filter_map(instruction).collect()
 }
 
 /// Asks for a filter.
@@ -75,22 +116,26 @@ pub fn get(index: u32, filter: Filter) -> Message {
 
 fn of(kind: u16, flags: u16, index: u32, filter: Filter) -> Message {
     let parent = if filter.is_egress() { EGRESS } else { INGRESS };
-    let info = PREFERENCE << 16 | u32::from(ETH_P_ALL.to_be());
+    at(kind, flags, index, parent, PREFERENCE)
+}
+
+fn at(kind: u16, flags: u16, index: u32, parent: u32, preference: u32) -> Message {
+    let info = preference << 16 | u32::from(ETH_P_ALL.to_be());
     Message::new(kind, flags, &body(index, 1, parent, info))
 }
 
 /// `struct sock_filter`, one after another.
-fn program(filter: Filter) -> Vec<u8> {
+fn bytes(program: &[Instruction]) -> Vec<u8> {
     let bytes = |(code, jt, jf, k): &Instruction| {
         let [a, b] = code.to_ne_bytes();
         [&[a, b, *jt, *jf], &k.to_ne_bytes()[..]].concat()
     };
-    filter.program().iter().flat_map(bytes).collect()
+    program.iter().flat_map(bytes).collect()
 }
 
 /// Whether a reply is this very filter, and not another one in its place.
 pub fn is(reply: &[u8], filter: Filter) -> bool {
     let options = reply.get(BODY..).and_then(|attrs| find(attrs, TCA_OPTIONS)).unwrap_or_default();
     let is_direct = find_u32(options, TCA_BPF_FLAGS) == Some(DIRECT);
-    is_direct && find(options, TCA_BPF_OPS) == Some(program(filter).as_slice())
+    is_direct && find(options, TCA_BPF_OPS) == Some(bytes(filter.program()).as_slice())
 }

@@ -13,6 +13,7 @@ pub(crate) fn read(reply: &[u8]) -> impl std::fmt::Debug {
     let name = IfName::new("eth3").unwrap();
     let mut questions = vec![Question::Link(name), Question::Addresses(device), Question::Own];
     questions.extend([Question::FreshForwarding, Question::Clsact(device)]);
+    questions.push(Question::GuestFilter(device));
     questions.extend([Filter::Tap, Filter::Ingress].map(|filter| Question::Filter(device, filter)));
     questions.push(Question::Nexthops { device, name });
     for v6 in [false, true] {

@@ -21,6 +21,7 @@ impl Question {
             Question::Ports(bridge) => link::dump_ports(*bridge),
             Question::Clsact(index) => filter::get_clsact(*index),
             Question::Filter(index, filter) => filter::get(*index, *filter),
+            Question::GuestFilter(index) => filter::dump(*index),
             Question::Bridges => link::dump_kind("bridge"),
             Question::Links => link::dump_lean(),
             Question::Taps => link::dump_kind("tun"),
@@ -49,7 +50,7 @@ impl Question {
                 _ => address.is_ipv6() && is_without_family(errno),
             },
             // No such filter; no place for one (EINVAL); nothing of the kind in this kernel; the interface has gone.
-            Question::Clsact(_) | Question::Filter(..) => {
+            Question::Clsact(_) | Question::Filter(..) | Question::GuestFilter(_) => {
                 matches!(errno, Errno::ENOENT | Errno::EINVAL | Errno::EOPNOTSUPP | Errno::ENODEV)
             }
             // A kernel without IPv6 knows none of its requests.
@@ -101,6 +102,9 @@ impl Question {
                 facts.filters.extend(found.map(|setting| (*index, setting)));
             }
             Question::Filter(..) => {}
+            Question::GuestFilter(index) => {
+                facts.guest_filters.extend(filter::parse_guest(reply).map(|program| (*index, program)));
+            }
             Question::RouteTo(_) => facts.matched.extend(route::parse_way(reply)),
             Question::Addresses(index) => {
                 facts.addresses.extend(address::parse(reply, *index).map(|address| (*index, address)));

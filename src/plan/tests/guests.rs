@@ -275,3 +275,74 @@ fn no_port_of_what_tells_guests_their_addresses_leads_to_a_guest() {
         World::lab().started_by(&config, "vif0.0", None, &[mac(0x57)]).unwrap();
     }
 }
+
+/// The steps of a plan that are about the filter.
+fn of_filter(steps: &[Step]) -> Vec<String> {
+    let all = steps.iter().map(ToString::to_string);
+    all.filter(|text| text.contains("pref 2") || text.contains("group 18") || text.contains("table bridge"))
+        .map(|text| text.split([':', '{', ',']).next().unwrap_or_default().to_owned())
+        .collect()
+}
+
+#[test]
+fn a_filter_comes_changes_and_goes() {
+    for config in [
+        "mode = \"isolated\"\n",
+        "mode = \"host-only\"\n",
+        "mode = \"nat\"\n",
+        "mode = \"nat\"\nveth = \"veth1\"\n",
+    ] {
+        let mut world = World::lab();
+        let filter = format!("{config}filter = true\n");
+        let steps = world.started_by(&filter, "vif0.0", None, &[mac(0x57)]).unwrap();
+        let put = of_filter(&steps);
+        assert!(put[0].starts_with("nft 'table bridge kvmnet-br0"), "{config} {put:?}");
+        assert!(
+            put[1].starts_with("ip link set vif0.0 group 18")
+                && put[2].starts_with("tc filter replace dev vif0.0")
+        );
+        let program = |world: &World| world.0.facts.guest_filters.clone();
+        let first = program(&world);
+        assert_eq!(world.started_by(&filter, "vif0.0", None, &[mac(0x57)]).unwrap(), [], "{config}");
+        assert_eq!(world.up(&filter, "vif0.0"), [], "as `kvmnet apply` does");
+        // One without a filter leaves the rules alone.
+        let other = world.started_by(config, "vif1.0", None, &[mac(0x58)]).unwrap();
+        assert_eq!(of_filter(&other), [""; 0], "{config}");
+        world.up(&format!("{filter}allow_vlan_tags = true\n"), "vif0.0");
+        assert_ne!(program(&world), first, "an edit, and apply");
+        world.up(config, "vif0.0");
+        assert_eq!(program(&world), []);
+        let tap = world.link(&name("vif0.0"));
+        assert!(
+            tap.group == 0 && !tap.alias.contains("filter") && !tap.alias.contains("g=0"),
+            "{}",
+            tap.alias
+        );
+        world.started_by(&filter, "vif0.0", None, &[mac(0x57)]).unwrap();
+        world.down("vif0.0");
+        assert_eq!(program(&world), []);
+        let tap = world.link(&name("vif0.0"));
+        assert!(tap.group == 0 && tap.alias.is_empty(), "{}", tap.alias);
+        world.down("vif1.0");
+        assert_eq!(world.0.tables, [], "{config}");
+    }
+}
+
+/// Nobody knows whom to let through.
+#[test]
+fn a_filter_needs_a_mac() {
+    let mut world = World::lab();
+    for config in ["mode = \"isolated\"\n", "mode = \"nat\"\n"] {
+        let config = format!("{config}filter = true\n");
+        let refusal = world.started_by(&config, "vif0.0", None, &[]).unwrap_err();
+        assert_eq!(refusal.to_string(), "vif0.0 cannot have a filter: the MAC of its guest is not known");
+        assert!(refusal.hint().unwrap().contains("guest_mac"));
+        world
+            .started_by(&format!("{config}guest_mac = \"52:54:00:12:34:57\"\n"), "vif0.0", None, &[])
+            .unwrap();
+        world.down("vif0.0");
+    }
+    let host = Mac::of_bridge(&name("br0"));
+    let refusal = world.started_by("mode = \"nat\"\nfilter = true\n", "vif0.0", None, &[host]).unwrap_err();
+    assert!(refusal.to_string().contains("is the host's own MAC on br0"), "{refusal}");
+}

@@ -5,8 +5,8 @@ use std::net::Ipv4Addr;
 use crate::config::{Environment, File};
 use crate::desired::Desired;
 use crate::item::{
-    AddressChange, ClaimChange, LinkChange, PortChange, PortMappingsChange, RouteChange, SettingChange, Step,
-    TableChange,
+    AddressChange, ClaimChange, GuestFilterChange, LinkChange, PortChange, PortMappingsChange, RouteChange,
+    SettingChange, Step, TableChange,
 };
 use crate::model::facts::Way;
 use crate::model::link::{ETHERNET, Ipv4Conf, Ipv6Conf, Tun};
@@ -228,6 +228,13 @@ impl World {
                 assert!(self.0.facts.claimant(claim).is_none(), "{step}");
                 self.link(tap).altnames.push(claim.to_string());
             }
+            Step::GuestFilter(GuestFilterChange { tap, from, to }) => {
+                let index = self.link(tap).index;
+                let filters = &mut self.0.facts.guest_filters;
+                assert_eq!(filters.iter().find(|(of, _)| *of == index).map(|(_, now)| now), from.as_ref());
+                filters.retain(|(of, _)| *of != index);
+                filters.extend(to.clone().map(|to| (index, to)));
+            }
             Step::Claim(ClaimChange::Delete { tap, claim }) => {
                 self.link(tap).altnames.retain(|name| *name != claim.to_string());
             }
@@ -357,7 +364,7 @@ impl World {
         };
         let chains = table.chains.iter().map(found_chain).collect();
         let (objects, comment) = ((table.chains.len() + table.sets.len()) as u32, table.comment.clone());
-        let record = table.sets.first().map(text);
+        let record = table.sets.first().filter(|_| table.family == Family::Inet).map(text);
         let name = table.name.clone();
         let found = Found { family: table.family, name, comment, objects, record, dormant: false, chains };
         let is_there = |has: &Found| has.family == table.family && has.name == table.name;

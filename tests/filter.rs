@@ -1,0 +1,10 @@
+//! `filter = true`: a guest that is held to its own MACs and addresses, on real taps. Each attack is sent by a guest without a
+//! filter first, and arrives: what does not arrive from one with a filter was stopped by that.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+mod lab;
+
+#[path = "filter/kit.rs"]
+mod kit;
+#[path = "filter/life.rs"]
+mod life;
