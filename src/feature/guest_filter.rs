@@ -4,13 +4,12 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use ipnet::IpNet;
 
-use super::takeover::taken_nic;
 use super::{Feature, PLAIN, Refusal, Site, Wanted, guest_identity, need};
 use crate::desired::Teller;
 use crate::model::link::filter_group;
 use crate::model::{
     Filtering, GuestFilter, GuestIdentity, IfName, Link, Mac, Mode, Need, Origin, Question, Setting, Sources,
-    TapRecord,
+    TapRecord, Uplink,
 };
 
 pub(super) static FEATURE: Feature = Feature { needs, refuse, want, ..PLAIN };
@@ -69,14 +68,26 @@ fn needs(site: &Site) -> Vec<Need> {
 fn host_links<'a>(site: &Site<'a>) -> impl Iterator<Item = &'a Link> {
     let network = &site.desired.network;
     let host_if = site.observed.facts.link(network.host_if()).filter(|_| network.mode != Mode::Isolated);
-    host_if.into_iter().chain(taken_nic(site))
+    host_if.into_iter().chain(lan_nic(site))
+}
+
+/// The NIC of a bridged network: what it has comes to the bridge, if it is not there yet.
+fn lan_nic<'a>(site: &Site<'a>) -> Option<&'a Link> {
+    let Site { observed, old, .. } = site;
+    let network = &site.desired.network;
+    let is_known = network.uplink != Uplink::DefaultRoute
+        || old.is_some_and(|old| old.nic.is_some())
+        || [false, true].into_iter().all(|v6| observed.has_met(&Need::Defaults { v6 }));
+    let nic = (network.mode == Mode::Bridged && is_known).then(|| observed.nic(network)).flatten();
+    nic.filter(|nic| nic.name != network.bridge)
 }
 
 /// The host's own MACs there.
 fn host_macs(site: &Site) -> Vec<Mac> {
     let of_pair = site.desired.network.veth.as_ref().map(|veth| Mac::of_bridge(&veth.inner));
     let network = &site.desired.network;
-    let new = (network.mode != Mode::Isolated && site.bridge().is_none() && of_pair.is_none())
+    // That of a bridge that becomes one, also where a NIC's takes its place later.
+    let new = (site.made && network.mode != Mode::Isolated && of_pair.is_none())
         .then(|| Mac::of_bridge(&network.bridge));
     host_links(site).filter_map(|link| link.mac).chain(of_pair).chain(new).collect()
 }

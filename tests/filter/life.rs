@@ -13,7 +13,8 @@ fn goes_on_as_without(network: Network) {
     let before = (program(&lab, &one), rules(&lab));
     assert!(!before.0.is_empty() && before.1.contains("table bridge kvmnet-br0"), "{before:?}");
     hook_of(&lab, &one, 1).run().ok();
-    assert_eq!((program(&lab, &one), rules(&lab)), before);
+    assert!(program(&lab, &one) == before.0, "the filter is another one");
+    assert_eq!(rules(&lab), before.1);
 }
 
 each_mode!(goes_on_as_without);
