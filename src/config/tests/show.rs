@@ -50,7 +50,7 @@ bridge   = \"br-lab\"                         # /etc/kvmnet.conf:6
 ";
     let bridged = [("KVMNET_MODE", "bridged"), ("KVMNET_UPLINK", "auto")];
     let text = shown(TWO, &bridged, Some("lab")).to_string();
-    assert_eq!(text.lines().count(), 11);
+    assert_eq!(text.lines().count(), 12);
     for (line, expected) in text.lines().zip(expected.lines()) {
         assert_eq!(
             line.split_whitespace().collect::<Vec<_>>(),

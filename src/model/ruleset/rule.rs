@@ -71,7 +71,10 @@ pub enum Match {
     /// Is for this port.
     Port(Protocol, u16),
     /// Is ICMP of this type, of IPv6 or of IPv4.
-    IcmpType { v6: bool, number: u8 },
+    IcmpType {
+        v6: bool,
+        number: u8,
+    },
     /// Of a connection whose destination is translated.
     Led,
     /// Is ICMP, of IPv6 or of IPv4.
