@@ -6,7 +6,11 @@ use std::io;
 use nix::libc;
 
 /// Each by its number (`include/uapi/linux/capability.h`).
+pub const CHOWN: u32 = 0;
 pub const DAC_OVERRIDE: u32 = 1;
+pub const KILL: u32 = 5;
+pub const SETGID: u32 = 6;
+pub const SETUID: u32 = 7;
 /// Ports below 1024 can be had.
 pub const NET_BIND_SERVICE: u32 = 10;
 /// Networks can be changed.
@@ -52,6 +56,11 @@ pub fn keep(kept: &[u32]) -> io::Result<()> {
     let left = before[0].permitted & mask;
     // The ambient ones go with the inheritable ones.
     set(&[Data { effective: left, permitted: left, inheritable: 0 }, Data::default()])?;
+    gain_none()
+}
+
+/// No program that this process becomes has more rights than it has itself.
+pub fn gain_none() -> io::Result<()> {
     prctl(libc::PR_SET_NO_NEW_PRIVS, 1)
 }
 
@@ -64,7 +73,7 @@ pub fn hand_on(kept: &[u32]) -> io::Result<()> {
     for capability in kept.iter().filter(|capability| left & (1 << **capability) != 0) {
         raise(*capability)?;
     }
-    prctl(libc::PR_SET_NO_NEW_PRIVS, 1)
+    gain_none()
 }
 
 /// Makes a capability an ambient one.

@@ -3,6 +3,8 @@
 
 #[path = "serve/clones.rs"]
 mod clones;
+#[path = "serve/confined.rs"]
+mod confined;
 #[path = "serve/dns.rs"]
 mod dns;
 #[path = "serve/kit.rs"]

@@ -11,6 +11,8 @@
 
 mod child;
 mod conf;
+mod confine;
+mod landlock;
 mod names;
 mod place;
 mod resolvers;
@@ -81,7 +83,10 @@ pub fn serve(interface: &str) -> Result<String, Error> {
         return Ok(format!("{} is served already", subject.bridge));
     }
     let place = Place::make(&subject.bridge).map_err(Error::system("make a folder"))?;
-    let mut running = Running::new(&subject, place);
+    let sweep = Sweep::begin().map_err(Error::system("start a process"))?;
+    let mut running = Running::new(&subject, place, sweep);
+    // A kernel that cannot is no reason to leave guests without addresses.
+    confine::confine(&running.place, &running.leases).iter().for_each(|error| running.say(error.to_string()));
     let mut subject = Some(subject);
     while let Some(now) = subject.filter(|now| now.index == running.index) {
         running.turn(&now, &mut watch).map_err(Error::system("serve"))?;
@@ -138,7 +143,7 @@ struct Running {
 }
 
 impl Running {
-    fn new(subject: &Subject, place: Place) -> Self {
+    fn new(subject: &Subject, place: Place, sweep: Sweep) -> Self {
         let user = User::find();
         let leases = PathBuf::from(lease::path(&subject.bridge));
         let leases = match prepare(&leases, user) {
@@ -160,7 +165,7 @@ impl Running {
             rename: None,
             in_the_way: Vec::new(),
             taps: Vec::new(),
-            sweep: Sweep::default(),
+            sweep,
             said: String::new(),
         };
         if prepare(&running.leases, user).is_err() {

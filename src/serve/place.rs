@@ -39,6 +39,11 @@ impl Place {
         &self.path
     }
 
+    /// The folder from which it is deleted at the end, where it has to be.
+    pub fn deleted_from(&self) -> Option<&Path> {
+        self.path.parent().filter(|_| self.is_plain)
+    }
+
     /// Writes a file, so that nobody ever reads half of it. True where it was another one before.
     pub fn write(&self, name: &str, text: &str) -> io::Result<bool> {
         let path = self.path.join(name);

@@ -1,28 +1,54 @@
 //! What killed guests left behind goes at once where no udev starts `kvmnet gc`: their ports are watched here anyway.
+//!
+//! A process of its own starts it, from before the server gives up its rights: a sweep changes networks, and may have to start the
+//! server of another. Nor may this one ever close the lock's file, which would end its claim on the network.
 
-use std::io;
+use std::env;
+use std::ffi::CStr;
+use std::io::{self, PipeReader, PipeWriter, Read, Write};
 use std::os::unix::process::CommandExt;
-use std::process::{Child, Command, Stdio};
-use std::{env, mem};
+use std::process::{Command, Stdio};
 
-/// Runs `kvmnet gc`, one at a time.
-#[derive(Default)]
-pub struct Sweep {
-    running: Option<Child>,
-    /// A guest has left since the last one began.
-    is_due: bool,
-}
+use nix::libc;
+use nix::unistd::{ForkResult, fork};
+
+/// What it is called in a list of processes.
+const NAME: &CStr = c"kvmnet-sweep";
+
+/// Has `kvmnet gc` run, one at a time.
+pub struct Sweep(Option<PipeWriter>);
 
 impl Sweep {
+    /// Begins the process that does it. It ends when this value goes, however it goes.
+    pub fn begin() -> io::Result<Self> {
+        if is_unit() {
+            return Ok(Self(None));
+        }
+        let (told, tell) = io::pipe()?;
+        // Nobody waits for one that sweeps.
+        // SAFETY: the pipe is open.
+        let flags =
+            unsafe { libc::fcntl(std::os::fd::AsRawFd::as_raw_fd(&tell), libc::F_SETFL, libc::O_NONBLOCK) };
+        if flags < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        // SAFETY: the process has one thread.
+        match unsafe { fork() }? {
+            ForkResult::Parent { .. } => Ok(Self(Some(tell))),
+            ForkResult::Child => {
+                drop(tell);
+                sweep_when_told(told);
+                // SAFETY: nothing of the parent's is to be put right here.
+                unsafe { libc::_exit(0) }
+            }
+        }
+    }
+
     /// Has it run where a guest `has_left`. One that left by its hook has left nothing, and nothing is changed then.
     pub fn look(&mut self, has_left: bool) {
-        self.is_due |= has_left && !is_unit();
-        if self.running.as_mut().is_some_and(|running| matches!(running.try_wait(), Ok(None))) {
-            return;
-        }
-        self.running = None;
-        if mem::take(&mut self.is_due) {
-            self.running = start().ok();
+        if let (Some(tell), true) = (&mut self.0, has_left) {
+            // A full pipe says the same.
+            let _ = tell.write(&[0]);
         }
     }
 }
@@ -32,9 +58,19 @@ fn is_unit() -> bool {
     env::var_os("INVOCATION_ID").is_some()
 }
 
-/// It is a process of its own: closing the lock file in this one would end the claim on the network.
-fn start() -> io::Result<Child> {
+/// In the child: until the other end is closed. What came while it swept is one more sweep.
+fn sweep_when_told(mut told: PipeReader) {
+    // SAFETY: the option takes a pointer to a text that stays.
+    unsafe { libc::prctl(libc::PR_SET_NAME, NAME.as_ptr()) };
+    let mut bytes = [0; 64];
+    while told.read(&mut bytes).is_ok_and(|count| count > 0) {
+        let _ = sweep();
+    }
+}
+
+fn sweep() -> io::Result<()> {
     let mut command = Command::new("/proc/self/exe");
     command.arg0("kvmnet").arg("gc").env_clear().current_dir("/");
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.status().map(drop)
 }
