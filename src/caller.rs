@@ -14,7 +14,7 @@ use crate::error::Error;
 use crate::inherited::is_more_than_its_user;
 use crate::lock::LockFile;
 use crate::model::Network;
-use crate::{rights, signals};
+use crate::{confine, rights, signals};
 
 /// The one variable that a user may set: whether they are let on that network, root's configuration says.
 const NETWORK: &str = "KVMNET_NETWORK";
@@ -50,16 +50,13 @@ impl Caller {
             signals::limit_time().map_err(Error::system("set a timer"))?;
         }
         let lock = LockFile::open()?;
-        self.give_up_rights().map_err(Error::system("give up rights"))?;
+        if self.is_root() {
+            confine::as_starter()?;
+        } else {
+            leave_root().map_err(Error::system("become the user"))?;
+            confine::for_user()?;
+        }
         Ok(lock)
-    }
-
-    fn give_up_rights(&self) -> std::io::Result<()> {
-        rights::keep_over_user_change()?;
-        let (user, group) = (getuid(), getgid());
-        setresgid(group, group, group)?;
-        setresuid(user, user, user)?;
-        rights::keep(&[rights::NET_ADMIN, rights::NET_RAW])
     }
 
     /// Whether root lets this user put guests on a network.
@@ -92,6 +89,14 @@ impl Caller {
         }
         Ok(false)
     }
+}
+
+/// Of a setuid program; the rights stay, and go next.
+fn leave_root() -> std::io::Result<()> {
+    rights::keep_over_user_change()?;
+    let (user, group) = (getuid(), getgid());
+    setresgid(group, group, group)?;
+    Ok(setresuid(user, user, user)?)
 }
 
 /// Refuses variables: one says what the user wants, and what is done here is what root wants. `but` is heeded.

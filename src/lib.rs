@@ -32,7 +32,7 @@
 //! | [`status`], [`check`], [`init`], [`completion`] | the kernel, the configuration | what is, what is wrong, a file, names | writes |
 //! | [`netlink`] | data of `model` | bytes, and back | knows guests or configurations |
 //! | [`holder`], [`vmm`], `guests` | /proc, a command line | who has a tap open, what VM that is | asks the VM |
-//! | [`probe`], [`tun`], [`lock`], [`signals`], [`rights`], [`seccomp`], [`account`], [`caller`], [`log`] | | a facility of the system each | know each other |
+//! | [`probe`], [`tun`], [`lock`], [`signals`], [`rights`], [`seccomp`], [`confine`], [`account`], [`caller`], [`log`] | | a facility of the system each | know each other |
 //! | [`terminal`], [`error`] | text, data, what failed | what a person reads | prints |
 //! | `fuzz` | any bytes | what must hold of them, for tests | is in a program |
 //!
@@ -71,6 +71,7 @@ pub mod status;
 
 mod account;
 pub mod caller;
+mod confine;
 pub mod error;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;

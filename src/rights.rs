@@ -18,6 +18,11 @@ pub const NET_ADMIN: u32 = 12;
 /// Packets of any kind can be sent: a takeover asks the gateway.
 pub const NET_RAW: u32 = 13;
 
+/// What processes of others are can be seen.
+pub const SYS_PTRACE: u32 = 19;
+/// File systems can be mounted.
+pub const SYS_ADMIN: u32 = 21;
+
 /// _LINUX_CAPABILITY_VERSION_3.
 const VERSION: u32 = 0x2008_0522;
 
@@ -60,7 +65,7 @@ pub fn keep(kept: &[u32]) -> io::Result<()> {
 }
 
 /// No program that this process becomes has more rights than it has itself.
-pub fn gain_none() -> io::Result<()> {
+fn gain_none() -> io::Result<()> {
     prctl(libc::PR_SET_NO_NEW_PRIVS, 1)
 }
 

@@ -10,8 +10,6 @@ use std::io;
 
 use nix::libc::{self, BPF_ABS, BPF_JEQ, BPF_JGE, BPF_JMP, BPF_JSET, BPF_K, BPF_LD, BPF_RET, BPF_W};
 
-use crate::rights;
-
 /// The first number of calls that came after Linux 6.4, and the same for all architectures since 5.1. Libraries go on without
 /// them; on x86 those of its other binary interface (x32) are behind it, too.
 const LATER: u32 = 451;
@@ -90,7 +88,7 @@ pub const NEVER: &[libc::c_long] = &[
 /// Namespaces and mounts, for whoever has made its own.
 pub const PLACES: &[libc::c_long] = &[libc::SYS_unshare, libc::SYS_mount, libc::SYS_umount2];
 
-/// Other programs, for whoever starts none.
+/// Other programs, for whoever starts none. These alone are quick to take away: the kernel tries a filter on every call there is.
 pub const PROGRAMS: &[libc::c_long] = &[libc::SYS_execve, libc::SYS_execveat];
 
 /// Namespaces by way of clone(2).
@@ -119,10 +117,10 @@ const ALLOWED: u32 = libc::SECCOMP_RET_ALLOW;
 const REFUSED: u32 = libc::SECCOMP_RET_ERRNO | libc::EPERM as u32;
 const UNKNOWN: u32 = libc::SECCOMP_RET_ERRNO | libc::ENOSYS as u32;
 
-/// From here on these calls are refused, and no program gains rights. Which calls those are, must be known for the machine.
+/// From here on these calls are refused. Only who can gain no rights ([`crate::rights::keep`]) may say so; and the calls' numbers
+/// have to be known for the machine.
 pub fn refuse(lists: &[&[libc::c_long]]) -> io::Result<()> {
     let Some(native) = NATIVE else { return Ok(()) };
-    rights::gain_none()?;
     let mut filter = filter(native, lists);
     let program = libc::sock_fprog { len: filter.len() as u16, filter: filter.as_mut_ptr() };
     // SAFETY: the pointer is to a program that outlives the call, which copies it.
@@ -136,18 +134,16 @@ fn filter(native: u32, lists: &[&[libc::c_long]]) -> Vec<libc::sock_filter> {
     let is_native = jump(BPF_JEQ, native, 1, 0);
     let mut program = vec![load(ARCHITECTURE), is_native, give(REFUSED), load(NUMBER)];
     program.extend([unless(BPF_JGE, LATER, 1), give(UNKNOWN)]);
-    // It would hide its flags; C libraries make do with clone(2).
-    program.extend([unless(BPF_JEQ, libc::SYS_clone3 as u32, 1), give(UNKNOWN)]);
     for call in lists.iter().copied().flatten() {
         program.extend([unless(BPF_JEQ, *call as u32, 1), give(REFUSED)]);
     }
-    program.extend([
-        unless(BPF_JEQ, libc::SYS_clone as u32, 3),
-        load(FIRST_ARGUMENT),
-        unless(BPF_JSET, NEW_NAMESPACES, 1),
-        give(REFUSED),
-        give(ALLOWED),
-    ]);
+    if lists.contains(&PLACES) {
+        // The second would hide its flags; C libraries make do with clone(2).
+        program.extend([unless(BPF_JEQ, libc::SYS_clone3 as u32, 1), give(UNKNOWN)]);
+        program.extend([unless(BPF_JEQ, libc::SYS_clone as u32, 3), load(FIRST_ARGUMENT)]);
+        program.extend([unless(BPF_JSET, NEW_NAMESPACES, 1), give(REFUSED)]);
+    }
+    program.push(give(ALLOWED));
     program
 }
 

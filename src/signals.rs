@@ -56,9 +56,14 @@ const END: u32 = 21;
 static TICKS: AtomicU32 = AtomicU32::new(0);
 static IS_USERS: AtomicBool = AtomicBool::new(false);
 
+/// Whether a user may have this process stand still.
+pub fn is_users() -> bool {
+    IS_USERS.load(Ordering::Relaxed)
+}
+
 /// How long this process waits for the lock.
 pub fn lock_wait() -> Duration {
-    if IS_USERS.load(Ordering::Relaxed) { USERS_LOCK_WAIT } else { LOCK_WAIT }
+    if is_users() { USERS_LOCK_WAIT } else { LOCK_WAIT }
 }
 
 /// Has the kernel end this process in a few seconds, whatever a user does to it: whoever may send it signals can stop it,

@@ -15,3 +15,5 @@ mod helper;
 mod kit;
 #[path = "unprivileged/launch.rs"]
 mod launch;
+#[path = "unprivileged/lock.rs"]
+mod lock;

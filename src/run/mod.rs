@@ -17,6 +17,7 @@ use std::io;
 use crate::apply::{Kernel, Left, apply};
 use crate::caller::{self, Caller};
 use crate::config::{self, Environment};
+use crate::confine;
 use crate::desired::Desired;
 pub use crate::desired::Teller;
 use crate::error::Error;
@@ -74,6 +75,7 @@ pub fn up(tap: &IfName, hook_network: Option<&str>, seen: OnStep) -> Result<Done
     let (caller, lock) = caller::admitted(&environment)?.unzip();
     let network = config::load(&environment, hook_network, tap)?;
     caller.iter().try_for_each(|caller| caller.require_grant(&network))?;
+    confine::up(&network, caller.is_some())?;
     let user = caller.as_ref().map(Caller::user);
     let desired = Desired { teller: Teller::Starter, user, ..Desired::new(*tap, network) };
     let brought = Run::begin_in(lock)?.bring_up(&desired, seen)?;
@@ -97,6 +99,7 @@ pub fn down(tap: &IfName) -> Result<Done, Error> {
         )));
     }
     let (caller, lock) = caller::admitted(&Environment::of_process())?.unzip();
+    confine::down()?;
     let mut run = Run::begin_in(lock)?;
     let observed = run.observe(|Kernel { rtnl, nft }| Observed::for_down(nft.as_mut(), rtnl, tap))?;
     feature::is_of_user(tap, caller.as_ref().map(Caller::user), &observed)?;

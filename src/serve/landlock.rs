@@ -11,8 +11,6 @@ use std::path::Path;
 use nix::errno::Errno;
 use nix::libc;
 
-use crate::rights;
-
 /// `include/uapi/linux/landlock.h`; 444 to 446 on all architectures.
 const CREATE_RULESET: libc::c_long = 444;
 const ADD_RULE: libc::c_long = 445;
@@ -75,7 +73,7 @@ pub struct Allowed<'a> {
     pub connected: &'a [u16],
 }
 
-/// Allows that, and nothing else any more. A kernel that has no such thing, or has not been told to, allows all.
+/// Allows that, and nothing else any more. Only who can gain no rights ([`crate::rights::keep`]) may say so. A kernel that has no such thing, or has not been told to, allows all.
 pub fn allow_only(allowed: &Allowed) -> io::Result<()> {
     // SAFETY: with this flag nothing is read.
     let version = unsafe { libc::syscall(CREATE_RULESET, std::ptr::null::<Ruleset>(), 0, VERSION) };
@@ -95,7 +93,6 @@ pub fn allow_only(allowed: &Allowed) -> io::Result<()> {
             ports.iter().try_for_each(|port| allow_port(&ruleset, *port, what))?;
         }
     }
-    rights::gain_none()?;
     // SAFETY: the file is a ruleset, and there are no flags.
     checked(unsafe { libc::syscall(RESTRICT_SELF, ruleset.as_raw_fd(), 0) }).map(drop)
 }

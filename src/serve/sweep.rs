@@ -5,7 +5,8 @@
 
 use std::env;
 use std::ffi::CStr;
-use std::io::{self, PipeReader, PipeWriter, Read, Write};
+use std::io::{self, Read, Write};
+use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
@@ -16,7 +17,7 @@ use nix::unistd::{ForkResult, fork};
 const NAME: &CStr = c"kvmnet-sweep";
 
 /// Has `kvmnet gc` run, one at a time.
-pub struct Sweep(Option<PipeWriter>);
+pub struct Sweep(Option<UnixStream>);
 
 impl Sweep {
     /// Begins the process that does it. It ends when this value goes, however it goes.
@@ -24,14 +25,9 @@ impl Sweep {
         if is_unit() {
             return Ok(Self(None));
         }
-        let (told, tell) = io::pipe()?;
+        let (told, tell) = UnixStream::pair()?;
         // Nobody waits for one that sweeps.
-        // SAFETY: the pipe is open.
-        let flags =
-            unsafe { libc::fcntl(std::os::fd::AsRawFd::as_raw_fd(&tell), libc::F_SETFL, libc::O_NONBLOCK) };
-        if flags < 0 {
-            return Err(io::Error::last_os_error());
-        }
+        tell.set_nonblocking(true)?;
         // SAFETY: the process has one thread.
         match unsafe { fork() }? {
             ForkResult::Parent { .. } => Ok(Self(Some(tell))),
@@ -47,7 +43,7 @@ impl Sweep {
     /// Has it run where a guest `has_left`. One that left by its hook has left nothing, and nothing is changed then.
     pub fn look(&mut self, has_left: bool) {
         if let (Some(tell), true) = (&mut self.0, has_left) {
-            // A full pipe says the same.
+            // One that is full says the same.
             let _ = tell.write(&[0]);
         }
     }
@@ -59,7 +55,7 @@ fn is_unit() -> bool {
 }
 
 /// In the child: until the other end is closed. What came while it swept is one more sweep.
-fn sweep_when_told(mut told: PipeReader) {
+fn sweep_when_told(mut told: UnixStream) {
     // SAFETY: the option takes a pointer to a text that stays.
     unsafe { libc::prctl(libc::PR_SET_NAME, NAME.as_ptr()) };
     let mut bytes = [0; 64];

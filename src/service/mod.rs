@@ -68,7 +68,7 @@ pub fn ensure(lock: &Lock, Served { bridge, index }: Served) -> Option<&'static 
 }
 
 /// Whether systemd would hear of an interface here, and has the unit.
-fn has_systemd() -> bool {
+pub fn has_systemd() -> bool {
     let namespace = |process: &str| fs::metadata(format!("/proc/{process}/ns/net")).map(|about| about.ino());
     Path::new("/run/systemd/system").exists()
         && namespace("1").ok() == namespace("self").ok()

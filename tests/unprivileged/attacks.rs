@@ -8,8 +8,6 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use nix::libc;
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 
 use super::asking::{Asking, HELPER, install, write_as};
 use super::helper::granted;
@@ -168,60 +166,6 @@ fn limits() {
             lab.assert_as_before(&format!("limit {limit} of {value}"), &before);
         }
     }
-}
-
-/// A user can stop a process of theirs, whatever its rights, and this one has the lock at times. The others wait, but not for
-/// long.
-#[test]
-fn a_helper_that_is_stopped() {
-    let lab = granted();
-    let mut stopped = 0;
-    for delay in 0..40 {
-        let mut asked = Asking::alice(&lab, "lab").start();
-        let pid = Pid::from_raw(asked.child.id().try_into().unwrap());
-        // Somewhere on its way, and not always at the same place.
-        let begin = Instant::now();
-        while begin.elapsed() < Duration::from_micros(delay * 250) {}
-        let _over = kill(pid, Signal::SIGSTOP);
-        let holds = || fs::read_to_string("/proc/locks").unwrap().contains(&format!(" {pid} "));
-        if holds() && asked.child.try_wait().unwrap().is_none() {
-            stopped += 1;
-            let one = lab.boot(1);
-            lab.ifup(&one).ok();
-            lab.detach(one);
-            let _ended = asked.child.wait();
-            break;
-        }
-        let _over = kill(pid, Signal::SIGKILL);
-        let _ended = asked.child.wait();
-    }
-    assert_eq!(stopped, 1, "it was met with the lock in its hands");
-    Cli::new(&lab.host, &["gc"]).run().ok();
-}
-
-/// Whoever was not let on cannot have the lock taken for them at all, nor open its file.
-#[test]
-fn the_lock() {
-    let lab = granted();
-    let trace = lab.host.enter(|| {
-        let line = [
-            "-f",
-            "-o",
-            "/run/lab/trace",
-            "-e",
-            "trace=flock,openat,open,ioctl,socket",
-            HELPER,
-            "--fd=0",
-            "--br=lab",
-        ];
-        Command::new("strace").args(line).output().unwrap();
-        fs::read_to_string("/run/lab/trace").unwrap()
-    });
-    assert!(!trace.contains("flock("), "{trace}");
-    let _held = lab.host.start("flock", &["--no-fork", "/run/kvmnet.lock", "sleep", "60"]);
-    eventually("the lock is held", || !lab.host.try_run("flock -n /run/kvmnet.lock true").status.success());
-    Asking::bob(&lab, "lab").run().refused("bob may not");
-    Asking::alice(&lab, "lab").run().refused("has for 3 s");
 }
 
 /// Files in the place of those that it reads.

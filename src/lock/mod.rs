@@ -1,9 +1,14 @@
 //! One kvmnet at a time: a lock on a file for the length of a run.
 
+pub mod byte;
+mod turn;
+
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io;
 use std::mem::ManuallyDrop;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::thread;
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
@@ -11,6 +16,7 @@ use nix::libc;
 
 use crate::error::Error;
 use crate::signals::{self, SignalsBlocked};
+use turn::Turn;
 
 /// The file. It stays: deleting it would let two processes hold two locks of one name.
 pub const PATH: &str = "/run/kvmnet.lock";
@@ -18,6 +24,8 @@ pub const PATH: &str = "/run/kvmnet.lock";
 const NEW: &str = "/run/kvmnet.lock.new";
 /// How often that is tried; somebody would have to put files there all the while.
 const TRIES: usize = 8;
+/// How often a user's process looks whether its turn has come.
+const PAUSE: Duration = Duration::from_millis(2);
 
 /// The file, not yet locked: a process can open it before it gives up the right to.
 pub struct LockFile(File);
@@ -66,11 +74,7 @@ impl Lock {
 
     /// Gives the lock back, but not the file.
     pub fn into_file(self) -> Result<File, Error> {
-        ManuallyDrop::into_inner(self.0).unlock().map_err(|(lock, errno)| {
-            // Its file would panic; it is closed with the process.
-            std::mem::forget(lock);
-            failed(PATH)(errno.into())
-        })
+        unlocked(ManuallyDrop::into_inner(self.0))
     }
 
     /// Takes the lock of a file that was opened before, if it is root's alone and still what others lock.
@@ -87,10 +91,7 @@ impl Lock {
 
     /// Gives the lock back, before work that needs it no longer.
     pub fn release(self) {
-        if let Err((lock, _)) = ManuallyDrop::into_inner(self.0).unlock() {
-            // Its file would panic; it is closed with the process.
-            std::mem::forget(lock);
-        }
+        let _ = self.into_file();
     }
 }
 
@@ -138,21 +139,56 @@ fn try_lock(file: File) -> Result<Result<Flock<File>, File>, Error> {
 
 /// Locks a file, and waits for it.
 fn lock(file: File, hold: &SignalsBlocked) -> Result<Flock<File>, Error> {
+    if signals::is_users() {
+        return lock_in_turn(file, hold);
+    }
     let mut file = match try_lock(file)? {
         Ok(lock) => return Ok(lock),
         Err(back) => back,
     };
+    turn::announce(&file, true);
     loop {
         match hold.lift(|| Flock::lock(file, FlockArg::LockExclusive)) {
-            Ok(lock) => return Ok(lock),
-            Err((back, Errno::EINTR)) if !signals::is_wait_over() => file = back,
-            Err((back, Errno::EINTR)) => {
-                let seconds = signals::lock_wait().as_secs() as u32;
-                return Err(Error::Locked { pid: holder(&back), seconds });
+            Ok(lock) => {
+                turn::announce(&lock, false);
+                return Ok(lock);
             }
+            Err((back, Errno::EINTR)) if !signals::is_wait_over() => file = back,
+            Err((back, Errno::EINTR)) => return Err(taken(&back)),
             Err((_, errno)) => return Err(failed(PATH)(errno.into())),
         }
     }
+}
+
+/// The same for a user's process, whose turn may not have come although nobody has the lock.
+fn lock_in_turn(mut file: File, hold: &SignalsBlocked) -> Result<Flock<File>, Error> {
+    let turn = Turn::begin(&file).map_err(failed(PATH))?;
+    loop {
+        if turn.has_come(&file).map_err(failed(PATH))? {
+            file = match try_lock(file)? {
+                // One of root's may have come in between.
+                Ok(lock) if turn::does_root_wait(&lock).map_err(failed(PATH))? => unlocked(lock)?,
+                Ok(lock) => return Ok(lock),
+                Err(back) => back,
+            };
+        }
+        if signals::is_wait_over() {
+            return Err(taken(&file));
+        }
+        hold.lift(|| thread::sleep(PAUSE));
+    }
+}
+
+fn unlocked(lock: Flock<File>) -> Result<File, Error> {
+    lock.unlock().map_err(|(lock, errno)| {
+        // Its file would panic; it is closed with the process.
+        std::mem::forget(lock);
+        failed(PATH)(errno.into())
+    })
+}
+
+fn taken(file: &File) -> Error {
+    Error::Locked { pid: holder(file), seconds: signals::lock_wait().as_secs() as u32 }
 }
 
 /// Puts a file of root's alone in the place of one that is open to others, or takes its lock where root has it. None: what
