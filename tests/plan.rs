@@ -42,6 +42,11 @@ fn tap(lab: &Lab, guest: &Guest) -> String {
 /// `kvmnet plan` printed just before in the first is pasted. After each, both are the same.
 #[track_caller]
 fn a_pasted_plan_does_what_the_hook_does(network: Network, prepare: &[&str]) {
+    is_pasted(network, prepare, true);
+}
+
+#[track_caller]
+fn is_pasted(network: Network, prepare: &[&str], are_together: bool) {
     let labs = [Lab::new(network), Lab::new(network)];
     for lab in &labs {
         prepare.iter().for_each(|arguments| drop(lab.host.ip(arguments)));
@@ -70,8 +75,9 @@ fn a_pasted_plan_does_what_the_hook_does(network: Network, prepare: &[&str]) {
         assert_eq!(tap(hooked, guest), tap(pasted, &guests[1][at]), "{what}");
         if is_up && at == 1 {
             let [one, two] = &guests[1];
-            eventually("the guests of the pasted network reach each other", || {
-                one.pings(&network.guest(2).v4) && two.pings(&network.guest(1).v6)
+            eventually("the guests of the pasted network reach each other, or do not", || {
+                one.pings(&network.guest(2).v4) == are_together
+                    && two.pings(&network.guest(1).v6) == are_together
             });
         }
         if is_up {
@@ -106,6 +112,19 @@ pasted! {
     nat_by_routes: NAT_BY_ROUTES,
     routed_by_routes: ROUTED_BY_ROUTES,
     bridged: BRIDGED,
+}
+
+/// With what keeps guests from each other, and from the host.
+#[test]
+fn pasted_with_guests_that_are_kept_apart() {
+    let services = Network { keys: "port_isolation = true\nhost = \"services\"\n", ..Network::NAT };
+    let none =
+        Network { keys: "port_isolation = true\nhost = \"none\"\nveth = \"veth1\"\n", ..Network::ROUTED };
+    let bridged = Network { keys: "port_isolation = true\n", ..Network::BRIDGED };
+    for network in [services, none] {
+        is_pasted(network, &[], false);
+    }
+    is_pasted(bridged, &[], false);
 }
 
 /// A record that is longer than a comment may be in `nft`: each of its entries is one.

@@ -12,6 +12,8 @@ mod kit;
 mod lab;
 #[path = "serve/life.rs"]
 mod life;
+#[path = "serve/limited.rs"]
+mod limited;
 #[path = "serve/names.rs"]
 mod names;
 #[path = "serve/router.rs"]

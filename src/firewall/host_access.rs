@@ -1,19 +1,14 @@
 //! How much of the host itself guests reach, where it is not everything: at any of its addresses, by any protocol.
 
-use crate::model::ruleset::{Chain, Hook, Match, Rule, Verdict};
+use crate::model::ruleset::{Chain, Hook, IcmpType, Match, Rule, Verdict};
 use crate::model::{HostAccess, Network, Protocol};
 
 /// What a guest that speaks as itself goes through instead of being let in.
 const SERVICES: &str = "services";
 const OUTPUT: &str = "output";
 
-/// Types of ICMPv6 (RFC 4443, 4861, 2710): without the first three nobody finds the gateway.
-const SOLICITATION: u8 = 135;
-const ADVERTISEMENT: u8 = 136;
-const LISTENER_QUERY: u8 = 130;
-const ROUTER_SOLICITATION: u8 = 133;
-const ECHO6: u8 = 128;
-const ECHO4: u8 = 8;
+/// Without these nobody finds the gateway: a bridge that a guest asks for listeners forgets who does not answer.
+const TO_BE_FOUND: [IcmpType; 3] = [IcmpType::Solicitation, IcmpType::Advertisement, IcmpType::ListenerQuery];
 
 pub(super) fn is_limited(network: &Network) -> bool {
     network.host != HostAccess::All && network.mode.forwards()
@@ -48,18 +43,12 @@ pub(super) fn chains(network: &Network) -> Vec<Chain> {
 
 /// Answers to what the host has opened, errors about it, and what is asked for by its kind; the rest is dropped.
 fn services(access: HostAccess) -> Vec<Rule> {
-    let icmp6 = |number| Match::IcmpType { v6: true, number };
-    let mut accepted = vec![
-        vec![Match::Reply],
-        vec![icmp6(SOLICITATION)],
-        vec![icmp6(ADVERTISEMENT)],
-        vec![icmp6(LISTENER_QUERY)],
-    ];
+    let mut accepted = vec![vec![Match::Reply]];
+    accepted.extend(TO_BE_FOUND.map(|kind| vec![Match::IcmpType(kind)]));
     if access == HostAccess::Services {
+        let asked = [IcmpType::RouterSolicitation, IcmpType::Echo6, IcmpType::Echo];
+        accepted.extend(asked.map(|kind| vec![Match::IcmpType(kind)]));
         accepted.extend([
-            vec![icmp6(ROUTER_SOLICITATION)],
-            vec![icmp6(ECHO6)],
-            vec![Match::IcmpType { v6: false, number: ECHO4 }],
             vec![Match::Port(Protocol::Udp, 53)],
             vec![Match::Port(Protocol::Tcp, 53)],
             vec![Match::Ipv4, Match::Port(Protocol::Udp, 67)],

@@ -70,11 +70,8 @@ pub enum Match {
     TcpNotSyn,
     /// Is for this port.
     Port(Protocol, u16),
-    /// Is ICMP of this type, of IPv6 or of IPv4.
-    IcmpType {
-        v6: bool,
-        number: u8,
-    },
+    /// Is ICMP of this type.
+    IcmpType(IcmpType),
     /// Of a connection whose destination is translated.
     Led,
     /// Is ICMP, of IPv6 or of IPv4.
@@ -93,6 +90,38 @@ pub enum Match {
     ReversePath,
     /// It does not.
     NoReversePath,
+}
+
+/// A type of ICMP (RFC 792), or of ICMPv6 (RFC 4443, 2710, 4861).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IcmpType {
+    Echo,
+    Echo6,
+    ListenerQuery,
+    RouterSolicitation,
+    Solicitation,
+    Advertisement,
+}
+
+impl IcmpType {
+    /// Whether it is one of IPv6, its number, and what `nft` calls it.
+    pub fn about(self) -> (bool, u8, &'static str) {
+        match self {
+            IcmpType::Echo => (false, 8, "echo-request"),
+            IcmpType::Echo6 => (true, 128, "echo-request"),
+            IcmpType::ListenerQuery => (true, 130, "mld-listener-query"),
+            IcmpType::RouterSolicitation => (true, 133, "nd-router-solicit"),
+            IcmpType::Solicitation => (true, 135, "nd-neighbor-solicit"),
+            IcmpType::Advertisement => (true, 136, "nd-neighbor-advert"),
+        }
+    }
+}
+
+impl fmt::Display for IcmpType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (v6, _, word) = self.about();
+        write!(f, "{} type {word}", if v6 { "icmpv6" } else { "icmp" })
+    }
 }
 
 /// What happens to a packet that meets every condition.
@@ -190,8 +219,7 @@ impl fmt::Display for Match {
             Match::Reply => f.write_str("ct direction reply"),
             Match::TcpNotSyn => f.write_str("tcp flags & (fin | syn | rst | ack) != syn"),
             Match::Port(protocol, port) => write!(f, "{protocol} dport {port}"),
-            Match::IcmpType { v6: false, number } => write!(f, "icmp type {number}"),
-            Match::IcmpType { v6: true, number } => write!(f, "icmpv6 type {number}"),
+            Match::IcmpType(kind) => kind.fmt(f),
             Match::Led => f.write_str("ct status dnat"),
             Match::Icmp { v6: false } => f.write_str("meta l4proto icmp"),
             Match::Icmp { v6: true } => f.write_str("meta l4proto ipv6-icmp"),

@@ -105,7 +105,10 @@ fn put_match(list: &mut Message, condition: &Match) {
         }
         Match::Icmp { v6 } => meta_is(list, META_L4PROTO, EQUAL, &[ICMP[usize::from(*v6)]]),
         Match::Redirect { v6 } => icmp_type(list, *v6, REDIRECT[usize::from(*v6)]),
-        Match::IcmpType { v6, number } => icmp_type(list, *v6, *number),
+        Match::IcmpType(kind) => {
+            let (v6, number, _) = kind.about();
+            icmp_type(list, v6, number);
+        }
         Match::TcpNotSyn => {
             meta_is(list, META_L4PROTO, EQUAL, &[TCP]);
             load(list, REGISTER_1, TRANSPORT_HEADER, TCP_FLAGS, 1);

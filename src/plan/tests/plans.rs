@@ -62,6 +62,14 @@ fn nat_with_ports_that_lead_to_guests() {
 }
 
 #[test]
+fn nat_with_guests_kept_apart_and_services_alone() {
+    let mut world = World::lab();
+    let config = config("nat") + "port_isolation = true\nhost = \"services\"\n";
+    check(&world.up(&config, "vif0.0"), "apart.up");
+    check(&world.up(&config, "vif1.0"), "apart-next.up");
+}
+
+#[test]
 fn nat_with_nothing_configured() {
     let mut world = World::lab();
     check(&world.up("", "vif0.0"), "default.up");
