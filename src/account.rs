@@ -18,10 +18,7 @@ pub struct Account {
 impl Account {
     /// The user of this name or number.
     pub fn find(user: &str) -> io::Result<Option<Self>> {
-        let users = read_to_string("/etc/passwd")?;
-        let Some(account) = users.lines().filter_map(account).find(|one| one.is_called(user)) else {
-            return Ok(None);
-        };
+        let Some(account) = called(&read_to_string("/etc/passwd")?, user) else { return Ok(None) };
         let groups = read_to_string("/etc/group")?;
         Ok(Some(account.with_groups(&groups)))
     }
@@ -65,12 +62,17 @@ pub fn group_number(group: &str) -> io::Result<Option<u32>> {
 
 /// The number that a name has in a file of such lines.
 fn number(path: &str, name: &str) -> io::Result<Option<u32>> {
-    let text = read_to_string(path)?;
-    Ok(text
-        .lines()
-        .filter_map(fields)
-        .find(|[known, ..]| *known == name)
-        .and_then(|[_, _, number, _]| number.parse().ok()))
+    Ok(number_in(&read_to_string(path)?, name))
+}
+
+fn number_in(text: &str, name: &str) -> Option<u32> {
+    let [_, _, number, _] = text.lines().filter_map(fields).find(|[known, ..]| *known == name)?;
+    number.parse().ok()
+}
+
+/// The first user of this name or number in a text like /etc/passwd.
+fn called(users: &str, user: &str) -> Option<Account> {
+    users.lines().filter_map(account).find(|one| one.is_called(user))
 }
 
 /// Name, password, number and what is next.
@@ -84,6 +86,24 @@ fn account(line: &str) -> Option<Account> {
     let [name, _, user, group, _, home, ..] = fields[..] else { return None };
     let (user, group) = (user.parse().ok()?, group.parse().ok()?);
     Some(Account { name: name.to_owned(), user, group, home: home.to_owned(), groups: Vec::new() })
+}
+
+/// Any text as /etc/passwd, behind a NUL one as /etc/group, and behind another whom to look for.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn fuzz(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let mut parts = text.splitn(3, '\0');
+    let (users, groups) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    let user = parts.next().unwrap_or("alice");
+    if let Some(account) = called(users, user) {
+        assert!(account.name == user || user.parse() == Ok(account.user), "{account:?} is not {user:?}");
+        let account = account.with_groups(groups);
+        assert_eq!(account.groups.first(), Some(&account.group));
+        assert!(account.groups.len() <= groups.len() + 1);
+    }
+    if let Some(number) = number_in(groups, user) {
+        assert!(groups.lines().filter_map(fields).any(|[name, _, of, _]| name == user && of.parse() == Ok(number)));
+    }
 }
 
 #[cfg(test)]

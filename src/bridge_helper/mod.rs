@@ -8,6 +8,8 @@
 //! or another program has written.
 
 mod arguments;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod socket;
 
 use std::ffi::OsString;

@@ -2,10 +2,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a panic is how a case is found")]
 
+use std::cell::Cell;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
 use super::document::sections;
+use super::qemu_bridges::allows;
 use super::{ConfigError, Environment, File, Shown};
 use crate::model::IfName;
 
@@ -39,6 +41,29 @@ pub(crate) fn configuration(data: &[u8]) {
         Ok(Err(errors)) => told(errors.iter()),
         Err(error) => told([&error]),
     }
+}
+
+/// /etc/qemu/bridge.conf, and behind a NUL each the files /a, /b and so on, for a bridge br7.
+pub(crate) fn qemu_bridges(data: &[u8]) {
+    let files: Vec<&[u8]> = data.split(|byte| *byte == 0).take(8).collect();
+    let asked = Cell::new(0);
+    let read = |path: &str| {
+        asked.set(asked.get() + 1);
+        let number = ["/etc/qemu/bridge.conf", "/a", "/b", "/c", "/d", "/e", "/f", "/g"];
+        let at = number.iter().position(|known| *known == path);
+        Ok(at.and_then(|at| files.get(at)).map(|text| text.to_vec()))
+    };
+    let said = allows("br7", "/etc/qemu/bridge.conf", &read);
+    assert!(asked.get() <= 64, "files without end are read");
+    if let Err(errors) = &said {
+        assert!(!errors.to_string().contains(|letter: char| letter.is_control() && letter != '\n'));
+    }
+    let denies = |line: &[u8]| {
+        let line = String::from_utf8_lossy(line);
+        matches!(line.split_whitespace().collect::<Vec<_>>()[..], ["deny", "all" | "br7"])
+    };
+    let is_denied = files[0].split(|byte| *byte == b'\n').any(denies);
+    assert!(!(is_denied && said.is_ok_and(|allowed| allowed)), "what is denied is not allowed");
 }
 
 /// Each error is a line, whatever it quotes.

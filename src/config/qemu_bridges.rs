@@ -14,13 +14,18 @@ const DEEPEST: usize = 8;
 
 /// Whether it allows `bridge`. Nothing is allowed where there is no file.
 pub(crate) fn qemu_allows(bridge: &str) -> Result<bool, ConfigErrors> {
-    let mut rules = Rules { bridge, read: &read, files: 0, allowed: false, denied: false };
-    rules.file(PATH, 0)?;
+    allows(bridge, PATH, &read)
+}
+
+/// Whether the file at `path` does, with those that it includes.
+pub(super) fn allows(bridge: &str, path: &str, read: &Reader) -> Result<bool, ConfigErrors> {
+    let mut rules = Rules { bridge, read, files: 0, allowed: false, denied: false };
+    rules.file(path, 0)?;
     Ok(rules.allowed && !rules.denied)
 }
 
 /// What a file holds; None where there is none.
-type Reader<'a> = dyn Fn(&str) -> Result<Option<Vec<u8>>, Problem> + 'a;
+pub(super) type Reader<'a> = dyn Fn(&str) -> Result<Option<Vec<u8>>, Problem> + 'a;
 
 struct Rules<'a> {
     bridge: &'a str,
@@ -94,14 +99,12 @@ mod tests {
     use crate::config::error::CANNOT_OPEN;
 
     /// What files say of `br7`, the first of which is the one that is asked. One that says `closed` cannot be opened.
-    fn allows(files: &[(&str, &str)]) -> Result<bool, ConfigErrors> {
+    fn allows_br7(files: &[(&str, &str)]) -> Result<bool, ConfigErrors> {
         let read = |path: &str| match files.iter().find(|(name, _)| *name == path) {
             Some((_, "closed")) => Err(Problem::new(format!("{CANNOT_OPEN}: Permission denied"))),
             found => Ok(found.map(|(_, text)| text.as_bytes().to_vec())),
         };
-        let mut rules = Rules { bridge: "br7", read: &read, files: 0, allowed: false, denied: false };
-        rules.file(files[0].0, 0)?;
-        Ok(rules.allowed && !rules.denied)
+        allows("br7", files[0].0, &read)
     }
 
     #[test]
@@ -117,19 +120,19 @@ mod tests {
             ("deny all\nallow br7", false),
             ("deny br8\nallow all", true),
         ] {
-            assert_eq!(allows(&[("/a", text)]).unwrap(), allowed, "{text:?}");
+            assert_eq!(allows_br7(&[("/a", text)]).unwrap(), allowed, "{text:?}");
         }
     }
 
     #[test]
     fn files_that_are_included() {
         let top = "include /b\ninclude\t/c\n";
-        assert!(allows(&[("/a", top), ("/b", "allow br7"), ("/c", "closed")]).unwrap());
-        assert!(!allows(&[("/a", top), ("/b", "allow br7"), ("/c", "deny all")]).unwrap());
-        assert!(!allows(&[("/a", top)]).unwrap(), "they are not there");
-        assert!(allows(&[("/a", "closed")]).is_err(), "the first has to be read");
-        assert!(allows(&[("/a", "allow all\ninclude /a")]).is_err(), "itself");
-        assert!(allows(&[("/a", "include b")]).is_err());
+        assert!(allows_br7(&[("/a", top), ("/b", "allow br7"), ("/c", "closed")]).unwrap());
+        assert!(!allows_br7(&[("/a", top), ("/b", "allow br7"), ("/c", "deny all")]).unwrap());
+        assert!(!allows_br7(&[("/a", top)]).unwrap(), "they are not there");
+        assert!(allows_br7(&[("/a", "closed")]).is_err(), "the first has to be read");
+        assert!(allows_br7(&[("/a", "allow all\ninclude /a")]).is_err(), "itself");
+        assert!(allows_br7(&[("/a", "include b")]).is_err());
     }
 
     /// What cannot be understood could have been a `deny`.
@@ -141,8 +144,8 @@ mod tests {
             "allow all\ndeny a-name-that-is-too-long",
             "allow all\nx",
         ] {
-            assert!(allows(&[("/a", text)]).is_err(), "{text:?}");
-            assert!(allows(&[("/b", "include /a"), ("/a", text)]).is_err(), "{text:?}");
+            assert!(allows_br7(&[("/a", text)]).is_err(), "{text:?}");
+            assert!(allows_br7(&[("/b", "include /a"), ("/a", text)]).is_err(), "{text:?}");
         }
     }
 }

@@ -9,17 +9,25 @@
 mod marks;
 #[cfg(test)]
 mod mutate;
+mod terminal;
 
 /// Takes any bytes for what it is named after.
 pub type Target = fn(&[u8]);
 
 /// All of them. Each has a folder in tests/corpus.
-pub const TARGETS: [(&str, Target); 5] = [
+pub const TARGETS: [(&str, Target); 12] = [
     ("configuration", crate::config::fuzz::configuration),
     ("marks", marks::marks),
     ("command_line", crate::vmm::fuzz::command_line),
     ("route", crate::netlink::fuzz::route),
     ("nft", crate::netlink::fuzz::nft),
+    ("dumps", crate::netlink::fuzz::dumps),
+    ("leases", crate::serve::fuzz::leases),
+    ("resolvers", crate::serve::fuzz::resolvers),
+    ("accounts", crate::account::fuzz),
+    ("helper", crate::bridge_helper::fuzz::arguments),
+    ("qemu_bridges", crate::config::fuzz::qemu_bridges),
+    ("terminal", terminal::terminal),
 ];
 
 /// Hands bytes to one of them.

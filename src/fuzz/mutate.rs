@@ -172,3 +172,38 @@ fn route() {
 fn nft() {
     try_nearly_right("nft");
 }
+
+#[test]
+fn dumps() {
+    try_nearly_right("dumps");
+}
+
+#[test]
+fn leases() {
+    try_nearly_right("leases");
+}
+
+#[test]
+fn resolvers() {
+    try_nearly_right("resolvers");
+}
+
+#[test]
+fn accounts() {
+    try_nearly_right("accounts");
+}
+
+#[test]
+fn helper() {
+    try_nearly_right("helper");
+}
+
+#[test]
+fn qemu_bridges() {
+    try_nearly_right("qemu_bridges");
+}
+
+#[test]
+fn terminal() {
+    try_nearly_right("terminal");
+}

@@ -26,7 +26,7 @@ pub struct Lease {
 /// Reads the file: `EXPIRY MAC ADDRESS NAME CLIENT-ID`, and behind a line `duid …` those of DHCPv6, with a number instead
 /// of the MAC. Lines that are none of these are left out.
 pub fn parse(text: &str) -> Vec<Lease> {
-    text.lines().filter_map(line).collect()
+    text.split_terminator('\n').filter_map(line).collect()
 }
 
 /// Reads a line.

@@ -37,7 +37,7 @@ impl User {
         USERS.into_iter().find_map(|name| users.lines().find_map(|line| Self::of(line, name)))
     }
 
-    fn of(line: &str, wanted: &str) -> Option<Self> {
+    pub(super) fn of(line: &str, wanted: &str) -> Option<Self> {
         let [name, _, uid, gid, ..] = line.split(':').collect::<Vec<_>>()[..] else { return None };
         let (uid, gid) = (uid.parse().ok()?, gid.parse().ok()?);
         (name == wanted).then_some(Self { uid: Uid::from_raw(uid), gid: Gid::from_raw(gid) })

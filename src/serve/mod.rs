@@ -12,6 +12,8 @@
 mod child;
 mod conf;
 mod confine;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod landlock;
 mod names;
 mod place;

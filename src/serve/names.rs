@@ -141,5 +141,5 @@ pub fn without_taken(text: &str, taken: &[&str], known: &[GuestIdentity]) -> Str
         fields.join(" ") + "\n"
     };
     let stays = |text: &&str| !lease::line(text).is_some_and(|lease| is_in_the_way(&lease, known));
-    text.lines().filter(stays).map(clean).collect()
+    text.split_terminator('\n').filter(stays).map(clean).collect()
 }

@@ -23,6 +23,17 @@ pub fn read(servers: &[IpAddr]) -> Vec<String> {
     choose(|path| fs::read_to_string(path).ok(), servers)
 }
 
+/// The same of texts in place of the files.
+#[cfg(any(test, fuzzing))]
+pub(super) fn of_texts(texts: &[&str], servers: &[IpAddr]) -> Vec<String> {
+    let files: Vec<&str> = [FILE].into_iter().chain(BEHIND_STUBS).collect();
+    let read = |path: &str| {
+        let at = files.iter().position(|file| *file == path)?;
+        texts.get(at).map(|text| (*text).to_owned())
+    };
+    choose(read, servers)
+}
+
 fn choose(read: impl Fn(&str) -> Option<String>, servers: &[IpAddr]) -> Vec<String> {
     let listed = |path: &str| nameservers(&read(path).unwrap_or_default(), servers);
     let named = listed(FILE);

@@ -22,14 +22,17 @@ pub fn shell_quoted(text: impl AsRef<[u8]>) -> String {
     }
 }
 
-/// `"$(printf 'a\033b')"`
+/// `"$(printf 'a\033b')"`; what is printed like this loses the line breaks at its end, which therefore stand behind it.
 fn printed(text: &[u8]) -> String {
+    let end = text.iter().rposition(|byte| *byte != b'\n').map_or(0, |last| last + 1);
+    let (text, breaks) = text.split_at(end);
     let escaped = text.iter().map(|byte| match byte {
         b'%' => "%%".to_owned(),
         b' '..=b'~' if !matches!(byte, b'\\' | b'\'') => char::from(*byte).to_string(),
         _ => format!("\\{byte:03o}"),
     });
-    format!("\"$(printf '{}')\"", escaped.collect::<String>())
+    let word = format!("\"$(printf '{}')\"", escaped.collect::<String>());
+    if breaks.is_empty() { word } else { format!("{word}'{}'", "\n".repeat(breaks.len())) }
 }
 
 #[cfg(test)]
@@ -53,7 +56,7 @@ mod tests {
     /// A shell is the judge.
     #[test]
     fn a_shell_takes_each_as_one_word() {
-        let texts: [&[u8]; 12] = [
+        let texts: [&[u8]; 13] = [
             b"$(reboot)",
             b"`reboot`",
             b"a;b",
@@ -66,12 +69,13 @@ mod tests {
             b"%s%%\x07'",
             "\u{202e}\u{e4}".as_bytes(),
             b"\xff\xfe",
+            b"a\x1b\n\n",
         ];
         for text in texts {
             for word in [shell_word(text), shell_quoted(text)] {
                 let output = Command::new("sh").args(["-c", &format!("printf %s {word}")]).output().unwrap();
                 assert_eq!(output.stdout, text, "{word}");
-                assert!(word.chars().all(is_shown), "{word}");
+                assert!(word.chars().all(|letter| letter == '\n' || is_shown(letter)), "{word}");
             }
         }
     }
