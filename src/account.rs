@@ -102,7 +102,12 @@ pub(crate) fn fuzz(data: &[u8]) {
         assert!(account.groups.len() <= groups.len() + 1);
     }
     if let Some(number) = number_in(groups, user) {
-        assert!(groups.lines().filter_map(fields).any(|[name, _, of, _]| name == user && of.parse() == Ok(number)));
+        assert!(
+            groups
+                .lines()
+                .filter_map(fields)
+                .any(|[name, _, of, _]| name == user && of.parse() == Ok(number))
+        );
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{Feature, Object, Phase, Refusal, Site, Wanted};
 use crate::desired::Desired;
-use crate::model::{AddrGen, Filter, Mac, Mode, Need, Question, Setting, Veth};
+use crate::model::{AddrGen, Filter, Ledger, Mac, Mode, Need, Question, Setting, Subnets, Veth};
 use crate::observed::Observed;
 
 /// The pair's names are free, or the pair is this network's own.
@@ -35,8 +35,20 @@ fn first(desired: &Desired) -> Vec<Question> {
     veth.flat_map(|veth| [veth.outer, veth.inner]).map(Question::Link).collect()
 }
 
-/// Whether /proc/sys can be written, where announcements of guests are to be kept off; and what is in its place.
 fn needs(site: &Site) -> Vec<Need> {
+    let mut needs = about_announcements(site);
+    let host_if = site.observed.facts.link(site.desired.host_if()).map(|link| link.index);
+    let question = match (network_filter(site), host_if) {
+        (Some(filter), Some(host_if)) => Some(Question::Filter(host_if, filter)),
+        (None, _) if was_filtered(site) => site.bridge().map(|bridge| Question::Clsact(bridge.index)),
+        _ => None,
+    };
+    needs.extend(question.map(Need::from));
+    needs
+}
+
+/// Whether /proc/sys can be written, where announcements of guests are to be kept off; and what is in its place.
+fn about_announcements(site: &Site) -> Vec<Need> {
     let Site { desired, observed, .. } = site;
     let host_if = observed.facts.link(desired.host_if());
     let like = host_if.or_else(|| observed.facts.link(desired.new_interface()));
@@ -57,6 +69,7 @@ fn want(site: &Site, wanted: &mut Wanted) {
     }
     router_advertisements(site, wanted);
     forward_nothing(site, wanted);
+    filter(site, wanted);
 }
 
 fn pair(veth: &Veth, site: &Site, wanted: &mut Wanted) {
@@ -110,7 +123,38 @@ const WITHOUT_TABLE: [(Setting, u32); 2] = [(Setting::RpFilter, 1), (Setting::Fo
 pub(super) fn stays_shut(site: &Site, setting: Setting) -> bool {
     let network = &site.desired.network;
     let is_it = network.mode == Mode::HostOnly && network.veth.is_none();
-    is_it && WITHOUT_TABLE.iter().any(|(known, _)| *known == setting)
+    is_it && (setting == Setting::Clsact || WITHOUT_TABLE.iter().any(|(known, _)| *known == setting))
+}
+
+/// What comes in by the host interface of a host-only network, where that goes with the network: an interface that was there may have
+/// subnets that nobody here knows of.
+fn network_filter(site: &Site) -> Option<Filter> {
+    let network = &site.desired.network;
+    let is_it = network.mode == Mode::HostOnly && site.is_own(network.host_if());
+    is_it.then(|| Filter::Network(Subnets::of(network.addresses.iter().copied())))
+}
+
+/// Whether the bridge has such a filter from before.
+fn was_filtered(site: &Site) -> bool {
+    let was_host_if = |old: &Ledger| old.mode == Mode::HostOnly && old.veth.is_none();
+    site.made && site.old.is_some_and(was_host_if)
+}
+
+/// The lock that is left without the table: only the network's own are heard, and nobody beyond the host is spoken to by IPv6.
+fn filter(site: &Site, wanted: &mut Wanted) {
+    let network = &site.desired.network;
+    if let Some(filter) = network_filter(site) {
+        let host_if = network.host_if();
+        if !wanted.has_value(host_if, Setting::Clsact) {
+            wanted.value(Phase::Make, host_if, Setting::Clsact, 1);
+        }
+        wanted.value(Phase::Make, host_if, Setting::Filter(filter), 1);
+    } else if was_filtered(site)
+        && !wanted.has_value(&network.bridge, Setting::Clsact)
+        && !network.is_closed()
+    {
+        wanted.value(Phase::Reopen, &network.bridge, Setting::Clsact, 0);
+    }
 }
 
 /// What comes from a host-only network is forwarded nowhere.
@@ -121,6 +165,10 @@ fn forward_nothing(site: &Site, wanted: &mut Wanted) {
     let host_if = site.desired.host_if();
     for (setting, value) in WITHOUT_TABLE {
         wanted.value(Phase::Make, host_if, setting, value);
+    }
+    let now = site.observed.value(host_if, Setting::BROADCASTS).or(site.new_value(Setting::BROADCASTS));
+    if site.is_own(host_if) && now == Some(1) {
+        wanted.value(Phase::Make, host_if, Setting::BROADCASTS, 0);
     }
     if site.new_value(Setting::ForceForwarding) == Some(1) {
         wanted.value(Phase::Make, host_if, Setting::ForceForwarding, 0);

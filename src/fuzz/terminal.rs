@@ -7,7 +7,8 @@ use crate::terminal::{document, lines, printable, shell_quoted, shell_word};
 pub(super) fn terminal(data: &[u8]) {
     let text = &*String::from_utf8_lossy(data);
     let acts = |letter: char| {
-        letter.is_control() || matches!(letter, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{2028}' | '\u{2029}')
+        letter.is_control()
+            || matches!(letter, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{2028}' | '\u{2029}')
     };
     assert!(!printable(text).contains(acts), "{text:?}");
     assert!(!lines(text).replace('\n', "").contains(acts), "{text:?}");

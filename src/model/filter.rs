@@ -1,7 +1,10 @@
 //! Filters on an interface itself, before and beside whatever nftables does (`tc-bpf(8)`): the lock that a flushed
 //! ruleset and another name leave alone, and that goes with its interface.
 
+use std::borrow::Cow;
 use std::fmt;
+
+use super::network_filter::Subnets;
 
 /// A filter of kvmnet's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,6 +20,9 @@ pub enum Filter {
     /// On a host interface whose settings cannot be written: router advertisements of guests (RFC 4861), and what may hide one,
     /// options before the message or a second tag.
     Announcements,
+    /// On the host interface of a network from which nothing is forwarded: what is not said by one of the network, or, in IPv6, not
+    /// to one of it.
+    Network(Subnets),
 }
 
 /// One instruction of classic BPF (`struct sock_filter`): code, where to jump if true and if false, operand.
@@ -61,12 +67,23 @@ const ANNOUNCEMENTS: [Instruction; 13] = [
 
 impl Filter {
     /// What it does with a frame.
-    pub fn program(self) -> &'static [Instruction] {
+    pub fn program(self) -> Cow<'static, [Instruction]> {
         match self {
-            Filter::Tap => &TAP,
-            Filter::Ingress | Filter::Egress => &[DROP],
-            Filter::Announcements => &ANNOUNCEMENTS,
+            Filter::Tap => Cow::Borrowed(&TAP),
+            Filter::Ingress | Filter::Egress => Cow::Borrowed(&[DROP]),
+            Filter::Announcements => Cow::Borrowed(&ANNOUNCEMENTS),
+            Filter::Network(subnets) => Cow::Owned(subnets.program()),
         }
+    }
+
+    /// Its place in the order of filters: one that what the network has decides comes behind those that are always the same.
+    pub fn preference(self) -> u32 {
+        if self.is_of_subnets() { 2 } else { 1 }
+    }
+
+    /// Whether it is another one on another network, and so may have to take the place of one that was.
+    pub fn is_of_subnets(self) -> bool {
+        matches!(self, Filter::Network(_))
     }
 
     /// Whether it sees what the interface sends, and not what comes in by it.
@@ -77,11 +94,13 @@ impl Filter {
     /// The command that puts it on an interface, whose name is as a shell takes it, or takes it off.
     pub fn command(self, link: &str, on: bool) -> String {
         let side = if self.is_egress() { "egress" } else { "ingress" };
+        let preference = self.preference();
         if !on {
-            return format!("tc filter del dev {link} {side} pref 1");
+            return format!("tc filter del dev {link} {side} pref {preference}");
         }
-        let program = bytecode(self.program());
-        format!("tc filter add dev {link} {side} pref 1 handle 1 protocol all {program}")
+        let verb = if self.is_of_subnets() { "replace" } else { "add" };
+        let program = bytecode(&self.program());
+        format!("tc filter {verb} dev {link} {side} pref {preference} handle 1 protocol all {program}")
     }
 }
 
@@ -99,6 +118,7 @@ impl fmt::Display for Filter {
             Filter::Ingress => "filter of all that comes in",
             Filter::Egress => "filter of all that goes out",
             Filter::Announcements => "filter of router advertisements",
+            Filter::Network(_) => "filter of what is not the network's",
         })
     }
 }

@@ -53,7 +53,7 @@ pub enum Setting {
 }
 
 /// What a takeover copies of `net.ipv4.conf.NIC`: the name, and its number (IPV4_DEVCONF_*, `include/uapi/linux/ip.h`).
-pub const IPV4: [(&str, u16); 21] = [
+pub const IPV4: [(&str, u16); 22] = [
     ("forwarding", 1),
     ("proxy_arp", 3),
     ("accept_redirects", 4),
@@ -75,6 +75,7 @@ pub const IPV4: [(&str, u16); 21] = [
     ("proxy_arp_pvlan", 25),
     ("route_localnet", 26),
     ("ignore_routes_with_linkdown", 29),
+    ("bc_forwarding", 32),
 ];
 
 /// What a takeover copies of `net.ipv6.conf.NIC`: the name, and its number (DEVCONF_*, `include/uapi/linux/ipv6.h`).
@@ -160,8 +161,17 @@ const ALL: [About; 22] = [
     (Setting::Filter(Filter::Announcements), "A", "", Home::Filter, 0),
 ];
 
+const NETWORK: About = (Setting::Clsact, "?", "", Home::Filter, 0);
+
 impl Setting {
+    /// `net.ipv4.conf.X.bc_forwarding`: broadcasts for other subnets are passed on, whatever else is forwarded.
+    pub const BROADCASTS: Self = Self::Ipv4(21);
+
     fn about(self) -> Option<&'static About> {
+        // On what is not kvmnet's own it is never put, so no record has it.
+        if matches!(self, Setting::Filter(Filter::Network(_))) {
+            return Some(&NETWORK);
+        }
         ALL.iter().find(|(setting, ..)| *setting == self)
     }
 

@@ -41,7 +41,10 @@ pub(crate) fn leases(data: &[u8]) {
     for lease in left {
         let is_web = lease.mac == Some(known[0].macs[0]) || known[0].addresses.contains(&lease.address);
         let name = lease.name.unwrap_or_default().to_lowercase();
-        assert!(is_web && name == "web" || !taken.contains(&name.as_str()), "{name:?} is another's: {text:?}");
+        assert!(
+            is_web && name == "web" || !taken.contains(&name.as_str()),
+            "{name:?} is another's: {text:?}"
+        );
     }
 }
 

@@ -16,8 +16,6 @@ const INGRESS: u32 = 0xffff_fff2;
 const EGRESS: u32 = 0xffff_fff3;
 /// The handle of the qdisc itself.
 const HANDLE: u32 = 0xffff_0000;
-/// The first preference there is; other filters come later.
-const PREFERENCE: u32 = 1;
 /// That of a guest's own filter.
 const OF_GUEST: u32 = 2;
 const ETH_P_ALL: u16 = 3;
@@ -61,7 +59,9 @@ pub fn set(index: u32, filter: Filter, on: bool) -> Message {
     if !on {
         return of(DELTFILTER, 0, index, filter);
     }
-    with_program(of(NEWTFILTER, CREATE | EXCL, index, filter), filter.program())
+    // A filter of other subnets is replaced, and at no moment is there none.
+    let flags = if filter.is_of_subnets() { CREATE } else { CREATE | EXCL };
+    with_program(of(NEWTFILTER, flags, index, filter), &filter.program())
 }
 
 fn with_program(message: Message, program: &[Instruction]) -> Message {
@@ -116,7 +116,7 @@ pub fn get(index: u32, filter: Filter) -> Message {
 
 fn of(kind: u16, flags: u16, index: u32, filter: Filter) -> Message {
     let parent = if filter.is_egress() { EGRESS } else { INGRESS };
-    at(kind, flags, index, parent, PREFERENCE)
+    at(kind, flags, index, parent, filter.preference())
 }
 
 fn at(kind: u16, flags: u16, index: u32, parent: u32, preference: u32) -> Message {
@@ -137,5 +137,5 @@ fn bytes(program: &[Instruction]) -> Vec<u8> {
 pub fn is(reply: &[u8], filter: Filter) -> bool {
     let options = reply.get(BODY..).and_then(|attrs| find(attrs, TCA_OPTIONS)).unwrap_or_default();
     let is_direct = find_u32(options, TCA_BPF_FLAGS) == Some(DIRECT);
-    is_direct && find(options, TCA_BPF_OPS) == Some(bytes(filter.program()).as_slice())
+    is_direct && find(options, TCA_BPF_OPS) == Some(bytes(&filter.program()).as_slice())
 }
