@@ -140,7 +140,7 @@ fn was_filtered(site: &Site) -> bool {
     site.made && site.old.is_some_and(was_host_if)
 }
 
-/// The lock that is left without the table: only the network's own are heard, and nobody beyond the host is spoken to by IPv6.
+/// The lock that is left without the table: only the network's own are heard.
 fn filter(site: &Site, wanted: &mut Wanted) {
     let network = &site.desired.network;
     if let Some(filter) = network_filter(site) {

@@ -20,8 +20,7 @@ pub enum Filter {
     /// On a host interface whose settings cannot be written: router advertisements of guests (RFC 4861), and what may hide one,
     /// options before the message or a second tag.
     Announcements,
-    /// On the host interface of a network from which nothing is forwarded: what is not said by one of the network, or, in IPv6, not
-    /// to one of it.
+    /// On the host interface of a network from which nothing is forwarded: what is not said by one of the network.
     Network(Subnets),
 }
 

@@ -2,6 +2,7 @@
 //! holds alone.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 use crate::attack::{Attacks, Names};
 use crate::ground::Ground;
@@ -78,19 +79,28 @@ fn is_ipv4(leak: &Leak) -> bool {
     frame::ethertype(&leak.frame) == Some(frame::IPV4)
 }
 
-/// Host-only: with the table gone nothing is forwarded, whatever the machine does for others, and nothing is answered to whom a guest
-/// names.
+/// Host-only: with the table gone nothing is answered to whom a guest names, and nothing is forwarded, whatever the machine does for
+/// others, but for IPv6 in the guest's own name on a machine that forwards that.
 #[test]
 fn a_host_only_network_holds_without_its_table() {
     for network in [Network::HOST_ONLY, Network::HOST_ONLY_VETH] {
         for careless in [false, true] {
-            let leaks = leaks(network, careless, &[FLUSH]);
+            let mut leaks = leaks(network, careless, &[FLUSH]);
+            leaks.retain(|leak| is_ipv4(leak) || !careless || !is_from_network(leak));
             assert_eq!(leaks.len(), 0, "{network:?}, a router: {careless}: {:?}", leaks.first());
         }
     }
 }
 
-/// The filter is what keeps IPv6: without it and without the table it is forwarded.
+/// A packet of IPv6 with a source of the network's.
+fn is_from_network(leak: &Leak) -> bool {
+    frame::addresses(&leak.frame).is_some_and(|(source, _)| match source {
+        IpAddr::V6(v6) => v6.segments()[..4] == [0xfd00, 0x100, 0, 0],
+        IpAddr::V4(_) => false,
+    })
+}
+
+/// The filter is what keeps forged IPv6: without it and without the table it is forwarded.
 #[test]
 fn a_host_only_network_without_table_and_filter_is_found_out() {
     let leaks = leaks(Network::HOST_ONLY, true, &[FLUSH, NO_FILTER]);
