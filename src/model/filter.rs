@@ -75,9 +75,9 @@ impl Filter {
         }
     }
 
-    /// Its place in the order of filters: one that what the network has decides comes behind those that are always the same.
+    /// Its place in the order of filters: first those that are always the same, then a guest's own (2).
     pub fn preference(self) -> u32 {
-        if self.is_of_subnets() { 2 } else { 1 }
+        if self.is_of_subnets() { 3 } else { 1 }
     }
 
     /// Whether it is another one on another network, and so may have to take the place of one that was.
