@@ -14,14 +14,17 @@ const LOAD_WORD: u16 = 0x20;
 const LOAD_HALF: u16 = 0x28;
 const LOAD_BYTE: u16 = 0x30;
 /// The same behind X.
+const LOAD_WORD_X: u16 = 0x40;
 const LOAD_HALF_X: u16 = 0x48;
 const LOAD_BYTE_X: u16 = 0x50;
 const LOAD_LENGTH: u16 = 0x80;
 /// X = 4 * (byte & 15): the length of an IPv4 header.
 const HEADER_LENGTH_TO_X: u16 = 0xb1;
+const NUMBER_TO_X: u16 = 0x01;
 const A_TO_X: u16 = 0x07;
 const X_TO_A: u16 = 0x87;
 const ADD: u16 = 0x04;
+const LESS_X: u16 = 0x1c;
 const AND: u16 = 0x54;
 const GO: u16 = 0x05;
 const IS: u16 = 0x15;
@@ -42,12 +45,19 @@ pub(super) struct Part {
 }
 
 /// The MAC at a place.
-pub(super) fn mac_at(at: u32, Mac([a, b, c, d, e, f]): Mac) -> Vec<Part> {
+pub(super) fn mac_at(at: u32, mac: Mac) -> Vec<Part> {
+    mac_by([LOAD_WORD, LOAD_HALF], at, mac)
+}
+
+/// The MAC at a place behind X.
+pub(super) fn mac_behind(at: u32, mac: Mac) -> Vec<Part> {
+    mac_by([LOAD_WORD_X, LOAD_HALF_X], at, mac)
+}
+
+fn mac_by([word, half]: [u16; 2], at: u32, Mac([a, b, c, d, e, f]): Mac) -> Vec<Part> {
     let (first, last) = (u32::from_be_bytes([a, b, c, d]), u32::from(u16::from_be_bytes([e, f])));
-    vec![
-        Part { load: LOAD_WORD, at, mask: u32::MAX, value: first },
-        Part { load: LOAD_HALF, at: at + 4, mask: u32::MAX, value: last },
-    ]
+    let part = |load, at, value| Part { load, at, mask: u32::MAX, value };
+    vec![part(word, at, first), part(half, at + 4, last)]
 }
 
 /// The address at a place is in a subnet.
@@ -71,6 +81,9 @@ fn words(address: IpAddr) -> Vec<u32> {
         }
     }
 }
+
+/// Jumps to a place that is yet to come.
+pub(super) type Jumps = Vec<usize>;
 
 #[derive(Debug, Default)]
 pub(super) struct Assembler(Program);
@@ -142,6 +155,10 @@ impl Assembler {
         values.iter().for_each(|value| self.refuse(IS, *value));
     }
 
+    pub fn refuse_at_least(&mut self, value: u32) {
+        self.refuse(AT_LEAST, value);
+    }
+
     pub fn refuse_bits(&mut self, bits: u32) {
         self.refuse(HAS_BITS, bits);
     }
@@ -151,10 +168,18 @@ impl Assembler {
         self.put(LOAD_LENGTH, 0).require_at_least(length);
     }
 
-    /// It ends: a frame that is shorter than this passes.
-    pub fn pass_if_shorter(&mut self, length: u32) {
-        self.put(LOAD_LENGTH, 0);
+    /// A frame that has less than this behind X passes; it has X bytes at least.
+    pub fn pass_if_less_behind(&mut self, length: u32) {
+        self.put(LOAD_LENGTH, 0).put(LESS_X, 0);
         self.0.extend([(AT_LEAST, 1, 0, length), PASS]);
+    }
+
+    pub fn set_x(&mut self, number: u32) -> &mut Self {
+        self.put(NUMBER_TO_X, number)
+    }
+
+    pub fn add(&mut self, number: u32) -> &mut Self {
+        self.put(ADD, number)
     }
 
     /// X is the length of the IPv4 header that begins here, and behind it are so many bytes.
@@ -179,8 +204,25 @@ impl Assembler {
         self.when(IS, value, body);
     }
 
-    pub fn when_at_least(&mut self, value: u32, body: impl FnOnce(&mut Self)) {
-        self.when(AT_LEAST, value, body);
+    pub fn when_below(&mut self, value: u32, body: impl FnOnce(&mut Self)) {
+        self.put_jump((AT_LEAST, 0, 1, value), body);
+    }
+
+    /// Goes on at a place that is yet to come.
+    pub fn go(&mut self, to: &mut Jumps) {
+        to.push(self.0.len());
+        self.put(GO, 0);
+    }
+
+    /// The same, if A is this.
+    pub fn go_if(&mut self, value: u32, to: &mut Jumps) {
+        self.0.push((IS, 0, 1, value));
+        self.go(to);
+    }
+
+    /// The place that these jumps lead to.
+    pub fn here(&mut self, jumps: Jumps) {
+        jumps.into_iter().for_each(|at| self.land(at));
     }
 
     pub fn when_bits(&mut self, bits: u32, body: impl FnOnce(&mut Self)) {
@@ -212,14 +254,13 @@ impl Assembler {
 
     /// One of these is so, in all its parts; else the frame is dropped.
     pub fn one_of(&mut self, alternatives: Vec<Vec<Part>>) {
-        let mut found = Vec::new();
+        let mut found = Jumps::new();
         for parts in &alternatives {
             self.0.extend(tests(parts));
-            found.push(self.0.len());
-            self.put(GO, 0);
+            self.go(&mut found);
         }
         self.drop();
-        found.into_iter().for_each(|at| self.land(at));
+        self.here(found);
     }
 
     /// None of these is so in all its parts.

@@ -20,6 +20,12 @@ pub(crate) fn run(program: &[Instruction], frame: &[u8], is_tagged: bool) -> u32
         let loaded = match code {
             0x20 => load(k, 4),
             0x28 => load(k, 2),
+            0x40 => load(x.wrapping_add(k), 4),
+            0x1c => Some(a.wrapping_sub(x)),
+            0x01 => {
+                x = k;
+                continue;
+            }
             0x30 if k == 0xffff_f030 => Some(u32::from(is_tagged)),
             0x30 => load(k, 1),
             0x48 => load(x.wrapping_add(k), 2),

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::IpNet;
 
-use super::assembler::Assembler;
+use super::assembler::{Assembler, Jumps};
 use super::{PAYLOAD, Sources};
 
 const FRAGMENT: u32 = PAYLOAD + 6;
@@ -32,22 +32,26 @@ pub(super) fn put(it: &mut Assembler, sources: &Sources) {
     source(it, FROM, sources);
     // What is behind the first fragment has no ports.
     it.load_half(FRAGMENT).when_bits(LATER, Assembler::pass);
+    let mut known = Jumps::new();
+    it.load_byte(PROTOCOL);
+    [UDP, ICMP, IGMP].iter().for_each(|protocol| it.go_if(*protocol, &mut known));
+    it.pass();
+    it.here(known);
+    it.behind_header(PAYLOAD, 8);
     it.load_byte(PROTOCOL);
     it.when_equal(UDP, |it| {
-        it.behind_header(PAYLOAD, 8);
         it.load_half_behind(PAYLOAD).refuse_any(&[SERVER]);
         it.load_half_behind(PAYLOAD + 2).refuse_any(&[CLIENT]);
         it.pass();
     });
-    it.when_equal(ICMP, |it| not_of(it, &OF_ROUTERS));
-    it.when_equal(IGMP, |it| not_of(it, &OF_MULTICAST_ROUTERS));
-    it.pass();
-}
-
-fn not_of(it: &mut Assembler, types: &[u32]) {
-    it.behind_header(PAYLOAD, 1);
-    it.load_byte_behind(PAYLOAD).refuse_any(types);
-    it.pass();
+    let types: [(u32, &[u32]); 2] = [(ICMP, &OF_ROUTERS), (IGMP, &OF_MULTICAST_ROUTERS)];
+    for (protocol, types) in types {
+        it.when_equal(protocol, |it| {
+            it.load_byte_behind(PAYLOAD).refuse_any(types);
+            it.pass();
+        });
+    }
+    it.drop();
 }
 
 /// Who has no address asks for one, and says nothing else.

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use ipnet::IpNet;
 
-use super::assembler::{Assembler, address_at, mac_at};
+use super::assembler::{Assembler, Jumps, address_at, mac_behind};
 use super::{GuestFilter, PAYLOAD, Sources};
 use crate::model::Mac;
 
@@ -29,68 +29,65 @@ const NEIGHBOUR_ADVERTISEMENT: u32 = 136;
 const OF_ROUTERS: [u32; 4] = [130, 134, 137, 151];
 /// Reports of groups, and the end of one (RFC 2710, RFC 3810).
 const OF_MEMBERS: [u32; 3] = [131, 132, 143];
-/// So many options of neighbour discovery are looked at; one with more is dropped.
-const MOST_OPTIONS: u32 = 4;
+/// So many options of neighbour discovery are looked at (a MAC, and a nonce, RFC 7527); a message with more is dropped.
+const MOST_OPTIONS: u32 = 2;
 
 pub(super) fn put(it: &mut Assembler, filter: &GuestFilter) {
+    let (mut report, mut target, mut question, mut solicitation) =
+        (Jumps::new(), Jumps::new(), Jumps::new(), Jumps::new());
     it.at_least(BEHIND);
     it.load_byte(PAYLOAD).mask(0xf0).require_equal(0x60);
     let nobody = address_at(FROM, IpAddr::V6(Ipv6Addr::UNSPECIFIED).into());
-    it.when_all(&nobody, |it| without_address(it, filter));
+    // Who has no address asks whether somebody has the one that it will have, who the routers are, and says which groups it is in.
+    it.when_all(&nobody, |it| {
+        it.load_byte(NEXT).go_if(HOP_BY_HOP, &mut report);
+        it.require_equal(ICMP);
+        it.at_least(BEHIND + 8);
+        it.load_byte(BEHIND).go_if(ROUTER_SOLICITATION, &mut solicitation);
+        it.require_equal(NEIGHBOUR_SOLICITATION);
+        it.go(&mut target);
+    });
     source(it, FROM, &filter.v6);
-    it.load_byte(NEXT);
-    it.when_equal(ICMP, |it| icmp(it, filter));
+    it.load_byte(NEXT).go_if(HOP_BY_HOP, &mut report);
     it.when_equal(UDP, |it| udp(it, BEHIND));
-    it.when_equal(HOP_BY_HOP, report);
     it.when_equal(FRAGMENT, fragment);
+    it.when_equal(ICMP, |it| {
+        it.at_least(BEHIND + 8);
+        it.load_byte(BEHIND).refuse_any(&OF_ROUTERS);
+        it.go_if(ROUTER_SOLICITATION, &mut solicitation);
+        it.go_if(NEIGHBOUR_SOLICITATION, &mut question);
+        it.go_if(NEIGHBOUR_ADVERTISEMENT, &mut target);
+        it.pass();
+    });
     // Something that is not to be sent could stand behind them.
     it.refuse_any(&[ROUTING, OPTIONS]);
     it.pass();
-}
-
-/// Who has no address asks whether somebody has the one that it will have, who the routers are, and says which groups it is in.
-fn without_address(it: &mut Assembler, filter: &GuestFilter) {
-    it.load_byte(NEXT);
-    it.when_equal(HOP_BY_HOP, report);
-    it.require_equal(ICMP);
-    it.at_least(BEHIND + 8);
-    it.load_byte(BEHIND);
-    it.when_equal(ROUTER_SOLICITATION, |it| options(it, BEHIND + 8, &filter.macs));
-    it.require_equal(NEIGHBOUR_SOLICITATION);
-    target(it, filter);
-}
-
-/// Whose address a message of neighbour discovery is about is the guest itself.
-fn target(it: &mut Assembler, filter: &GuestFilter) {
+    it.here(report);
+    self::report(it);
+    // Whose address a message of neighbour discovery is about is the guest itself.
+    it.here(target);
     it.at_least(BEHIND + 24);
     source(it, BEHIND + 8, &filter.v6);
-    options(it, BEHIND + 24, &filter.macs);
+    it.here(question);
+    it.at_least(BEHIND + 24);
+    let mut options = Jumps::new();
+    it.set_x(BEHIND + 24).go(&mut options);
+    it.here(solicitation);
+    it.set_x(BEHIND + 8);
+    it.here(options);
+    self::options(it, &filter.macs);
 }
 
-fn icmp(it: &mut Assembler, filter: &GuestFilter) {
-    it.at_least(BEHIND + 8);
-    it.load_byte(BEHIND).refuse_any(&OF_ROUTERS);
-    it.when_equal(ROUTER_SOLICITATION, |it| options(it, BEHIND + 8, &filter.macs));
-    it.when_equal(NEIGHBOUR_SOLICITATION, |it| {
-        it.at_least(BEHIND + 24);
-        options(it, BEHIND + 24, &filter.macs);
-    });
-    it.when_equal(NEIGHBOUR_ADVERTISEMENT, |it| target(it, filter));
-    it.pass();
-}
-
-/// Options of eight bytes each, in which a MAC (1: of the sender, 2: of the target) is the guest's.
-fn options(it: &mut Assembler, from: u32, macs: &[Mac]) {
-    for number in 0..MOST_OPTIONS {
-        let at = from + 8 * number;
-        it.pass_if_shorter(at + 8);
-        it.load_byte(at + 1).require_equal(1);
-        for kind in [1, 2] {
-            let own = || macs.iter().map(|mac| mac_at(at + 2, *mac)).collect();
-            it.load_byte(at).when_equal(kind, |it| it.one_of(own()));
-        }
+/// Options behind X, of eight bytes each, in which a MAC (1: of the sender, 2: of the target) is the guest's.
+fn options(it: &mut Assembler, macs: &[Mac]) {
+    for at in (0..MOST_OPTIONS).map(|number| 8 * number) {
+        it.pass_if_less_behind(at + 8);
+        it.load_byte_behind(at + 1).require_equal(1);
+        // That of 1 and 2, less 1.
+        it.load_byte_behind(at).add(u32::MAX);
+        it.when_below(2, |it| it.one_of(macs.iter().map(|mac| mac_behind(at + 2, *mac)).collect()));
     }
-    it.pass_if_shorter(from + 8 * MOST_OPTIONS + 1);
+    it.pass_if_less_behind(8 * MOST_OPTIONS + 1);
     it.drop();
 }
 

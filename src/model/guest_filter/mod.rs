@@ -20,7 +20,7 @@ use ipnet::IpNet;
 use super::{Instruction, Mac};
 pub use filtering::Filtering;
 
-use assembler::{Assembler, address_at};
+use assembler::{Assembler, Jumps, address_at};
 
 /// A filter as the kernel has it.
 pub type Program = Vec<Instruction>;
@@ -72,9 +72,11 @@ impl GuestFilter {
         it.load_half(ETHERTYPE);
         it.when_equal(IPV4, |it| ipv4::put(it, &self.v4));
         it.when_equal(IPV6, |it| ipv6::put(it, self));
-        it.when_equal(ARP, |it| arp::put(it, self, false));
-        it.when_equal(RARP, |it| arp::put(it, self, true));
-        it.drop();
+        let mut arp = Jumps::new();
+        it.go_if(ARP, &mut arp);
+        it.require_equal(RARP);
+        it.here(arp);
+        arp::put(&mut it, self);
         it.finish()
     }
 }
