@@ -4,7 +4,14 @@
 
 mod lab;
 
+#[path = "filter/attacks.rs"]
+mod attacks;
 #[path = "filter/kit.rs"]
 mod kit;
 #[path = "filter/life.rs"]
 mod life;
+#[path = "serve/kit.rs"]
+#[allow(dead_code, reason = "these need a part of it")]
+mod serving;
+#[path = "filter/works.rs"]
+mod works;

@@ -164,6 +164,9 @@ pub(super) struct Guest {
     pub address_count: usize,
     /// Those that no other guest gets.
     pub kept_addresses: Vec<String>,
+    /// Whether it can send with its own MACs and addresses only; and whether its frames may have VLAN tags then.
+    pub filter: bool,
+    pub vlan_tags: bool,
     pub forwards: Vec<Forward>,
     pub same_mac_as: Vec<String>,
     pub guest_received_bytes: u64,

@@ -7,6 +7,7 @@ use super::data::{Guest, LinkState, Process};
 use super::forward;
 use crate::guests::{GuestIndex, recorded};
 use crate::holder::Holder;
+use crate::model::TapRecord;
 use crate::model::{IfName, Link, Mac};
 use crate::network::ports_of_others;
 use crate::reader::StatusSnapshot;
@@ -61,6 +62,7 @@ impl<'a> Guests<'a> {
         let bytes = self.snapshot.bytes.get(&tap.index).copied().unwrap_or_default();
         let bridge = tap.master.and_then(|master| self.snapshot.observed.facts.link_index(master));
         let recorded = recorded(tap);
+        let filtering = TapRecord::parse(&tap.alias).and_then(|record| record.filter).unwrap_or_default();
         let given = self.index.given_macs(tap).next().or_else(|| recorded.macs.first().copied());
         let mut macs = self.index.learned_macs(tap).to_vec();
         let met = macs.iter().filter_map(|mac| self.met.get(&(host_if?, *mac))).flatten();
@@ -88,6 +90,8 @@ impl<'a> Guests<'a> {
             mac_given: given.map(|mac| mac.to_string()),
             address_count: addresses.len(),
             addresses: addresses.into_iter().take(MOST).collect(),
+            filter: filtering.is_on,
+            vlan_tags: filtering.tags || !filtering.is_on,
             forwards: forward::to(tap, &self.snapshot.observed),
             same_mac_as: self.index.same_mac_as(tap).iter().map(ToString::to_string).collect(),
             guest_received_bytes: bytes.sent,

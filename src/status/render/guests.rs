@@ -65,8 +65,9 @@ fn addresses(guest: &Guest) -> Vec<Span> {
     let is_unseen = |kept: &&String| !guest.addresses.contains(kept);
     let kept = guest.kept_addresses.iter().filter(is_unseen).map(|kept| format!("{kept} kept for it"));
     let name = guest.name.iter().filter(|name| guest.vm.as_ref() != Some(name));
-    let all: Vec<String> =
-        seen.into_iter().chain(kept).chain(name.map(|name| format!("called {name}"))).collect();
+    let filter = guest.filter.then(|| "filtered".to_owned());
+    let name = name.map(|name| format!("called {name}"));
+    let all: Vec<String> = seen.into_iter().chain(kept).chain(name).chain(filter).collect();
     words(all.join(", "))
 }
 
