@@ -78,7 +78,9 @@ fn hint(error: &Error, words: &[OsString]) -> Option<String> {
     }
     let text = |part: &OsString| part.to_string_lossy().into_owned();
     let variables = std::env::vars_os().map(|(name, value)| (text(&name), text(&value)));
-    let ours = variables.filter(|(name, _)| name.starts_with("KVMNET_"));
+    // No shell takes another one for a variable.
+    let is_plain = |name: &str| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    let ours = variables.filter(|(name, _)| name.starts_with("KVMNET_") && is_plain(name));
     let mut line = vec!["sudo".to_owned()];
     line.extend(ours.map(|(name, value)| format!("{name}={}", terminal::shell_word(&value))));
     line.push("kvmnet".to_owned());

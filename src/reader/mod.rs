@@ -9,7 +9,7 @@ mod address_manager;
 mod default_routes;
 mod down;
 mod host_snapshot;
-mod leases;
+pub mod leases;
 mod networks;
 mod port_mappings;
 mod starter;

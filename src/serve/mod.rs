@@ -42,6 +42,7 @@ use crate::log::{self, Level};
 use crate::model::lease::{self, Lease};
 use crate::model::{BadName, GuestIdentity, IfName};
 use crate::netlink::route::Rtnl;
+use crate::reader::leases;
 use crate::rights;
 use crate::service::{self, claim};
 use crate::signals::{self, SignalsBlocked};
@@ -198,7 +199,7 @@ impl Running {
             taken: &taken,
         };
         let is_other = self.place.write(conf::CONF, &conf.text())?;
-        let leases = lease::parse(&fs::read_to_string(&self.leases).unwrap_or_default());
+        let leases = lease::parse(&leases::text(&self.leases).unwrap_or_default());
         let are_others = self.write_names(subject, &known, &leases)?;
         if is_other || self.are_others_in_the_way(&leases, &known) {
             self.server.take().into_iter().for_each(Server::stop);
@@ -291,7 +292,7 @@ impl Running {
 
     /// Takes back addresses and names that are others' by now; nobody else writes the file meanwhile.
     fn free_leases(&self, known: &[GuestIdentity]) {
-        let Ok(before) = fs::read_to_string(&self.leases) else { return };
+        let Ok(before) = leases::text(&self.leases) else { return };
         let after = names::without_taken(&before, &names::taken(known), known);
         if after != before {
             // The next client to ask for its address has it corrected.

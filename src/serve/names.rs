@@ -2,6 +2,7 @@
 //!
 //! In: ports, leases, who is behind which port. Out: the files that dnsmasq reads. Never: does I/O.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use crate::model::facts::FdbEntry;
@@ -92,11 +93,12 @@ pub fn hosts(
         lines.extend(name.map(|(address, name)| format!("{address} {name}\n")));
     }
     let is_nameless = |lease: &&Lease| lease.name.is_none() && !known.iter().any(|one| has_name(one, lease));
+    // By their MACs, as a guest can have thousands of leases.
+    let taps: BTreeMap<u32, &Port> = ports.iter().map(|port| (port.index, port)).collect();
+    let behind = stations.iter().rev().filter_map(|station| Some((station.mac, *taps.get(&station.port)?)));
+    let behind: BTreeMap<Mac, &Port> = behind.collect();
     for lease in leases.iter().filter(is_nameless) {
-        let station = stations.iter().find(|station| {
-            Some(station.mac) == lease.mac && ports.iter().any(|port| port.index == station.port)
-        });
-        let port = station.and_then(|station| ports.iter().find(|port| port.index == station.port));
+        let port = lease.mac.and_then(|mac| behind.get(&mac));
         let name = port.and_then(|port| label(port.tap.as_str()));
         lines.extend(name.map(|name| format!("{} {name}.tap.{domain} {name}\n", lease.address)));
     }

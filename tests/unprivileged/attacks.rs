@@ -11,7 +11,7 @@ use nix::libc;
 
 use super::asking::{Asking, HELPER, install, write_as};
 use super::helper::granted;
-use super::kit::{ALICE, BOB};
+use super::kit::{ALICE, BOB, kvmnet};
 use crate::lab::bench::settled;
 use crate::lab::{Cli, eventually};
 
@@ -313,4 +313,22 @@ fn without_its_capabilities() {
     lab.host.run(&format!("setcap cap_net_admin+ep {HELPER}"));
     Asking::alice(&lab, "lab").run().refused("/run/kvmnet.lock");
     let _unused = File::open("/dev/null");
+}
+
+/// What a person is told to paste is what they have typed, whatever somebody has put into their environment.
+#[test]
+fn a_hint_is_safe_to_paste() {
+    let lab = granted();
+    let output = lab.host.enter(|| {
+        let mut command = Command::new(kvmnet());
+        command.args(["attach", "x$(reboot)"]).env_clear().uid(BOB).gid(BOB);
+        command
+            .env("KVMNET_MODE", "nat;reboot")
+            .env("KVMNET_;reboot;", "x")
+            .env("KVMNET_\u{1b}[2J", "x")
+            .output()
+    });
+    let said = String::from_utf8(output.unwrap().stderr).unwrap();
+    let hint = said.lines().find_map(|line| line.strip_prefix("hint: ")).expect("there is a way out");
+    assert_eq!(hint, "sudo KVMNET_MODE='nat;reboot' kvmnet attach 'x$(reboot)'");
 }
