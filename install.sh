@@ -55,9 +55,16 @@ each_folder() {
     "$1" "$for_fish"
     "$1" "$rules"
     "$1" "$units"
+    for unit in $firewalls nftables; do
+        "$1" "$units/$unit.service.d"
+    done
     "$1" "$tmpfiles"
     "$1" "$networkd"
 }
+
+# After these services start, `kvmnet apply` gives networks that are up what they need beside them; one that is not there, or
+# comes later, loses nothing.
+firewalls='docker libvirtd netfilter-persistent ufw virtnetworkd'
 
 # each_file DO: calls DO for all that is copied, with its mode, where it comes from and where it goes.
 each_file() {
@@ -79,6 +86,10 @@ each_file() {
     "$1" 644 "$checkout/share/completions/kvmnet.fish" "$for_fish/kvmnet.fish"
     "$1" 644 "$checkout/share/60-kvmnet.rules" "$rules/60-kvmnet.rules"
     "$1" 644 "$checkout/share/kvmnet-serve@.service" "$units/kvmnet-serve@.service"
+    for unit in $firewalls; do
+        "$1" 644 "$checkout/share/kvmnet-apply.conf" "$units/$unit.service.d/kvmnet.conf"
+    done
+    "$1" 644 "$checkout/share/kvmnet-apply-flush.conf" "$units/nftables.service.d/kvmnet.conf"
     "$1" 644 "$checkout/share/kvmnet.tmpfiles" "$tmpfiles/kvmnet.conf"
     "$1" 644 "$checkout/share/10-kvmnet.network" "$networkd/10-kvmnet.network"
 }
@@ -94,7 +105,7 @@ each_hook() {
 put() {
     mkdir -p "$DESTDIR$(dirname "$3")"
     case $3 in
-        *.rules | *.service) name_program "$2" >"$DESTDIR$3.new" && chmod "$1" "$DESTDIR$3.new" ;;
+        *.rules | *.service | *.service.d/*) name_program "$2" >"$DESTDIR$3.new" && chmod "$1" "$DESTDIR$3.new" ;;
         *) install -m "$1" "$2" "$DESTDIR$3.new" ;;
     esac
     case $3 in */kvmnet-bridge-helper) give_rights "$DESTDIR$3.new" ;; esac
@@ -325,7 +336,7 @@ leave_former() {
 }
 
 take_former() {
-    case $(dirname "$3") in "$chosen_rules" | "$chosen_units" | "$chosen_tmpfiles" | "$chosen_networkd" | "$chosen_fish") ;; *) take "$@" ;; esac
+    case $(dirname "$3") in "$chosen_rules" | "$chosen_units" | "$chosen_units"/* | "$chosen_tmpfiles" | "$chosen_networkd" | "$chosen_fish") ;; *) take "$@" ;; esac
 }
 
 # install_dnsmasq: what tells guests their addresses. Without it all else works, so nothing fails.

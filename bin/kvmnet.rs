@@ -105,8 +105,8 @@ fn run(command: Command, inherited: &Inherited) -> Result<u8, Error> {
             Err(error)
         }
         Command::Detach { delete, tap } => report(run::detach(&tap, delete, &mut print_step)),
-        Command::Apply { yes: true } => apply_at_once(),
-        Command::Apply { yes: false } => apply(),
+        Command::Apply { yes: true, quiet } => apply_at_once(quiet),
+        Command::Apply { yes: false, .. } => apply(),
         Command::Up { network } => report(run::network_up(&network, &mut print_step)),
         Command::Down { force, network } => report(run::network_down(&network, force, &mut print_step)),
         Command::Gc => report(run::sweep(&mut print_step)),
@@ -155,16 +155,17 @@ fn apply() -> Result<u8, Error> {
 }
 
 /// Makes the changes, whatever they are, and shows them: they are looked at once, so that nothing changes in between.
-fn apply_at_once() -> Result<u8, Error> {
+fn apply_at_once(quiet: bool) -> Result<u8, Error> {
     let mut found = None;
     let done = run::converge(&mut |difference| {
         found = Some(difference.clone());
         true
     });
     // Only now: whoever reads this slowly holds no hook up.
-    found.iter().for_each(|found| say(&found.to_string()));
+    found.iter().filter(|_| !quiet).for_each(|found| say(&found.to_string()));
     let status = match done {
         Ok(done) if !done.changed => SUCCESS,
+        done if quiet => logged(done)?,
         done => report(done)?,
     };
     Ok(found.map_or(status, |found| met(&found, status)))
@@ -189,8 +190,13 @@ fn print_step(step: &Step) {
 
 /// Prints and logs what was done, and what could not be.
 fn report(done: Result<Done, Error>) -> Result<u8, Error> {
+    done.iter().for_each(|done| say(&format!("# {}\n", terminal::printable(&done.summary))));
+    logged(done)
+}
+
+/// Logs what was done, and complains of what could not be.
+fn logged(done: Result<Done, Error>) -> Result<u8, Error> {
     let done = done.inspect_err(|error| log::write("kvmnet", Level::Error, &error.to_string()))?;
-    say(&format!("# {}\n", terminal::printable(&done.summary)));
     if done.changed {
         log::write("kvmnet", Level::Info, &done.summary);
     }

@@ -256,9 +256,9 @@ impl Apply<'_> {
         let mut handles = handles.clone();
         if handles.is_empty() {
             let found =
-                self.kernel.nft.as_mut()?.accept_rules(accept_rules.protocol, &accept_rules.chain).ok()?;
-            handles
-                .extend(found.iter().filter(|one| one.bridge == accept_rules.bridge).map(|one| one.handle));
+                self.kernel.nft.as_mut()?.chain_rules(accept_rules.protocol, &accept_rules.chain).ok()?;
+            let own = found.into_iter().filter_map(|rule| rule.own);
+            handles.extend(own.filter(|one| one.bridge == accept_rules.bridge).map(|one| one.handle));
         }
         let accept_rules = accept_rules.clone();
         (!handles.is_empty()).then(|| AcceptRulesChange::Delete { accept_rules, handles }.into())

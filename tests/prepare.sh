@@ -91,6 +91,8 @@ programs() {
     echo 'fish fish' # completes what kvmnet takes, and so does zsh
     echo 'git git'
     echo 'iptables iptables' # a firewall of others
+    echo 'dockerd docker.io' # and programs that have one
+    echo 'ufw ufw'
     echo 'mandoc mandoc'
     echo 'sysctl procps' # the commands that kvmnet plan prints
     echo 'setcap libcap2-bin'
@@ -194,13 +196,34 @@ unpack_qemu() {
 install_packages() {
     echo "Installing: $1"
     log=$(mktemp)
+    code=0
+    hold_services
     # shellcheck disable=SC2086 # one word for each package
-    if ! DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends --no-remove $1 >"$log" 2>&1; then
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends --no-remove $1 >"$log" 2>&1 || code=$?
+    release_services "$1"
+    if [ "$code" != 0 ]; then
         tail -n 20 "$log" >&2
         rm -f "$log"
         die "apt-get could not install: $1"
     fi
     rm -f "$log"
+}
+
+# hold_services: no service is started because it is installed. Docker's would change the machine's network.
+hold_services() {
+    held=''
+    [ ! -e /usr/sbin/policy-rc.d ] || return 0
+    printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d
+    chmod 755 /usr/sbin/policy-rc.d
+    held=yes
+}
+
+# release_services "NAMES": Docker's is not started with the machine, either, where it came for the tests.
+release_services() {
+    [ -z "$held" ] || rm -f /usr/sbin/policy-rc.d
+    case " $1 " in
+        *' docker.io '*) systemctl disable -q docker.service docker.socket containerd.service 2>/dev/null || true ;;
+    esac
 }
 
 # find_target: sets $target, what is compiled for (this machine, unless CARGO_BUILD_TARGET says otherwise), and $hooks,

@@ -112,6 +112,9 @@ pub enum Command {
         /// Do not ask.
         #[arg(long)]
         yes: bool,
+        /// Print only what is wrong.
+        #[arg(long, requires = "yes")]
+        quiet: bool,
     },
     /// Bring up a network, which stays up with or without guests.
     #[command(after_help = "Example:\n  sudo kvmnet up lab")]

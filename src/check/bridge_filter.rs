@@ -3,8 +3,8 @@
 use super::finding::{Finding, Place};
 use super::input::CheckInput;
 use super::walk::Packet;
-use crate::model::IfName;
 use crate::model::foreign::{ForeignChain, HookPoint};
+use crate::model::{FirewallUse, Network};
 
 /// Packets of one family, and the setting that sends them to the firewall.
 #[derive(Debug)]
@@ -45,25 +45,28 @@ pub fn check(input: &CheckInput) -> Vec<Finding> {
 
 /// The first chain that drops such frames.
 fn dropped(input: &CheckInput, family: &Family) -> Option<Finding> {
-    let is_dropped = |chain: &ForeignChain, bridge: &IfName| {
-        let names = vec![bridge.to_string()];
+    let is_dropped = |chain: &ForeignChain, network: &Network| {
+        let names = vec![network.bridge.to_string()];
         let packet = Packet { iif: names.clone(), oif: names, v6: family.v6, ..Packet::default() };
-        input.will_open(chain, bridge).is_none() && input.firewall.obstacle(chain, &packet).is_some()
+        !input.will_open(chain, network) && input.firewall.obstacle(chain, &packet).is_some()
     };
     let chains = input.firewall.deciding();
+    let networks = || input.configured.iter().map(|one| &one.desired.network);
+    let is_meant = |network: &&Network| network.firewall != FirewallUse::Ignore;
     let mut chains = chains
         .filter(|chain| chain.point == Some(HookPoint::Forward) && chain.protocol.sees(family.v6))
         .map(|chain| {
-            let bridges = input.configured.iter().map(|one| &one.desired.network.bridge);
-            let dropped = bridges.filter(|bridge| is_dropped(chain, bridge));
-            (chain, dropped.map(ToString::to_string).collect::<Vec<_>>())
+            (chain, networks().filter(is_meant).filter(|one| is_dropped(chain, one)).collect::<Vec<_>>())
         });
-    let (chain, bridges) = chains.find(|(_, bridges)| !bridges.is_empty())?;
+    let (chain, networks) = chains.find(|(_, networks)| !networks.is_empty())?;
+    let bridges: Vec<String> = networks.iter().map(|network| network.bridge.to_string()).collect();
+    let is_opened = networks.iter().all(|network| input.opens(chain, network).is_some());
+    let command = if is_opened { "kvmnet apply".to_owned() } else { family.switch_off() };
     let ForeignChain { protocol, table, name, .. } = chain;
     let text = format!(
         "frames between the guests of one bridge ({}) pass the chain {protocol} {table} {name}, which drops them ({})",
         bridges.join(", "),
         family.name
     );
-    Some(Finding::problem("br-netfilter", text).at(family.place()).run([family.switch_off()]))
+    Some(Finding::problem("br-netfilter", text).at(family.place()).run([command]))
 }

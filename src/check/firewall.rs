@@ -6,9 +6,9 @@ use super::input::{CheckInput, Configured};
 use super::walk::Packet;
 use crate::feature;
 use crate::model::foreign::{Condition, Fate, ForeignChain, ForeignRule, HookPoint};
-use crate::model::forward_chain::{UFW, USERS};
+use crate::model::iptables::USERS;
 use crate::model::ruleset::Family;
-use crate::model::{IfName, Mode, Network};
+use crate::model::{FirewallUse, IfName, Mode, Network};
 use crate::terminal::shell_word;
 
 /// Forward and input chains of IP, and forward chains of bridges.
@@ -18,7 +18,8 @@ pub fn check(input: &CheckInput) -> Vec<Finding> {
     let mut chains: Vec<&ForeignChain> = input.firewall.deciding().collect();
     chains.sort_by_key(|chain| chain.point != Some(HookPoint::Forward));
     for chain in chains {
-        for configured in &input.configured {
+        let is_meant = |one: &&Configured| one.desired.network.firewall != FirewallUse::Ignore;
+        for configured in input.configured.iter().filter(is_meant) {
             let network = &configured.desired.network;
             findings.extend(match (chain.point, chain.protocol) {
                 (Some(HookPoint::Forward), Family::Bridge) => bridge_chain(input, chain, network),
@@ -50,7 +51,7 @@ fn forward_chain(input: &CheckInput, chain: &ForeignChain, configured: &Configur
         || [false, true].into_iter().filter(|v6| chain.protocol.sees(*v6) && desired.forwards(*v6));
     families().next()?;
     let note = |text: String| Some(Finding::note("firewall", text).at(chain));
-    if input.will_open(chain, &network.bridge).is_some_and(|known| !known.is_managed) {
+    if input.will_open(chain, network) {
         return note(format!(
             "its policy is drop: kvmnet has rules there for the guests of network {name} while it is up"
         ));
@@ -80,6 +81,9 @@ fn forward_chain(input: &CheckInput, chain: &ForeignChain, configured: &Configur
     Some(Finding::problem("firewall", text).at(chain).run(commands))
 }
 
+/// Where ufw has what its owner lets through.
+const UFW: [&str; 2] = ["ufw-user-forward", "ufw6-user-forward"];
+
 /// firewalld has zones, and rewrites its chains.
 fn firewalld(chain: &ForeignChain, host_if: &IfName) -> Option<Vec<String>> {
     let add = format!("firewall-cmd --permanent --zone=trusted --add-interface={}", shell_word(host_if));
@@ -88,6 +92,9 @@ fn firewalld(chain: &ForeignChain, host_if: &IfName) -> Option<Vec<String>> {
 
 /// The commands that open a chain to what it drops, of what goes out and comes back: those of the program whose chain it is, where that is known.
 fn openings(input: &CheckInput, chain: &ForeignChain, network: &Network, dropped: [bool; 2]) -> Vec<String> {
+    if input.opens(chain, network).is_some() {
+        return vec!["kvmnet apply".to_owned()];
+    }
     let host_if = network.host_if();
     let has = |name: &str| {
         let is_beside =
@@ -158,7 +165,11 @@ fn input_chain(input: &CheckInput, chain: &ForeignChain, network: &Network) -> O
     let packet = |v6| Packet { iif: iif.clone(), oif: oif.clone(), v6, by_name: true, ..Packet::default() };
     let families = families.filter(|v6| chain.protocol.sees(*v6));
     let what = families.filter_map(|v6| input.firewall.obstacle(chain, &packet(v6))).max()?;
-    let text = format!("{what} drops what the guests of network {} send to the host itself", network.name);
+    let mut text =
+        format!("{what} drops what the guests of network {} send to the host itself", network.name);
+    if input.opens(chain, network).is_some() {
+        text += ", but for pings and what tells them their addresses and names, which kvmnet lets in while it is up";
+    }
     let finding = Finding::note("firewall-input", text).at(chain);
     let accept = || vec![insert(chain, &chain.name, &format!("iifname {}", nft_name(host_if)))];
     Some(finding.run(firewalld(chain, host_if).unwrap_or_else(accept)))

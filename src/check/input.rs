@@ -20,8 +20,8 @@ use crate::desired::Desired;
 use crate::error::Error;
 use crate::holder::{self, Holder};
 use crate::model::foreign::ForeignChain;
-use crate::model::forward_chain::ForwardChain;
-use crate::model::{IfName, Ledger, Link};
+use crate::model::iptables::IptablesChain;
+use crate::model::{FirewallUse, IfName, Ledger, Link, Network};
 use crate::network;
 use crate::observed::{Instance, Observed, Tables};
 use crate::subnet;
@@ -116,9 +116,15 @@ impl CheckInput {
         self.networks_up().any(|(instance, _)| instance.bridge == *bridge)
     }
 
-    /// The chain as one that kvmnet opens by itself when the network of this bridge comes up.
-    pub fn will_open(&self, chain: &ForeignChain, bridge: &IfName) -> Option<&ForwardChain> {
-        self.observed.forward_chains.iter().find(|known| known.is(chain) && !self.is_up(bridge))
+    /// The chain as one that kvmnet opens by itself for this network.
+    pub fn opens(&self, chain: &ForeignChain, network: &Network) -> Option<&IptablesChain> {
+        let integrates = network.firewall == FirewallUse::Integrate;
+        self.observed.iptables_chains.iter().find(|known| known.is(chain) && integrates)
+    }
+
+    /// Whether it does so when the network comes up.
+    pub fn will_open(&self, chain: &ForeignChain, network: &Network) -> bool {
+        self.opens(chain, network).is_some() && !self.is_up(&network.bridge)
     }
 
     /// Whether nothing was hidden.

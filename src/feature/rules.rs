@@ -6,9 +6,9 @@ use super::port_forward::all_mappings;
 use super::takeover::taken_nic;
 use crate::desired::Desired;
 use crate::firewall::{self, Ground};
-use crate::model::forward_chain::{FORWARD, ForwardChain};
+use crate::model::iptables::{IptablesChain, Way};
 use crate::model::ruleset::{Family, Rule, Table};
-use crate::model::{Ledger, Mac};
+use crate::model::{FirewallUse, Ledger, Mac};
 use crate::observed::Observed;
 
 /// The tables, with the guards that `ledger` asks for and `record` as their copy.
@@ -26,14 +26,14 @@ pub(crate) fn tables(site: &Site, ledger: &Ledger, record: &Ledger) -> Vec<Table
     firewall::tables(site.desired, &ground, record)
 }
 
-/// What a forward chain that drops all else has to let through.
-pub(crate) fn accept_rules(desired: &Desired, forward_chain: &ForwardChain) -> Vec<Rule> {
-    let mut rules = firewall::accept_rules(desired, forward_chain.protocol == Family::Ip6);
-    // What a program's owner has to say yes to stays theirs to say.
-    if forward_chain.is_managed && forward_chain.chain == FORWARD {
-        rules.truncate(1);
+/// What a chain of iptables that drops all else has to let through.
+pub(crate) fn accept_rules(desired: &Desired, chain: &IptablesChain) -> Vec<Rule> {
+    let v6 = chain.protocol == Family::Ip6;
+    match (desired.network.firewall, chain.way) {
+        (FirewallUse::Warn | FirewallUse::Ignore, _) => Vec::new(),
+        (FirewallUse::Integrate, Way::Forward) => firewall::accept_rules(desired, v6),
+        (FirewallUse::Integrate, Way::Input) => firewall::service_rules(&desired.network, v6),
     }
-    rules
 }
 
 /// Before Linux 5.19 a rule can ask for the way back to a source in no chain of kvmnet's (`nft_fib_validate`).

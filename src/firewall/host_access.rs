@@ -9,6 +9,9 @@ const OUTPUT: &str = "output";
 
 /// Without these nobody finds the gateway: a bridge that a guest asks for listeners forgets who does not answer.
 const TO_BE_FOUND: [IcmpType; 3] = [IcmpType::Solicitation, IcmpType::Advertisement, IcmpType::ListenerQuery];
+pub(super) const DNS: u16 = 53;
+pub(super) const DHCP4: u16 = 67;
+pub(super) const DHCP6: u16 = 547;
 
 pub(super) fn is_limited(network: &Network) -> bool {
     network.host != HostAccess::All && network.mode.forwards()
@@ -49,10 +52,10 @@ fn services(access: HostAccess) -> Vec<Rule> {
         let asked = [IcmpType::RouterSolicitation, IcmpType::Echo6, IcmpType::Echo];
         accepted.extend(asked.map(|kind| vec![Match::IcmpType(kind)]));
         accepted.extend([
-            vec![Match::Port(Protocol::Udp, 53)],
-            vec![Match::Port(Protocol::Tcp, 53)],
-            vec![Match::Ipv4, Match::Port(Protocol::Udp, 67)],
-            vec![Match::Ipv6, Match::Port(Protocol::Udp, 547)],
+            vec![Match::Port(Protocol::Udp, DNS)],
+            vec![Match::Port(Protocol::Tcp, DNS)],
+            vec![Match::Ipv4, Match::Port(Protocol::Udp, DHCP4)],
+            vec![Match::Ipv6, Match::Port(Protocol::Udp, DHCP6)],
         ]);
     }
     let rules = accepted.into_iter().map(|matches| Rule::new(matches, Verdict::Accept));

@@ -21,11 +21,13 @@ mod host_access;
 mod isolation;
 mod nat;
 mod port_forward;
+mod services;
 
 pub use bridge_frames::accept_rules;
 pub use forward_guard::{ForwardGuard, Opened};
 pub use isolation::isolation_table;
 pub use port_forward::{HAIRPIN, LED_SETS, at_map, elements};
+pub use services::service_rules;
 
 use bridge_frames::PREROUTING;
 use forward::FORWARD;

@@ -6,7 +6,7 @@ use nix::errno::Errno;
 
 use super::table::write_untold;
 use super::{Change, Step};
-use crate::model::forward_chain::{AcceptRules, TABLE, comment};
+use crate::model::iptables::{AcceptRules, TABLE, comment};
 use crate::model::ruleset::{Match, Rule, is_text};
 use crate::netlink::nft;
 use crate::terminal::shell_quoted;
@@ -61,10 +61,13 @@ impl Change for AcceptRulesChange {
         if !self.is_sayable() {
             return write_untold(f, &self.deed());
         }
-        let AcceptRules { protocol, chain, bridge, rules } = self.rules();
+        let AcceptRules { protocol, chain, after, bridge, rules } = self.rules();
         let chain = format!("rule {protocol} {TABLE} {chain}");
         let comment = comment(bridge);
-        let insert = |rule: &Rule| format!("insert {chain} {rule} comment \"{comment}\"");
+        let insert = |rule: &Rule| match after {
+            Some(after) => format!("add {chain} handle {after} {rule} comment \"{comment}\""),
+            None => format!("insert {chain} {rule} comment \"{comment}\""),
+        };
         let delete = |handle: &u64| format!("delete {chain} handle {handle}");
         let commands: Vec<String> = match self {
             Self::Add(_) => rules.iter().rev().map(insert).collect(),

@@ -69,6 +69,18 @@ pub enum Uplink {
     None,
 }
 
+/// What is done where the firewall of another program drops guests' packets.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum FirewallUse {
+    /// A few rules let through what the mode says.
+    #[default]
+    Integrate,
+    /// It is told of.
+    Warn,
+    /// Nothing.
+    Ignore,
+}
+
 /// The two ends of the pair through which the host joins a network.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Veth {
@@ -175,6 +187,8 @@ pub struct Network {
     /// Whether the guest is held to its own MACs and addresses; and whether its frames may have VLAN tags then.
     pub filter: bool,
     pub allow_vlan_tags: bool,
+    /// What is done where the firewall of another program drops guests' packets.
+    pub firewall: FirewallUse,
     /// Who may start guests on it without being root; a group has `@` in front.
     pub users: Vec<String>,
     /// Patterns of the names of its taps.

@@ -11,7 +11,7 @@ use std::io;
 use nix::errno::Errno;
 
 use crate::model::address::PROTOCOL_LINK_LOCAL;
-use crate::model::forward_chain::ForwardChain;
+use crate::model::iptables::IptablesChain;
 use crate::model::lease::Lease;
 use crate::model::ruleset::{Found, Set};
 use crate::model::{
@@ -49,8 +49,8 @@ pub struct Observed {
     pub(crate) met: Vec<Need>,
     /// The numbers of those interfaces that are Wi-Fi stations, of those that were looked at.
     pub stations: Vec<u32>,
-    /// The forward chains of iptables, where there are any.
-    pub forward_chains: Vec<ForwardChain>,
+    /// The chains of iptables that may drop guests' packets, where there are any.
+    pub iptables_chains: Vec<IptablesChain>,
     /// Who the guest is, as the command line of the VM says that started this program.
     pub starter: GuestIdentity,
     /// The addresses that guests of the bridge have been given.

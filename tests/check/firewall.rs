@@ -103,16 +103,43 @@ fn dockers_chains() {
     lab.host.run("nft add rule ip filter FORWARD counter jump DOCKER-USER");
     lab.host.run("nft add rule ip filter FORWARD iifname docker0 accept");
     let report = check(&lab);
-    let found = report.alone("problem", "firewall", &["FORWARD", "nft insert rule ip filter DOCKER-USER"]);
+    let found = report.alone("problem", "firewall", &["FORWARD", "kvmnet apply"]);
     reaches_only(&one, [false, true], "Docker drops IPv4");
     put_right(&lab, found);
     reaches_all(&one, "it was put right");
     assert_eq!(check(&lab).status, 0);
 }
 
+/// With `firewall = "warn"` kvmnet has no rules there, and takes out those that it had.
+#[test]
+fn dockers_chains_are_left_alone() {
+    let lab = Lab::new(Network::NAT);
+    lab.outside_knows_the_way();
+    closed_by(&lab, "ip", "filter", "FORWARD");
+    lab.host.run("nft add chain ip filter DOCKER-USER");
+    lab.host.run("nft add rule ip filter DOCKER-USER counter return");
+    lab.host.run("nft add rule ip filter FORWARD counter jump DOCKER-USER");
+    let before = lab.host.run("nft -s list table ip filter");
+    let one = lab.attach(1);
+    lab.settle();
+    reaches_all(&one, "kvmnet has its rules there");
+    lab.write_config(&(Network::NAT.config() + "firewall = \"warn\"\n"));
+    Cli::new(&lab.host, &["apply", "--yes"]).run().ok();
+    assert_eq!(lab.host.run("nft -s list table ip filter"), before);
+    let report = check(&lab);
+    let found = report.alone("problem", "firewall", &["FORWARD", "nft insert rule ip filter DOCKER-USER"]);
+    reaches_only(&one, [false, true], "Docker drops IPv4");
+    put_right(&lab, found);
+    reaches_all(&one, "it was put right");
+    lab.host.run("nft flush chain ip filter DOCKER-USER");
+    lab.write_config(&(Network::NAT.config() + "firewall = \"ignore\"\n"));
+    Cli::new(&lab.host, &["apply", "--yes"]).run().ok();
+    all_right(&lab, "nobody wants to know");
+}
+
 #[test]
 fn ufw_is_told_in_its_own_words() {
-    let lab = Lab::new(Network::NAT);
+    let lab = Lab::new(Network { keys: "firewall = \"warn\"\n", ..Network::NAT });
     closed_by(&lab, "ip", "filter", "FORWARD");
     lab.host.run("nft add chain ip filter ufw-user-forward");
     check(&lab).alone("problem", "firewall", &["ufw route allow in on br0", "ufw route allow out on br0"]);
@@ -198,9 +225,10 @@ fn bridged_frames_that_pass_the_firewall() {
     pings(&one, "fd00:100::2");
     put_right(&lab, found);
     pings(&one, "10.0.100.2");
-    check(&lab).alone("note", "br-netfilter", &["IPv6"]);
-    lab.host.sysctl("bridge/bridge-nf-call-ip6tables", "0");
+    check(&lab).alone("note", "br-netfilter", &["IPv4 and IPv6"]);
+    lab.bridged_frames_pass_firewall(false);
     all_right(&lab, "the bridge is out of the firewall's way");
+    lab.host.run("nft flush chain ip filter FORWARD");
     lab.bridged_frames_pass_firewall(true);
     lab.host.run("nft insert rule ip filter FORWARD iifname br0 oifname br0 accept");
     pings(&one, "10.0.100.2");

@@ -43,6 +43,7 @@ fresh_machine() {
         mount -t overlay -o "lowerdir=$folder,upperdir=$layer/upper,workdir=$layer/work" overlay "$folder"
     done
     rm -rf /etc/qemu-if* /etc/kvmnet.* /etc/fish "$library" "$program" "$rule" "$unit" "$tmpfile" /usr/local/share/doc/kvmnet
+    rm -f /etc/systemd/system/*.service.d/kvmnet.conf
     for page in $pages; do rm -f "$manual/$page"; done
     for file in $completions; do rm -f "$file"; done
     [ -z "$with_dpkg" ] || mkdir -p /var/lib/dpkg
@@ -147,6 +148,9 @@ looks() {
     [ "$(stat -c '%A %u:%g' "$helper" "$tmpfile" | tr '\n' ' ')" = '-rwxr-xr-x 0:0 -rw-r--r-- 0:0 ' ] || return 1
     [ "$(getcap "$helper")" = "$helper cap_dac_read_search,cap_net_admin,cap_net_raw=ep" ] || return 1
     grep -qF "ExecStart=\"$program\" serve" "$unit" || return 1
+    for file in docker libvirtd netfilter-persistent nftables ufw virtnetworkd; do
+        grep -qF "ExecStartPost=-\"$program\" apply" "/etc/systemd/system/$file.service.d/kvmnet.conf" || return 1
+    done
     for page in $pages; do
         [ "$(stat -c '%A %u:%g' "$manual/$page")" = '-rw-r--r-- 0:0' ] || return 1
         (cd "$manual" && mandoc -T html "$page") >"$scratch/log" 2>&1 || return 1
@@ -368,13 +372,15 @@ staging() {
     check 'staging: a page' [ -f "$scratch/stage/usr/share/man/man5/kvmnet.conf.5" ]
     check 'staging: the rule' holds "'/usr/bin/kvmnet' gc" "$scratch/stage/usr/lib/udev/rules.d/60-kvmnet.rules"
     check 'staging: the unit' holds '"/usr/bin/kvmnet" serve' "$scratch/stage/usr/lib/systemd/system/kvmnet-serve@.service"
+    check 'staging: what comes after a firewall' holds '-"/usr/bin/kvmnet" apply' \
+        "$scratch/stage/usr/lib/systemd/system/ufw.service.d/kvmnet.conf"
     check 'staging: the helper' [ -x "$scratch/stage/usr/lib/kvmnet/kvmnet-bridge-helper" ]
     check 'staging: the lock' [ -f "$scratch/stage/usr/lib/tmpfiles.d/kvmnet.conf" ]
     check 'staging: bash completes' [ -f "$scratch/stage/usr/share/bash-completion/completions/kvmnet" ]
     check 'staging: fish completes' [ -f "$scratch/stage/usr/share/fish/vendor_completions.d/kvmnet.fish" ]
     check 'staging: the documents' [ -f "$scratch/stage/usr/share/doc/kvmnet/status.md" ]
     rm -r "$scratch/stage/usr/share/doc"
-    check 'staging: nothing else' [ "$(find "$scratch/stage" ! -type d | wc -l)" = 18 ]
+    check 'staging: nothing else' [ "$(find "$scratch/stage" ! -type d | wc -l)" = 24 ]
     check 'staging: nothing to uninstall' answer 1 env DESTDIR="$scratch/stage" "$checkout/install.sh" --uninstall
 }
 

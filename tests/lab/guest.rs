@@ -5,8 +5,9 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
+use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::unistd::pipe;
+use nix::unistd::pipe2;
 
 use super::{Machine, Tap};
 
@@ -89,7 +90,8 @@ impl Drop for Guest {
 
 /// Carries frames between the tap and the guest's NIC until the returned pipe is closed.
 fn lay_wire(tap: Arc<Tap>, nic: Tap, heard: Arc<Mutex<Vec<Vec<u8>>>>) -> (OwnedFd, JoinHandle<()>) {
-    let (stopped, stop) = pipe().expect("a pipe");
+    // A daemon that is started meanwhile must not hold it open.
+    let (stopped, stop) = pipe2(OFlag::O_CLOEXEC).expect("a pipe");
     let forwarder = thread::spawn(move || {
         loop {
             let mut ready = [

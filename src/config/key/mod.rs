@@ -10,6 +10,7 @@ mod confirm;
 mod dhcp;
 mod domain;
 mod filter;
+mod firewall;
 mod forward;
 pub(crate) mod guest_address;
 mod guest_mac;
@@ -52,6 +53,7 @@ pub(crate) static KEYS: &[&Key] = &[
     &forward::KEY,
     &filter::KEY,
     &allow_vlan_tags::KEY,
+    &firewall::KEY,
     &users::KEY,
     &taps::KEY,
 ];

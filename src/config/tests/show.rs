@@ -23,6 +23,7 @@ keep           = true              # KVMNET_KEEP
 #confirm       = false             # /etc/kvmnet.conf:2; not used in this mode
 port_isolation = false             # built-in default
 filter         = false             # built-in default
+firewall       = \"integrate\"       # built-in default
 
 [network.lab]
 mode           = \"nat\"                          # built-in default
@@ -35,6 +36,7 @@ domain         = \"kvm\"                          # built-in default
 port_isolation = false                          # built-in default
 host           = \"all\"                          # built-in default
 filter         = false                          # built-in default
+firewall       = \"integrate\"                    # built-in default
 taps           = [\"lab*\", \"vif7.*\"]             # /etc/kvmnet.conf:8
 ";
     assert_eq!(shown(TWO, &[("KVMNET_KEEP", "yes")], None).to_string(), expected);
@@ -50,7 +52,7 @@ bridge   = \"br-lab\"                         # /etc/kvmnet.conf:6
 ";
     let bridged = [("KVMNET_MODE", "bridged"), ("KVMNET_UPLINK", "auto")];
     let text = shown(TWO, &bridged, Some("lab")).to_string();
-    assert_eq!(text.lines().count(), 12);
+    assert_eq!(text.lines().count(), 13);
     for (line, expected) in text.lines().zip(expected.lines()) {
         assert_eq!(
             line.split_whitespace().collect::<Vec<_>>(),
@@ -76,6 +78,7 @@ fn as_data() {
         "keep": value(true.into(), "/etc/kvmnet.conf:1", true),
         "port_isolation": value(false.into(), "built-in default", true),
         "filter": value(false.into(), "built-in default", true),
+        "firewall": value("integrate".into(), "built-in default", true),
     }}]});
     assert_eq!(serde_json::to_value(&shown).unwrap(), expected);
     let built_in = Shown::new(&File::built_in(PATH), None).unwrap();

@@ -104,6 +104,15 @@ pub enum IcmpType {
 }
 
 impl IcmpType {
+    pub const ALL: [Self; 6] = [
+        IcmpType::Echo,
+        IcmpType::Echo6,
+        IcmpType::ListenerQuery,
+        IcmpType::RouterSolicitation,
+        IcmpType::Solicitation,
+        IcmpType::Advertisement,
+    ];
+
     /// Whether it is one of IPv6, its number, and what `nft` calls it.
     pub fn about(self) -> (bool, u8, &'static str) {
         match self {

@@ -47,6 +47,7 @@ pub const NFTA_RULE_TABLE: u16 = 1;
 pub const NFTA_RULE_CHAIN: u16 = 2;
 pub const NFTA_RULE_HANDLE: u16 = 3;
 pub const NFTA_RULE_EXPRESSIONS: u16 = 4;
+pub const NFTA_RULE_POSITION: u16 = 6;
 pub const NFTA_RULE_USERDATA: u16 = 7;
 
 pub const NFTA_SET_TABLE: u16 = 1;
@@ -107,6 +108,8 @@ pub const NFT_RETURN: u32 = u32::MAX - 4;
 
 pub const NFTA_CT_KEY: u16 = 2;
 pub const NFTA_PAYLOAD_BASE: u16 = 2;
+pub const NFTA_PAYLOAD_OFFSET: u16 = 3;
+pub const NFTA_PAYLOAD_LEN: u16 = 4;
 pub const NFTA_BITWISE_MASK: u16 = 4;
 pub const NFTA_LOOKUP_DREG: u16 = 3;
 pub const NFTA_TARGET_NAME: u16 = 1;

@@ -18,7 +18,7 @@ const PART_0: u32 = 8;
 /// NFT_PAYLOAD_LL_HEADER, NFT_PAYLOAD_NETWORK_HEADER, NFT_PAYLOAD_TRANSPORT_HEADER.
 const LINK_HEADER: u32 = 0;
 const NETWORK_HEADER: u32 = 1;
-const TRANSPORT_HEADER: u32 = 2;
+pub(super) const TRANSPORT_HEADER: u32 = 2;
 
 /// NFT_CT_STATE and NFT_CT_STATUS.
 const CT_STATE: u32 = 0;
@@ -50,7 +50,7 @@ const UPDATE: u32 = 1;
 const PACKETS: u32 = 0;
 const INVERTED: u32 = 1;
 /// IPPROTO_ICMP and IPPROTO_ICMPV6, and the types of their redirects.
-const ICMP: [u8; 2] = [1, 58];
+pub(super) const ICMP: [u8; 2] = [1, 58];
 const REDIRECT: [u8; 2] = [5, 137];
 /// The flags FIN, SYN, RST and ACK, their place in the header of TCP, and IPPROTO_TCP.
 const OPENING_FLAGS: u8 = 0x17;
@@ -61,6 +61,21 @@ const TCP: u8 = 6;
 /// Adds the rule's expressions to an NFTA_RULE_EXPRESSIONS.
 pub fn put_rule<'a>(list: &'a mut Message, rule: &Rule) -> &'a mut Message {
     rule.matches.iter().for_each(|condition| put_match(list, condition));
+    put_verdict(list, &rule.verdict);
+    list
+}
+
+/// The same in a table of one family, as `nft` writes it there and iptables can read it.
+pub fn put_rule_of_family<'a>(list: &'a mut Message, rule: &Rule) -> &'a mut Message {
+    for condition in &rule.matches {
+        match condition {
+            Match::IcmpType(kind) => {
+                let (v6, number, _) = kind.about();
+                icmp_type_of_family(list, v6, number);
+            }
+            condition => put_match(list, condition),
+        }
+    }
     put_verdict(list, &rule.verdict);
     list
 }
@@ -234,6 +249,10 @@ fn to_mac(list: &mut Message, mac: Mac, operator: u32) {
 /// `icmp type`, `icmpv6 type`
 fn icmp_type(list: &mut Message, v6: bool, number: u8) {
     meta_is(list, META_NFPROTO, EQUAL, &[if v6 { NFPROTO_IPV6 } else { NFPROTO_IPV4 }]);
+    icmp_type_of_family(list, v6, number);
+}
+
+fn icmp_type_of_family(list: &mut Message, v6: bool, number: u8) {
     meta_is(list, META_L4PROTO, EQUAL, &[ICMP[usize::from(v6)]]);
     load(list, REGISTER_1, TRANSPORT_HEADER, 0, 1);
     compare(list, EQUAL, &[number]);

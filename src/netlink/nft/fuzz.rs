@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::{decode, forward_chain, set, table};
+use super::{decode, iptables, set, table};
 use crate::firewall::{LED_SETS, RECORD};
 use crate::model::PortMapping;
 use crate::netlink::flows;
@@ -17,5 +17,5 @@ pub(crate) fn read(reply: &[u8]) -> impl std::fmt::Debug {
     let delete = flows::delete(reply, IpAddr::from([10, 0, 100, 1]));
     assert!(delete.is_none_or(|delete| delete.bytes().len() <= reply.len() + 64));
     let rules = (decode::parse(reply), decode::parse_rule(reply));
-    (tables, elements, rules, forward_chain::parse_table(reply), forward_chain::parse(reply))
+    (tables, elements, rules, iptables::parse_table(reply), iptables::parse(reply))
 }

@@ -3,9 +3,9 @@
 mod attr;
 mod decode;
 mod expr;
-mod forward_chain;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
+mod iptables;
 mod set;
 mod table;
 
@@ -21,7 +21,7 @@ use super::flows;
 use super::message::{ACK, Message};
 use super::socket::{Broken, KernelError, Socket, of_one_moment};
 use crate::model::foreign::{ForeignChain, ForeignRule};
-use crate::model::forward_chain::{AcceptRule, AcceptRules, FORWARD, ForwardChain, UFW, USERS};
+use crate::model::iptables::{AcceptRules, ChainRule, IptablesChain, USERS, Way, comes_first};
 use crate::model::ruleset::{Element, Elements, Family, Found, FoundChain, Kind, PortMappings, Table};
 
 /// A set of kvmnet's with more is somebody else's.
@@ -69,10 +69,9 @@ impl Change<'_> {
                     messages.extend(set::delete(Family::Inet, table, set.kind, &set.elements));
                 }
             }
-            Self::Insert(accept_rules) => forward_chain::insert(messages, accept_rules),
+            Self::Insert(accept_rules) => iptables::insert(messages, accept_rules),
             Self::Remove(AcceptRules { protocol, chain, .. }, handles) => {
-                messages
-                    .extend(handles.iter().map(|handle| forward_chain::delete(*protocol, chain, *handle)));
+                messages.extend(handles.iter().map(|handle| iptables::delete(*protocol, chain, *handle)));
             }
         }
     }
@@ -108,7 +107,7 @@ impl Nft {
     pub fn tables(&mut self, wanted: &[(Family, &str, &str)]) -> io::Result<(Vec<Found>, Vec<Family>)> {
         let mut messages = vec![table::dump()];
         messages.extend(wanted.iter().map(|(family, table, chain)| table::get_chain(*family, table, chain)));
-        let (mut tables, chains, forward_chains) =
+        let (mut tables, chains, protocols) =
             of_one_moment(|| self.tables_and_chains(&mut messages, wanted))?;
         for (family, table, chain) in chains {
             let mut matching =
@@ -117,48 +116,64 @@ impl Nft {
                 found.chains.push(chain);
             }
         }
-        Ok((tables, forward_chains))
+        Ok((tables, protocols))
     }
 
-    /// The forward chains of iptables, with kvmnet's rules there.
-    pub fn forward_chains(&mut self, protocols: &[Family]) -> io::Result<Vec<ForwardChain>> {
-        let mut forward_chains = Vec::new();
+    /// The base chains of iptables that may drop guests' packets, with kvmnet's rules there.
+    pub fn iptables_chains(&mut self, protocols: &[Family]) -> io::Result<Vec<IptablesChain>> {
+        let mut found = Vec::new();
         for protocol in protocols {
-            let mut drops = None;
-            let mut chain = FORWARD;
-            let mut is_managed = false;
-            let [ufw, ufw6] = UFW;
-            let mut messages =
-                [FORWARD, USERS, ufw, ufw6].map(|chain| forward_chain::get_chain(*protocol, chain));
-            let outcome = self.0.exchange(&mut messages, &mut |number, reply| match number {
-                0 => drops = decode::parse(reply).map(|chain| chain.drops),
-                1 => chain = USERS,
-                _ => is_managed = true,
-            })?;
+            let ways = [Way::Forward, Way::Input];
+            let mut policies = [None; 2];
+            let mut has_users = false;
+            let names = [Way::Forward.chain(), Way::Input.chain(), USERS];
+            let mut messages = names.map(|chain| iptables::get_chain(*protocol, chain));
+            let outcome =
+                self.0.exchange(&mut messages, &mut |number, reply| match policies.get_mut(number) {
+                    Some(policy) => *policy = decode::parse(reply).map(|chain| chain.drops),
+                    None => has_users = true,
+                })?;
             if let Some(error) =
                 outcome.into_iter().flatten().find(|error| error.errno != Errno::ENOENT as i32)
             {
                 return Err(error.into());
             }
-            let Some(drops) = drops else { continue };
-            let mut forward_chain = ForwardChain {
-                protocol: *protocol,
-                drops,
-                is_managed,
-                chain,
-                rules: self.accept_rules(*protocol, FORWARD)?,
-            };
-            if chain == USERS {
-                forward_chain.rules.extend(self.accept_rules(*protocol, USERS)?);
+            for (way, policy) in ways.into_iter().zip(policies) {
+                let Some(drops) = policy else { continue };
+                let has_users = has_users && way == Way::Forward;
+                found.push(self.iptables_chain(*protocol, way, drops, has_users)?);
             }
-            forward_chains.push(forward_chain);
         }
-        Ok(forward_chains)
+        Ok(found)
     }
 
-    /// kvmnet's rules in a chain of iptables. A dump of its rules.
-    pub fn accept_rules(&mut self, protocol: Family, chain: &str) -> io::Result<Vec<AcceptRule>> {
-        self.0.dump(forward_chain::dump_chain(protocol, chain), forward_chain::parse)
+    fn iptables_chain(
+        &mut self,
+        protocol: Family,
+        way: Way,
+        drops: bool,
+        has_users: bool,
+    ) -> io::Result<IptablesChain> {
+        let mut rules = self.chain_rules(protocol, way.chain())?;
+        let jumps_first = |rule: &&ChainRule| rule.jump.as_deref().is_some_and(comes_first);
+        let after = rules.iter().find(jumps_first).map(|rule| rule.handle);
+        let drops = drops || rules.last().is_some_and(|rule| rule.drops);
+        if has_users {
+            rules.extend(self.chain_rules(protocol, USERS)?);
+        }
+        Ok(IptablesChain {
+            protocol,
+            way,
+            drops,
+            chain: if has_users { USERS } else { way.chain() },
+            after: after.filter(|_| !has_users),
+            rules: rules.into_iter().filter_map(|rule| rule.own).collect(),
+        })
+    }
+
+    /// The rules in a chain of iptables. A dump.
+    pub fn chain_rules(&mut self, protocol: Family, chain: &str) -> io::Result<Vec<ChainRule>> {
+        self.0.dump(iptables::dump_chain(protocol, chain), iptables::parse)
     }
 
     /// None where a change came between two parts of the dump.
@@ -168,14 +183,14 @@ impl Nft {
         wanted: &[(Family, &'a str, &'a str)],
     ) -> io::Result<Option<TablesAndChains<'a>>> {
         let mut tables: Vec<Found> = Vec::new();
-        let (mut chains, mut forward_chains) = (Vec::new(), Vec::new());
+        let (mut chains, mut protocols) = (Vec::new(), Vec::new());
         let outcome = self.0.exchange_batch(messages, &mut |number, reply| match number
             .checked_sub(1)
             .and_then(|chain| wanted.get(chain))
         {
             None => {
                 tables.extend(table::parse(reply));
-                forward_chains.extend(forward_chain::parse_table(reply));
+                protocols.extend(iptables::parse_table(reply));
             }
             Some((family, table, _)) => {
                 chains.extend(table::parse_chain(reply).map(|chain| (*family, *table, chain)));
@@ -189,7 +204,7 @@ impl Nft {
                 _ => return Err(error.into()),
             }
         }
-        Ok(Some((tables, chains, forward_chains)))
+        Ok(Some((tables, chains, protocols)))
     }
 
     /// The comments of a chain's rules, in one text. A dump of these rules.

@@ -1,0 +1,113 @@
+//! The chains of iptables, whose last word no table of kvmnet's can overrule: it has a few rules of its own there, which a
+//! comment tells from those of others.
+
+use super::IfName;
+use super::foreign::ForeignChain;
+use super::ruleset::{Family, Rule};
+
+/// The table that iptables has.
+pub const TABLE: &str = "filter";
+/// Its chain for packets that pass through.
+pub const FORWARD: &str = "FORWARD";
+/// Its chain for packets that are for the host itself.
+pub const INPUT: &str = "INPUT";
+/// Where Docker, which writes its other chains anew, leaves room for others: of what passes through.
+pub const USERS: &str = "DOCKER-USER";
+/// Where ufw has what its owner has decided. It leaves the rules of others in the base chains alone (MANAGE_BUILTINS in
+/// /etc/default/ufw), and takes these chains away only when the machine starts anew.
+const UFW: [&str; 4] = ["ufw-before-forward", "ufw6-before-forward", "ufw-before-input", "ufw6-before-input"];
+
+/// What a base chain is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// Packets that pass through.
+    Forward,
+    /// Packets that are for the host itself.
+    Input,
+}
+
+/// A base chain of `ip filter` or `ip6 filter`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IptablesChain {
+    pub protocol: Family,
+    pub way: Way,
+    /// Whether packets that no rule decides are dropped: by the policy, or by the last rule.
+    pub drops: bool,
+    /// Where rules of others belong.
+    pub chain: &'static str,
+    /// The number of the rule there that those of kvmnet come after, so that the owner's own ones win; none: they come first.
+    pub after: Option<u64>,
+    /// kvmnet's rules there, and those in the base chain itself.
+    pub rules: Vec<AcceptRule>,
+}
+
+impl IptablesChain {
+    /// Whether this is the chain, and one that asks for rules.
+    pub fn is(&self, chain: &ForeignChain) -> bool {
+        self.drops
+            && chain.protocol == self.protocol
+            && chain.table == TABLE
+            && chain.name == self.way.chain()
+    }
+}
+
+impl Way {
+    /// The name of the base chain.
+    pub fn chain(self) -> &'static str {
+        match self {
+            Way::Forward => FORWARD,
+            Way::Input => INPUT,
+        }
+    }
+}
+
+/// Whether kvmnet's rules come after a jump to this chain.
+pub fn comes_first(chain: &str) -> bool {
+    UFW.contains(&chain)
+}
+
+/// A rule in a chain of iptables, as far as it matters here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChainRule {
+    /// Its number there.
+    pub handle: u64,
+    /// The chain that it always jumps to.
+    pub jump: Option<String>,
+    /// Whether it drops whatever comes to it.
+    pub drops: bool,
+    /// Where it is one of kvmnet's.
+    pub own: Option<AcceptRule>,
+}
+
+/// A rule of kvmnet's in a chain of others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AcceptRule {
+    pub chain: String,
+    /// Its number there.
+    pub handle: u64,
+    /// The bridge of its network, as its comment says.
+    pub bridge: IfName,
+    pub rule: Rule,
+}
+
+/// Rules in a chain of others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AcceptRules {
+    pub protocol: Family,
+    pub chain: String,
+    /// The number of the rule that they come after; none: they are the first.
+    pub after: Option<u64>,
+    /// The bridge of the network that they are for.
+    pub bridge: IfName,
+    pub rules: Vec<Rule>,
+}
+
+/// The comment of a network's rules.
+pub fn comment(bridge: &IfName) -> String {
+    format!("{}{bridge}", super::ledger::PREFIX)
+}
+
+/// The bridge that a comment names.
+pub fn bridge_in(comment: &str) -> Option<IfName> {
+    IfName::new(comment.strip_prefix(super::ledger::PREFIX)?).ok()
+}

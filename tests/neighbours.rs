@@ -1,0 +1,13 @@
+//! Beside the real programs that keep a firewall, as Debian has them: guests have what their mode says, these programs and what
+//! is theirs go on, and their rules are in the end as they left them. What was seen is docs/neighbours.md.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+#[path = "neighbours/docker.rs"]
+mod docker;
+mod lab;
+#[path = "neighbours/matrix.rs"]
+mod matrix;
+#[path = "neighbours/neighbour.rs"]
+mod neighbour;
+#[path = "neighbours/ufw.rs"]
+mod ufw;

@@ -1,0 +1,82 @@
+//! Docker's daemon with its default settings: it makes the host a router that drops what it does not know, and shows its rules
+//! the frames inside bridges.
+
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+
+use crate::lab::{Guest, Lab, Machine, Process, eventually, within};
+use crate::matrix::cells;
+use crate::neighbour::Neighbour;
+
+pub struct Docker {
+    daemon: Daemon,
+    /// In the place of a container: a machine with a cable to docker0.
+    container: Machine,
+}
+
+/// Its files are in the private /run.
+const DOCKERD: [&str; 12] = [
+    "--data-root",
+    "/run/lab/docker",
+    "--exec-root",
+    "/run/docker-exec",
+    "--pidfile",
+    "/run/docker.pid",
+    "--host",
+    "unix:///run/docker.sock",
+    "--storage-driver",
+    "vfs",
+    "--log-level",
+    "warn",
+];
+
+/// It is asked to end: what it has started would go on without it.
+struct Daemon(Process);
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        self.0.signal(Signal::SIGTERM);
+        within(Duration::from_secs(20), || self.0.has_ended());
+    }
+}
+
+fn daemon(lab: &Lab) -> Daemon {
+    let daemon = lab.host.start("dockerd", &DOCKERD);
+    let answers = || lab.host.try_run("docker -H unix:///run/docker.sock version").status.success();
+    eventually("dockerd runs", || daemon.has_ended() || answers());
+    assert!(!daemon.has_ended(), "dockerd: {}", daemon.printed());
+    Daemon(daemon)
+}
+
+impl Neighbour for Docker {
+    fn start(lab: &Lab) -> Self {
+        let daemon = daemon(lab);
+        let container = Machine::new();
+        let peer = format!("peer name eth0 netns {}", container.netns());
+        lab.host.ip(&format!("link add dock0 master docker0 type veth {peer}"));
+        lab.host.ip("link set dock0 up");
+        container.ip("addr add 172.17.0.2/16 dev eth0");
+        container.ip("link set eth0 up");
+        container.ip("route add default via 172.17.0.1");
+        eventually("the container is on its bridge", || container.pings("172.17.0.1"));
+        lab.wait_for_addresses();
+        Self { daemon, container }
+    }
+
+    fn reload(&mut self, lab: &Lab) {
+        self.daemon.0.signal(Signal::SIGTERM);
+        eventually("dockerd ends", || self.daemon.0.has_ended());
+        self.daemon = daemon(lab);
+    }
+
+    /// A container gets out, and nothing gets to it that Docker does not let in.
+    fn assert_goes_on(&self, lab: &Lab, _: &Guest, what: &str) {
+        let gets_out = || self.container.pings("192.168.1.25");
+        assert!(within(Duration::from_secs(5), gets_out), "{what}: a container gets out");
+        lab.outside.ip("route replace 172.17.0.0/16 via 192.168.1.230");
+        assert!(!lab.outside.pings("172.17.0.2"), "{what}: nobody outside gets to a container");
+    }
+}
+
+cells!(Docker, "Docker");
