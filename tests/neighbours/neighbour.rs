@@ -22,11 +22,19 @@ pub enum Order {
 }
 
 /// All rules of iptables, but for those of kvmnet's and what was counted.
-pub fn rules_of_others(lab: &Lab) -> String {
+pub fn rules_of_others(lab: &Lab) -> Vec<String> {
     let all = ["iptables-save", "ip6tables-save"].map(|save| lab.host.run(save)).concat();
     let counts = |line: &&str| !line.starts_with('#') && !line.contains("kvmnet:");
     let without_counts = |line: &str| line.split(" [").next().unwrap_or_default().to_owned();
-    all.lines().filter(counts).map(without_counts).collect::<Vec<_>>().join("\n")
+    all.lines().filter(counts).map(without_counts).collect()
+}
+
+#[track_caller]
+fn assert_same(before: &[String], after: &[String], what: &str) {
+    let only = |these: &[String], those: &[String]| {
+        these.iter().filter(|line| !those.contains(line)).cloned().collect::<Vec<_>>().join("\n")
+    };
+    assert!(before == after, "{what}\nit had: {}\nit has: {}", only(before, after), only(after, before));
 }
 
 /// All that is to be seen of one mode: guests that come, that are there while the other program starts or writes its rules anew,
@@ -35,34 +43,40 @@ pub fn lives_beside<N: Neighbour>(network: Network, order: Order) {
     let what = format!("{network:?}, {order:?}");
     let lab = Lab::new(network);
     lab.outside_knows_the_way();
-    let mut neighbour = (order == Order::NeighbourFirst).then(|| N::start(&lab));
-    let before = neighbour.as_ref().map(|_| (Snapshot::of(&lab.host), rules_of_others(&lab)));
-    let (one, two) = (lab.attach(1), lab.attach(2));
-    lab.settle();
-    has_what_its_mode_says(&lab, &one, &what);
-    let neighbour = neighbour.get_or_insert_with(|| {
-        let started = N::start(&lab);
-        applied(&lab);
-        has_what_its_mode_says(&lab, &one, &format!("{what}, started"));
-        started
-    });
-    let rules = rules_of_others(&lab);
-    if let Some((_, before)) = &before {
-        assert_eq!(*before, rules, "{what}: its rules are untouched");
+    match order {
+        Order::NeighbourFirst => {
+            let neighbour = N::start(&lab);
+            let (before, rules) = (Snapshot::of(&lab.host), rules_of_others(&lab));
+            let guests = [lab.attach(1), lab.attach(2)];
+            lab.settle();
+            has_what_its_mode_says(&lab, &guests[0], &what);
+            neighbour.assert_goes_on(&lab, &guests[0], &what);
+            assert_same(&rules, &rules_of_others(&lab), &format!("{what}: its rules are untouched"));
+            guests.into_iter().for_each(|guest| lab.detach(guest));
+            lab.assert_as_before(&what, &before);
+        }
+        Order::GuestsFirst => {
+            let guests = [lab.attach(1), lab.attach(2)];
+            lab.settle();
+            let mut neighbour = N::start(&lab);
+            goes_on(&lab, &guests[0], &neighbour, &what);
+            neighbour.reload(&lab);
+            let rules = rules_of_others(&lab);
+            goes_on(&lab, &guests[0], &neighbour, &format!("{what}, reloaded"));
+            guests.into_iter().for_each(|guest| lab.detach(guest));
+            assert_same(&rules, &rules_of_others(&lab), &format!("{what}: its rules are as it left them"));
+            let all = lab.host.run("nft list ruleset");
+            assert!(!all.contains("kvmnet"), "{what}: nothing of kvmnet's is left\n{all}");
+        }
     }
-    neighbour.assert_goes_on(&lab, &one, &what);
-    neighbour.reload(&lab);
-    applied(&lab);
-    has_what_its_mode_says(&lab, &one, &format!("{what}, reloaded"));
-    neighbour.assert_goes_on(&lab, &one, &format!("{what}, reloaded"));
-    lab.detach(one);
-    lab.detach(two);
-    assert_eq!(rules_of_others(&lab), rules, "{what}: its rules are as it left them");
-    let all = lab.host.run("nft list ruleset");
-    assert!(!all.contains("kvmnet"), "{what}: nothing of kvmnet's is left\n{all}");
-    if let Some((before, _)) = &before {
-        lab.assert_as_before(&what, before);
-    }
+}
+
+/// What comes after the program has started or written its rules anew.
+#[track_caller]
+fn goes_on(lab: &Lab, one: &Guest, neighbour: &impl Neighbour, what: &str) {
+    applied(lab);
+    has_what_its_mode_says(lab, one, what);
+    neighbour.assert_goes_on(lab, one, what);
 }
 
 /// What the drop-ins of the services run.
