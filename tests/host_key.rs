@@ -161,6 +161,8 @@ fn as_programs_see_it() {
     let addresses = ["10.0.100.3", "192.168.1.230", "10.77.0.1", "10.99.0.1", "fd00:100::3", "fd00:1::230"];
     for access in ["all", "services", "none"] {
         apply(&lab, access);
+        let status = Cli::new(&lab.host, &["status"]).run().ok();
+        assert_eq!(status.contains("guests reach nothing"), access != "all", "{status}");
         for address in addresses {
             assert_eq!(one.open(address).is_ok(), access == "all", "{access}: TCP to {address}");
             one.send(address, &format!("{access} {address}"));

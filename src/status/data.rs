@@ -26,6 +26,8 @@ pub(super) struct Network {
     pub host_if: String,
     pub addresses: Vec<String>,
     pub addresses_by: Option<AddressesBy>,
+    /// What guests reach of the host, as the configuration says.
+    pub host_access: Option<String>,
     pub uplinks: Option<Vec<String>>,
     pub uplinks_by: Option<UplinksBy>,
     pub dhcp: Option<Dhcp>,
@@ -157,6 +159,8 @@ pub(super) struct Guest {
     pub link: LinkState,
     pub persistent: bool,
     pub attached: bool,
+    /// Its port passes nothing to other such ports.
+    pub isolated: bool,
     pub macs: Vec<String>,
     pub mac_count: usize,
     pub mac_given: Option<String>,

@@ -85,6 +85,7 @@ impl<'a> Guests<'a> {
             },
             persistent: tap.is_persistent(),
             attached: tap.is_attached(),
+            isolated: tap.isolated == Some(true),
             mac_count: macs.len(),
             macs: macs.iter().take(MOST).map(ToString::to_string).collect(),
             mac_given: given.map(|mac| mac.to_string()),

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::net::IpAddr;
 
-use super::data::{AddressesBy, Configuration, Forwarding, Nat, NatKind, Network, State, UplinksBy};
+use super::data::{AddressesBy, Configuration, Forwarding, Guest, Nat, NatKind, Network, State, UplinksBy};
 use super::guest::Guests;
 use super::{change, dhcp};
 use crate::feature;
@@ -42,6 +42,7 @@ pub fn up(
         host_if: host_if.to_string(),
         addresses: addresses(&host_if, snapshot),
         addresses_by: addresses_by(ledger, file),
+        host_access: ledger.and_then(|ledger| as_written(ledger, file)).and_then(host_access),
         uplinks: uplinks.map(|names| names.iter().map(ToString::to_string).collect()),
         uplinks_by: uplinks_by.flatten(),
         dhcp: dhcp::read(instance),
@@ -55,6 +56,8 @@ pub fn up(
         problems: Vec::new(),
     };
     network.problems = problems(&network, instance, snapshot);
+    let written = ledger.and_then(|ledger| as_written(ledger, file));
+    network.problems.extend(written.into_iter().flat_map(|written| together(&network.guests, written)));
     network
 }
 
@@ -68,6 +71,10 @@ pub fn of_ports(
     let is_it = |network: &&model::Network| network.is_port_only() && network.bridge == bridge.name;
     let network = file.and_then(|file| file.iter().find(is_it));
     let ports = snapshot.observed.facts.links.iter().filter(|link| link.master == Some(bridge.index));
+    let guests = guests.on_bridge(&bridge.name, Some(bridge.index));
+    let mut problems =
+        Vec::from_iter((!bridge.up).then(|| format!("bridge {} is switched off", bridge.name)));
+    problems.extend(network.into_iter().flat_map(|network| together(&guests, network)));
     Network {
         name: network.map_or_else(|| bridge.name.to_string(), |network| network.name.clone()),
         state: if bridge.up { State::Up } else { State::Down },
@@ -79,9 +86,9 @@ pub fn of_ports(
         uplinks: Some(Vec::new()),
         nat: Some(Vec::new()),
         configuration: if network.is_some() { Configuration::Same } else { Configuration::Unknown },
-        guests: guests.on_bridge(&bridge.name, Some(bridge.index)),
+        guests,
         other_ports: ports.filter(|port| !port.is_tap()).map(|port| port.name.to_string()).collect(),
-        problems: Vec::from_iter((!bridge.up).then(|| format!("bridge {} is switched off", bridge.name))),
+        problems,
         ..Network::default()
     }
 }
@@ -104,6 +111,7 @@ pub fn not_up(network: &model::Network) -> Network {
         host_if: network.host_if().to_string(),
         addresses: network.addresses.iter().map(ToString::to_string).collect(),
         addresses_by: by(network),
+        host_access: host_access(network),
         uplinks: Some(uplinks),
         uplinks_by,
         nat: Some(nat.into_iter().collect()),
@@ -123,9 +131,25 @@ fn addresses(host_if: &IfName, snapshot: &StatusSnapshot) -> Vec<String> {
 
 /// As the configuration says, if that is what the network was made by.
 fn addresses_by(ledger: Option<&Ledger>, file: Option<&[model::Network]>) -> Option<AddressesBy> {
-    let ledger = ledger?;
+    by(as_written(ledger?, file)?)
+}
+
+/// The network of the configuration, if this one was made by it.
+fn as_written<'a>(ledger: &Ledger, file: Option<&'a [model::Network]>) -> Option<&'a model::Network> {
     let network = file?.iter().find(|network| network.name == ledger.network)?;
-    by(network).filter(|_| network.digest == ledger.digest)
+    Some(network).filter(|network| network.digest == ledger.digest)
+}
+
+fn host_access(network: &model::Network) -> Option<String> {
+    network.mode.forwards().then(|| network.host.to_string())
+}
+
+/// Guests that are not kept from each other, although they shall be.
+fn together(guests: &[Guest], network: &model::Network) -> Vec<String> {
+    let together = guests.iter().filter(|guest| guest.attached && !guest.isolated && network.port_isolation);
+    let told =
+        |guest: &Guest| format!("{} is not kept from the other guests; `kvmnet apply` does so", guest.tap);
+    together.map(told).collect()
 }
 
 fn by(network: &model::Network) -> Option<AddressesBy> {

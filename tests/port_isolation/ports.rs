@@ -57,9 +57,13 @@ fn what_another_hand_changes_is_found() {
             "{}",
             check()
         );
+        let status = Cli::new(&lab.host, &["status"]).run().ok();
+        assert!(status.contains(&format!("{tap} is not kept from the other guests")), "{status}");
         let apply = Cli::new(&lab.host, &["apply", "--yes"]).run().ok();
         assert!(apply.contains(&format!("ip link set {tap} type bridge_slave isolated on")), "{apply}");
         assert!(is_apart(&lab, &tap));
+        let status = Cli::new(&lab.host, &["status"]).run().ok();
+        assert!(status.contains("2, kept apart") && !status.contains("problem"), "{status}");
         assert!(!check().contains("changed by something else"), "{}", check());
     }
 }

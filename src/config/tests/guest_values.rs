@@ -1,7 +1,7 @@
 //! The values of keys that are about addresses to be found, about one guest, and about who may start one.
 
 use super::{complaints, default, networks};
-use crate::model::Uplink;
+use crate::model::{HostAccess, Uplink};
 
 #[test]
 fn addresses_that_are_to_be_found() {
@@ -104,4 +104,49 @@ fn guests_and_users() {
     ] {
         assert!(!is_right(text), "{text}");
     }
+}
+
+/// Without `host` nothing of a network is another one, and in a mode that has no use for it neither.
+#[test]
+fn what_is_reached_of_the_host() {
+    let digest = |text: &str| default(text, &[]).unwrap().digest;
+    for (word, access) in
+        [("none", HostAccess::None), ("services", HostAccess::Services), ("all", HostAccess::All)]
+    {
+        let network = default(&format!("host='{word}'"), &[]).unwrap();
+        assert_eq!((network.host, network.serves_dhcp()), (access, word != "none"));
+        assert_eq!(network.digest == digest(""), word == "all", "{word}");
+        for mode in ["isolated", "host-only", "bridged'\nuplink='eth0"] {
+            let mode = format!("mode='{mode}'\n");
+            assert_eq!(digest(&format!("{mode}host='{word}'")), digest(&mode));
+        }
+    }
+    assert_eq!(
+        complaints(networks("host='service'")),
+        ["@1:6: host: \"service\" is not one of none, services, all | did you mean \"services\"?"]
+    );
+    assert_eq!(complaints(networks("host=false")), ["@1:6: host: expected a text in quotes, found false"]);
+}
+
+/// Whoever is not reached tells nobody anything.
+#[test]
+fn nobody_is_told_by_a_host_that_is_not_reached() {
+    let hint =
+        "host = \"services\" lets guests reach DHCP, DNS and ping, and nothing else; or leave `dhcp` out";
+    let problem =
+        format!("dhcp: with host = \"none\" nobody could ask for an address: `dhcp` is true | {hint}");
+    assert_eq!(complaints(networks("host='none'\ndhcp=true")), [format!("@2:6: {problem}")]);
+    assert_eq!(complaints(networks("host='none'\ndhcp=false")), [""; 0]);
+    assert_eq!(complaints(networks("mode='routed'\nhost='none'")), [""; 0]);
+    assert_eq!(complaints(networks("mode='host-only'\nhost='none'\ndhcp=true")), [""; 0]);
+    let by_environment = default("dhcp=true", &[("KVMNET_HOST", "none")]);
+    assert_eq!(complaints(by_environment), [format!("@1:6: {problem}")]);
+}
+
+#[test]
+fn guests_that_are_kept_apart() {
+    let network = |text: &str| default(text, &[]).unwrap();
+    assert!(network("port_isolation=true").port_isolation && !network("").port_isolation);
+    assert_ne!(network("port_isolation=true").digest, network("").digest);
+    assert_eq!(network("port_isolation=false").digest, network("").digest);
 }

@@ -1,8 +1,9 @@
 //! What must hold of every plan, whatever the mode: it ends, it converges, and it leaves no trace.
 
 use super::*;
+use crate::feature::{self, Site};
 use crate::item::Wait;
-use crate::model::{AddrGen, Address};
+use crate::model::{AddrGen, Address, Need, Question};
 use crate::plan::Step;
 
 /// A second ifup has nothing to do.
@@ -312,4 +313,47 @@ fn the_bridge_is_closed_first_and_opened_last() {
         let steps = world.down("vif0.0");
         assert!(position(&steps, "ip link delete br0") < position(&steps, "nft delete table"), "{mode}");
     }
+}
+
+/// Guests that are on already are kept apart, or no longer, by whichever hook comes first after an edit; the record that says so is
+/// written before, and says that it is pending until all is done.
+#[test]
+fn an_edit_reaches_the_ports_of_all_guests() {
+    for mode in MODES {
+        let mut world = World::lab();
+        let plain = config(mode);
+        let apart = config(mode) + "port_isolation = true\n";
+        world.up(&plain, "vif0.0");
+        for (config, word, isolated) in [(&apart, "on", true), (&plain, "off", false)] {
+            let steps = world.up(config, "vif1.0");
+            let words: Vec<String> = steps.iter().map(ToString::to_string).collect();
+            let at = |text: &str| words.iter().position(|step| step.starts_with(text));
+            let port = at(&format!("ip link set vif0.0 type bridge_slave isolated {word}"));
+            assert!(at("ip link set br0 alias") < port && port.is_some(), "{mode}: {words:#?}");
+            let taps = ["vif0.0", "vif1.0"].map(|tap| world.link(&name(tap)).isolated);
+            assert_eq!(taps, [Some(isolated); 2], "{mode}");
+            assert_eq!(world.up(config, "vif0.0"), [], "{mode}");
+        }
+    }
+}
+
+/// Whose ports they are is asked where they may differ, and at no other time.
+#[test]
+fn the_ports_of_others_are_asked_about_after_an_edit_only() {
+    let asks = |world: &World, config: &str| {
+        let desired = World::desired(config, "vif1.0");
+        let index = world.0.facts.link(&name("br0")).unwrap().index;
+        let needs = feature::needs(&Site::new(&desired, &world.0));
+        needs.contains(&Need::Of(Question::Ports(index)))
+    };
+    let mut world = World::lab();
+    let (plain, apart) = (config("nat"), config("nat") + "port_isolation = true\n");
+    world.up(&plain, "vif0.0");
+    assert!(!asks(&world, &plain) && asks(&world, &apart));
+    world.up(&apart, "vif0.0");
+    assert!(!asks(&world, &apart) && asks(&world, &plain));
+    let bridge = world.link(&name("br0"));
+    bridge.alias = format!("{} pending", bridge.alias);
+    world.settle();
+    assert!(asks(&world, &apart), "a run was cut off");
 }

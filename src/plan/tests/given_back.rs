@@ -73,8 +73,9 @@ fn a_renamed_uplink_is_given_back() {
 /// The host is as it was, whatever the network was in between, and whoever made its bridge.
 #[test]
 fn no_change_of_mode_leaves_a_trace() {
-    let forms: Vec<String> =
-        MODES.iter().flat_map(|mode| ["", "veth = \"veth1\"\n"].map(|veth| config(mode) + veth)).collect();
+    let forms = MODES.iter().flat_map(|mode| ["", "veth = \"veth1\"\n"].map(|veth| config(mode) + veth));
+    let apart = ["nat", "bridged"].map(|mode| config(mode) + "port_isolation = true\nhost = \"services\"\n");
+    let forms: Vec<String> = forms.chain(apart).collect();
     let pairs = forms.iter().flat_map(|first| forms.iter().map(move |then| (first, then)));
     for ((first, then), is_found) in pairs.flat_map(|pair| [(pair, false), (pair, true)]) {
         let mut world = World::lab();

@@ -25,9 +25,11 @@ pub(super) fn guest_count(guests: &[Guest]) -> String {
     };
     let is_first = |at: usize, guest: &Guest| !guests.iter().take(at).any(|other| is_same_vm(guest, other));
     let vms = guests.iter().enumerate().filter(|(at, guest)| is_first(*at, guest)).count();
+    let apart =
+        if !guests.is_empty() && guests.iter().all(|guest| guest.isolated) { ", kept apart" } else { "" };
     match vms == guests.len() {
-        true => vms.to_string(),
-        false => format!("{vms}, on {} taps", guests.len()),
+        true => format!("{vms}{apart}"),
+        false => format!("{vms}, on {} taps{apart}", guests.len()),
     }
 }
 

@@ -60,6 +60,7 @@ fn render_network(text: &mut Text, network: &Network) {
     text.paragraph(0, Span::new(&network.name, Style::NAME).and(':'), 2, title);
     row(text, "bridge", bridge(network));
     row(text, "host", host(network));
+    row(text, "services", words(services(network)));
     let is_one = network.uplinks.as_ref().is_none_or(|uplinks| uplinks.len() < 2);
     row(text, if is_one { "uplink" } else { "uplinks" }, uplink(network));
     row(text, "forwarding", words(forwarding(network)));
@@ -108,6 +109,15 @@ fn host(network: &Network) -> Vec<Span> {
         spans.push(format!("on {}", network.host_if).into());
     }
     spans
+}
+
+/// What guests reach of it, where that is not everything.
+fn services(network: &Network) -> &'static str {
+    match network.host_access.as_deref() {
+        Some("services") => "DHCP, DNS and ping; guests reach nothing else of the host",
+        Some("none") => "none; guests reach nothing of the host",
+        _ => "",
+    }
 }
 
 fn uplink(network: &Network) -> Vec<Span> {
