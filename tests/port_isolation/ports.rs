@@ -2,7 +2,8 @@
 
 use crate::lab::bench::{DOWN, UP};
 use crate::lab::{
-    Call, Capture, Cli, Fault, Guest, Hook, Lab, Machine, Network, Tap, TcpServer, Traced, eventually, sample,
+    Call, Capture, Cli, Fault, Frame, Guest, Hook, Lab, Machine, Network, Tap, TcpServer, Traced, eventually,
+    sample,
 };
 use crate::{KEY, apart, apply, arrived, is_apart, reach_all_else, ways};
 
@@ -63,7 +64,7 @@ fn what_another_hand_changes_is_found() {
         assert!(apply.contains(&format!("ip link set {tap} type bridge_slave isolated on")), "{apply}");
         assert!(is_apart(&lab, &tap));
         let status = Cli::new(&lab.host, &["status"]).run().ok();
-        assert!(status.contains("2, kept apart") && !status.contains("problem"), "{status}");
+        assert!(status.contains(", kept apart") && !status.contains("problem"), "{status}");
         assert!(!check().contains("changed by something else"), "{}", check());
     }
 }
@@ -212,4 +213,68 @@ fn a_port_that_leads_to_a_guest_is_no_way_for_another() {
     reach_all_else(&lab, &one);
     apply(&lab, Network::NAT);
     eventually("it is one without the key", || one.open("10.0.100.3").is_ok());
+}
+
+/// What a guest asks the host in the name of another one is answered to that one, with its words, unless guests are held to their own
+/// addresses as well.
+#[test]
+fn what_the_host_answers_in_anothers_name() {
+    const WORDS: &str = "in the name of guest 2, to guest 2";
+    for (keys, comes) in [("", true), ("filter = true\n", false)] {
+        let network = apart(Network { keys: keys.to_owned().leak(), ..Network::NAT });
+        let lab = Lab::new(network);
+        let guests = [1, 2].map(|number| {
+            let (guest, place) = (lab.boot(number), lab.network.guest(number));
+            let hook = lab.hook(UP, &guest).env("KVMNET_GUEST_MAC", &place.mac);
+            hook.env("KVMNET_GUEST_ADDRESS", &format!("{} {}", place.v4, place.v6)).run().ok();
+            guest
+        });
+        let [one, two] = &guests;
+        lab.settle();
+        [one, two].into_iter().for_each(|guest| reach_all_else(&lab, guest));
+        let to = Frame { from: one.mac("eth0"), to: lab.host.mac("br0") };
+        let before = two.count();
+        let heard = || {
+            let frames = two.heard_since(before);
+            frames.iter().any(|frame| frame.windows(WORDS.len()).any(|part| part == WORDS.as_bytes()))
+        };
+        let ask = || {
+            // Nobody listens there, and the error about it has the words.
+            one.inject(&to.udp4("10.0.100.2".parse().unwrap(), "10.0.100.3".parse().unwrap(), WORDS));
+            one.inject(&to.udp6("fd00:100::2".parse().unwrap(), "fd00:100::3".parse().unwrap(), WORDS));
+            reach_all_else(&lab, one);
+            reach_all_else(&lab, two);
+        };
+        ask();
+        assert!(heard() == comes, "{keys}: {comes}");
+        assert_eq!(arrived(&lab, one, two), []);
+    }
+}
+
+/// On a LAN's bridge that was there before, whose MAC the rule has to know.
+#[test]
+fn on_a_lan_bridge_that_was_found() {
+    let network = Network::BRIDGED;
+    let lab = Lab::new(network);
+    lab.host_forwards_for_others();
+    lab.host.ip("link add br0 type bridge");
+    lab.host.ip("link set eth3 master br0");
+    lab.host.ip("addr flush dev eth3");
+    lab.host.ip("addr add 192.168.1.230/24 dev br0");
+    lab.host.ip("-6 addr add fd00:1::230/64 dev br0 nodad");
+    lab.host.ip("link set br0 up");
+    lab.settle();
+    for passes in [false, true] {
+        lab.bridged_frames_pass_firewall(passes);
+        lab.write_config(&network.config());
+        let (one, two) = (lab.attach(1), lab.attach(2));
+        lab.settle();
+        eventually("the LAN is there", || one.pings("192.168.1.25") && two.pings("192.168.1.25"));
+        assert_eq!(ways(&arrived(&lab, &one, &two)), [true, true], "br_netfilter {passes}");
+        apply(&lab, apart(network));
+        assert_eq!(arrived(&lab, &one, &two), [], "br_netfilter {passes}");
+        reach_all_else(&lab, &one);
+        lab.detach(one);
+        lab.detach(two);
+    }
 }
