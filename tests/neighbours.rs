@@ -2,8 +2,14 @@
 //! is theirs go on, and their rules are in the end as they left them. What was seen is docs/neighbours.md.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+#[path = "serve/dns.rs"]
+#[allow(dead_code)]
+mod dns;
 #[path = "neighbours/docker.rs"]
 mod docker;
+#[path = "serve/kit.rs"]
+#[allow(dead_code)]
+mod kit;
 mod lab;
 #[path = "neighbours/matrix.rs"]
 mod matrix;

@@ -112,7 +112,7 @@ pub enum Command {
         /// Do not ask.
         #[arg(long)]
         yes: bool,
-        /// Print only what is wrong.
+        /// With --yes: print only what is wrong.
         #[arg(long, requires = "yes")]
         quiet: bool,
     },

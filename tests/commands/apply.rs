@@ -7,7 +7,7 @@ use std::process::Command;
 use nix::pty::openpty;
 
 use crate::lab::bench::settled;
-use crate::lab::{Lab, Network, eventually, hooks_dir};
+use crate::lab::{Cli, Lab, Network, eventually, hooks_dir};
 use crate::{is_there, kvmnet, refused, ruleset, two_networks};
 
 /// What is broken by hand in two networks is whole again; the difference is shown first, and agreed to.
@@ -186,4 +186,24 @@ fn apply_puts_a_tap_back_to_the_network_that_it_was_on() {
     kvmnet(&lab, &["apply", "--yes"]).ok();
     let port = lab.host.ip("link show vif0.0");
     assert!(port.contains("master br-lab") && !is_there(&lab, "br0"), "{port}");
+}
+
+/// As services that start at the same time have it: one does what is to be done, and the other finds it done.
+#[test]
+fn two_at_once_after_a_flush() {
+    let lab = Lab::new(Network::NAT);
+    lab.outside_knows_the_way();
+    let one = lab.attach(1);
+    lab.settle();
+    let before = lab.host.run("nft -s list ruleset");
+    lab.host.run("nft flush ruleset");
+    let run = || Cli::new(&lab.host, &["apply", "--yes", "--quiet"]).run();
+    std::thread::scope(|scope| {
+        let runs = [(); 4].map(|()| scope.spawn(run));
+        for run in runs {
+            assert_eq!(run.join().unwrap().ok(), "", "with --quiet nothing is said");
+        }
+    });
+    assert_eq!(lab.host.run("nft -s list ruleset"), before);
+    eventually("the guest is out again", || one.pings("192.168.1.25"));
 }

@@ -81,7 +81,7 @@ fn goes_on(lab: &Lab, one: &Guest, neighbour: &impl Neighbour, what: &str) {
 
 /// What the drop-ins of the services run.
 #[track_caller]
-fn applied(lab: &Lab) {
+pub fn applied(lab: &Lab) {
     Cli::new(&lab.host, &["apply", "--yes", "--quiet"]).run().ok();
 }
 

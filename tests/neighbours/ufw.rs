@@ -2,9 +2,13 @@
 
 use std::time::Duration;
 
+use crate::dns::{A, Answer, Resolver, ask};
+use crate::kit::Serving;
 use crate::lab::{Guest, Lab, Listener, within};
 use crate::matrix::cells;
-use crate::neighbour::Neighbour;
+use crate::neighbour::{Neighbour, applied};
+
+const HOST: &str = "10.0.100.3";
 
 pub struct Ufw;
 
@@ -39,3 +43,30 @@ impl Neighbour for Ufw {
 }
 
 cells!(Ufw, "ufw");
+
+/// By DHCP, with names: before ufw is enabled, after, and after its reload. Its owner's `deny` is obeyed.
+#[test]
+fn a_guest_gets_its_address_through_ufw() {
+    let serving = Serving::nat();
+    let _resolver = Resolver::start(&serving.lab.outside, "192.168.1.25", [198, 51, 100, 7]);
+    let lab = &serving.lab;
+    let one = serving.attach(1);
+    lab.host.run("ufw --force enable");
+    assert!(!serving.try_lease_soon(&one), "nobody has told kvmnet");
+    applied(lab);
+    let is_served = |number: u8, what: &str| {
+        let guest = serving.attach(number);
+        let told = serving.lease(&guest, what);
+        assert!(told["new_ip_address"].starts_with("10.0.100."), "{what}: {told:?}");
+        assert_eq!(ask(&guest, HOST, "host.kvm", A), Answer::Found(vec![HOST.to_owned()]), "{what}");
+        assert!(within(Duration::from_secs(5), || guest.pings("192.168.1.25")), "{what}: it gets out");
+        guest
+    };
+    let two = is_served(2, "enabled");
+    lab.host.run("ufw reload");
+    let three = is_served(3, "reloaded");
+    lab.host.run("ufw deny in on br0 to any port 53");
+    assert_eq!(ask(&three, HOST, "host.kvm", A), Answer::Silence, "what the owner denies stays denied");
+    [one, two, three].into_iter().for_each(|guest| lab.detach(guest));
+    serving.assert_ends();
+}
