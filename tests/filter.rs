@@ -6,6 +6,8 @@ mod lab;
 
 #[path = "filter/attacks.rs"]
 mod attacks;
+#[path = "filter/found.rs"]
+mod found;
 #[path = "filter/kit.rs"]
 mod kit;
 #[path = "filter/life.rs"]

@@ -254,6 +254,16 @@ fn a_killed_hook_that_only_makes_a_port() {
     is_made_good(Bench::of(lab));
 }
 
+/// What a guest with a filter has besides: on its tap, on record, and in the rules.
+const FILTERED: &str = "filter = true\nguest_mac = \"52:54:00:12:34:57\"\n";
+
+#[test]
+fn a_killed_hook_of_a_guest_with_a_filter() {
+    for network in [Network::ISOLATED, Network::HOST_ONLY] {
+        is_made_good(Bench::new(Network { keys: FILTERED, ..network }));
+    }
+}
+
 each_mode!(a_killed_hook_is_made_good_by_the_next: isolated host_only host_only_veth routed nat bridged);
 each_mode!(many_killed_hooks_are_made_good_by_the_next: isolated host_only host_only_veth routed nat bridged);
 

@@ -1,4 +1,5 @@
 //! Runs classic BPF as the kernel does, for tests.
+#![allow(clippy::panic)]
 
 use crate::model::Instruction;
 

@@ -1,4 +1,4 @@
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::interpreter::run;
