@@ -74,6 +74,11 @@ fn udev_has_systemd_serve_a_network_from_its_first_guest_to_its_last() {
     let dnsmasq = host.must("pidof dnsmasq");
     let group = host.must(&format!("cat /proc/{}/cgroup", dnsmasq.trim()));
     assert!(group.contains("kvmnet-serve@br0.service"), "dnsmasq is the unit's: {group}");
+    let status =
+        host.must(&format!("cat /proc/{first}/status /proc/{}/status", dnsmasq.trim(), first = first.trim()));
+    assert_eq!(status.matches("Seccomp:\t2").count(), 2, "{status}");
+    let journal = host.must("journalctl -b -u kvmnet-serve@br0.service --no-pager");
+    assert!(!journal.contains("to itself") && !journal.contains("give up"), "all was taken away: {journal}");
     start_served(&mut host, "db", 1);
     for name in ["outside.example", "db.kvm", "host.kvm"] {
         host.eventually("a name answers", &format!("in-guest web 'ping -c 1 -W 5 {name}'"));
