@@ -9,6 +9,8 @@ mod attack;
 mod bounds;
 #[path = "isolation/changes.rs"]
 mod changes;
+#[path = "isolation/every_port.rs"]
+mod every_port;
 #[path = "isolation/ground.rs"]
 mod ground;
 #[path = "isolation/inward.rs"]

@@ -27,7 +27,7 @@ impl Attack {
 }
 
 /// How a token is written in a frame.
-fn written(token: u32) -> String {
+pub fn written(token: u32) -> String {
     format!("ATK{token:05}")
 }
 

@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
-use crate::attack::{Attack, Attacks, Names};
+use crate::attack::{Attack, Attacks, Names, token_in};
 use crate::ground::{Ground, config};
 use crate::judge::{Judge, tell};
 use crate::lab::bench::{DOWN, UP, is_long};
@@ -154,4 +154,71 @@ fn nat_when_hooks_are_killed() {
 #[test]
 fn isolated_when_hooks_are_killed() {
     when_hooks_are_killed(Network::ISOLATED);
+}
+
+/// Guests that are kept apart stay so while hooks of both run, are killed, and the file changes around them.
+#[test]
+fn apart_while_hooks_run() {
+    const APART: Network = Network { keys: "port_isolation = true\n", ..Network::NAT };
+    const SHUT: Network = Network { keys: "port_isolation = true\nhost = \"none\"\n", ..Network::NAT };
+    let ground = Ground::new(APART, true);
+    let (lab, one, two) = (&ground.lab, &ground.one, &ground.two);
+    let mut names = Names::of(&ground);
+    names.doors.retain(|(name, _)| matches!(*name, "gate" | "all" | "all nodes"));
+    names.doors.push(("peer", two.mac("eth0")));
+    let [v4, v6] = [lab.network.guest(2).v4, lab.network.guest(2).v6].map(|text| text.parse().unwrap());
+    names.targets = vec![v4, v6, "255.255.255.255".parse().unwrap(), "ff02::1".parse().unwrap()];
+    names.sources = names.few[0].clone();
+    let mut attacks = Attacks::default();
+    attacks.forged_packets(&names);
+    attacks.frames(&names);
+    let attacks = attacks.all;
+    let at = two.count();
+    let tap = (two.tap(), two.tap_fd());
+    let [down, up] = [DOWN, UP].map(|program| Traced::run(&lab.host, program, tap, None).calls());
+    let rounds = while_attacking(&ground, &attacks, || {
+        for network in [SHUT, APART] {
+            lab.write_config(&config(&network));
+            Cli::new(&lab.host, &["apply", "--yes"]).run();
+            lab.ifdown(two).ok();
+            lab.ifup(two).ok();
+            lab.ifup(one).ok();
+            Cli::new(&lab.host, &["detach", two.tap()]).run().ok();
+            Cli::new(&lab.host, &["attach", two.tap()]).run().ok();
+        }
+        for (program, calls) in [(DOWN, &down), (UP, &up)] {
+            for call in sample(calls, 3) {
+                Traced::run(&lab.host, program, tap, Some((&call, Fault::Signal("KILL"))));
+                lab.ifup(two).ok();
+                if program == UP {
+                    lab.ifdown(two).ok();
+                }
+            }
+        }
+        lab.ifup(two).ok();
+    });
+    let came: Vec<_> = two.heard_since(at).into_iter().filter(|frame| token_in(frame).is_some()).collect();
+    println!("kept apart, {rounds} rounds: {} attacks, {} got through", attacks.len(), came.len());
+    assert_eq!(came.len(), 0, "{:02x?}", came.first());
+}
+
+/// What is closed in a nat network stays so while its keys come and go.
+#[test]
+fn nat_while_its_keys_change() {
+    let ground = Ground::new(Network::NAT, true);
+    let lab = &ground.lab;
+    is_never_more_open(&ground, &["nat"], "nat while its keys change", || {
+        for keys in [
+            "port_isolation = true\n",
+            "host = \"services\"\n",
+            "host = \"none\"\nport_isolation = true\n",
+            "",
+        ] {
+            lab.write_config(&config(&Network { keys, ..Network::NAT }));
+            Cli::new(&lab.host, &["apply", "--yes"]).run();
+            lab.ifup(&ground.one).ok();
+            lab.ifdown(&ground.two).ok();
+            lab.ifup(&ground.two).ok();
+        }
+    });
 }

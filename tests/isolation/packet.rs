@@ -85,6 +85,16 @@ pub fn plain(frame: Frame, source: IpAddr, target: IpAddr, token: &str) -> Vec<S
     vec![("UDP", frame.ip(source, target, UDP, &datagram)), ("echo", echo)]
 }
 
+/// How a connection to a port begins.
+pub fn to_port(frame: Frame, source: IpAddr, target: IpAddr, port: u16, token: u32) -> Vec<Shape> {
+    let token = crate::attack::written(token);
+    let token = token.as_bytes();
+    vec![
+        ("SYN", frame.ip(source, target, TCP, &tcp(source, target, port, SYN, token))),
+        ("datagram", frame.ip(source, target, UDP, &udp(source, target, port, token))),
+    ]
+}
+
 /// TCP of every state that a firewall knows, and datagrams to services.
 fn transport(frame: Frame, source: IpAddr, target: IpAddr, token: &str) -> Vec<Shape> {
     let token = token.as_bytes();
