@@ -68,11 +68,13 @@ fn serve(name: &str, socket: i32, vnet_hdr: bool) -> Result<String, Error> {
     refuse_variables(&Environment::of_process(), None)?;
     let lock = caller.become_user()?;
     let network = network(name, &caller)?;
-    let shape = Shape { queues: 1, vnet_hdr };
-    let pattern = IfName::NEW_TAP;
-    let tap = Tap::new(&pattern, shape).map_err(|source| Error::NewTap { tap: pattern, source })?;
-    let desired = Desired { teller: Teller::Starter, ..Desired::new(tap.name, network) };
-    let done = run::attach_held(&desired, Some(lock))?;
+    let (tap, done) = run::attach_new(lock, || {
+        let pattern = IfName::NEW_TAP;
+        let shape = Shape { queues: 1, vnet_hdr };
+        let tap = Tap::new(&pattern, shape).map_err(|source| Error::NewTap { tap: pattern, source })?;
+        let desired = Desired { teller: Teller::Starter, ..Desired::new(tap.name, network) };
+        Ok((tap, desired))
+    })?;
     done.note.iter().for_each(|note| print(&format!("{NAME}: {note}\n"), true));
     done.left.iter().for_each(|error| log::write(NAME, Level::Error, &error.to_string()));
     let queue = tap.queues.first().map(AsFd::as_fd);

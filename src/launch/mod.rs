@@ -93,7 +93,7 @@ fn attach(launch: &Launch, tap: &Tap, vhosts: &[File], network: Network) -> Resu
             teller: Teller::Command(words(&arguments), files),
             ..Desired::new(tap.name, network.clone())
         };
-        match (run::attach_held(&desired, None), macs.next()) {
+        match (run::attach_held(&desired), macs.next()) {
             (Err(Error::Refused(Refusal::OfAnotherGuest { own: Own::Mac(other), .. })), Some(next))
                 if other == mac =>
             {

@@ -26,6 +26,8 @@ const NEW: &str = "/run/kvmnet.lock.new";
 const TRIES: usize = 8;
 /// How often a user's process looks whether its turn has come.
 const PAUSE: Duration = Duration::from_millis(2);
+/// The same where another one of the user's is first: there may be hundreds.
+const LONG_PAUSE: Duration = Duration::from_millis(20);
 
 /// The file, not yet locked: a process can open it before it gives up the right to.
 pub struct LockFile(File);
@@ -164,7 +166,8 @@ fn lock(file: File, hold: &SignalsBlocked) -> Result<Flock<File>, Error> {
 fn lock_in_turn(mut file: File, hold: &SignalsBlocked) -> Result<Flock<File>, Error> {
     let turn = Turn::begin(&file).map_err(failed(PATH))?;
     loop {
-        if turn.has_come(&file).map_err(failed(PATH))? {
+        let is_first = turn.is_first(&file).map_err(failed(PATH))?;
+        if is_first && !turn::does_root_wait(&file).map_err(failed(PATH))? {
             file = match try_lock(file)? {
                 // One of root's may have come in between.
                 Ok(lock) if turn::does_root_wait(&lock).map_err(failed(PATH))? => unlocked(lock)?,
@@ -175,7 +178,7 @@ fn lock_in_turn(mut file: File, hold: &SignalsBlocked) -> Result<Flock<File>, Er
         if signals::is_wait_over() {
             return Err(taken(&file));
         }
-        hold.lift(|| thread::sleep(PAUSE));
+        hold.lift(|| thread::sleep(if is_first { PAUSE } else { LONG_PAUSE }));
     }
 }
 

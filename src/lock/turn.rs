@@ -42,10 +42,9 @@ impl Turn {
         Ok(Self { first, own })
     }
 
-    /// Whether nobody of root's waits, and no other process of this user's with a lower number.
-    pub fn has_come(&self, file: &File) -> io::Result<bool> {
-        let is_first = self.own == 0 || byte::holder(file, self.first, self.own)?.is_none();
-        Ok(is_first && !does_root_wait(file)?)
+    /// Whether no other process of this user's with a lower number waits.
+    pub fn is_first(&self, file: &File) -> io::Result<bool> {
+        Ok(self.own == 0 || byte::holder(file, self.first, self.own)?.is_none())
     }
 }
 

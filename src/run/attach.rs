@@ -77,9 +77,22 @@ fn find_user(name: &str) -> Result<u32, Error> {
     found.ok_or_else(|| Error::NoUser(name.to_owned()))
 }
 
-/// Attaches a tap that this process holds, and goes on with it. The lock's file may be open already.
-pub(crate) fn attach_held(desired: &Desired, lock: Option<LockFile>) -> Result<Done, Error> {
-    let mut run = Run::begin_in(lock)?;
+/// Makes a tap once it has the lock, and attaches it: of a crowd that waits, none has the kernel at work meanwhile.
+pub(crate) fn attach_new(
+    lock: LockFile,
+    make: impl FnOnce() -> Result<(Tap, Desired), Error>,
+) -> Result<(Tap, Done), Error> {
+    let run = Run::begin_in(Some(lock))?;
+    let (tap, desired) = make()?;
+    attach_with(run, &desired).map(|done| (tap, done))
+}
+
+/// Attaches a tap that this process holds, and goes on with it.
+pub(crate) fn attach_held(desired: &Desired) -> Result<Done, Error> {
+    attach_with(Run::begin()?, desired)
+}
+
+fn attach_with(mut run: Run, desired: &Desired) -> Result<Done, Error> {
     let result = run.bring_up(desired, &mut |_| {});
     run.end();
     result.map(|brought| attached(desired, brought))

@@ -5,8 +5,8 @@ mod converge;
 mod network;
 mod preview;
 
-pub(crate) use attach::attach_held;
 pub use attach::{Creation, attach, detach};
+pub(crate) use attach::{attach_held, attach_new};
 pub use converge::{Difference, converge, difference};
 pub use network::{network_down, network_up, sweep};
 pub use preview::{Preview, preview_down, preview_up};

@@ -105,6 +105,7 @@ fn a_crowd_of_helpers() {
     for one in &crowd {
         eventually("it waits", || waiting(one.child.id(), "POSIX"));
     }
+    eventually("who waits has made no tap", || lab.host.ip("-o link show type tun").is_empty());
     let (tap, roots) = (Tap::open(&lab.host, "root0"), &lab);
     std::thread::scope(|scope| {
         let hook = scope.spawn(|| {
