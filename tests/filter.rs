@@ -2,7 +2,19 @@
 //! filter first, and arrives: what does not arrive from one with a filter was stopped by that.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+#[path = "isolation/attack.rs"]
+#[allow(dead_code, reason = "these need a part of it")]
+mod attack;
+#[path = "isolation/ground.rs"]
+#[allow(dead_code, reason = "these need a part of it")]
+mod ground;
+#[path = "isolation/judge.rs"]
+#[allow(dead_code, reason = "these need a part of it")]
+mod judge;
 mod lab;
+#[path = "isolation/packet.rs"]
+#[allow(dead_code, reason = "these need a part of it")]
+mod packet;
 
 #[path = "filter/attacks.rs"]
 mod attacks;
@@ -12,6 +24,8 @@ mod found;
 mod kit;
 #[path = "filter/life.rs"]
 mod life;
+#[path = "filter/real_guest.rs"]
+mod real_guest;
 #[path = "serve/kit.rs"]
 #[allow(dead_code, reason = "these need a part of it")]
 mod serving;
