@@ -29,10 +29,7 @@ pub fn up(network: &Network, is_users: bool) -> Result<(), Error> {
 
 /// The same for one that takes a guest down, and starts nothing.
 pub fn down() -> Result<(), Error> {
-    keep(&OF_HOOK)?;
-    // Where a container's own filter does not let this be set, the rights are what counts.
-    let _ = seccomp::refuse(&[PROGRAMS]);
-    Ok(())
+    keep(&OF_HOOK)
 }
 
 /// For a program that may start it.
@@ -40,9 +37,11 @@ pub fn as_starter() -> Result<(), Error> {
     keep(&WITH_SERVER)
 }
 
-/// For one that changes networks for a user.
+/// For one that changes networks for a user, and starts nothing. A hook of root's has no such filter: it would cost too much of
+/// its time (docs/architecture.md).
 pub fn for_user() -> Result<(), Error> {
     keep(&[NET_ADMIN, NET_RAW])?;
+    // Where a container's own filter does not let this be set, the rights are what counts.
     let _ = seccomp::refuse(&[PROGRAMS]);
     Ok(())
 }

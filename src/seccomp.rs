@@ -88,7 +88,7 @@ pub const NEVER: &[libc::c_long] = &[
 /// Namespaces and mounts, for whoever has made its own.
 pub const PLACES: &[libc::c_long] = &[libc::SYS_unshare, libc::SYS_mount, libc::SYS_umount2];
 
-/// Other programs, for whoever starts none. These alone are quick to take away: the kernel tries a filter on every call there is.
+/// Other programs, for whoever starts none.
 pub const PROGRAMS: &[libc::c_long] = &[libc::SYS_execve, libc::SYS_execveat];
 
 /// Namespaces by way of clone(2).
