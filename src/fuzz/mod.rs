@@ -6,6 +6,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a panic is how a case is found")]
 
+mod guest_filter;
 mod marks;
 #[cfg(test)]
 mod mutate;
@@ -15,7 +16,7 @@ mod terminal;
 pub type Target = fn(&[u8]);
 
 /// All of them. Each has a folder in tests/corpus.
-pub const TARGETS: [(&str, Target); 12] = [
+pub const TARGETS: [(&str, Target); 13] = [
     ("configuration", crate::config::fuzz::configuration),
     ("marks", marks::marks),
     ("command_line", crate::vmm::fuzz::command_line),
@@ -28,6 +29,7 @@ pub const TARGETS: [(&str, Target); 12] = [
     ("helper", crate::bridge_helper::fuzz::arguments),
     ("qemu_bridges", crate::config::fuzz::qemu_bridges),
     ("terminal", terminal::terminal),
+    ("guest_filter", guest_filter::guest_filter),
 ];
 
 /// Hands bytes to one of them.

@@ -207,3 +207,8 @@ fn qemu_bridges() {
 fn terminal() {
     try_nearly_right("terminal");
 }
+
+#[test]
+fn guest_filter() {
+    try_nearly_right("guest_filter");
+}

@@ -7,7 +7,7 @@ pub mod facts;
 mod filter;
 pub mod foreign;
 mod forward;
-mod guest_filter;
+pub mod guest_filter;
 mod guest_identity;
 mod host_access;
 mod ifname;

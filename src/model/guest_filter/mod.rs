@@ -6,7 +6,7 @@
 mod arp;
 mod assembler;
 mod filtering;
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 pub(crate) mod interpreter;
 mod ipv4;
 mod ipv6;
