@@ -11,6 +11,8 @@ mod bounds;
 mod changes;
 #[path = "isolation/every_port.rs"]
 mod every_port;
+#[path = "isolation/filtered.rs"]
+mod filtered;
 #[path = "isolation/ground.rs"]
 mod ground;
 #[path = "isolation/inward.rs"]

@@ -8,6 +8,9 @@ use crate::lab::frame::BROADCAST;
 use crate::lab::{Frame, Network};
 use crate::packet;
 
+/// So many frames have room where they are captured.
+const AT_ONCE: usize = 100_000;
+
 /// Of all ports those that something listens on everywhere, and some of the rest; all of them where there is time.
 fn ports() -> impl Iterator<Item = u16> {
     (1..=u16::MAX).filter(|port| is_long() || *port < 1024 || port % 17 == 0)
@@ -43,7 +46,11 @@ fn leaks(network: Network, targets: &[&str], damage: &[&str]) -> usize {
     let attacks = attacks(&ground, &doors[..1 + usize::from(network.mode == "isolated")], targets);
     damage.iter().for_each(|command| drop(ground.lab.host.run(command)));
     let mut judge = Judge::of(&ground);
-    ground.send(attacks.iter().map(|attack| attack.frame.as_slice()));
+    for some in attacks.chunks(AT_ONCE) {
+        ground.send(some.iter().map(|attack| attack.frame.as_slice()));
+        // What has come is read before there is no more room for it.
+        judge.leaks();
+    }
     tell(&format!("{}, every port {damage:?}", network.mode), &attacks, &judge.verdict())
 }
 
