@@ -237,13 +237,13 @@ fn locks(lab: &Lab) -> Vec<String> {
 
 /// How many wait for kvmnet's lock.
 fn waiters(lab: &Lab) -> usize {
-    locks(lab).iter().filter(|line| line.contains(" -> ")).count()
+    locks(lab).iter().filter(|line| line.contains(" -> FLOCK ")).count()
 }
 
 /// The process that holds kvmnet's lock.
 fn holder(lab: &Lab) -> Option<Pid> {
     let locks = locks(lab);
-    let held = locks.iter().find(|line| !line.contains(" -> "))?;
+    let held = locks.iter().find(|line| line.contains(" FLOCK ") && !line.contains(" -> "))?;
     Some(Pid::from_raw(held.split_whitespace().nth(4)?.parse().ok()?))
 }
 

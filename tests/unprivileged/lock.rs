@@ -5,6 +5,7 @@ use std::os::unix::fs::MetadataExt;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use nix::libc::{major, minor};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -27,7 +28,8 @@ fn a_helper_that_is_stopped() {
         let begin = Instant::now();
         while begin.elapsed() < Duration::from_micros(delay * 250) {}
         let _over = kill(pid, Signal::SIGSTOP);
-        let holds = || fs::read_to_string("/proc/locks").unwrap().contains(&format!(" {pid} "));
+        let is_its = |line: &str| line.contains(" FLOCK ") && line.contains(&format!(" {pid} "));
+        let holds = || fs::read_to_string("/proc/locks").unwrap().lines().any(is_its);
         if holds() && asked.child.try_wait().unwrap().is_none() {
             stopped += 1;
             let one = lab.boot(1);
@@ -126,6 +128,6 @@ fn a_crowd_of_helpers() {
 fn waiting_of_root(lab: &Lab) -> bool {
     let file = lab.host.enter(|| fs::metadata("/run/kvmnet.lock")).unwrap();
     let locks = fs::read_to_string("/proc/locks").unwrap();
-    let place = format!(":{}", file.ino());
+    let place = format!(" {:02x}:{:02x}:{} ", major(file.dev()), minor(file.dev()), file.ino());
     locks.lines().any(|line| line.contains(" -> FLOCK") && line.contains(&place))
 }
