@@ -230,9 +230,10 @@ fn without_dnsmasq_the_network_works() {
     serving.assert_ends();
 }
 
-/// The byte in the lock file says so: its place, which is the namespace's number, and who has it.
+/// The byte in the lock file says so: its place, which is the namespace's number, and who has it. Whether systemd would start what
+/// serves it is asked before: it says which rights may go.
 #[test]
-fn a_hook_that_finds_its_network_served_asks_two_things() {
+fn a_hook_that_finds_its_network_served_asks_three_things() {
     let calls = |configuration: &str| {
         let serving = Serving::configured(configuration);
         let one = serving.attach(1);
@@ -251,7 +252,7 @@ fn a_hook_that_finds_its_network_served_asks_two_things() {
         traced()
     };
     let plain = Network::NAT.config();
-    assert_eq!(calls(&plain), calls(&format!("{plain}dhcp = false\n")) + 2);
+    assert_eq!(calls(&plain), calls(&format!("{plain}dhcp = false\n")) + 3);
 }
 
 /// In a container that may not mount, its files are in a folder, which it takes with it.

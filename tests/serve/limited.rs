@@ -23,11 +23,11 @@ fn services_are_what_serves() {
     assert!(serving.lease(&one, "web")["new_ip_address"].starts_with("10.0.100."));
     assert_eq!(ask(&one, HOST, "example.org", A), Answer::Found(vec!["198.51.100.7".to_owned()]));
     assert_eq!(ask_tcp(&one, HOST, "host.kvm"), Answer::Found(vec![HOST.to_owned()]));
-    assert_eq!(ask(&one, "fd00:100::3", "host.kvm", A), Answer::Found(vec![HOST.to_owned()]));
     eventually("the guest has made itself an address of what was announced", || {
         one.ip("-6 addr show dev eth0 scope global").contains("fd00:100::5054:ff:fe12:3456")
             && one.ip("-6 route show default").contains("default via fe80::")
     });
+    assert_eq!(ask(&one, "fd00:100::3", "host.kvm", A), Answer::Found(vec![HOST.to_owned()]));
     assert!(serving.lease6(&one).is_some(), "DHCPv6 answers");
     assert!(one.pings("192.168.1.25") && one.pings("fd00:1::25") && one.pings(HOST));
     assert!(one.open(HOST).is_err(), "a program of the host's");
