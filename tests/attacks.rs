@@ -309,10 +309,20 @@ fn the_host_reflects_nothing() {
         assert_eq!(reflected(network, &[]), [] as [String; 0], "{network:?}");
     }
     let all = ["10.0.100.3", "fd00:100::3", WORDS];
+    let open = [
+        "nft flush ruleset",
+        "tc filter del dev br0 ingress pref 3",
+        "sysctl -qw net.ipv4.conf.br0.rp_filter=0",
+    ];
     assert_eq!(
-        reflected(Network::HOST_ONLY, &["nft flush ruleset", "sysctl -qw net.ipv4.conf.br0.rp_filter=0"]),
+        reflected(Network::HOST_ONLY, &[open[0], open[2]]),
+        [] as [String; 0],
+        "without the table, and with any source believed, there is the filter"
+    );
+    assert_eq!(
+        reflected(Network::HOST_ONLY, &open),
         all,
-        "the attack works without the rule, and with any source believed"
+        "the attack works without both, and with any source believed"
     );
 }
 
