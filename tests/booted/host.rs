@@ -109,6 +109,11 @@ impl Host {
         let (_, state) = host.run("systemctl is-system-running --wait");
         let failed = host.run("systemctl --failed --no-legend; journalctl -b -p 4 --no-pager | tail -n 20").1;
         assert_eq!(state.trim(), "running", "the host has booted: {failed}");
+        // systemd does not wait for what udev finds at boot.
+        host.eventually(
+            "its disk and its NIC are there",
+            "udevadm settle && [ -b /dev/vda ] && ! ip link show eth0",
+        );
         host
     }
 
@@ -121,8 +126,10 @@ impl Host {
             "qemu-system-x86_64 -name {name} -nic tap,ifname={tap},mac={mac},script=/etc/traced-ifup"
         );
         self.must(&format!("systemd-run -q --unit=vm-{name} {qemu}"));
-        let ready =
-            format!("nsenter --net=/proc/$(systemctl show -P MainPID vm-{name})/ns/net ip link show eth0");
+        let own = format!("/proc/$(systemctl show -P MainPID vm-{name})/ns/net");
+        let ready = format!(
+            "[ \"$(readlink {own})\" != \"$(readlink /proc/1/ns/net)\" ] && nsenter --net={own} ip link show eth0"
+        );
         self.eventually(&format!("{name} is on its network"), &ready);
     }
 
