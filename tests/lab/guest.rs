@@ -9,10 +9,11 @@ use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd::pipe2;
 
-use super::{Machine, Tap};
+use super::{Machine, Tap, eventually};
 
 /// A guest: a machine whose `eth0` is joined, frame by frame, to a tap of the host.
 pub struct Guest {
+    host: Machine,
     machine: Machine,
     name: String,
     tap: Arc<Tap>,
@@ -31,7 +32,7 @@ impl Guest {
         machine.ip(&format!("link set eth0 address {mac} up"));
         let heard = Arc::new(Mutex::new(Vec::new()));
         let wire = Some(lay_wire(Arc::clone(&tap), nic, Arc::clone(&heard)));
-        Self { machine, name: name.to_owned(), tap, heard, wire }
+        Self { host: host.clone(), machine, name: name.to_owned(), tap, heard, wire }
     }
 
     /// The name of its tap on the host.
@@ -66,7 +67,13 @@ impl Guest {
 
     /// Ends the guest as `kill -9` of its QEMU does: the tap is gone, and no hook runs.
     pub fn kill(self) {
+        let (host, name) = (self.host.clone(), self.name.clone());
         drop(self);
+        // What another test's thread starts just now has the tap, too, until it is the program that it shall be.
+        eventually("nobody has the tap any more", || {
+            let shown = host.try_run(&format!("ip -o link show dev {name}")).stdout;
+            !String::from_utf8_lossy(&shown).contains("LOWER_UP")
+        });
     }
 }
 
