@@ -7,13 +7,19 @@
 mod dns;
 #[path = "neighbours/docker.rs"]
 mod docker;
+#[path = "neighbours/iptables.rs"]
+mod iptables;
 #[path = "serve/kit.rs"]
 #[allow(dead_code)]
 mod kit;
 mod lab;
+#[path = "neighbours/libvirt.rs"]
+mod libvirt;
 #[path = "neighbours/matrix.rs"]
 mod matrix;
 #[path = "neighbours/neighbour.rs"]
 mod neighbour;
+#[path = "neighbours/nftables.rs"]
+mod nftables;
 #[path = "neighbours/ufw.rs"]
 mod ufw;

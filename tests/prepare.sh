@@ -93,6 +93,8 @@ programs() {
     echo 'iptables iptables' # a firewall of others
     echo 'dockerd docker.io' # and programs that have one
     echo 'ufw ufw'
+    echo 'libvirtd libvirt-daemon'
+    echo 'virsh libvirt-clients'
     echo 'mandoc mandoc'
     echo 'sysctl procps' # the commands that kvmnet plan prints
     echo 'setcap libcap2-bin'
@@ -111,6 +113,10 @@ missing() {
     done
     # A static program needs the static C library. A compiler that has none answers with the bare name.
     case $(cc -print-file-name=libc.a 2>/dev/null) in */*) ;; *) echo libc6-dev ;; esac
+    # In Debian 13 its networks are a package of their own.
+    [ "$1" != test ] || ! apt-cache show libvirt-daemon-driver-network >/dev/null 2>&1 ||
+        [ -e "/usr/lib/$(uname -m)-linux-gnu/libvirt/connection-driver/libvirt_driver_network.so" ] ||
+        echo libvirt-daemon-driver-network
     # nft looks up the names of protocols.
     [ "$1" != test ] || [ -e /etc/protocols ] || echo netbase
     # cargo fetches crates, and trusts whom the system trusts.

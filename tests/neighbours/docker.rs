@@ -83,6 +83,16 @@ impl Neighbour for Docker {
         self.daemon = daemon(lab);
     }
 
+    /// It leaves its rules behind when it ends; its owner takes them away.
+    fn remove(self, lab: &Lab) {
+        drop(self.daemon);
+        for program in ["iptables", "ip6tables"] {
+            for arguments in ["-P FORWARD ACCEPT", "-F", "-X", "-t nat -F", "-t nat -X"] {
+                lab.host.run(&format!("{program} {arguments}"));
+            }
+        }
+    }
+
     /// A container gets out, and nothing gets to it that Docker does not let in.
     fn assert_goes_on(&self, lab: &Lab, _: &Guest, what: &str) {
         let gets_out = || self.container.pings("192.168.1.25");

@@ -47,7 +47,7 @@ pub fn cell<N: Neighbour>(name: &str, order: Order, column: usize) {
         Order::NeighbourFirst => "before the guests",
         Order::GuestsFirst => "after the guests",
     };
-    write(&format!("| {name} | {order} |"), column, "works");
+    write(&format!("| {name} | {order} |"), column, N::closes(COLUMNS[column].0).unwrap_or("works"));
 }
 
 /// The tests run side by side.

@@ -10,8 +10,14 @@ pub trait Neighbour {
     fn start(lab: &Lab) -> Self;
     /// Has it write its rules anew.
     fn reload(&mut self, lab: &Lab);
+    /// Has it go, and its rules.
+    fn remove(self, lab: &Lab);
     /// Fails the test unless what is its own does what it should.
     fn assert_goes_on(&self, lab: &Lab, guest: &Guest, what: &str);
+    /// Why guests of a mode do not get through it, where kvmnet cannot let them through.
+    fn closes(_mode: &str) -> Option<&'static str> {
+        None
+    }
 }
 
 /// Who was there first.
@@ -21,12 +27,34 @@ pub enum Order {
     GuestsFirst,
 }
 
-/// All rules of iptables, but for those of kvmnet's and what was counted.
+/// All rules but kvmnet's, with their numbers: whoever writes one anew gives it another. What was counted is left out.
 pub fn rules_of_others(lab: &Lab) -> Vec<String> {
-    let all = ["iptables-save", "ip6tables-save"].map(|save| lab.host.run(save)).concat();
-    let counts = |line: &&str| !line.starts_with('#') && !line.contains("kvmnet:");
-    let without_counts = |line: &str| line.split(" [").next().unwrap_or_default().to_owned();
-    all.lines().filter(counts).map(without_counts).collect()
+    let mut is_own = false;
+    let mut rules = Vec::new();
+    for line in lab.host.run("nft -a list ruleset").lines() {
+        if line.starts_with("table ") {
+            is_own = line.contains(" kvmnet-");
+        }
+        if !is_own && !line.contains("kvmnet:") {
+            rules.push(without_counts(line));
+        }
+    }
+    let legacy = ["iptables-legacy-save", "ip6tables-legacy-save"].map(|save| lab.host.run(save)).concat();
+    let lines = legacy.lines().filter(|line| !line.starts_with('#'));
+    rules.extend(lines.map(|line| line.split(" [").next().unwrap_or_default().to_owned()));
+    rules
+}
+
+fn without_counts(line: &str) -> String {
+    let mut words = line.split(' ');
+    let mut kept = Vec::new();
+    while let Some(word) = words.next() {
+        kept.push(word);
+        if matches!(word, "packets" | "bytes") {
+            words.next();
+        }
+    }
+    kept.join(" ")
 }
 
 #[track_caller]
@@ -49,7 +77,7 @@ pub fn lives_beside<N: Neighbour>(network: Network, order: Order) {
             let (before, rules) = (Snapshot::of(&lab.host), rules_of_others(&lab));
             let guests = [lab.attach(1), lab.attach(2)];
             lab.settle();
-            has_what_its_mode_says(&lab, &guests[0], &what);
+            has_what_its_mode_says(&lab, &guests[0], N::closes(network.mode).is_some(), &what);
             neighbour.assert_goes_on(&lab, &guests[0], &what);
             assert_same(&rules, &rules_of_others(&lab), &format!("{what}: its rules are untouched"));
             guests.into_iter().for_each(|guest| lab.detach(guest));
@@ -61,21 +89,47 @@ pub fn lives_beside<N: Neighbour>(network: Network, order: Order) {
             let mut neighbour = N::start(&lab);
             goes_on(&lab, &guests[0], &neighbour, &what);
             neighbour.reload(&lab);
-            let rules = rules_of_others(&lab);
+            let mut rules = rules_of_others(&lab);
             goes_on(&lab, &guests[0], &neighbour, &format!("{what}, reloaded"));
+            if N::closes(network.mode).is_some() {
+                // Its owner has typed something.
+                rules = rules_of_others(&lab);
+            }
             guests.into_iter().for_each(|guest| lab.detach(guest));
             assert_same(&rules, &rules_of_others(&lab), &format!("{what}: its rules are as it left them"));
-            let all = lab.host.run("nft list ruleset");
-            assert!(!all.contains("kvmnet"), "{what}: nothing of kvmnet's is left\n{all}");
+            assert_no_trace(&lab, &what);
+            goes_with_guests_on(&lab, neighbour, &what);
         }
     }
 }
 
+/// The program is there when the guests come, and gone when they leave.
+fn goes_with_guests_on(lab: &Lab, neighbour: impl Neighbour, what: &str) {
+    let what = &format!("{what}, removed");
+    let guests = [lab.attach(1), lab.attach(2)];
+    lab.settle();
+    neighbour.remove(lab);
+    applied(lab);
+    has_what_its_mode_says(lab, &guests[0], false, what);
+    guests.into_iter().for_each(|guest| lab.detach(guest));
+    assert_no_trace(lab, what);
+}
+
+#[track_caller]
+fn assert_no_trace(lab: &Lab, what: &str) {
+    let all = lab.host.run("nft list ruleset");
+    assert!(!all.contains("kvmnet"), "{what}: nothing of kvmnet's is left\n{all}");
+}
+
 /// What comes after the program has started or written its rules anew.
 #[track_caller]
-fn goes_on(lab: &Lab, one: &Guest, neighbour: &impl Neighbour, what: &str) {
+fn goes_on<N: Neighbour>(lab: &Lab, one: &Guest, neighbour: &N, what: &str) {
     applied(lab);
-    has_what_its_mode_says(lab, one, what);
+    if N::closes(lab.network.mode).is_some() {
+        has_what_its_mode_says(lab, one, true, what);
+        open_as_told(lab, what);
+    }
+    has_what_its_mode_says(lab, one, false, what);
     neighbour.assert_goes_on(lab, one, what);
 }
 
@@ -85,8 +139,27 @@ pub fn applied(lab: &Lab) {
     Cli::new(&lab.host, &["apply", "--yes", "--quiet"]).run().ok();
 }
 
+/// Types what `kvmnet check` says of the chains that drop guests' packets.
 #[track_caller]
-fn has_what_its_mode_says(lab: &Lab, one: &Guest, what: &str) {
+fn open_as_told(lab: &Lab, what: &str) {
+    let said = Cli::new(&lab.host, &["check", "--json"]).run();
+    let report: serde_json::Value = serde_json::from_str(&said.out).expect("check prints JSON");
+    let findings = report["findings"].as_array().into_iter().flatten();
+    let is_problem = |one: &&serde_json::Value| {
+        one["severity"] == "problem" && one["kind"].as_str().is_some_and(|kind| kind.starts_with("firewall"))
+    };
+    let commands: Vec<&str> = findings
+        .filter(is_problem)
+        .flat_map(|one| one["fix"].as_array().into_iter().flatten())
+        .filter_map(|command| command.as_str())
+        .collect();
+    assert!(!commands.is_empty(), "{what}: check names what drops\n{report:#}");
+    commands.iter().for_each(|command| drop(lab.host.run(command)));
+}
+
+/// With `closed`, another program's chain keeps guests from the outside.
+#[track_caller]
+fn has_what_its_mode_says(lab: &Lab, one: &Guest, closed: bool, what: &str) {
     let Place { v4, v6, .. } = lab.network.guest(2);
     let mode = lab.network.mode;
     assert!(reaches(one, [&v4, &v6]), "{what}: the guests talk");
@@ -98,10 +171,12 @@ fn has_what_its_mode_says(lab: &Lab, one: &Guest, what: &str) {
     }
     let outside = ["192.168.1.25", "fd00:1::25"];
     match mode {
-        "routed" | "nat" | "bridged" => assert!(reaches(one, outside), "{what}: the guests get out"),
+        "routed" | "nat" | "bridged" if !closed => {
+            assert!(reaches(one, outside), "{what}: the guests get out")
+        }
         _ => assert!(!one.pings(outside[0]) && !one.pings(outside[1]), "{what}: nothing gets out"),
     }
-    let is_reached = matches!(mode, "routed" | "bridged");
+    let is_reached = matches!(mode, "routed" | "bridged") && !closed;
     let Place { v4, v6, .. } = lab.network.guest(1);
     let mut service = Listener::on(one);
     for (address, text) in [(v4, "by IPv4"), (v6, "by IPv6")] {

@@ -24,6 +24,10 @@ impl Neighbour for Ufw {
         lab.host.run("ufw reload");
     }
 
+    fn remove(self, lab: &Lab) {
+        lab.host.run("ufw disable");
+    }
+
     /// Its owner's port is open, and guests get to it no more than before.
     fn assert_goes_on(&self, lab: &Lab, guest: &Guest, what: &str) {
         let mut service = Listener::on(&lab.host);

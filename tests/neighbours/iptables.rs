@@ -1,0 +1,76 @@
+//! Rules that somebody wrote with iptables: from a file, as netfilter-persistent loads it.
+
+use std::fs;
+use std::time::Duration;
+
+use crate::lab::{Guest, Lab, Listener, within};
+use crate::matrix::cells;
+use crate::neighbour::Neighbour;
+
+/// Nothing passes through, and in comes what was asked for, pings and one service. Of this the file for IPv6 has its own words.
+const RULES: [(&str, &str, &str, &str); 2] =
+    [("iptables", "rules.v4", "icmp", "192.168.1.25"), ("ip6tables", "rules.v6", "ipv6-icmp", "fd00:1::25")];
+
+fn rules(icmp: &str, friend: &str) -> String {
+    format!(
+        "*filter\n:INPUT DROP [0:0]\n:FORWARD DROP [0:0]\n:OUTPUT ACCEPT [0:0]\n\
+         -A INPUT -i lo -j ACCEPT\n\
+         -A INPUT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT\n\
+         -A INPUT -p {icmp} -j ACCEPT\n\
+         -A INPUT -s {friend} -p udp -m udp --dport 7000 -j ACCEPT\n\
+         COMMIT\n"
+    )
+}
+
+fn load(lab: &Lab, variant: &str) {
+    lab.host.run("mkdir -p /etc/iptables");
+    for (program, file, icmp, friend) in RULES {
+        let file = format!("/etc/iptables/{file}");
+        lab.host.enter(|| fs::write(&file, rules(icmp, friend))).expect("a private /etc can be written");
+        lab.host.run(&format!("{program}{variant}-restore {file}"));
+    }
+}
+
+/// What somebody types who wants to be rid of them.
+fn flush(lab: &Lab, variant: &str) {
+    for program in ["iptables", "ip6tables"] {
+        for arguments in ["-P INPUT ACCEPT", "-P FORWARD ACCEPT", "-F", "-X"] {
+            lab.host.run(&format!("{program}{variant} {arguments}"));
+        }
+    }
+}
+
+/// The one service is open for whom it is, and for no guest.
+fn service_is_open(lab: &Lab, guest: &Guest, what: &str) {
+    let mut service = Listener::on(&lab.host);
+    lab.outside.send("192.168.1.230", "from outside");
+    assert!(within(Duration::from_secs(3), || service.has_heard("from outside")), "{what}: its service");
+    guest.send("10.0.100.3", "from a guest");
+    assert!(!within(Duration::from_millis(300), || service.has_heard("from a guest")), "{what}: a guest");
+}
+
+pub struct Restored;
+
+impl Neighbour for Restored {
+    fn start(lab: &Lab) -> Self {
+        load(lab, "");
+        Self
+    }
+
+    fn reload(&mut self, lab: &Lab) {
+        load(lab, "");
+    }
+
+    fn remove(self, lab: &Lab) {
+        flush(lab, "");
+    }
+
+    fn assert_goes_on(&self, lab: &Lab, guest: &Guest, what: &str) {
+        service_is_open(lab, guest, what);
+    }
+}
+
+mod restored {
+    use super::{Restored, cells};
+    cells!(Restored, "iptables-restore");
+}
