@@ -112,3 +112,32 @@ fn an_edit_changes_what_is_let_through() {
     lab.detach(two);
     lab.assert_as_before("all is taken out", &before);
 }
+
+/// What the owner has decided holds, and what is said of all packets comes after what kvmnet lets through.
+#[test]
+fn the_owners_own_rules_come_first() {
+    for docker in [true, false] {
+        let lab = with_policy(Network::ROUTED, docker);
+        let chain = if docker { "DOCKER-USER" } else { "FORWARD" };
+        let insert = "nft insert rule ip filter";
+        lab.host.run(&format!("{insert} {chain} iifname br0 ip daddr 192.168.1.25 counter drop"));
+        lab.host.run("nft add chain ip filter refused");
+        lab.host.run("nft add rule ip filter refused counter drop");
+        lab.host.run("nft add rule ip filter FORWARD counter jump refused");
+        let before = Snapshot::of(&lab.host);
+        let one = lab.attach(1);
+        lab.settle();
+        assert!(reaches(&one, ["192.168.1.230", "fd00:1::25"]), "what nothing is said of");
+        assert!(!one.pings("192.168.1.25"), "what the owner drops, {docker}");
+        let mut service = Listener::on(&one);
+        assert!(
+            within(Duration::from_secs(3), || {
+                lab.outside.send(&lab.network.guest(1).v4, "in");
+                service.has_heard("in")
+            }),
+            "{docker}: what comes in is let through before it is refused"
+        );
+        lab.detach(one);
+        lab.assert_as_before("all is taken out", &before);
+    }
+}

@@ -35,7 +35,7 @@ pub struct IptablesChain {
     pub drops: bool,
     /// Where rules of others belong.
     pub chain: &'static str,
-    /// The number of the rule there that those of kvmnet come after, so that the owner's own ones win; none: they come first.
+    /// The number of the rule there that those of kvmnet come after ([`last_decision`]); none: they come first.
     pub after: Option<u64>,
     /// kvmnet's rules there, and those in the base chain itself.
     pub rules: Vec<AcceptRule>,
@@ -61,9 +61,13 @@ impl Way {
     }
 }
 
-/// Whether kvmnet's rules come after a jump to this chain.
-pub fn comes_first(chain: &str) -> bool {
-    UFW.contains(&chain)
+/// The number of the rule of this chain that kvmnet's come after: what the owner has decided holds, and what is said of all
+/// packets behind that (a jump, REJECT, Docker's RETURN) comes after kvmnet's.
+pub fn last_decision(rules: &[ChainRule]) -> Option<u64> {
+    let is_ufws = |rule: &&ChainRule| rule.jump.as_deref().is_some_and(|chain| UFW.contains(&chain));
+    let is_decision = |rule: &&ChainRule| rule.is_decision && rule.own.is_none();
+    let rule = rules.iter().find(is_ufws).or_else(|| rules.iter().rfind(is_decision));
+    rule.map(|rule| rule.handle)
 }
 
 /// A rule in a chain of iptables, as far as it matters here.
@@ -73,6 +77,8 @@ pub struct ChainRule {
     pub handle: u64,
     /// The chain that it always jumps to.
     pub jump: Option<String>,
+    /// Whether it decides, or has another chain decide, of some packets and not of all.
+    pub is_decision: bool,
     /// Whether it drops whatever comes to it.
     pub drops: bool,
     /// Where it is one of kvmnet's.

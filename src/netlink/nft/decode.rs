@@ -83,7 +83,7 @@ pub fn parse_rule(reply: &[u8]) -> Option<ForeignRule> {
                 rule.fate = Fate::Drop;
             }
             "target" => {}
-            "match" => rule.conditions.push(extension(data)),
+            "match" => rule.conditions.extend(extension(data)),
             _ => rule.conditions.push(Condition::Other),
         }
     }
@@ -155,12 +155,13 @@ fn look_up(rule: &mut ForeignRule, loaded: Loaded, data: &[u8]) {
     }
 }
 
-/// A match of iptables that nf_tables has no words for.
-fn extension(data: &[u8]) -> Condition {
+/// A match of iptables that nf_tables has no words for. None for one that every packet fits.
+fn extension(data: &[u8]) -> Option<Condition> {
     match find_text(data, NFTA_MATCH_NAME).as_deref() {
-        Some("conntrack" | "state") => Condition::StateIn,
-        Some("tcp" | "udp" | "sctp" | "icmp" | "icmp6" | "multiport") => Condition::Service,
-        _ => Condition::Other,
+        Some("comment") => None,
+        Some("conntrack" | "state") => Some(Condition::StateIn),
+        Some("tcp" | "udp" | "sctp" | "icmp" | "icmp6" | "multiport") => Some(Condition::Service),
+        _ => Some(Condition::Other),
     }
 }
 

@@ -38,6 +38,7 @@ pub fn parse(reply: &[u8]) -> Option<ChainRule> {
             Fate::Go(chain, true) if is_for_all => Some(chain.clone()),
             _ => None,
         },
+        is_decision: !is_for_all && rule.fate != Fate::None,
         drops: is_for_all && rule.fate == Fate::Drop,
         own: (rule.fate == Fate::Accept).then(|| own(reply, handle, rule.chain)).flatten(),
     })

@@ -21,7 +21,7 @@ use super::flows;
 use super::message::{ACK, Message};
 use super::socket::{Broken, KernelError, Socket, of_one_moment};
 use crate::model::foreign::{ForeignChain, ForeignRule};
-use crate::model::iptables::{AcceptRules, ChainRule, IptablesChain, USERS, Way, comes_first};
+use crate::model::iptables::{AcceptRules, ChainRule, IptablesChain, USERS, Way, last_decision};
 use crate::model::ruleset::{Element, Elements, Family, Found, FoundChain, Kind, PortMappings, Table};
 
 /// A set of kvmnet's with more is somebody else's.
@@ -155,18 +155,19 @@ impl Nft {
         has_users: bool,
     ) -> io::Result<IptablesChain> {
         let mut rules = self.chain_rules(protocol, way.chain())?;
-        let jumps_first = |rule: &&ChainRule| rule.jump.as_deref().is_some_and(comes_first);
-        let after = rules.iter().find(jumps_first).map(|rule| rule.handle);
         let drops = drops || rules.last().is_some_and(|rule| rule.drops);
+        let mut after = last_decision(&rules);
         if has_users {
-            rules.extend(self.chain_rules(protocol, USERS)?);
+            let users = self.chain_rules(protocol, USERS)?;
+            after = last_decision(&users);
+            rules.extend(users);
         }
         Ok(IptablesChain {
             protocol,
             way,
             drops,
             chain: if has_users { USERS } else { way.chain() },
-            after: after.filter(|_| !has_users),
+            after,
             rules: rules.into_iter().filter_map(|rule| rule.own).collect(),
         })
     }
