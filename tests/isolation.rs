@@ -37,6 +37,7 @@ fn everything(ground: &Ground) -> Attacks {
     let mut attacks = Attacks::default();
     attacks.forged_packets(&names);
     attacks.shaped_packets(&names);
+    attacks.led_packets(&names);
     attacks.frames(&names);
     attacks.arp(&names);
     attacks

@@ -46,6 +46,8 @@ pub struct Names {
     pub doors: Vec<(&'static str, [u8; 6])>,
     pub sources: Vec<IpAddr>,
     pub targets: Vec<IpAddr>,
+    /// The host's on the network.
+    pub gateways: Vec<IpAddr>,
     /// The few that stand for all, for every shape of a packet.
     pub few: [Vec<IpAddr>; 2],
 }
@@ -117,7 +119,11 @@ impl Names {
             ]),
         ];
         let few = [[ips(&own), few[0].clone()].concat(), few[1].clone()];
-        Self { macs, doors, sources: sources.concat(), targets: targets.concat(), few }
+        let gateways = match ground.lab.network.mode {
+            "bridged" => ips(&["192.168.1.230", "fd00:1::230"]),
+            _ => ips(&[&place.gateway4, &place.gateway6]),
+        };
+        Self { macs, doors, sources: sources.concat(), targets: targets.concat(), gateways, few }
     }
 
     /// From elsewhere towards the guests, by this door.
@@ -183,6 +189,20 @@ impl Attacks {
                         _ => Vec::new(),
                     });
                 }
+            }
+        }
+    }
+
+    /// From everybody to everybody, by the host, which a packet tells to lead it on.
+    pub fn led_packets(&mut self, names: &Names) {
+        let (_, mac) = names.doors[0];
+        let frame = Frame { from: ATTACKER, to: mac };
+        for source in &names.sources {
+            let is_like = |ip: &&IpAddr| ip.is_ipv4() == source.is_ipv4();
+            let Some(via) = names.gateways.iter().find(is_like) else { continue };
+            for target in names.targets.iter().filter(is_like) {
+                let name = format!("{source} to {target} by {via}");
+                self.add(name, |token| packet::by_way_of(frame, *source, *via, *target, token));
             }
         }
     }

@@ -256,6 +256,38 @@ pub fn ipv6(frame: Frame, source: Ipv6Addr, target: Ipv6Addr, inner: [&[u8]; 2],
     shapes
 }
 
+/// For somebody on the way, who is told to lead it on to the target.
+pub fn by_way_of(frame: Frame, source: IpAddr, via: IpAddr, target: IpAddr, token: &str) -> Vec<Shape> {
+    let datagram = udp(source, target, 7000, token.as_bytes());
+    match (source, via, target) {
+        (IpAddr::V4(source), IpAddr::V4(via), IpAddr::V4(target)) => {
+            let route = |kind: u8| [&[kind, 7, 4][..], &target.octets(), &[0]].concat();
+            let with = |kind| frame.ipv4_with(source, via, UDP, &route(kind), &datagram);
+            vec![
+                ("loose source route by the host", with(0x83)),
+                ("strict source route by the host", with(0x89)),
+            ]
+        }
+        (_, _, IpAddr::V6(target)) => {
+            let route = |kind: u8| {
+                let head = [&[UDP, 2, kind, 1, 0, 0, 0, 0][..], &target.octets()].concat();
+                [&head[..], &datagram].concat()
+            };
+            let whole = |payload: &[u8]| [&[ROUTING, 0, 0, 0, 0, 0, 0, 9][..], payload].concat();
+            let behind = |payload: &[u8]| [&[ROUTING, 0, 1, 4, 0, 0, 0, 0][..], payload].concat();
+            let sent = |kind, payload: &[u8]| frame.ip(source, via, kind, payload);
+            vec![
+                ("routing header 0 by the host", sent(ROUTING, &route(0))),
+                ("routing header 3 by the host", sent(ROUTING, &route(3))),
+                ("routing header 4 by the host", sent(ROUTING, &route(4))),
+                ("a routing header in a fragment", sent(FRAGMENT, &whole(&route(4)))),
+                ("a routing header behind options", sent(OPTIONS, &behind(&route(4)))),
+            ]
+        }
+        _ => Vec::new(),
+    }
+}
+
 /// An option that nobody knows, with the token in it.
 fn option(token: &str) -> Vec<u8> {
     let mut option = [&[253, 2][..], token.as_bytes()].concat();
