@@ -8,6 +8,8 @@ mod attack;
 #[path = "isolation/ground.rs"]
 #[allow(dead_code, reason = "these need a part of it")]
 mod ground;
+#[path = "isolation/in_guest.rs"]
+mod in_guest;
 #[path = "isolation/judge.rs"]
 #[allow(dead_code, reason = "these need a part of it")]
 mod judge;

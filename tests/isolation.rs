@@ -15,6 +15,8 @@ mod every_port;
 mod filtered;
 #[path = "isolation/ground.rs"]
 mod ground;
+#[path = "isolation/in_guest.rs"]
+mod in_guest;
 #[path = "isolation/inward.rs"]
 mod inward;
 #[path = "isolation/judge.rs"]
@@ -32,22 +34,11 @@ use ground::Ground;
 use judge::{Judge, tell};
 use lab::{Network, each_mode};
 
-fn everything(ground: &Ground) -> Attacks {
-    let names = Names::of(ground);
-    let mut attacks = Attacks::default();
-    attacks.forged_packets(&names);
-    attacks.shaped_packets(&names);
-    attacks.led_packets(&names);
-    attacks.frames(&names);
-    attacks.arp(&names);
-    attacks
-}
-
 #[track_caller]
 fn nothing_gets_through(network: Network) {
     for careless in [false, true] {
         let ground = Ground::new(network, careless);
-        let attacks = everything(&ground);
+        let attacks = Attacks::of(&Names::of(&ground));
         let mut judge = Judge::of(&ground);
         ground.send(attacks.all.iter().map(|attack| attack.frame.as_slice()));
         let what = format!("{} {}", network.mode, if careless { "on a careless router" } else { "" });

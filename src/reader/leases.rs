@@ -21,3 +21,21 @@ pub fn text(path: &Path) -> io::Result<String> {
     File::open(path)?.take(MOST).read_to_end(&mut bytes)?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    /// The file is not root's: one that is larger than any such file can be is read as far as that.
+    #[test]
+    fn a_file_without_end_is_read_in_part() {
+        let path = std::env::temp_dir().join(format!("kvmnet-leases-{}", std::process::id()));
+        std::fs::write(&path, "0 52:54:00:12:34:56 10.0.100.7 web *\n").unwrap();
+        File::options().write(true).open(&path).unwrap().set_len(MOST * 100).unwrap();
+        let text = text(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(text.len() as u64, MOST);
+        assert_eq!(lease::parse(&text).len(), 1);
+    }
+}

@@ -195,3 +195,34 @@ fn nothing_in_anybodys_name(network: Network) {
 }
 
 crate::lab::each_mode!(nothing_in_anybodys_name: isolated host_only nat routed bridged);
+
+/// Of a guest on a LAN only its MAC is known: it can have any address but the host's, and the gateway's.
+#[test]
+fn a_guest_on_a_lan_is_not_its_gateway() {
+    let lab = lab_with(Network::BRIDGED, "");
+    let (one, two) = (lab.attach(1), lab.attach(2));
+    lab.settle();
+    let n = names(&lab, &one, &two);
+    let own = Frame { from: n.own, to: frame::BROADCAST };
+    let all = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
+    let as_if = |v4: Ipv4Addr, v6: Ipv6Addr| -> Attacks {
+        vec![
+            ("ARP", arp(own, 2, n.own, v4, n.other4)),
+            ("a question of ARP", arp(own, 1, n.own, v4, n.other4)),
+            ("IPv4", own.udp4(v4, n.other4, "spam")),
+            ("NA", own.icmp6(n.own6, all, about(136, v6, 2, n.own))),
+            ("IPv6", own.udp6(v6, n.other6, "spam")),
+        ]
+    };
+    let gateway = as_if("192.168.1.25".parse().unwrap(), "fd00:1::25".parse().unwrap());
+    let attacks = [gateway, as_if(n.host4, n.host6)].concat();
+    assert_eq!(arrived(&lab, &one, &two, &n, &attacks).len(), attacks.len(), "without a filter");
+    let mac = lab.network.guest(1).mac;
+    let hook = lab.hook("/etc/qemu-ifup", &one).env("KVMNET_FILTER", "true").env("KVMNET_GUEST_MAC", &mac);
+    hook.run().ok();
+    let with = arrived(&lab, &one, &two, &n, &attacks);
+    assert!(with.is_empty(), "{with:?}");
+    let another = as_if("192.168.1.99".parse().unwrap(), "fd00:1::99".parse().unwrap());
+    assert_eq!(arrived(&lab, &one, &two, &n, &another).len(), another.len(), "any other one is as good");
+    assert!(two.pings("192.168.1.25") && two.pings("fd00:1::25"), "the gateway is the gateway");
+}

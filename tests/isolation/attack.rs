@@ -148,6 +148,17 @@ pub struct Attacks {
 }
 
 impl Attacks {
+    /// All of them.
+    pub fn of(names: &Names) -> Self {
+        let mut attacks = Self::default();
+        attacks.forged_packets(names);
+        attacks.shaped_packets(names);
+        attacks.led_packets(names);
+        attacks.frames(names);
+        attacks.arp(names);
+        attacks
+    }
+
     fn add(&mut self, name: String, shapes: impl FnOnce(&str) -> Vec<packet::Shape>) {
         self.next += 1;
         let token = self.next;

@@ -100,7 +100,7 @@ fn nat_while_hooks_run() {
 /// From each mode to each other one, by the hook and by `apply`.
 #[test]
 fn while_the_mode_changes() {
-    let networks = [Network::ISOLATED, Network::HOST_ONLY, Network::NAT, Network::ROUTED];
+    let networks = [Network::ISOLATED, Network::HOST_ONLY, Network::NAT, Network::ROUTED, Network::BRIDGED];
     for (at, from) in networks.into_iter().enumerate() {
         for to in networks.into_iter().skip(at + 1) {
             let ground = Ground::new(from, true);

@@ -2,8 +2,7 @@
 
 use std::net::IpAddr;
 
-use crate::attack::{ATTACKER, Attack, token_in};
-use crate::everything;
+use crate::attack::{ATTACKER, Attack, Attacks, Names, token_in};
 use crate::ground::Ground;
 use crate::lab::{Capture, Frame, Network, eventually, frame};
 
@@ -64,7 +63,7 @@ fn heard(network: Network, has_filter: bool) -> (usize, Vec<Vec<u8>>) {
         let hook = hook.env("KVMNET_FILTER", "true").env("KVMNET_GUEST_MAC", &place.mac);
         hook.env("KVMNET_GUEST_ADDRESS", &format!("{},{}", place.v4, place.v6)).run().ok();
     }
-    let attacks = everything(&ground);
+    let attacks = Attacks::of(&Names::of(&ground));
     let mut outside = Capture::of_wire(&ground.lab.outside);
     let at = ground.two.count();
     if has_filter {

@@ -2,6 +2,8 @@
 
 use std::net::Ipv4Addr;
 
+use ipnet::IpNet;
+
 use crate::config::{Environment, File};
 use crate::desired::Desired;
 use crate::item::{
@@ -67,6 +69,11 @@ pub fn link(index: u32, text: &str, kind: Option<&str>) -> Link {
             multi_queue: false,
         }),
     }
+}
+
+/// A plain route of the main table.
+fn way(destination: Option<IpNet>, v6: bool, devices: Vec<u32>) -> Way {
+    Way { destination, v6, table: 254, kind: 1, metric: 0, devices, nexthop: None, protocol: 3 }
 }
 
 /// The host of the reference lab: eth3 with a default route, and two taps.
@@ -150,30 +157,12 @@ impl World {
         for route in &facts.routes {
             let devices =
                 facts.links.iter().filter(|link| route.is_over(&link.name)).map(|link| link.index).collect();
-            facts.ways.push(Way {
-                destination: route.destination,
-                v6: false,
-                table: 254,
-                kind: 1,
-                metric: 0,
-                devices,
-                nexthop: None,
-                protocol: 3,
-            });
+            facts.ways.push(way(route.destination, false, devices));
         }
         for (index, address) in &facts.addresses {
             let destination = Some(address.net.trunc());
             let v6 = address.net.addr().is_ipv6();
-            facts.ways.push(Way {
-                destination,
-                v6,
-                table: 254,
-                kind: 1,
-                metric: 0,
-                devices: vec![*index],
-                nexthop: None,
-                protocol: 3,
-            });
+            facts.ways.push(way(destination, v6, vec![*index]));
         }
         self.0.work_out();
     }
