@@ -55,7 +55,7 @@ each_folder() {
     "$1" "$for_fish"
     "$1" "$rules"
     "$1" "$units"
-    for unit in $firewalls nftables; do
+    for unit in $firewalls nftables systemd-sysctl ufw; do
         "$1" "$units/$unit.service.d"
     done
     "$1" "$tmpfiles"
@@ -64,7 +64,7 @@ each_folder() {
 
 # After these services start, `kvmnet apply` gives networks that are up what they need beside them; one that is not there, or
 # comes later, loses nothing.
-firewalls='docker libvirtd netfilter-persistent ufw virtnetworkd'
+firewalls='docker libvirtd netfilter-persistent virtnetworkd'
 
 # each_file DO: calls DO for all that is copied, with its mode, where it comes from and where it goes.
 each_file() {
@@ -90,6 +90,10 @@ each_file() {
         "$1" 644 "$checkout/share/kvmnet-apply.conf" "$units/$unit.service.d/kvmnet.conf"
     done
     "$1" 644 "$checkout/share/kvmnet-apply-flush.conf" "$units/nftables.service.d/kvmnet.conf"
+    "$1" 644 "$checkout/share/kvmnet-apply-sysctl.conf" "$units/systemd-sysctl.service.d/kvmnet.conf"
+    "$1" 644 "$checkout/share/kvmnet-apply-ufw.conf" "$units/ufw.service.d/kvmnet.conf"
+    "$1" 644 "$checkout/share/kvmnet-apply.service" "$units/kvmnet-apply.service"
+    "$1" 644 "$checkout/share/kvmnet-ufw.path" "$units/kvmnet-ufw.path"
     "$1" 644 "$checkout/share/kvmnet.tmpfiles" "$tmpfiles/kvmnet.conf"
     "$1" 644 "$checkout/share/10-kvmnet.network" "$networkd/10-kvmnet.network"
 }
@@ -245,6 +249,18 @@ reload_udev() {
 }
 
 
+# watch_ufw: where ufw has started already; else its start does it.
+watch_ufw() {
+    [ -z "$DESTDIR" ] && [ -d /run/systemd/system ] && systemctl -q is-active ufw.service || return 0
+    systemctl start kvmnet-ufw.path || echo 'systemd could not start kvmnet-ufw.path; it does with ufw.service' >&2
+}
+
+# forget_ufw: before its files go.
+forget_ufw() {
+    [ ! -d /run/systemd/system ] || systemctl stop kvmnet-ufw.path 2>/dev/null || true
+}
+
+
 # --- Folders ------------------------------------------------------------------------------------------------
 
 # What is noted here was to be made before there was a folder to keep the note in.
@@ -360,6 +376,7 @@ install_all() {
     each_file put
     make_lock
     reload_udev
+    watch_ufw
     move_configuration
     install_configuration
     each_hook link_hook
@@ -385,6 +402,7 @@ uninstall_all() {
     uninstall_configuration
     find_former
     leave_former
+    forget_ufw
     each_file take
     rm -rf "$documents" /var/lib/kvmnet
     reload_udev

@@ -11,7 +11,11 @@
 
 #[path = "booted/host.rs"]
 mod host;
+#[path = "booted/installed.rs"]
+mod installed;
 mod lab;
+#[path = "booted/taken_away.rs"]
+mod taken_away;
 
 use host::Host;
 

@@ -2,49 +2,17 @@
 
 use std::fs::File;
 use std::ops::{Deref, DerefMut};
-use std::path::Path;
 
 use nix::fcntl::Flock;
 
-use crate::lab::{Image, Initramfs, Machine, Process, Vm, eventually, hooks_dir, turn, within};
+use crate::installed::install;
+use crate::lab::{Image, Initramfs, Machine, Process, Vm, eventually, turn, within};
 
 /// How long anything takes on an emulated machine that is busy.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
 
-/// The host's own network, which networkd keeps.
-const UPLINK: &str = "[Match]
-Name=en*
-[Network]
-Address=192.168.1.230/24
-Address=fd00:1::230/64
-Gateway=192.168.1.25
-Gateway=fd00:1::25
-DNS=192.168.1.25
-IPv6AcceptRA=no
-LinkLocalAddressing=ipv6
-";
-
-/// Notes each process that a hook starts, and is not its parent: QEMU is.
-const TRACED_IFUP: &str = "#!/bin/sh
-exec strace -D -f -qq --seccomp-bpf -e signal=none -e trace=execve,execveat,fork,vfork,clone,clone3 -o \"/run/hook-$1\" /etc/qemu-ifup \"$1\"
-";
-
 /// What survives a boot: a disk with nothing on it at first.
 const DISK: &str = "/run/lab/disk";
-
-/// Runs a command in a guest: `in-guest NAME COMMAND`. Its resolv.conf is its own, and it is not to tell the host's resolved of its
-/// resolvers.
-const IN_GUEST: &str = "#!/bin/sh
-own=/run/resolv-$1
-touch \"$own\"
-exec nsenter --net=\"/proc/$(systemctl show -P MainPID \"vm-$1\")/ns/net\" \
-    unshare -m sh -c \"mount --bind $own /etc/resolv.conf; mount --bind /dev/null /sbin/resolvconf; $2\"
-";
-
-/// The rule, the unit and the file for networkd as install.sh installs them.
-const RULE: &str = include_str!("../../share/60-kvmnet.rules");
-const UNIT: &str = include_str!("../../share/kvmnet-serve@.service");
-const UNMANAGED: &str = include_str!("../../share/10-kvmnet.network");
 
 /// The host.
 pub struct Host {
@@ -73,8 +41,17 @@ impl Host {
     /// Boots it, with this `/etc/kvmnet.conf`; none where that is empty.
     #[track_caller]
     pub fn boot(config: &str) -> Self {
+        Self::boot_with(config, |_| ())
+    }
+
+    /// The same with what `add` puts on it.
+    #[track_caller]
+    pub fn boot_with(config: &str, add: impl FnOnce(&mut Initramfs)) -> Self {
         let world = Machine::with_private_files();
-        let image = Image::systemd().with(&world, "host", |initramfs| install(initramfs, config));
+        let image = Image::systemd().with(&world, "host", |initramfs| {
+            add(initramfs);
+            install(initramfs, config);
+        });
         world.run(&format!("truncate -s 8M {DISK}"));
         Self::start(world, image, turn())
     }
@@ -181,25 +158,6 @@ impl Host {
             let journal = self.vm.run("journalctl -b --no-pager | tail -n 40").1;
             panic!("never came to hold: {what}: `{command}`: {said}\n{journal}");
         }
-    }
-}
-
-/// Puts kvmnet and this test's own files where they are on a host.
-fn install(initramfs: &mut Initramfs, config: &str) {
-    for hook in ["qemu-ifup", "qemu-ifdown"] {
-        initramfs.add_file(Path::new("/usr/local/lib/kvmnet").join(hook), &hooks_dir().join(hook));
-        initramfs.link(Path::new("/etc").join(hook), &format!("/usr/local/lib/kvmnet/{hook}"));
-    }
-    initramfs.add_file("/usr/local/bin/kvmnet", &hooks_dir().join("kvmnet"));
-    let [rule, unit] = [RULE, UNIT].map(|text| text.replace("@kvmnet@", "/usr/local/bin/kvmnet"));
-    initramfs.add_text("/etc/udev/rules.d/60-kvmnet.rules", &rule);
-    initramfs.add_text("/etc/systemd/system/kvmnet-serve@.service", &unit);
-    initramfs.add_text("/etc/systemd/network/10-uplink.network", UPLINK);
-    initramfs.add_text("/etc/systemd/network/10-kvmnet.network", UNMANAGED);
-    initramfs.add("/etc/traced-ifup", TRACED_IFUP.as_bytes());
-    initramfs.add("/usr/bin/in-guest", IN_GUEST.as_bytes());
-    if !config.is_empty() {
-        initramfs.add_text("/etc/kvmnet.conf", config);
     }
 }
 

@@ -24,9 +24,14 @@ pub struct Guest {
 impl Guest {
     /// Boots a guest on the tap `name` of `host`, with the hardware address QEMU would give it.
     pub fn boot(host: &Machine, name: &str, mac: &str) -> Self {
-        let tap = Arc::new(Tap::open(host, name));
+        Self::boot_by(Tap::open, host, name, mac)
+    }
+
+    /// The same with a tap that `open` opens.
+    pub fn boot_by(open: fn(&Machine, &str) -> Tap, host: &Machine, name: &str, mac: &str) -> Self {
+        let tap = Arc::new(open(host, name));
         let machine = Machine::new();
-        let nic = Tap::open(&machine, "eth0");
+        let nic = open(&machine, "eth0");
         machine.sysctl("ipv6/conf/default/accept_dad", "0");
         machine.sysctl("ipv6/conf/eth0/accept_dad", "0");
         machine.ip(&format!("link set eth0 address {mac} up"));

@@ -38,15 +38,20 @@ impl Initramfs {
     }
 
     fn add_as(&mut self, path: &Path, mode: u32, content: &[u8]) {
+        self.folders_above(path);
+        self.entry(path, REGULAR | mode, content);
+    }
+
+    fn folders_above(&mut self, path: &Path) {
         let above: Vec<&Path> = path.ancestors().skip(1).filter(|folder| folder.parent().is_some()).collect();
         for folder in above.into_iter().rev() {
             self.entry(folder, DIRECTORY | 0o755, &[]);
         }
-        self.entry(path, REGULAR | mode, content);
     }
 
     /// Adds a symbolic link.
     pub fn link(&mut self, path: impl AsRef<Path>, to: &str) {
+        self.folders_above(path.as_ref());
         self.entry(path.as_ref(), LINK | 0o777, to.as_bytes());
     }
 
@@ -56,13 +61,36 @@ impl Initramfs {
         self.add(path, &content);
     }
 
+    /// Adds a folder of this machine, with all that is in it but for what `leaves_out` names.
+    pub fn add_folder(&mut self, path: &Path, leaves_out: &[&str]) {
+        let entries =
+            fs::read_dir(path).unwrap_or_else(|error| panic!("{} is needed: {error}", path.display()));
+        for entry in entries.flatten() {
+            let path = entry.path();
+            if leaves_out.iter().any(|name| path.ends_with(name)) {
+                continue;
+            }
+            match fs::read_link(&path) {
+                Ok(to) => self.link(&path, to.to_str().expect("paths are UTF-8")),
+                Err(_) if path.is_dir() => self.add_folder(&path, leaves_out),
+                Err(_) => self.add_file(&path, &path),
+            }
+        }
+    }
+
     /// Adds a program of this machine, with the libraries it needs.
     pub fn add_program(&mut self, path: &str) {
         self.add_file(path, Path::new(path));
-        let needs = Command::new("ldd").arg(path).output().expect("ldd is a part of the C library");
-        let needs = String::from_utf8(needs.stdout).expect("paths are UTF-8");
-        for library in needs.split_whitespace().filter(|word| word.starts_with('/')) {
-            self.add_file(library, Path::new(library));
+        libraries(path).iter().for_each(|library| self.add_file(library, library));
+    }
+
+    /// The same where all is below `/usr`, as in Debian's image.
+    pub fn add_program_below_usr(&mut self, path: &str) {
+        self.add_file(path, Path::new(path));
+        for library in libraries(path) {
+            let folder = library.parent().and_then(|folder| fs::canonicalize(folder).ok());
+            let (folder, name) = (folder.expect("a folder"), library.file_name().expect("a file"));
+            self.add_file(folder.join(name), &library);
         }
     }
 
@@ -94,4 +122,11 @@ impl Initramfs {
     fn pad(&mut self) {
         self.bytes.resize(self.bytes.len().next_multiple_of(4), 0);
     }
+}
+
+/// The libraries that a program of this machine needs.
+fn libraries(program: &str) -> Vec<PathBuf> {
+    let needs = Command::new("ldd").arg(program).output().expect("ldd is a part of the C library");
+    let needs = String::from_utf8(needs.stdout).expect("paths are UTF-8");
+    needs.split_whitespace().filter(|word| word.starts_with('/')).map(PathBuf::from).collect()
 }

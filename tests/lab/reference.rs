@@ -5,7 +5,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::time::Duration;
 
 use super::network::{Network, Place};
-use super::{Guest, Hook, Machine, Ran, Snapshot, assert_same, eventually, hooks_dir, within};
+use super::{Guest, Hook, Machine, Ran, Snapshot, Tap, assert_same, eventually, hooks_dir, within};
 
 /// The host with its hooks, and the machines around it.
 pub struct Lab {
@@ -90,7 +90,12 @@ impl Lab {
 
     /// A guest on a tap and with addresses of its own.
     pub fn boot_at(&self, place: &Place) -> Guest {
-        let guest = Guest::boot(&self.host, &place.tap, &place.mac);
+        self.boot_by(Tap::open, place)
+    }
+
+    /// The same with a tap that `open` opens.
+    pub fn boot_by(&self, open: fn(&Machine, &str) -> Tap, place: &Place) -> Guest {
+        let guest = Guest::boot_by(open, &self.host, &place.tap, &place.mac);
         add_addresses(&guest, "eth0", [&format!("{}/24", place.v4), &format!("{}/64", place.v6)]);
         eventually("the guest has its addresses", || has_settled(&guest, "eth0"));
         guest.ip(&format!("route add default via {}", place.gateway4));

@@ -19,8 +19,17 @@ pub struct Tap {
 }
 
 impl Tap {
-    /// Makes a tap on a machine, or opens a persistent one, as QEMU does.
+    /// Makes a tap on a machine, or opens a persistent one.
     pub fn open(machine: &Machine, name: &str) -> Self {
+        Self::open_as(machine, name, libc::IFF_TAP | libc::IFF_NO_PI)
+    }
+
+    /// The same as QEMU does: each frame has the header of a virtual NIC before it.
+    pub fn open_with_headers(machine: &Machine, name: &str) -> Self {
+        Self::open_as(machine, name, libc::IFF_TAP | libc::IFF_NO_PI | libc::IFF_VNET_HDR)
+    }
+
+    fn open_as(machine: &Machine, name: &str, flags: i32) -> Self {
         let file = machine.enter(|| {
             let file = OpenOptions::new()
                 .read(true)
@@ -28,7 +37,7 @@ impl Tap {
                 .custom_flags(libc::O_NONBLOCK)
                 .open("/dev/net/tun")
                 .expect("the labs need /dev/net/tun");
-            attach(&file, name);
+            attach(&file, name, flags);
             file
         });
         Self { file }
@@ -54,12 +63,12 @@ impl AsFd for Tap {
     }
 }
 
-/// Makes `file`, a `/dev/net/tun`, the tap of this name.
-fn attach(file: &File, name: &str) {
+/// Makes `file`, a `/dev/net/tun`, the tap of this name, with these flags.
+fn attach(file: &File, name: &str, flags: i32) {
     let mut request = libc::ifreq {
         ifr_name: [0; libc::IFNAMSIZ],
         ifr_ifru: libc::__c_anonymous_ifr_ifru {
-            ifru_flags: i16::try_from(libc::IFF_TAP | libc::IFF_NO_PI).expect("tap flags fit a short"),
+            ifru_flags: i16::try_from(flags).expect("tap flags fit a short"),
         },
     };
     for (place, byte) in request.ifr_name.iter_mut().zip(name.bytes()) {

@@ -1,0 +1,131 @@
+//! Services that take away what guests need, as they start, stop or read their files anew: guests have it again, and nobody types
+//! anything.
+
+use crate::host::Host;
+use crate::installed::add_ufw;
+use crate::start_served;
+
+/// The world, by IPv4 and IPv6.
+const WORLD: [&str; 2] = ["192.168.1.25", "fd00:1::25"];
+
+/// Waits until a guest reaches the world.
+#[track_caller]
+fn reaches_the_world(host: &mut Host, after: &str) {
+    for address in WORLD {
+        let ping = format!("in-guest web 'ping -c 1 -W 5 {address}'");
+        host.eventually(&format!("after {after} the guest reaches {address}"), &ping);
+    }
+}
+
+/// After all of it: nothing has failed, gone round in circles, or stayed.
+#[track_caller]
+fn assert_quiet(host: &mut Host) {
+    host.kill_guest("web");
+    host.eventually("the network is swept", "! ip link show br0 && ! nft list tables | grep kvmnet");
+    assert_eq!(host.must("systemctl --failed --no-legend").trim(), "", "no unit has failed");
+    let journal = host.must("journalctl -b --no-pager");
+    let complaint =
+        journal.lines().find(|line| line.contains("ordering cycle") || line.contains("start-limit"));
+    assert_eq!(complaint, None);
+}
+
+/// Something that drops what it does not know, as Docker does.
+const DOCKER: &str = "table ip filter {
+    chain DOCKER-USER { return; }
+    chain FORWARD { type filter hook forward priority filter; policy drop; jump DOCKER-USER; }
+}
+";
+const DOCKER_SERVICE: &str = "[Unit]\nDescription=Stands for Docker\n[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=nft -f /etc/docker.nft\n";
+
+#[test]
+fn services_with_a_firewall_start_stop_and_reload() {
+    let mut host = Host::boot_with("", |files| {
+        files.link(
+            "/etc/systemd/system/sysinit.target.wants/nftables.service",
+            "/usr/lib/systemd/system/nftables.service",
+        );
+        files.add_text("/etc/docker.nft", DOCKER);
+        files.add_text("/etc/systemd/system/docker.service", DOCKER_SERVICE);
+    });
+    assert_eq!(
+        host.must("nft list tables").trim(),
+        "table inet filter",
+        "nftables has started with the machine"
+    );
+    start_served(&mut host, "web", 0);
+    reaches_the_world(&mut host, "its start");
+    for what in [
+        "restart nftables",
+        "reload nftables",
+        "stop nftables",
+        "start nftables",
+        "start docker",
+        "restart nftables",
+    ] {
+        host.must(&format!("systemctl {what}"));
+        host.must("nft list table inet kvmnet-br0");
+        reaches_the_world(&mut host, what);
+    }
+    host.must("systemctl restart docker && nft list chain ip filter DOCKER-USER | grep kvmnet:br0");
+    reaches_the_world(&mut host, "restart docker");
+    let twice = "kvmnet apply --yes --quiet & one=$!; kvmnet apply --yes --quiet && wait $one";
+    host.must(&format!("nft flush ruleset && {{ {twice}; }}"));
+    reaches_the_world(&mut host, "kvmnet apply, twice at once");
+    host.must("nft flush ruleset && systemctl restart nftables");
+    assert_quiet(&mut host);
+    host.must("systemctl restart nftables docker");
+    assert!(!host.must("nft list ruleset").contains("kvmnet"), "nothing where no network is up");
+}
+
+/// Its commands start no service.
+#[test]
+fn the_owner_of_ufw_types_commands() {
+    let mut host = Host::boot_with("", add_ufw);
+    host.must("systemctl is-active kvmnet-ufw.path");
+    start_served(&mut host, "web", 0);
+    for what in [
+        "ufw --force enable",
+        "ufw reload",
+        "ufw allow 22/tcp",
+        "systemctl restart ufw",
+        "ufw disable",
+        "ufw --force enable",
+    ] {
+        eprintln!("{}", host.must(what));
+        reaches_the_world(&mut host, what);
+        host.in_guest("web", crate::UDHCPC);
+    }
+    host.must("iptables -S FORWARD | grep kvmnet:br0");
+    assert_quiet(&mut host);
+    assert!(!host.must("nft list ruleset").contains("kvmnet"));
+}
+
+/// What an administrator writes who means a machine that is not a router.
+const NO_ROUTER: &str = "net.ipv4.ip_forward=0
+net.ipv4.conf.all.forwarding=0
+net.ipv4.conf.default.forwarding=0
+net.ipv6.conf.all.forwarding=0
+net.ipv6.conf.default.forwarding=0
+net.ipv4.conf.all.rp_filter=1
+net.ipv4.conf.default.rp_filter=1
+net.ipv4.conf.*.rp_filter=1
+";
+
+#[test]
+fn settings_are_read_anew() {
+    let mut host = Host::boot_with("", |files| files.add_text("/etc/sysctl.d/99-no-router.conf", NO_ROUTER));
+    start_served(&mut host, "web", 0);
+    host.must("udevadm settle");
+    reaches_the_world(&mut host, "its start");
+    for what in [
+        "systemctl restart systemd-sysctl",
+        "networkctl reload",
+        "networkctl reconfigure ens2",
+        "systemctl restart systemd-networkd",
+    ] {
+        host.must(what);
+        reaches_the_world(&mut host, what);
+    }
+    assert_quiet(&mut host);
+    assert_eq!(host.must("cat /proc/sys/net/ipv6/conf/all/forwarding").trim(), "0");
+}

@@ -1,0 +1,178 @@
+//! NetworkManager beside guests: it has the host's NICs, and leaves what kvmnet made alone, whatever happens to it.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+mod lab;
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use lab::{Guest, Lab, Machine, Network, Process, Snapshot, Tap, eventually};
+use nix::sys::signal::Signal;
+
+/// What install.sh installs, without what it starts.
+const RULE: &str = include_str!("../share/60-kvmnet.rules");
+
+/// The uplink's connection, as its owner has it.
+const CONNECTION: &str = "[connection]
+id=uplink
+type=ethernet
+interface-name=eth3
+
+[ipv4]
+method=manual
+address1=192.168.1.230/24,192.168.1.25
+
+[ipv6]
+method=manual
+address1=fd00:1::230/64,fd00:1::25
+";
+
+/// Pairs are left alone as NetworkManager comes, but the cables of the lab are pairs.
+const SETTINGS: &str = "[main]
+plugins=keyfile
+[logging]
+domains=NONE
+[device-cables]
+match-device=interface-name:eth*
+managed=1
+[keyfile]
+unmanaged-devices=interface-name:eth4
+";
+
+/// A host with D-Bus, udev and NetworkManager.
+struct Managed {
+    lab: Lab,
+    manager: Option<Process>,
+    _beside: [Process; 2],
+}
+
+impl Managed {
+    fn new(network: Network) -> Self {
+        let lab = Lab::new(network);
+        let host = &lab.host;
+        host.enter(prepare);
+        for folder in ["/etc/udev/rules.d", "/usr/lib/udev/rules.d"] {
+            host.run(&format!("mount -t tmpfs rules {folder}"));
+        }
+        host.enter(|| fs::write("/etc/udev/rules.d/60-kvmnet.rules", RULE.replace("@kvmnet@", "/bin/true")))
+            .unwrap();
+        let bus = host.start("dbus-daemon", &["--system", "--nofork", "--nopidfile"]);
+        let udev = host.start("/usr/lib/systemd/systemd-udevd", &["--resolve-names=never"]);
+        eventually("udev listens", || host.try_run("udevadm control --ping").status.success());
+        host.run("udevadm trigger --action=add --subsystem-match=net");
+        host.run("udevadm settle");
+        let mut managed = Self { lab, manager: None, _beside: [bus, udev] };
+        managed.start();
+        managed
+    }
+
+    /// Starts it, and has it take the uplink.
+    fn start(&mut self) {
+        let manager = self.lab.host.start("NetworkManager", &["--no-daemon"]);
+        eventually("NetworkManager has the uplink", || {
+            assert!(!manager.has_ended(), "it must go on: {}", manager.printed());
+            self.state_of("eth3") == "connected"
+        });
+        self.manager = Some(manager);
+    }
+
+    fn restart(&mut self) {
+        let mut manager = self.manager.take().expect("it runs");
+        manager.signal(Signal::SIGTERM);
+        manager.wait();
+        self.start();
+    }
+
+    /// How it calls the state of a device.
+    fn state_of(&self, device: &str) -> String {
+        let said = self.lab.host.try_run("nmcli --terse --fields DEVICE,STATE device");
+        let said = String::from_utf8_lossy(&said.stdout).into_owned();
+        let states = said.lines().filter_map(|line| line.split_once(':'));
+        states
+            .filter(|(name, _)| *name == device)
+            .map(|(_, state)| state.to_owned())
+            .next()
+            .unwrap_or_default()
+    }
+
+    fn nmcli(&self, arguments: &str) {
+        self.lab.host.run(&format!("nmcli {arguments}"));
+    }
+}
+
+/// Its files; in /sys it would look for what is not of this network otherwise.
+fn prepare() {
+    fs::create_dir_all("/run/dbus").unwrap();
+    fs::create_dir_all("/run/NetworkManager").unwrap();
+    for folder in
+        ["/etc/NetworkManager/system-connections", "/etc/NetworkManager/conf.d", "/var/lib/NetworkManager"]
+    {
+        let _none = fs::remove_dir_all(folder);
+        fs::create_dir_all(folder).unwrap();
+    }
+    fs::write("/etc/NetworkManager/NetworkManager.conf", SETTINGS).unwrap();
+    let connection = "/etc/NetworkManager/system-connections/uplink.nmconnection";
+    fs::write(connection, CONNECTION).unwrap();
+    fs::set_permissions(connection, fs::Permissions::from_mode(0o600)).unwrap();
+}
+
+/// What of the host is kvmnet's: the links with their ports, and their addresses.
+fn made(host: &Machine, names: &[&str]) -> String {
+    let links = host.ip("-d link show");
+    let of_kvmnet = |line: &&str| names.iter().any(|name| line.contains(&format!(": {name}")));
+    let links: Vec<&str> = links.lines().filter(of_kvmnet).collect();
+    let addresses: Vec<String> =
+        names.iter().map(|name| host.ip(&format!("-o addr show dev {name} scope global"))).collect();
+    format!("{}\n{}", links.join("\n"), addresses.concat())
+}
+
+#[track_caller]
+fn leaves_alone(network: Network, reach: &[&str]) {
+    let mut managed = Managed::new(network);
+    let before = Snapshot::of(&managed.lab.host);
+    let one = managed.lab.boot_by(Tap::open_with_headers, &network.guest(1));
+    managed.lab.ifup(&one).ok();
+    managed.lab.settle();
+    let gate = network.gate;
+    let names = [gate, one.tap(), "br0"];
+    let ours = made(&managed.lab.host, &names);
+    let holds = |managed: &Managed, one: &Guest, what: &str| {
+        assert_eq!(made(&managed.lab.host, &names), ours, "{network:?}: {what}");
+        for address in reach {
+            eventually(&format!("{network:?}: {what}: the guest reaches {address}"), || one.pings(address));
+        }
+    };
+    holds(&managed, &one, "at first");
+    managed.nmcli("connection up uplink");
+    holds(&managed, &one, "its uplink's connection came up anew");
+    managed.nmcli("device reapply eth3");
+    managed.nmcli("general reload");
+    holds(&managed, &one, "its files were read anew");
+    managed.restart();
+    holds(&managed, &one, "it was started anew");
+    managed.nmcli("networking off");
+    assert_eq!(made(&managed.lab.host, &names), ours, "{network:?}: networking is off");
+    managed.nmcli("networking on");
+    eventually("the uplink is back", || managed.state_of("eth3") == "connected");
+    holds(&managed, &one, "networking was off and on");
+    for device in [gate, "br0", one.tap()] {
+        assert_eq!(managed.state_of(device), "unmanaged", "{network:?}: {device}");
+    }
+    managed.lab.detach(one);
+    eventually("all is as before", || Snapshot::of(&managed.lab.host) == before);
+}
+
+#[test]
+fn isolated() {
+    leaves_alone(Network::ISOLATED, &[]);
+}
+
+#[test]
+fn host_only() {
+    leaves_alone(Network::HOST_ONLY_VETH, &["10.0.100.3", "fd00:100::3"]);
+}
+
+#[test]
+fn nat() {
+    leaves_alone(Network::NAT_BY_ROUTES, &["10.0.100.3", "192.168.1.25", "fd00:1::25"]);
+}
