@@ -95,6 +95,8 @@ programs() {
     echo 'ufw ufw'
     echo 'libvirtd libvirt-daemon'
     echo 'virsh libvirt-clients'
+    echo 'dbus-daemon dbus'
+    echo 'NetworkManager network-manager' # and one that manages interfaces
     echo 'mandoc mandoc'
     echo 'sysctl procps' # the commands that kvmnet plan prints
     echo 'setcap libcap2-bin'
@@ -224,11 +226,14 @@ hold_services() {
     held=yes
 }
 
-# release_services "NAMES": Docker's is not started with the machine, either, where it came for the tests.
+# release_services "NAMES": those of Docker and NetworkManager are not started with the machine, either, where they came for the tests.
 release_services() {
     [ -z "$held" ] || rm -f /usr/sbin/policy-rc.d
     case " $1 " in
         *' docker.io '*) systemctl disable -q docker.service docker.socket containerd.service 2>/dev/null || true ;;
+    esac
+    case " $1 " in
+        *' network-manager '*) systemctl disable -q NetworkManager.service NetworkManager-wait-online.service 2>/dev/null || true ;;
     esac
 }
 
