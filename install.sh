@@ -37,8 +37,8 @@ set_places() {
         *) rules=/etc/udev/rules.d units=/etc/systemd/system for_fish=/etc/fish/completions ;;
     esac
     case $PREFIX in
-        /usr) tmpfiles=/usr/lib/tmpfiles.d networkd=/usr/lib/systemd/network ;;
-        *) tmpfiles=/etc/tmpfiles.d networkd=/etc/systemd/network ;;
+        /usr) tmpfiles=/usr/lib/tmpfiles.d networkd=/usr/lib/systemd/network zones=/usr/lib/firewalld ;;
+        *) tmpfiles=/etc/tmpfiles.d networkd=/etc/systemd/network zones=/etc/firewalld ;;
     esac
 }
 set_places
@@ -60,11 +60,13 @@ each_folder() {
     done
     "$1" "$tmpfiles"
     "$1" "$networkd"
+    "$1" "$zones/zones"
+    "$1" "$zones/policies"
 }
 
 # After these services start, `kvmnet apply` gives networks that are up what they need beside them; one that is not there, or
 # comes later, loses nothing.
-firewalls='docker libvirtd netfilter-persistent virtnetworkd'
+firewalls='docker firewalld libvirtd netfilter-persistent virtnetworkd'
 
 # each_file DO: calls DO for all that is copied, with its mode, where it comes from and where it goes.
 each_file() {
@@ -96,6 +98,12 @@ each_file() {
     "$1" 644 "$checkout/share/kvmnet-ufw.path" "$units/kvmnet-ufw.path"
     "$1" 644 "$checkout/share/kvmnet.tmpfiles" "$tmpfiles/kvmnet.conf"
     "$1" 644 "$checkout/share/10-kvmnet.network" "$networkd/10-kvmnet.network"
+    for zone in kvmnet kvmnet-host; do
+        "$1" 644 "$checkout/share/firewalld/$zone.xml" "$zones/zones/$zone.xml"
+    done
+    for policy in kvmnet-in kvmnet-out; do
+        "$1" 644 "$checkout/share/firewalld/$policy.xml" "$zones/policies/$policy.xml"
+    done
 }
 
 # each_hook DO: calls DO with the name of each program that QEMU looks for in /etc.

@@ -110,6 +110,7 @@ fn run(command: Command, inherited: &Inherited) -> Result<u8, Error> {
         Command::Up { network } => report(run::network_up(&network, &mut print_step)),
         Command::Down { force, network } => report(run::network_down(&network, force, &mut print_step)),
         Command::Gc => report(run::sweep(&mut print_step)),
+        Command::Firewalld => logged(run::firewalld()),
         Command::Serve { interface } => {
             let sentence = serve::serve(&interface)?;
             log::write("kvmnet", Level::Info, &sentence);
@@ -137,7 +138,9 @@ fn apply() -> Result<u8, Error> {
     let difference = run::difference()?;
     say(&difference.to_string());
     if difference.plan.is_empty() {
-        return Ok(status_of(difference.unmet.is_empty()));
+        // Its zones are no part of the difference.
+        let status = logged(run::firewalld())?;
+        return Ok(met(&difference, status));
     }
     if !stdin().is_terminal() {
         complain("no terminal to ask on: nothing was changed", Some("kvmnet apply --yes"));
@@ -164,7 +167,7 @@ fn apply_at_once(quiet: bool) -> Result<u8, Error> {
     // Only now: whoever reads this slowly holds no hook up.
     found.iter().filter(|_| !quiet).for_each(|found| say(&found.to_string()));
     let status = match done {
-        Ok(done) if !done.changed => SUCCESS,
+        Ok(done) if !done.changed && done.left.is_empty() => SUCCESS,
         done if quiet => logged(done)?,
         done => report(done)?,
     };

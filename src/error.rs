@@ -94,6 +94,8 @@ pub enum Error {
     /// A program that may not make the lock's file finds none.
     #[error("there is no {path}: no other program of kvmnet's has run since the machine started", path = lock::PATH)]
     NoLock,
+    #[error(transparent)]
+    Firewalld(#[from] crate::firewalld::Problem),
     #[error("cannot {doing}: {source}")]
     System { doing: String, source: io::Error },
 }
@@ -144,6 +146,7 @@ impl Error {
                 format!("say which by its bridge: kvmnet down {}", shell_word(bridges.first()?))
             }
             Error::Refused(refusal) => return refusal.hint(),
+            Error::Firewalld(problem) => problem.hint()?.to_owned(),
             Error::LockClosed(source) if source.kind() != io::ErrorKind::ReadOnlyFilesystem => format!(
                 "a user with CAP_NET_ADMIN is let in by a group: install -m 660 -g GROUP /dev/null {}",
                 lock::PATH

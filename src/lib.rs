@@ -73,6 +73,7 @@ mod account;
 pub mod caller;
 mod confine;
 pub mod error;
+mod firewalld;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 mod guests;

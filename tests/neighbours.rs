@@ -7,6 +7,8 @@
 mod dns;
 #[path = "neighbours/docker.rs"]
 mod docker;
+#[path = "neighbours/firewalld.rs"]
+mod firewalld;
 #[path = "neighbours/iptables.rs"]
 mod iptables;
 #[path = "serve/kit.rs"]

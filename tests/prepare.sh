@@ -97,6 +97,7 @@ programs() {
     echo 'virsh libvirt-clients'
     echo 'dbus-daemon dbus'
     echo 'NetworkManager network-manager' # and one that manages interfaces
+    echo 'firewalld firewalld'
     echo 'mandoc mandoc'
     echo 'sysctl procps' # the commands that kvmnet plan prints
     echo 'setcap libcap2-bin'
@@ -229,6 +230,9 @@ hold_services() {
 # release_services "NAMES": those of Docker and NetworkManager are not started with the machine, either, where they came for the tests.
 release_services() {
     [ -z "$held" ] || rm -f /usr/sbin/policy-rc.d
+    case " $1 " in
+        *' firewalld '*) systemctl disable -q firewalld.service 2>/dev/null || true ;;
+    esac
     case " $1 " in
         *' docker.io '*) systemctl disable -q docker.service docker.socket containerd.service 2>/dev/null || true ;;
     esac

@@ -142,6 +142,9 @@ pub enum Command {
         /// The network's bridge, or the interface that the host takes part by.
         interface: String,
     },
+    /// Have firewalld's zones for kvmnet hold the networks of now; a hook starts it.
+    #[command(hide = true)]
+    Firewalld,
     /// Print what may come next on a command line, for a shell.
     #[command(hide = true)]
     Complete {

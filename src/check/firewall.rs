@@ -38,8 +38,18 @@ pub fn check(input: &CheckInput) -> Vec<Finding> {
         fixes.push(finding.fix.clone());
         is_new
     });
+    findings.extend(by_iptables(input));
     findings.extend(legacy(input));
     findings
+}
+
+/// firewalld with `FirewallBackend=iptables` has its rules where kvmnet has some, and writes them anew without these.
+fn by_iptables(input: &CheckInput) -> Option<Finding> {
+    let is_meant = |one: &Configured| one.desired.network.firewall == FirewallUse::Integrate;
+    let chain = input.firewall.chains.iter().find(|chain| chain.name == "FORWARD_ZONES")?;
+    let text = "firewalld writes its rules by iptables (FirewallBackend), and forgets those of kvmnet's when it is reloaded";
+    let finding = Finding::note("firewall", text.to_owned()).at(chain).run(["kvmnet apply".to_owned()]);
+    input.configured.iter().any(is_meant).then_some(finding)
 }
 
 /// Guests' packets to the outside, and back.
@@ -52,9 +62,12 @@ fn forward_chain(input: &CheckInput, chain: &ForeignChain, configured: &Configur
     families().next()?;
     let note = |text: String| Some(Finding::note("firewall", text).at(chain));
     if input.will_open(chain, network) {
-        return note(format!(
-            "its policy is drop: kvmnet has rules there for the guests of network {name} while it is up"
-        ));
+        return note(match input.zone(chain, network) {
+            Some(zone) => format!("the guests of network {name} are in the zone {zone} while it is up"),
+            None => format!(
+                "its policy is drop: kvmnet has rules there for the guests of network {name} while it is up"
+            ),
+        });
     }
     let host = || vec![host_if.to_string()];
     let uplinks = |v6| feature::uplinks(desired, observed, v6).iter().map(ToString::to_string).collect();
@@ -92,8 +105,12 @@ fn firewalld(chain: &ForeignChain, host_if: &IfName) -> Option<Vec<String>> {
 
 /// The commands that open a chain to what it drops, of what goes out and comes back: those of the program whose chain it is, where that is known.
 fn openings(input: &CheckInput, chain: &ForeignChain, network: &Network, dropped: [bool; 2]) -> Vec<String> {
-    if input.opens(chain, network).is_some() {
-        return vec!["kvmnet apply".to_owned()];
+    let apply = || "kvmnet apply".to_owned();
+    match (input.zone(chain, network), input.has_zones) {
+        (Some(_), Some(false)) => return vec!["firewall-cmd --reload".to_owned(), apply()],
+        (Some(_), _) => return vec![apply()],
+        (None, _) if input.opens(chain, network).is_some() => return vec![apply()],
+        (None, _) => {}
     }
     let host_if = network.host_if();
     let has = |name: &str| {
@@ -167,10 +184,16 @@ fn input_chain(input: &CheckInput, chain: &ForeignChain, network: &Network) -> O
     let what = families.filter_map(|v6| input.firewall.obstacle(chain, &packet(v6))).max()?;
     let mut text =
         format!("{what} drops what the guests of network {} send to the host itself", network.name);
-    if input.opens(chain, network).is_some() {
+    let zone = input.zone(chain, network);
+    if input.opens(chain, network).is_some() || zone.is_some() {
         text += ", but for pings and what tells them their addresses and names, which kvmnet lets in while it is up";
     }
     let finding = Finding::note("firewall-input", text).at(chain);
+    if let Some(zone) = zone {
+        return Some(finding.say(format!(
+            "for what else they shall reach, as in: firewall-cmd --permanent --zone={zone} --add-service=nfs; firewall-cmd --reload"
+        )));
+    }
     let accept = || vec![insert(chain, &chain.name, &format!("iifname {}", nft_name(host_if)))];
     Some(finding.run(firewalld(chain, host_if).unwrap_or_else(accept)))
 }

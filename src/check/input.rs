@@ -18,6 +18,7 @@ use crate::apply::Kernel;
 use crate::config::{ConfigReport, Environment};
 use crate::desired::Desired;
 use crate::error::Error;
+use crate::firewalld;
 use crate::holder::{self, Holder};
 use crate::model::foreign::ForeignChain;
 use crate::model::iptables::IptablesChain;
@@ -51,6 +52,8 @@ pub struct CheckInput {
     /// the kernel has no IPv6.
     pub without_ipv6: Option<Vec<String>>,
     pub firewall: Firewall,
+    /// Whether firewalld has kvmnet's zones; None where it does not run, or does not say.
+    pub has_zones: Option<bool>,
     /// The families of which frames between guests pass the firewall.
     pub bridge_filter: Vec<Family>,
     pub holders: Vec<Holder>,
@@ -86,6 +89,7 @@ impl CheckInput {
             config_hidden: access(config.file.would_be_at(), AccessFlags::R_OK) == Err(Errno::EACCES),
             addresses: addresses.into_iter().map(|(_, address)| address.net.addr()).collect(),
             without_ipv6,
+            has_zones: observed.firewalld.then(firewalld::has_zones).flatten(),
             config,
             configured,
             observed,
@@ -122,9 +126,16 @@ impl CheckInput {
         self.observed.iptables_chains.iter().find(|known| known.is(chain) && integrates)
     }
 
-    /// Whether it does so when the network comes up.
+    /// The zone of firewalld that this network's guests are in.
+    pub fn zone(&self, chain: &ForeignChain, network: &Network) -> Option<&'static str> {
+        let integrates = network.firewall == FirewallUse::Integrate && chain.table == firewalld::TABLE;
+        firewalld::zone_of(network.mode).filter(|_| integrates)
+    }
+
+    /// Whether it does so, or has firewalld do it, when the network comes up.
     pub fn will_open(&self, chain: &ForeignChain, network: &Network) -> bool {
-        self.opens(chain, network).is_some() && !self.is_up(&network.bridge)
+        let has_zone = || self.zone(chain, network).is_some() && self.has_zones != Some(false);
+        !self.is_up(&network.bridge) && (self.opens(chain, network).is_some() || has_zone())
     }
 
     /// Whether nothing was hidden.

@@ -51,6 +51,8 @@ pub struct Observed {
     pub stations: Vec<u32>,
     /// The chains of iptables that may drop guests' packets, where there are any.
     pub iptables_chains: Vec<IptablesChain>,
+    /// Whether firewalld has its table.
+    pub firewalld: bool,
     /// Who the guest is, as the command line of the VM says that started this program.
     pub starter: GuestIdentity,
     /// The addresses that guests of the bridge have been given.

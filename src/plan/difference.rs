@@ -10,7 +10,7 @@ use crate::feature::{self, Nic, Object, Phase, Site, Wanted};
 use crate::firewall;
 use crate::item::{AddressChange, LinkChange, Step};
 use crate::model::ruleset::{Family, Found};
-use crate::model::{Address, IfName, Ledger, Mac, Setting, Veth};
+use crate::model::{Address, FirewallUse, IfName, Ledger, Mac, Setting, Veth};
 use crate::observed::{Instance, Observed};
 use crate::switch;
 
@@ -167,6 +167,7 @@ fn record_of(site: &Site, wanted: &Wanted) -> Ledger {
         dhcp: feature::dhcp_domain(site),
         forwards: feature::leads_to_guests(site),
         filters: feature::bounds_guests(site),
+        hands_off: network.firewall != FirewallUse::Integrate,
         veth: network.veth.clone(),
         nic: wanted.nic.as_ref().map(|nic| nic.place),
         addresses: given(wanted, of_bridge, site),

@@ -55,6 +55,11 @@ impl Plan {
         self.0.iter().flat_map(|transaction| &transaction.steps)
     }
 
+    /// Whether a network begins, ends or becomes another.
+    pub fn writes_tables(&self) -> bool {
+        self.steps().any(|step| matches!(step, Step::Table(_)))
+    }
+
     /// Whether nothing is to be done.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

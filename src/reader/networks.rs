@@ -27,7 +27,7 @@ impl Observed {
     /// Finds kvmnet's networks by their tables.
     pub(super) fn tables(nft: Option<&mut Nft>, wanted: &[(Family, &str, &str)]) -> io::Result<Self> {
         let Some(nft) = nft else { return Ok(Self::default()) };
-        let (tables, protocols) = match nft.tables(wanted) {
+        let (tables, others) = match nft.tables(wanted) {
             Ok(answer) => answer,
             Err(error) => match error.raw_os_error().map(Errno::from_raw) {
                 // nfnetlink is there, nf_tables is not (`nfnetlink_rcv_msg`).
@@ -37,7 +37,8 @@ impl Observed {
             },
         };
         let mut observed = Self { nft: Tables::Readable, ..Self::default() };
-        observed.iptables_chains = nft.iptables_chains(&protocols)?;
+        observed.iptables_chains = nft.iptables_chains(&others.iptables)?;
+        observed.firewalld = others.firewalld;
         observed.tables = tables;
         observed.tables.retain(|table| bridge_of(table).is_some());
         Ok(observed)

@@ -1,6 +1,6 @@
 //! The hooks' own work, for programs that take a ready tap: `kvmnet attach` and `kvmnet detach`.
 
-use super::{Done, OnStep, Run, attached, require_rights, up};
+use super::{Done, OnStep, Run, attached, concerns_firewalld, require_rights, up};
 use crate::account::user_number;
 use crate::apply::Kernel;
 use crate::desired::Desired;
@@ -11,6 +11,7 @@ use crate::model::link::Tun;
 use crate::model::{Facts, IfName, Question};
 use crate::observed::Observed;
 use crate::plan;
+use crate::service;
 use crate::terminal::shell_word;
 use crate::tun::Tap;
 
@@ -112,6 +113,9 @@ pub fn detach(tap: &IfName, delete: bool, seen: OnStep) -> Result<Done, Error> {
         plan.must(format!("delete {tap}"), vec![LinkChange::Delete { name: *tap }.into()]);
     }
     let left = run.apply(&observed.facts, &plan, seen)?;
+    if concerns_firewalld(&observed, &plan) {
+        service::tell_firewalld();
+    }
     let what = if delete { "gone" } else { "down" };
     Ok(Done::new(format_args!("{tap} is {what}"), &plan, left))
 }

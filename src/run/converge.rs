@@ -51,7 +51,8 @@ pub fn converge(agrees: &mut dyn FnMut(&Difference) -> bool) -> Result<Done, Err
     } else {
         "all but what is named is as configured"
     };
-    Ok(Done { note, ..Done::new(what, &found.plan, left) })
+    run.end();
+    Ok(Done { note, ..Done::new(what, &found.plan, left) }.with_firewalld())
 }
 
 impl Difference {

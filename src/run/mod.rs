@@ -8,7 +8,7 @@ mod preview;
 pub use attach::{Creation, attach, detach};
 pub(crate) use attach::{attach_held, attach_new};
 pub use converge::{Difference, converge, difference};
-pub use network::{network_down, network_up, sweep};
+pub use network::{firewalld, network_down, network_up, sweep};
 pub use preview::{Preview, preview_down, preview_up};
 
 use std::fmt;
@@ -22,6 +22,7 @@ use crate::desired::Desired;
 pub use crate::desired::Teller;
 use crate::error::Error;
 use crate::feature::{self, Site};
+use crate::firewalld;
 use crate::holder;
 use crate::lock::{Lock, LockFile};
 use crate::model::{Facts, IfName, Network};
@@ -44,7 +45,7 @@ pub struct Done {
     pub summary: String,
     /// Whether anything was to be done.
     pub changed: bool,
-    /// Networks that nothing keeps and that could not be taken down; all else was done.
+    /// Networks that nothing keeps and that could not be taken down, and what firewalld would not do; all else was done.
     pub left: Vec<Error>,
     /// What guests will miss.
     pub note: Option<&'static str>,
@@ -58,8 +59,14 @@ impl Done {
     }
 
     /// The same for what was brought up.
-    fn brought(what: impl fmt::Display, Brought { plan, left, note }: Brought) -> Self {
+    fn brought(what: impl fmt::Display, Brought { plan, left, note, .. }: Brought) -> Self {
         Self { note, ..Self::new(what, &plan, left) }
+    }
+
+    /// And firewalld has the networks in its zones, or what it has not is among what is left.
+    fn with_firewalld(mut self) -> Self {
+        self.left.extend(firewalld::settle().err().map(Error::from));
+        self
     }
 
     /// Nothing was done, and `why`.
@@ -85,6 +92,9 @@ pub fn up(tap: &IfName, hook_network: Option<&str>, seen: OnStep) -> Result<Done
 fn attached(desired: &Desired, brought: Brought) -> Done {
     let Network { bridge, name, mode, .. } = &desired.network;
     let tap = desired.new_interface();
+    if brought.firewalld {
+        service::tell_firewalld();
+    }
     Done::brought(format_args!("{tap} is up on {bridge} (network {name}, {mode})"), brought)
 }
 
@@ -115,7 +125,15 @@ pub fn down(tap: &IfName) -> Result<Done, Error> {
         return Err(left.swap_remove(0).into());
     }
     left.extend(beyond(&observed));
+    if concerns_firewalld(&observed, &plan) {
+        service::tell_firewalld();
+    }
     Ok(Done::new(format_args!("{tap} is down"), &plan, left))
+}
+
+/// Whether firewalld is there, and the host's interfaces are to be in other zones of its.
+fn concerns_firewalld(observed: &Observed, plan: &Plan) -> bool {
+    observed.firewalld && plan.writes_tables()
 }
 
 /// What stays recorded of networks that nothing keeps, as only a later version can undo it.
@@ -139,6 +157,8 @@ struct Brought {
     plan: Plan,
     left: Vec<Left>,
     note: Option<&'static str>,
+    /// Whether firewalld is to hear of it.
+    firewalld: bool,
 }
 
 impl Run {
@@ -193,7 +213,8 @@ impl Run {
         done.extend(plan.0);
         let note =
             feature::served(&Site::new(desired, &observed)).and_then(|one| service::ensure(&self.lock, one));
-        Ok(Brought { plan: done, left, note })
+        let firewalld = concerns_firewalld(&observed, &done);
+        Ok(Brought { plan: done, left, note, firewalld })
     }
 
     /// Sees to it that those networks are served that stand and shall be.

@@ -5,9 +5,11 @@ use crate::apply::Kernel;
 use crate::config::{self, Environment};
 use crate::desired::Desired;
 use crate::error::Error;
+use crate::firewalld;
 use crate::model::{IfName, Network};
 use crate::observed::Observed;
 use crate::plan::{self, Plan};
+use crate::signals;
 
 /// Brings the network `name` up. It stays, with guests or without, until [`network_down`].
 pub fn network_up(name: &str, seen: OnStep) -> Result<Done, Error> {
@@ -15,7 +17,7 @@ pub fn network_up(name: &str, seen: OnStep) -> Result<Done, Error> {
     let desired = Desired { held: true, ..Desired::without_guest(configured(name)?) };
     let brought = Run::begin()?.bring_up(&desired, seen)?;
     let Network { bridge, name, mode, .. } = &desired.network;
-    Ok(Done::brought(format_args!("{name} ({mode}) is up on {bridge}"), brought))
+    Ok(Done::brought(format_args!("{name} ({mode}) is up on {bridge}"), brought).with_firewalld())
 }
 
 /// The network of this name, as file and environment say.
@@ -44,7 +46,8 @@ pub fn network_down(name: &str, force: bool, seen: OnStep) -> Result<Done, Error
     let plan = plan::network_down(&bridge, force, &observed)?;
     let mut left = run.apply(&observed.facts, &plan, seen)?;
     left.extend(beyond(&observed));
-    Ok(Done::new(format_args!("{name} is down"), &plan, left))
+    run.end();
+    Ok(Done::new(format_args!("{name} is down"), &plan, left).with_firewalld())
 }
 
 /// The bridge of a network that stands. An override with a bridge of its own makes a second one of the same name.
@@ -60,6 +63,14 @@ fn bridge_of(name: &str, observed: &Observed) -> Result<Option<IfName>, Error> {
     }
 }
 
+/// Has firewalld know the networks of now.
+pub fn firewalld() -> Result<Done, Error> {
+    require_rights()?;
+    signals::start_deadline().map_err(Error::system("set a timer"))?;
+    firewalld::settle()?;
+    Ok(Done::nothing("firewalld knows the networks".to_owned()))
+}
+
 /// Takes away every network that nothing keeps: what guests that were killed left.
 pub fn sweep(seen: OnStep) -> Result<Done, Error> {
     require_rights()?;
@@ -71,5 +82,6 @@ pub fn sweep(seen: OnStep) -> Result<Done, Error> {
     let mut left = run.apply(&observed.facts, &plan, seen)?;
     left.extend(beyond(&observed));
     run.serve(observed.networks.iter().filter(|instance| !instance.is_unused()));
-    Ok(Done::new("swept", &plan, left))
+    run.end();
+    Ok(Done::new("swept", &plan, left).with_firewalld())
 }

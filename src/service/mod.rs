@@ -67,6 +67,24 @@ pub fn ensure(lock: &Lock, Served { bridge, index }: Served) -> Option<&'static 
     }
 }
 
+/// Has firewalld told of the networks of now, by a process that nobody waits for: it may be slow, and a hook has no part in
+/// what it says.
+pub fn tell_firewalld() {
+    let is_users = !geteuid().is_root() || is_more_than_its_user();
+    let start = |program: PathBuf| {
+        let program = CString::new(program.into_os_string().into_vec()).ok()?;
+        detached::start(&program, &[c"kvmnet", c"firewalld"]).ok()
+    };
+    if is_users || program().and_then(start).is_none() {
+        let why = if is_users { "only root can" } else { "the program kvmnet is not where this one is" };
+        log::write(
+            "kvmnet",
+            Level::Error,
+            &format!("firewalld is not told of the network: {why}: kvmnet gc"),
+        );
+    }
+}
+
 /// Whether systemd would hear of an interface here, and has the unit.
 pub fn has_systemd() -> bool {
     let namespace = |process: &str| fs::metadata(format!("/proc/{process}/ns/net")).map(|about| about.ino());

@@ -60,6 +60,8 @@ pub struct Ledger {
     pub forwards: bool,
     /// It has rules for guests that have a filter.
     pub filters: bool,
+    /// Other programs' firewalls are left as they are.
+    pub hands_off: bool,
     pub veth: Option<Veth>,
     /// Bridged: the NIC that was made a port, with its addresses on the bridge now.
     pub nic: Option<Place>,
@@ -83,7 +85,7 @@ impl Ledger {
     }
 
     /// Each kind of entry: its word, and what the record has of it. Changed settings have no word, but their interface.
-    fn kinds(&mut self) -> [(&'static str, &mut dyn Entries); 15] {
+    fn kinds(&mut self) -> [(&'static str, &mut dyn Entries); 16] {
         [
             ("made", &mut self.made),
             ("index", &mut self.index),
@@ -95,6 +97,7 @@ impl Ledger {
             ("dhcp", &mut self.dhcp),
             ("forward", &mut self.forwards),
             ("filter", &mut self.filters),
+            ("hands-off", &mut self.hands_off),
             ("veth", &mut self.veth),
             ("nic", &mut self.nic),
             ("addr", &mut self.addresses),

@@ -89,7 +89,16 @@ fn lacks_conntrack(error: &io::Error) -> bool {
 /// A chain, with the family and the name of its table.
 type OfTable<'a> = (Family, &'a str, FoundChain);
 
-type TablesAndChains<'a> = (Vec<Found>, Vec<OfTable<'a>>, Vec<Family>);
+type TablesAndChains<'a> = (Vec<Found>, Vec<OfTable<'a>>, Others);
+
+/// What the dump of tables tells of other programs.
+#[derive(Debug, Default)]
+pub struct Others {
+    /// The families in which iptables has its table.
+    pub iptables: Vec<Family>,
+    /// Whether firewalld has its table.
+    pub firewalld: bool,
+}
 
 /// An nf_tables socket.
 pub struct Nft(Socket);
@@ -103,12 +112,11 @@ impl Nft {
     /// Finds all tables of kvmnet's, and reads the chains that `wanted` says, in one send.
     ///
     /// A machine has few tables, whatever the number of its guests, so this dump is as cheap as a get.
-    /// Tells as well in which families iptables has its table.
-    pub fn tables(&mut self, wanted: &[(Family, &str, &str)]) -> io::Result<(Vec<Found>, Vec<Family>)> {
+    /// Tells as well of other programs' tables.
+    pub fn tables(&mut self, wanted: &[(Family, &str, &str)]) -> io::Result<(Vec<Found>, Others)> {
         let mut messages = vec![table::dump()];
         messages.extend(wanted.iter().map(|(family, table, chain)| table::get_chain(*family, table, chain)));
-        let (mut tables, chains, protocols) =
-            of_one_moment(|| self.tables_and_chains(&mut messages, wanted))?;
+        let (mut tables, chains, others) = of_one_moment(|| self.tables_and_chains(&mut messages, wanted))?;
         for (family, table, chain) in chains {
             let mut matching =
                 tables.iter_mut().filter(|found| found.family == family && found.name == table);
@@ -116,7 +124,7 @@ impl Nft {
                 found.chains.push(chain);
             }
         }
-        Ok((tables, protocols))
+        Ok((tables, others))
     }
 
     /// The base chains of iptables that may drop guests' packets, with kvmnet's rules there.
@@ -184,14 +192,15 @@ impl Nft {
         wanted: &[(Family, &'a str, &'a str)],
     ) -> io::Result<Option<TablesAndChains<'a>>> {
         let mut tables: Vec<Found> = Vec::new();
-        let (mut chains, mut protocols) = (Vec::new(), Vec::new());
+        let (mut chains, mut others) = (Vec::new(), Others::default());
         let outcome = self.0.exchange_batch(messages, &mut |number, reply| match number
             .checked_sub(1)
             .and_then(|chain| wanted.get(chain))
         {
             None => {
                 tables.extend(table::parse(reply));
-                protocols.extend(iptables::parse_table(reply));
+                others.iptables.extend(iptables::parse_table(reply));
+                others.firewalld |= table::is_firewalld(reply);
             }
             Some((family, table, _)) => {
                 chains.extend(table::parse_chain(reply).map(|chain| (*family, *table, chain)));
@@ -205,7 +214,7 @@ impl Nft {
                 _ => return Err(error.into()),
             }
         }
-        Ok(Some((tables, chains, protocols)))
+        Ok(Some((tables, chains, others)))
     }
 
     /// The comments of a chain's rules, in one text. A dump of these rules.

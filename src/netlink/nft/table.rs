@@ -4,6 +4,7 @@
 use super::attr::*;
 use super::expr;
 use super::set;
+use crate::firewalld;
 use crate::model::IfName;
 use crate::model::ruleset::{COMMENT_MAX, Chain, Family, Found, FoundChain, Hook, TABLE_PREFIX, Table};
 use crate::netlink::message::{
@@ -186,6 +187,12 @@ fn parse_hook(family: u8, hook: &[u8], kind: &str) -> Option<Hook> {
 fn device_of(hook: &[u8]) -> Option<IfName> {
     let all = find(hook, NFTA_HOOK_DEVS).map(|devices| attributes(devices).count());
     IfName::new(&find_text(hook, NFTA_HOOK_DEV)?).ok().filter(|_| all.is_none_or(|all| all == 1))
+}
+
+/// Whether a table is firewalld's.
+pub fn is_firewalld(reply: &[u8]) -> bool {
+    let name = reply.get(4..).and_then(|attributes| find_text(attributes, NFTA_TABLE_NAME));
+    family(reply) == Some(Family::Inet) && name.is_some_and(|name| name == firewalld::TABLE)
 }
 
 /// Reads a table; None for one that is not kvmnet's.

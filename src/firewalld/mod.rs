@@ -1,0 +1,147 @@
+//! firewalld's zones for kvmnet have the interfaces of the networks that stand, and no others.
+//!
+//! firewalld rejects what no zone of its accepts, and writes its table anew as it likes, so no rule can be put there. It has two
+//! zones for kvmnet in files of its own (share/firewalld), and is asked over D-Bus to have the interfaces in them: those of now,
+//! and in its files, which outlast its reload. Only the program `kvmnet` does that; a hook has it started.
+//!
+//! In: the kernel, firewalld. Never: reloads it, changes a zone that is not kvmnet's.
+
+mod bus;
+mod wire;
+mod zones;
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use thiserror::Error;
+
+use crate::apply::Kernel;
+use crate::model::{IfName, Mode};
+use crate::observed::{Instance, Observed};
+use bus::Fault;
+use zones::Firewalld;
+
+/// The name of its table.
+pub const TABLE: &str = "firewalld";
+
+/// Guests reach the outside, and what of it reaches them, as kvmnet's tables say.
+const FORWARDED: &str = "kvmnet";
+/// Nothing is forwarded.
+const HOST_ONLY: &str = "kvmnet-host";
+const ZONES: [&str; 2] = [FORWARDED, HOST_ONLY];
+
+/// It may be starting, or read its files anew.
+const PATIENCE: Duration = Duration::from_secs(25);
+/// Of one who only looks.
+const SHORT_PATIENCE: Duration = Duration::from_secs(5);
+/// Networks may come and go meanwhile, but not for ever.
+const ROUNDS: usize = 16;
+
+/// Why guests may be cut off by firewalld.
+#[derive(Debug, Error)]
+#[allow(missing_docs, reason = "the message of each says what it is")]
+pub enum Problem {
+    #[error("firewalld does not know the zone {0}, and rejects what the guests on {1} send")]
+    NoZone(&'static str, IfName),
+    #[error("firewalld does not have the guests' interfaces in their zones: {0}")]
+    Fault(String),
+    #[error("cannot ask the kernel: {0}")]
+    Kernel(io::Error),
+}
+
+impl Problem {
+    /// The way out.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::NoZone(..) => {
+                Some("once its files are there (install.sh copies them): firewall-cmd --reload; kvmnet apply")
+            }
+            Self::Fault(_) => Some("once it answers: kvmnet apply"),
+            Self::Kernel(_) => None,
+        }
+    }
+}
+
+impl From<Fault> for Problem {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(match fault {
+            Fault::Io(error) if error.kind() == io::ErrorKind::TimedOut => "it does not answer".to_owned(),
+            // What it says of its rules may be pages.
+            fault => fault.to_string().lines().next().unwrap_or_default().to_owned(),
+        })
+    }
+}
+
+/// The zones and the interfaces that they shall have.
+type Wanted = Vec<(&'static str, IfName)>;
+
+/// Has firewalld know the networks of now. Several may do so at once: each looks again after its last change, so who is last has
+/// seen what is.
+pub fn settle() -> Result<(), Problem> {
+    let Some(mut firewalld) = Firewalld::find(Instant::now() + PATIENCE)? else { return Ok(()) };
+    let mut known = wanted()?;
+    for _ in 0..ROUNDS {
+        bring_to(&mut firewalld, &known)?;
+        let now = wanted()?;
+        if now == known {
+            break;
+        }
+        known = now;
+    }
+    Ok(())
+}
+
+/// Whether it has its zones for kvmnet; None where it does not run, or does not say.
+pub fn has_zones() -> Option<bool> {
+    let mut firewalld = Firewalld::find(Instant::now() + SHORT_PATIENCE).ok()??;
+    let mut has = true;
+    for name in ZONES {
+        has &= firewalld.zone(name).ok()?.is_some();
+    }
+    Some(has)
+}
+
+fn wanted() -> Result<Wanted, Problem> {
+    let Kernel { mut rtnl, mut nft } = Kernel::open().map_err(|error| Problem::Fault(error.to_string()))?;
+    let observed = Observed::of_networks(nft.as_mut(), &mut rtnl).and_then(Observed::complete);
+    Ok(of_networks(&observed.map_err(Problem::Kernel)?.networks))
+}
+
+fn of_networks(networks: &[Instance]) -> Wanted {
+    let of_network = |one: &Instance| {
+        let ledger = one.ledger_of_bridge().filter(|ledger| !ledger.hands_off)?;
+        Some((zone_of(ledger.mode)?, ledger.host_if(one.bridge)))
+    };
+    let mut wanted: Wanted = networks.iter().filter_map(of_network).collect();
+    wanted.sort_unstable();
+    wanted
+}
+
+/// A bridged network's guests meet no rule of firewalld's, and its bridge stands for a NIC that is in a zone of its owner's choice.
+pub fn zone_of(mode: Mode) -> Option<&'static str> {
+    match mode {
+        Mode::Nat | Mode::Routed => Some(FORWARDED),
+        Mode::HostOnly => Some(HOST_ONLY),
+        Mode::Isolated | Mode::Bridged => None,
+    }
+}
+
+fn bring_to(firewalld: &mut Firewalld, wanted: &Wanted) -> Result<(), Problem> {
+    let mut zones = Vec::new();
+    for name in ZONES {
+        let of_zone = || wanted.iter().filter(|(zone, _)| *zone == name).map(|(_, interface)| interface);
+        match (firewalld.zone(name)?, of_zone().next()) {
+            (Some(zone), _) => zones.push((zone, of_zone().map(IfName::as_str).collect::<Vec<_>>())),
+            (None, Some(interface)) => return Err(Problem::NoZone(name, *interface)),
+            (None, None) => {}
+        }
+    }
+    // First out of all: one may change its zone with its network's mode.
+    for (zone, wanted) in &zones {
+        firewalld.take_out(zone, wanted)?;
+    }
+    for (zone, wanted) in &zones {
+        firewalld.put_in(zone, wanted)?;
+    }
+    Ok(())
+}
