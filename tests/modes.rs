@@ -90,6 +90,14 @@ table! {
     bridged_on_a_router,        Network::BRIDGED,        true,  YES,   YES,   YES,   YES,   YES;
 }
 
+/// A host-only network has the host at its addresses there, and not at those of its other interfaces.
+#[test]
+fn host_only_guests_reach_the_host_on_their_network_alone() {
+    for network in [Network::HOST_ONLY, Network::HOST_ONLY_VETH] {
+        check(network, true, cells::guest_to_host_elsewhere, NO);
+    }
+}
+
 /// Guests of two networks of one host, both ways: only routed networks reach one another.
 #[track_caller]
 fn check_two(first: Network, second: Network, forwards: bool) {

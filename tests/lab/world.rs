@@ -81,19 +81,26 @@ pub mod cells {
         attempt(&world.one, &world.two, &targets, "eth0", world.two.mac("eth0"))
     }
 
-    /// Guest 1 towards every address that the host has.
+    /// What the host has elsewhere than on the network.
+    const ELSEWHERE: [&str; 6] =
+        ["192.168.1.230", "10.77.0.1", "10.99.0.1", "fd00:1::230", "fd00:77::1", "fd00:99::1"];
+
+    /// Guest 1 towards every address that the host has; of a host-only network on that network.
     pub fn guest_to_host(world: &World) -> Vec<Attempt> {
         let Place { v4, v6, .. } = world.lab.network.guest(1);
-        let on_lan = world.lab.network.mode == "bridged";
-        let mut targets: Vec<String> =
-            ["192.168.1.230", "10.77.0.1", "10.99.0.1", "fd00:1::230", "fd00:77::1", "fd00:99::1"]
-                .map(str::to_owned)
-                .to_vec();
-        if !on_lan {
+        let mode = world.lab.network.mode;
+        let elsewhere = ELSEWHERE.iter().filter(|_| mode != "host-only");
+        let mut targets: Vec<String> = elsewhere.map(|address| (*address).to_owned()).collect();
+        if mode != "bridged" {
             targets.extend([v4, v6].map(|address| address.trim_end_matches('1').to_owned() + "3"));
         }
         targets.push(format!("{}%eth0", link_local_of_host(world)));
         attempt(&world.one, &world.lab.host, &targets, "eth0", world.host_mac())
+    }
+
+    /// Guest 1 towards the host's other addresses.
+    pub fn guest_to_host_elsewhere(world: &World) -> Vec<Attempt> {
+        attempt(&world.one, &world.lab.host, &ELSEWHERE.map(str::to_owned), "eth0", world.host_mac())
     }
 
     /// The host towards every address of guest 1.
