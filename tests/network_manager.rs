@@ -63,12 +63,15 @@ impl Managed {
         managed
     }
 
-    /// Starts it, and has it take the uplink.
+    /// Starts it, and waits until the uplink is its own, or is in no state that it makes anything of.
     fn start(&mut self) {
         let manager = self.lab.host.start("NetworkManager", &["--no-daemon"]);
-        eventually("NetworkManager has the uplink", || {
+        eventually("NetworkManager knows the uplink", || {
             assert!(!manager.has_ended(), "it must go on: {}", manager.printed());
-            self.state_of("eth3") == "connected"
+            let state = self.state_of("eth3");
+            let is_ready =
+                self.lab.host.try_run("nm-online --wait-for-startup --timeout=1 --quiet").status.success();
+            is_ready && ["connected", "connected (externally)", "disconnected"].contains(&state.as_str())
         });
         self.manager = Some(manager);
     }
@@ -190,4 +193,33 @@ fn host_only() {
 #[test]
 fn nat() {
     leaves_alone(Network::NAT_BY_ROUTES, &["10.0.100.3", "192.168.1.25", "fd00:1::25"]);
+}
+
+/// A NIC with a static address of its connection is taken, and NetworkManager leaves it a port of the bridge.
+#[test]
+fn bridged() {
+    let mut managed = Managed::new(Network::BRIDGED);
+    let one = managed.lab.boot_by(Tap::open_with_headers, &Network::BRIDGED.guest(1));
+    managed.lab.ifup(&one).ok();
+    managed.lab.settle();
+    let reaches = |managed: &Managed, one: &Guest, what: &str| {
+        for address in ["192.168.1.25", "fd00:1::25", "192.168.1.230"] {
+            eventually(&format!("{what}: the guest reaches {address}"), || one.pings(address));
+        }
+        eventually(&format!("{what}: so does the host"), || managed.lab.host.pings("192.168.1.25"));
+        assert!(managed.lab.host.ip("link show eth3").contains("master br0"), "{what}");
+    };
+    reaches(&managed, &one, "at first");
+    managed.nmcli("general reload");
+    reaches(&managed, &one, "its files were read anew");
+    managed.lab.outside.ip("link set eth0 down");
+    managed.lab.outside.ip("link set eth0 up");
+    managed.lab.outside.ip("-6 addr replace fd00:1::25/64 dev eth0 nodad");
+    reaches(&managed, &one, "the cable was out");
+    managed.restart();
+    assert_eq!(managed.state_of("eth3"), "connected (externally)", "it sees that the bridge has it");
+    reaches(&managed, &one, "it was started anew");
+    managed.lab.detach(one);
+    assert!(managed.lab.host.ip("addr show dev eth3").contains("192.168.1.230/24"), "the address is back");
+    eventually("the host is on its network", || managed.lab.host.pings("192.168.1.25"));
 }

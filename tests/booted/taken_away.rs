@@ -129,3 +129,20 @@ fn settings_are_read_anew() {
     assert_quiet(&mut host);
     assert_eq!(host.must("cat /proc/sys/net/ipv6/conf/all/forwarding").trim(), "0");
 }
+
+/// All processes stand still and all devices are put to sleep, for five seconds: all but the firmware's part (pm_test), as QEMU's
+/// machine does not wake from that.
+#[test]
+fn the_host_sleeps() {
+    let mut host = Host::boot("");
+    start_served(&mut host, "web", 0);
+    reaches_the_world(&mut host, "its start");
+    let slept = "cat /sys/power/suspend_stats/success";
+    assert_eq!(host.must(slept).trim(), "0");
+    host.must("echo devices >/sys/power/pm_test");
+    host.must("systemctl start suspend.target");
+    assert_eq!(host.must(slept).trim(), "1", "it has slept");
+    reaches_the_world(&mut host, "its sleep");
+    host.in_guest("web", crate::UDHCPC);
+    assert_quiet(&mut host);
+}
