@@ -203,7 +203,7 @@ fn logged(done: Result<Done, Error>) -> Result<u8, Error> {
     if done.changed {
         log::write("kvmnet", Level::Info, &done.summary);
     }
-    if let Some(note) = done.note {
+    for note in &done.notes {
         complain(note, None);
         log::write("kvmnet", Level::Error, note);
     }

@@ -62,7 +62,7 @@ pub fn main(hook: Hook, arguments: &[OsString]) -> u8 {
         Request::Text(text) => Ok(Some(text)),
         Request::Tap(tap) => serve(hook, &program, &tap).map(|done| {
             log::write(hook.name(), Level::Info, &done.summary);
-            done.note.iter().for_each(|note| remark(hook, note));
+            done.notes.iter().for_each(|note| remark(hook, note));
             // The guest is well; what another one left is for whoever reads the log.
             done.left.iter().for_each(|error| log::write(hook.name(), Level::Error, &error.to_string()));
             None

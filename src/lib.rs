@@ -27,6 +27,7 @@
 //! | `network`, `switch` | facts | what stands, who is on it, and how a bridge is told to be one | does I/O |
 //! | `subnet` | networks, routes | subnets for those that leave theirs open | asks, decides |
 //! | `feature` | a wish, facts | what shall be, what speaks against it, what has to be known | compares |
+//! | `foreign` | rules of others, a network | what drops its guests' packets, the commands that open it | asks, changes |
 //! | [`plan`] | what shall be, what is | [`plan::Step`]s, of the kinds in `item` | knows a mode, does I/O |
 //! | [`apply`] | steps | nothing, or all taken back | decides |
 //! | [`status`], [`check`], [`init`], [`completion`] | the kernel, the configuration | what is, what is wrong, a file, names | writes |
@@ -53,6 +54,7 @@ pub mod config;
 mod desired;
 mod feature;
 mod firewall;
+mod foreign;
 mod item;
 mod network;
 mod observed;
@@ -91,3 +93,4 @@ mod sorted;
 pub mod terminal;
 mod tun;
 mod vmm;
+mod xtables;

@@ -2,11 +2,15 @@
 //! is theirs go on, and their rules are in the end as they left them. What was seen is docs/neighbours.md.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+#[path = "neighbours/bridge_frames.rs"]
+mod bridge_frames;
 #[path = "serve/dns.rs"]
 #[allow(dead_code)]
 mod dns;
 #[path = "neighbours/docker.rs"]
 mod docker;
+#[path = "neighbours/docker_nft.rs"]
+mod docker_nft;
 #[path = "neighbours/firewalld.rs"]
 mod firewalld;
 #[path = "neighbours/iptables.rs"]

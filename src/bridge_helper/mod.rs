@@ -75,7 +75,7 @@ fn serve(name: &str, socket: i32, vnet_hdr: bool) -> Result<String, Error> {
         let desired = Desired { teller: Teller::Starter, ..Desired::new(tap.name, network) };
         Ok((tap, desired))
     })?;
-    done.note.iter().for_each(|note| print(&format!("{NAME}: {note}\n"), true));
+    done.notes.iter().for_each(|note| print(&format!("{NAME}: {note}\n"), true));
     done.left.iter().for_each(|error| log::write(NAME, Level::Error, &error.to_string()));
     let queue = tap.queues.first().map(AsFd::as_fd);
     // Where nobody takes it, the tap goes with this process, and the network as after the end of any guest.

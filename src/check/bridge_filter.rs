@@ -2,8 +2,8 @@
 
 use super::finding::{Finding, Place};
 use super::input::CheckInput;
-use super::walk::Packet;
-use crate::model::foreign::{ForeignChain, HookPoint};
+use crate::foreign::{Opening, Packet};
+use crate::model::foreign::HookPoint;
 use crate::model::{FirewallUse, Network};
 
 /// Packets of one family, and the setting that sends them to the firewall.
@@ -45,27 +45,28 @@ pub fn check(input: &CheckInput) -> Vec<Finding> {
 
 /// The first chain that drops such frames.
 fn dropped(input: &CheckInput, family: &Family) -> Option<Finding> {
-    let is_dropped = |chain: &ForeignChain, network: &Network| {
+    let opens = |opening: Opening, network: &Network| !opening.legacy && input.opens(opening.chain, network);
+    let is_dropped = |opening: Opening, network: &Network| {
         let names = vec![network.bridge.to_string()];
         let packet = Packet { iif: names.clone(), oif: names, v6: family.v6, ..Packet::default() };
-        !input.will_open(chain, network) && input.firewall.obstacle(chain, &packet).is_some()
+        let will_open = opens(opening, network) && !input.is_up(&network.bridge);
+        !will_open && opening.firewall.obstacle(opening.chain, &packet).is_some()
     };
-    let chains = input.firewall.deciding();
     let networks = || input.configured.iter().map(|one| &one.desired.network);
     let is_meant = |network: &&Network| network.firewall != FirewallUse::Ignore;
-    let mut chains = chains
-        .filter(|chain| chain.point == Some(HookPoint::Forward) && chain.protocol.sees(family.v6))
-        .map(|chain| {
-            (chain, networks().filter(is_meant).filter(|one| is_dropped(chain, one)).collect::<Vec<_>>())
-        });
-    let (chain, networks) = chains.find(|(_, networks)| !networks.is_empty())?;
+    let mut openings = input
+        .firewall
+        .openings()
+        .filter(|one| one.chain.point == Some(HookPoint::Forward) && one.chain.protocol.sees(family.v6))
+        .map(|one| (one, networks().filter(is_meant).filter(|network| is_dropped(one, network)).collect()));
+    let (opening, networks) = openings.find(|(_, networks): &(_, Vec<&Network>)| !networks.is_empty())?;
     let bridges: Vec<String> = networks.iter().map(|network| network.bridge.to_string()).collect();
-    let is_opened = networks.iter().all(|network| input.opens(chain, network).is_some());
+    let is_opened = networks.iter().all(|network| opens(opening, network));
     let command = if is_opened { "kvmnet apply".to_owned() } else { family.switch_off() };
-    let ForeignChain { protocol, table, name, .. } = chain;
     let text = format!(
-        "frames between the guests of one bridge ({}) pass the chain {protocol} {table} {name}, which drops them ({})",
+        "frames between the guests of one bridge ({}) pass the {}, which drops them ({})",
         bridges.join(", "),
+        opening.name(),
         family.name
     );
     Some(Finding::problem("br-netfilter", text).at(family.place()).run([command]))

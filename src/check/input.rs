@@ -13,15 +13,14 @@ use super::dhcp::DhcpFacts;
 use super::hooks;
 use super::kernel::KernelFacts;
 use super::quiet::Quiet;
-use super::walk::Firewall;
 use crate::apply::Kernel;
 use crate::config::{ConfigReport, Environment};
 use crate::desired::Desired;
 use crate::error::Error;
 use crate::firewalld;
+use crate::foreign::{self, Firewall};
 use crate::holder::{self, Holder};
 use crate::model::foreign::ForeignChain;
-use crate::model::iptables::IptablesChain;
 use crate::model::{FirewallUse, IfName, Ledger, Link, Network};
 use crate::network;
 use crate::observed::{Instance, Observed, Tables};
@@ -73,7 +72,7 @@ impl CheckInput {
         let nets: Vec<IpNet> = config.networks.iter().flat_map(subnet::concerning).collect();
         let observed = Observed::survey(nft.as_mut(), &mut rtnl, &nets).map_err(ask())?;
         let mut nft = nft.filter(|_| observed.nft == Tables::Readable);
-        let firewall = Firewall::read(nft.as_mut()).map_err(ask())?;
+        let firewall = Firewall::read(nft.as_mut(), |_| true).map_err(ask())?;
         let mut configured = Vec::new();
         for network in config.networks.iter().cloned() {
             let (desired, observed) = observed.of_network(nft.as_mut(), &mut rtnl, network).map_err(ask())?;
@@ -121,9 +120,8 @@ impl CheckInput {
     }
 
     /// The chain as one that kvmnet opens by itself for this network.
-    pub fn opens(&self, chain: &ForeignChain, network: &Network) -> Option<&IptablesChain> {
-        let integrates = network.firewall == FirewallUse::Integrate;
-        self.observed.iptables_chains.iter().find(|known| known.is(chain) && integrates)
+    pub fn opens(&self, chain: &ForeignChain, network: &Network) -> bool {
+        foreign::opens(&self.observed, chain, network)
     }
 
     /// The zone of firewalld that this network's guests are in.
@@ -135,7 +133,7 @@ impl CheckInput {
     /// Whether it does so, or has firewalld do it, when the network comes up.
     pub fn will_open(&self, chain: &ForeignChain, network: &Network) -> bool {
         let has_zone = || self.zone(chain, network).is_some() && self.has_zones != Some(false);
-        !self.is_up(&network.bridge) && (self.opens(chain, network).is_some() || has_zone())
+        !self.is_up(&network.bridge) && (self.opens(chain, network) || has_zone())
     }
 
     /// Whether nothing was hidden.

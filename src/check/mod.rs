@@ -28,7 +28,6 @@ mod networks;
 mod quiet;
 mod render;
 mod rights;
-mod walk;
 
 use finding::Finding;
 pub use render::render;

@@ -16,13 +16,14 @@ mod terminal;
 pub type Target = fn(&[u8]);
 
 /// All of them. Each has a folder in tests/corpus.
-pub const TARGETS: [(&str, Target); 13] = [
+pub const TARGETS: [(&str, Target); 14] = [
     ("configuration", crate::config::fuzz::configuration),
     ("marks", marks::marks),
     ("command_line", crate::vmm::fuzz::command_line),
     ("route", crate::netlink::fuzz::route),
     ("nft", crate::netlink::fuzz::nft),
     ("dumps", crate::netlink::fuzz::dumps),
+    ("legacy", crate::xtables::fuzz::read),
     ("leases", crate::serve::fuzz::leases),
     ("resolvers", crate::serve::fuzz::resolvers),
     ("accounts", crate::account::fuzz),

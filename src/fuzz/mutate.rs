@@ -199,6 +199,11 @@ fn helper() {
 }
 
 #[test]
+fn legacy() {
+    try_nearly_right("legacy");
+}
+
+#[test]
 fn qemu_bridges() {
     try_nearly_right("qemu_bridges");
 }

@@ -102,7 +102,7 @@ fn attach(launch: &Launch, tap: &Tap, vhosts: &[File], network: Network) -> Resu
             (done, _) => {
                 let done = done?;
                 log::write("kvmnet", Level::Info, &done.summary);
-                done.note.iter().for_each(|note| remark(note));
+                done.notes.iter().for_each(|note| remark(note));
                 done.left.iter().for_each(|error| log::write("kvmnet", Level::Error, &error.to_string()));
                 return Ok(arguments);
             }

@@ -7,6 +7,8 @@ use super::ruleset::{Family, Rule};
 
 /// The table that iptables has.
 pub const TABLE: &str = "filter";
+/// All that it has.
+pub const TABLES: [&str; 5] = [TABLE, "mangle", "nat", "raw", "security"];
 /// Its chain for packets that pass through.
 pub const FORWARD: &str = "FORWARD";
 /// Its chain for packets that are for the host itself.

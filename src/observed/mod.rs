@@ -53,6 +53,8 @@ pub struct Observed {
     pub iptables_chains: Vec<IptablesChain>,
     /// Whether firewalld has its table.
     pub firewalld: bool,
+    /// Whether others have tables that guests' packets may meet, beside iptables'.
+    pub has_other_tables: bool,
     /// Who the guest is, as the command line of the VM says that started this program.
     pub starter: GuestIdentity,
     /// The addresses that guests of the bridge have been given.

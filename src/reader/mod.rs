@@ -8,6 +8,7 @@
 mod address_manager;
 mod default_routes;
 mod down;
+mod firewall;
 mod host_snapshot;
 pub mod leases;
 mod networks;

@@ -39,6 +39,7 @@ impl Observed {
         let mut observed = Self { nft: Tables::Readable, ..Self::default() };
         observed.iptables_chains = nft.iptables_chains(&others.iptables)?;
         observed.firewalld = others.firewalld;
+        observed.has_other_tables = others.any;
         observed.tables = tables;
         observed.tables.retain(|table| bridge_of(table).is_some());
         Ok(observed)

@@ -6,6 +6,7 @@ use std::io;
 use ipnet::IpNet;
 
 use super::template;
+use crate::foreign::Firewall;
 use crate::model::facts::{Bytes, NeighbourEntry};
 use crate::model::foreign::ForeignRule;
 use crate::model::ruleset::Family;
@@ -25,6 +26,8 @@ pub struct StatusSnapshot {
     pub neighbours: Vec<NeighbourEntry>,
     /// What the rules of a network that forwards say of the ways out, by its bridge.
     pub exits: HashMap<IfName, Vec<ForeignRule>>,
+    /// What others drop. On a host without their chains it is not asked for.
+    pub firewall: Firewall,
 }
 
 impl StatusSnapshot {
@@ -39,7 +42,10 @@ impl StatusSnapshot {
         snapshot.neighbours = rtnl.all_neighbours()?;
         snapshot.ask_about_routes(rtnl)?;
         snapshot.observed.ask_about_mappings(nft.as_deref_mut(), rtnl, |_| true)?;
-        snapshot.ask_about_egress(nft, rtnl)?;
+        snapshot.ask_about_egress(nft.as_deref_mut(), rtnl)?;
+        let Observed { has_other_tables, firewalld, iptables_chains, .. } = &snapshot.observed;
+        let has_chains = *has_other_tables || *firewalld || !iptables_chains.is_empty();
+        snapshot.firewall = Firewall::read(nft.filter(|_| has_chains), |_| true)?;
         Ok(snapshot)
     }
 

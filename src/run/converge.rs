@@ -45,14 +45,15 @@ pub fn converge(agrees: &mut dyn FnMut(&Difference) -> bool) -> Result<Done, Err
         return Err(Error::ChangedMeanwhile);
     }
     let left = run.apply(&Facts::default(), &found.plan, &mut |_| {})?;
-    let note = found.served.iter().filter_map(|one| service::ensure(&run.lock, *one)).next();
+    let unserved = found.served.iter().filter_map(|one| service::ensure(&run.lock, *one)).next();
+    let notes = Vec::from_iter(unserved.map(str::to_owned));
     let what = if found.unmet.is_empty() && left.is_empty() {
         "every network is as configured"
     } else {
         "all but what is named is as configured"
     };
     run.end();
-    Ok(Done { note, ..Done::new(what, &found.plan, left) }.with_firewalld())
+    Ok(Done { notes, ..Done::new(what, &found.plan, left) }.with_firewalld())
 }
 
 impl Difference {

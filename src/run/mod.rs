@@ -23,6 +23,7 @@ pub use crate::desired::Teller;
 use crate::error::Error;
 use crate::feature::{self, Site};
 use crate::firewalld;
+use crate::foreign::Firewall;
 use crate::holder;
 use crate::lock::{Lock, LockFile};
 use crate::model::{Facts, IfName, Network};
@@ -48,19 +49,24 @@ pub struct Done {
     /// Networks that nothing keeps and that could not be taken down, and what firewalld would not do; all else was done.
     pub left: Vec<Error>,
     /// What guests will miss.
-    pub note: Option<&'static str>,
+    pub notes: Vec<String>,
 }
 
 impl Done {
     /// `what` is so now, and `plan` was how.
     fn new(what: impl fmt::Display, plan: &Plan, left: Vec<Left>) -> Self {
         let left = left.into_iter().map(Error::from).collect();
-        Self { summary: format!("{what}, {}", changes(plan)), changed: !plan.is_empty(), left, note: None }
+        Self {
+            summary: format!("{what}, {}", changes(plan)),
+            changed: !plan.is_empty(),
+            left,
+            notes: Vec::new(),
+        }
     }
 
     /// The same for what was brought up.
-    fn brought(what: impl fmt::Display, Brought { plan, left, note, .. }: Brought) -> Self {
-        Self { note, ..Self::new(what, &plan, left) }
+    fn brought(what: impl fmt::Display, Brought { plan, left, notes, .. }: Brought) -> Self {
+        Self { notes, ..Self::new(what, &plan, left) }
     }
 
     /// And firewalld has the networks in its zones, or what it has not is among what is left.
@@ -71,7 +77,7 @@ impl Done {
 
     /// Nothing was done, and `why`.
     fn nothing(why: String) -> Self {
-        Self { summary: why, changed: false, left: Vec::new(), note: None }
+        Self { summary: why, changed: false, left: Vec::new(), notes: Vec::new() }
     }
 }
 
@@ -156,7 +162,7 @@ struct Run {
 struct Brought {
     plan: Plan,
     left: Vec<Left>,
-    note: Option<&'static str>,
+    notes: Vec<String>,
     /// Whether firewalld is to hear of it.
     firewalld: bool,
 }
@@ -211,10 +217,23 @@ impl Run {
         left.extend(self.apply(&observed.facts, &plan, seen)?);
         left.extend(beyond(&observed).filter(|left| left.bridge != desired.network.bridge));
         done.extend(plan.0);
-        let note =
+        let unserved =
             feature::served(&Site::new(desired, &observed)).and_then(|one| service::ensure(&self.lock, one));
+        let mut notes = Vec::from_iter(unserved.map(str::to_owned));
+        notes.extend(self.blocked(desired, &observed));
         let firewalld = concerns_firewalld(&observed, &done);
-        Ok(Brought { plan: done, left, note, firewalld })
+        Ok(Brought { plan: done, left, notes, firewalld })
+    }
+
+    /// What others drop of the guests' packets, looked for once, when a network begins. That it cannot be seen is no reason to say
+    /// that the guest is not up.
+    fn blocked(&mut self, desired: &Desired, observed: &Observed) -> Vec<String> {
+        let network = &desired.network;
+        let is_promised = network.mode.forwards() || network.serves_dhcp();
+        if observed.network(&network.bridge).is_some() || !is_promised {
+            return Vec::new();
+        }
+        Firewall::of_network(self.kernel.nft.as_mut(), desired, observed).unwrap_or_default()
     }
 
     /// Sees to it that those networks are served that stand and shall be.

@@ -6,8 +6,10 @@ use std::net::IpAddr;
 use super::data::{AddressesBy, Configuration, Forwarding, Guest, Nat, NatKind, Network, State, UplinksBy};
 use super::guest::Guests;
 use super::{change, dhcp};
+use crate::desired::Desired;
 use crate::feature;
 use crate::firewall::HAIRPIN;
+use crate::foreign;
 use crate::guests::other_ports;
 use crate::model::foreign::ForeignRule;
 use crate::model::link::GROUP;
@@ -58,7 +60,18 @@ pub fn up(
     network.problems = problems(&network, instance, snapshot);
     let written = ledger.and_then(|ledger| as_written(ledger, file));
     network.problems.extend(written.into_iter().flat_map(|written| together(&network.guests, written)));
+    network.problems.extend(written.into_iter().flat_map(|written| blocked(written, instance, snapshot)));
     network
+}
+
+/// Chains of others that keep guests from what the mode promises.
+fn blocked(written: &model::Network, instance: &Instance, snapshot: &StatusSnapshot) -> Vec<String> {
+    let mut network = written.clone();
+    if let Some(ledger) = instance.ledger.as_ref().filter(|_| network.auto_address) {
+        network.addresses.clone_from(&ledger.addresses);
+    }
+    let desired = Desired::without_guest(network);
+    foreign::blocked(&snapshot.firewall, &desired, &snapshot.observed)
 }
 
 /// A bridge of somebody else's that guests are ports of.

@@ -1,9 +1,5 @@
 //! Chains of others that eat guests' packets: each time the guests are asked, too.
 
-use std::io;
-
-use nix::libc;
-
 use crate::lab::{Cli, Guest, Lab, Network, eventually};
 use crate::report::{all_right, check, put_right};
 
@@ -235,34 +231,28 @@ fn bridged_frames_that_pass_the_firewall() {
     check(&lab).alone("note", "br-netfilter", &[]);
 }
 
-/// The tables of iptables-legacy cannot be read over netlink: that they are in use is said, where something is forwarded.
+/// The tables of iptables-legacy cannot be read over netlink, and are read otherwise: what drops there is named where something
+/// is forwarded.
 #[test]
 fn the_legacy_tables() {
     for (network, is_told) in [(Network::NAT, true), (Network::HOST_ONLY, false)] {
-        let lab = Lab::new(network);
-        lab.host.enter(use_legacy_filter).unwrap();
-        if is_told {
-            check(&lab).alone("note", "firewall-legacy", &["iptables-legacy -S FORWARD"]);
-        } else {
-            all_right(&lab, "nothing is forwarded");
+        let (lab, one) = (Lab::new(network), "iptables-legacy -I FORWARD -i br0 -j ACCEPT");
+        lab.outside_knows_the_way();
+        lab.host.run("iptables-legacy -L");
+        all_right(&lab, "it lets everything through");
+        for closed in ["-P FORWARD DROP", "-A FORWARD -j REJECT"] {
+            lab.host.run(&format!("iptables-legacy {closed}"));
+            if is_told {
+                let report = check(&lab);
+                put_right(&lab, report.alone("problem", "firewall-legacy", &["FORWARD", one]));
+                assert_eq!(check(&lab).status, 0, "what was said opens it");
+            } else {
+                all_right(&lab, "nothing is forwarded");
+            }
+            lab.host.run("iptables-legacy -P FORWARD ACCEPT");
+            lab.host.run("iptables-legacy -F");
         }
     }
-}
-
-/// Asks for the table `filter`, as `iptables-legacy -L` does, which makes it (IPT_SO_GET_INFO, `ip_tables.h`).
-fn use_legacy_filter() -> io::Result<()> {
-    let mut info = [0u8; 84];
-    info[..6].copy_from_slice(b"filter");
-    let mut length: libc::socklen_t = 84;
-    // SAFETY: socket() takes no pointer; getsockopt() writes at most `length` bytes into `info`.
-    let result = unsafe {
-        let socket = libc::socket(libc::AF_INET, libc::SOCK_RAW | libc::SOCK_CLOEXEC, libc::IPPROTO_RAW);
-        let result =
-            libc::getsockopt(socket, libc::IPPROTO_IP, 64, info.as_mut_ptr().cast(), &raw mut length);
-        libc::close(socket);
-        result
-    };
-    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 /// Adds a chain of somebody's, hooked or for others to jump to, with these rules.

@@ -1,4 +1,5 @@
-//! Rules that somebody wrote with iptables: from a file, as netfilter-persistent loads it.
+//! Rules that somebody wrote with iptables: from a file, as netfilter-persistent loads it, and in the tables of iptables-legacy,
+//! which netlink does not show.
 
 use std::fs;
 use std::time::Duration;
@@ -70,7 +71,37 @@ impl Neighbour for Restored {
     }
 }
 
+pub struct Legacy;
+
+impl Neighbour for Legacy {
+    fn start(lab: &Lab) -> Self {
+        load(lab, "-legacy");
+        Self
+    }
+
+    fn reload(&mut self, lab: &Lab) {
+        load(lab, "-legacy");
+    }
+
+    fn remove(self, lab: &Lab) {
+        flush(lab, "-legacy");
+    }
+
+    fn assert_goes_on(&self, lab: &Lab, guest: &Guest, what: &str) {
+        service_is_open(lab, guest, what);
+    }
+
+    fn closes(mode: &str) -> Option<&'static str> {
+        matches!(mode, "routed" | "nat").then_some("named by `check`, with the commands")
+    }
+}
+
 mod restored {
     use super::{Restored, cells};
     cells!(Restored, "iptables-restore");
+}
+
+mod legacy {
+    use super::{Legacy, cells};
+    cells!(Legacy, "iptables-legacy");
 }

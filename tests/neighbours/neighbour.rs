@@ -78,8 +78,7 @@ pub fn lives_beside<N: Neighbour>(network: Network, order: Order) {
         Order::NeighbourFirst => {
             let neighbour = N::start(&lab);
             let (before, rules) = (Snapshot::of(&lab.host), rules_of_others(&lab));
-            let guests = [lab.attach(1), lab.attach(2)];
-            lab.settle();
+            let guests = come(&lab, N::closes(network.mode).is_some(), &what);
             neighbour.has_heard(&lab, true, &what);
             has_what_its_mode_says(&lab, &guests[0], N::closes(network.mode).is_some(), &what);
             neighbour.assert_goes_on(&lab, &guests[0], &what);
@@ -89,8 +88,7 @@ pub fn lives_beside<N: Neighbour>(network: Network, order: Order) {
             lab.assert_as_before(&what, &before);
         }
         Order::GuestsFirst => {
-            let guests = [lab.attach(1), lab.attach(2)];
-            lab.settle();
+            let guests = come(&lab, false, &what);
             let mut neighbour = N::start(&lab);
             goes_on(&lab, &guests[0], &neighbour, &what);
             neighbour.reload(&lab);
@@ -109,11 +107,37 @@ pub fn lives_beside<N: Neighbour>(network: Network, order: Order) {
     }
 }
 
+/// Two guests. Where they are kept from the outside, the first one's hook says what does so, and what opens it.
+#[track_caller]
+fn come(lab: &Lab, closed: bool, what: &str) -> [Guest; 2] {
+    let one = lab.boot(1);
+    let ran = lab.ifup(&one);
+    let says_so = names_what_drops(&ran.stderr);
+    assert!(ran.status == 0 && says_so == closed, "{what}: {}", ran.stderr);
+    let guests = [one, lab.attach(2)];
+    lab.settle();
+    guests
+}
+
+fn names_what_drops(text: &str) -> bool {
+    let words = [
+        "chain ",
+        " drops what the guests of network default send out, and what comes back",
+        "what opens it: ",
+    ];
+    words.iter().all(|word| text.contains(word))
+}
+
+/// Whether `kvmnet status` says so.
+fn status_names_what_drops(lab: &Lab) -> bool {
+    let said = Cli::new(&lab.host, &["status", "--json"]).run().ok();
+    names_what_drops(&said)
+}
+
 /// The program is there when the guests come, and gone when they leave.
 fn goes_with_guests_on(lab: &Lab, neighbour: impl Neighbour, what: &str) {
     let what = &format!("{what}, removed");
-    let guests = [lab.attach(1), lab.attach(2)];
-    lab.settle();
+    let guests = come(lab, false, what);
     neighbour.remove(lab);
     applied(lab);
     has_what_its_mode_says(lab, &guests[0], false, what);
@@ -135,8 +159,10 @@ fn goes_on<N: Neighbour>(lab: &Lab, one: &Guest, neighbour: &N, what: &str) {
     neighbour.has_heard(lab, true, what);
     if N::closes(lab.network.mode).is_some() {
         has_what_its_mode_says(lab, one, true, what);
+        assert!(status_names_what_drops(lab), "{what}: status says what drops");
         open_as_told(lab, what);
     }
+    assert!(!status_names_what_drops(lab), "{what}: nothing drops");
     has_what_its_mode_says(lab, one, false, what);
     neighbour.assert_goes_on(lab, one, what);
 }

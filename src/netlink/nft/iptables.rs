@@ -4,9 +4,10 @@ use super::attr::*;
 use super::decode::parse_rule;
 use super::expr;
 use super::table::{about_chain, about_rules, family, family_number, parse_comment, userdata};
+use crate::firewalld;
 use crate::model::foreign::Fate;
-use crate::model::iptables::{AcceptRule, AcceptRules, ChainRule, TABLE, bridge_in, comment};
-use crate::model::ruleset::{Family, IcmpType, Match, Rule, Verdict};
+use crate::model::iptables::{AcceptRule, AcceptRules, ChainRule, TABLE, TABLES, bridge_in, comment};
+use crate::model::ruleset::{Family, IcmpType, Match, Rule, TABLE_PREFIX, Verdict};
 use crate::model::{IfName, Protocol};
 use crate::netlink::message::{APPEND, CREATE, DUMP, Message, attributes, find, find_be32, find_text, text};
 
@@ -14,6 +15,16 @@ use crate::netlink::message::{APPEND, CREATE, DUMP, Message, attributes, find, f
 pub fn parse_table(reply: &[u8]) -> Option<Family> {
     let name = find_text(reply.get(4..)?, NFTA_TABLE_NAME)?;
     family(reply).filter(|family| name == TABLE && matches!(family, Family::Ip | Family::Ip6))
+}
+
+/// Whether it is a table of others that packets may meet, and none of iptables' or firewalld's.
+pub fn is_of_others(reply: &[u8]) -> bool {
+    let Some(name) = reply.get(4..).and_then(|attrs| find_text(attrs, NFTA_TABLE_NAME)) else { return false };
+    match family(reply) {
+        Some(Family::Inet) => !name.starts_with(TABLE_PREFIX) && name != firewalld::TABLE,
+        Some(Family::Ip | Family::Ip6) => !TABLES.contains(&name.as_str()),
+        _ => false,
+    }
 }
 
 /// Asks for one of its chains.

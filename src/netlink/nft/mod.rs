@@ -98,6 +98,8 @@ pub struct Others {
     pub iptables: Vec<Family>,
     /// Whether firewalld has its table.
     pub firewalld: bool,
+    /// Whether any other program has a table that packets may meet.
+    pub any: bool,
 }
 
 /// An nf_tables socket.
@@ -201,6 +203,7 @@ impl Nft {
                 tables.extend(table::parse(reply));
                 others.iptables.extend(iptables::parse_table(reply));
                 others.firewalld |= table::is_firewalld(reply);
+                others.any |= iptables::is_of_others(reply);
             }
             Some((family, table, _)) => {
                 chains.extend(table::parse_chain(reply).map(|chain| (*family, *table, chain)));

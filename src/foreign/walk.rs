@@ -4,10 +4,10 @@
 //! condition that cannot be read may hold or not.
 
 use std::collections::HashMap;
-use std::{fmt, fs, io};
+use std::fmt;
 
+use super::Opening;
 use crate::model::foreign::{Condition, Fate, ForeignChain, ForeignRule, NamePattern};
-use crate::netlink::nft::Nft;
 use crate::sorted::grouped;
 
 /// NF_CT_STATE_BIT (`include/uapi/linux/netfilter/nf_conntrack_common.h`).
@@ -20,27 +20,32 @@ pub struct Firewall {
     pub chains: Vec<ForeignChain>,
     /// Of the tables with a chain that decides about guests' packets.
     pub rules: Vec<ForeignRule>,
-    /// The families for which the table `filter` of iptables-legacy is in use: "ip", "ip6".
-    pub legacy: Vec<&'static str>,
+    /// The table `filter` of iptables-legacy, for each family that has it in use.
+    pub legacy: Vec<LegacyFilter>,
+}
+
+/// What iptables-legacy has for IPv6 or for IPv4.
+#[derive(Debug)]
+pub struct LegacyFilter {
+    pub v6: bool,
+    /// Its chains; None where they cannot be read.
+    pub firewall: Option<Firewall>,
 }
 
 impl Firewall {
-    /// Only where nf_tables can be read.
-    pub fn read(nft: Option<&mut Nft>) -> io::Result<Self> {
-        let mut firewall = Self { legacy: legacy(), ..Self::default() };
-        let Some(nft) = nft else { return Ok(firewall) };
-        firewall.chains = nft.chains()?;
-        // The kernel tells chains table by table.
-        let mut tables: Vec<_> = firewall.deciding().map(|chain| (chain.protocol, &chain.table)).collect();
-        tables.dedup();
-        let rules = tables.into_iter().map(|(protocol, table)| nft.rules(protocol, table));
-        firewall.rules = rules.collect::<io::Result<Vec<_>>>()?.concat();
-        Ok(firewall)
-    }
-
     /// The base chains of others that guests' packets meet.
     pub fn deciding(&self) -> impl Iterator<Item = &ForeignChain> {
         self.chains.iter().filter(|chain| chain.decides())
+    }
+
+    /// The same with those of iptables-legacy, each with what is beside it.
+    pub fn openings(&self) -> impl Iterator<Item = Opening<'_>> {
+        let readable = self.legacy.iter().filter_map(|one| one.firewall.as_ref());
+        self.as_openings(false).chain(readable.flat_map(|firewall| firewall.as_openings(true)))
+    }
+
+    fn as_openings(&self, legacy: bool) -> impl Iterator<Item = Opening<'_>> {
+        self.deciding().map(move |chain| Opening { firewall: self, chain, legacy })
     }
 
     /// The rules of a chain's table.
@@ -61,13 +66,6 @@ impl Firewall {
         }
         (chain.drops && !self.rules_beside(chain).any(accepts)).then_some(Obstacle::Policy)
     }
-}
-
-/// iptables-legacy has its tables apart from nf_tables; which of them are in use is all that can be read of them.
-fn legacy() -> Vec<&'static str> {
-    let names = |family: &str| fs::read_to_string(format!("/proc/net/{family}_tables_names"));
-    let uses = |family: &&str| names(family).is_ok_and(|names| names.lines().any(|name| name == "filter"));
-    ["ip", "ip6"].into_iter().filter(uses).collect()
 }
 
 /// What drops packets in a chain; the more certain is the greater.

@@ -1,0 +1,114 @@
+//! What guests of a network are promised by its mode and do not get, because a chain drops it.
+
+use super::{Firewall, Obstacle, Opening, Packet};
+use crate::desired::Desired;
+use crate::feature;
+use crate::firewalld;
+use crate::model::foreign::{ForeignChain, HookPoint};
+use crate::model::ruleset::Family;
+use crate::model::{FirewallUse, Network};
+use crate::observed::Observed;
+
+/// What drops guests' packets to the outside, and what comes back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Dropped {
+    pub out: Option<Obstacle>,
+    pub back: Option<Obstacle>,
+}
+
+impl Dropped {
+    /// In words; None where nothing is known to be dropped.
+    pub fn told(self, network: &str) -> Option<String> {
+        Some(match (self.out, self.back) {
+            (None, None) => return None,
+            (Some(out), Some(back)) => {
+                let what = out.max(back);
+                format!("{what} drops what the guests of network {network} send out, and what comes back")
+            }
+            (Some(what), None) => format!("{what} drops what the guests of network {network} send out"),
+            (None, Some(what)) => format!("{what} drops what comes back to the guests of network {network}"),
+        })
+    }
+
+    /// Whether it is what goes out, and what comes back.
+    pub fn ways(self) -> [bool; 2] {
+        [self.out.is_some(), self.back.is_some()]
+    }
+}
+
+/// What a chain that packets pass through drops of a network's; None where it meets none of them.
+pub fn forwarded(
+    firewall: &Firewall,
+    chain: &ForeignChain,
+    desired: &Desired,
+    observed: &Observed,
+) -> Option<Dropped> {
+    let families =
+        || [false, true].into_iter().filter(|v6| chain.protocol.sees(*v6) && desired.forwards(*v6));
+    families().next()?;
+    let host = || vec![desired.host_if().to_string()];
+    let uplinks = |v6| feature::uplinks(desired, observed, v6).iter().map(ToString::to_string).collect();
+    let out = |v6| Packet { iif: host(), oif: uplinks(v6), v6, ..Packet::default() };
+    let back = |v6| Packet { iif: uplinks(v6), oif: host(), answers: true, v6, ..Packet::default() };
+    Some(Dropped {
+        out: families().filter_map(|v6| firewall.obstacle(chain, &out(v6))).max(),
+        back: families().filter_map(|v6| firewall.obstacle(chain, &back(v6))).max(),
+    })
+}
+
+/// What drops what guests send to the host itself. Rules that let everybody in mean some service.
+pub fn received(firewall: &Firewall, chain: &ForeignChain, network: &Network) -> Option<Obstacle> {
+    let families = network.addresses.iter().map(|net| net.addr().is_ipv6());
+    // It goes out by no interface.
+    let (iif, oif) = (vec![network.host_if().to_string()], vec![String::new()]);
+    let packet = |v6| Packet { iif: iif.clone(), oif: oif.clone(), v6, by_name: true, ..Packet::default() };
+    let families = families.filter(|v6| chain.protocol.sees(*v6));
+    families.filter_map(|v6| firewall.obstacle(chain, &packet(v6))).max()
+}
+
+/// Whether kvmnet opens the chain by itself for this network.
+pub fn opens(observed: &Observed, chain: &ForeignChain, network: &Network) -> bool {
+    let integrates = network.firewall == FirewallUse::Integrate;
+    integrates && observed.iptables_chains.iter().any(|known| known.is(chain))
+}
+
+/// Whether kvmnet has firewalld open it.
+fn has_zone(chain: &ForeignChain, network: &Network) -> bool {
+    let integrates = network.firewall == FirewallUse::Integrate && chain.table == firewalld::TABLE;
+    integrates && firewalld::zone_of(network.mode).is_some()
+}
+
+/// A line for each chain that keeps guests from the outside, or from their addresses, and that kvmnet cannot open: its name,
+/// and the commands.
+pub fn blocked(firewall: &Firewall, desired: &Desired, observed: &Observed) -> Vec<String> {
+    if desired.network.firewall == FirewallUse::Ignore {
+        return Vec::new();
+    }
+    let network = &desired.network;
+    let is_opened = |chain: &ForeignChain| opens(observed, chain, network) || has_zone(chain, network);
+    let is_closed = |opening: &Opening| opening.legacy || !is_opened(opening.chain);
+    let openings = firewall.openings().filter(is_closed);
+    openings.filter_map(|opening| line(opening, desired, observed)).collect()
+}
+
+fn line(opening: Opening, desired: &Desired, observed: &Observed) -> Option<String> {
+    let (Opening { firewall, chain, .. }, network) = (opening, &desired.network);
+    let (what, commands) = match (chain.point?, chain.protocol) {
+        (HookPoint::Forward, Family::Bridge) => return None,
+        (HookPoint::Forward, _) => {
+            let dropped = forwarded(firewall, chain, desired, observed)?;
+            (dropped.told(&network.name)?, opening.forward(network, dropped.ways()))
+        }
+        (HookPoint::Input, Family::Bridge) => return None,
+        (HookPoint::Input, _) if network.serves_dhcp() => {
+            let what = received(firewall, chain, network)?;
+            let name = &network.name;
+            let text = format!(
+                "{what} drops what the guests of network {name} ask the host for, as their addresses"
+            );
+            (text, opening.input(network.host_if()))
+        }
+        _ => return None,
+    };
+    Some(format!("{}: {what}; what opens it: {}", opening.name(), commands.join("; ")))
+}

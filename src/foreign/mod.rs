@@ -1,0 +1,12 @@
+//! Chains of other programs that drop guests' packets: no table of kvmnet's can open what they close.
+//!
+//! In: their chains and rules, a network. Out: what drops what, and the commands that open it. Never: asks the kernel, changes
+//! anything.
+
+mod blocked;
+mod openings;
+mod walk;
+
+pub use blocked::{blocked, forwarded, opens, received};
+pub use openings::Opening;
+pub use walk::{Firewall, LegacyFilter, Obstacle, Packet};
