@@ -45,7 +45,7 @@ fn by_iptables(input: &CheckInput) -> Option<Finding> {
     let is_meant = |one: &Configured| one.desired.network.firewall == FirewallUse::Integrate;
     let chain = input.firewall.chains.iter().find(|chain| chain.name == "FORWARD_ZONES")?;
     let text = "firewalld writes its rules by iptables (FirewallBackend), and forgets those of kvmnet's when it is reloaded";
-    let finding = Finding::note("firewall", text.to_owned()).at(chain).run(["kvmnet apply".to_owned()]);
+    let finding = Finding::note("firewall", text).at(chain).run(["kvmnet apply".to_owned()]);
     input.configured.iter().any(is_meant).then_some(finding)
 }
 
