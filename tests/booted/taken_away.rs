@@ -130,6 +130,30 @@ fn settings_are_read_anew() {
     assert_eq!(host.must("cat /proc/sys/net/ipv6/conf/all/forwarding").trim(), "0");
 }
 
+/// What ifupdown is told of the uplink. Its scripts run by busybox there, whose `ip` and `ifup` are not what they want for IPv6 and by
+/// their names.
+const INTERFACES: &str = "auto ens2
+iface ens2 inet static
+    address 192.168.1.230/24
+    gateway 192.168.1.25
+";
+
+#[test]
+fn ifupdown_has_the_uplink() {
+    let mut host = Host::boot_with("", |files| files.add_text("/etc/network/interfaces", INTERFACES));
+    host.must("systemctl stop systemd-networkd.socket systemd-networkd && ip addr flush dev ens2 && /usr/sbin/ifup ens2");
+    start_served(&mut host, "web", 0);
+    host.in_guest("web", "ping -c 1 -W 5 192.168.1.25");
+    for what in ["/usr/sbin/ifdown ens2 && /usr/sbin/ifup ens2", "systemctl restart networking"] {
+        host.must(what);
+        host.must(
+            "ip addr show br0 | grep -w 10.0.100.3/24 && readlink /sys/class/net/vif0.0/master | grep -w br0",
+        );
+        host.eventually(what, "in-guest web 'ping -c 1 -W 5 192.168.1.25'");
+    }
+    assert_quiet(&mut host);
+}
+
 /// All processes stand still and all devices are put to sleep, for five seconds: all but the firmware's part (pm_test), as QEMU's
 /// machine does not wake from that.
 #[test]

@@ -1,12 +1,12 @@
 #!/bin/sh
-# Makes a Debian with systemd for the tests' guests: OUTDIR/debian.cpio, an initramfs with networkd, resolved, udev, D-Bus,
+# Makes a Debian with systemd for the tests' guests: OUTDIR/debian.cpio, an initramfs with networkd, resolved, ifupdown, udev, D-Bus,
 # dnsmasq and ISC's dhclient, from the packages of this machine's Debian and from what build.sh has left in OUTDIR. Nothing is
 # installed. A second run with the same packages does nothing.
 set -eu
 
 usage='usage: tests/guest/debian.sh OUTDIR'
 
-packages='systemd udev dbus dnsmasq-base iproute2 iputils-ping isc-dhcp-client kmod nftables strace busybox-static udhcpc'
+packages='systemd udev dbus dnsmasq-base ifupdown iproute2 iputils-ping isc-dhcp-client kmod nftables strace busybox-static udhcpc'
 # In a package of its own since Debian 12, as systemctl's and journalctl's parts may be one day.
 optional='systemd-resolved'
 
