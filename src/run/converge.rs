@@ -9,6 +9,7 @@ use crate::config::{self, Environment, File};
 use crate::desired::Desired;
 use crate::error::Error;
 use crate::feature::{self, Site};
+use crate::foreign::Firewall;
 use crate::model::{Facts, IfName, Network, Question, Served};
 use crate::network;
 use crate::observed::{Instance, Observed};
@@ -28,6 +29,8 @@ pub struct Difference {
     pub unmet: Vec<String>,
     /// The networks whose guests are told their addresses.
     served: Vec<Served>,
+    /// What others drop of the packets of networks whose tables are written: they may have been taken away by what drops.
+    blocked: Vec<String>,
 }
 
 /// Finds the difference, and changes nothing.
@@ -46,7 +49,7 @@ pub fn converge(agrees: &mut dyn FnMut(&Difference) -> bool) -> Result<Done, Err
     }
     let left = run.apply(&Facts::default(), &found.plan, &mut |_| {})?;
     let unserved = found.served.iter().filter_map(|one| service::ensure(&run.lock, *one)).next();
-    let notes = Vec::from_iter(unserved.map(str::to_owned));
+    let notes = unserved.map(str::to_owned).into_iter().chain(found.blocked.iter().cloned()).collect();
     let what = if found.unmet.is_empty() && left.is_empty() {
         "every network is as configured"
     } else {
@@ -68,10 +71,18 @@ impl Difference {
         let mut difference = Self::default();
         let wanted = difference.wanted(&file, &living)?;
         let mut known = Known::default();
+        let mut looked_at: Vec<IfName> = Vec::new();
         for desired in &wanted {
             let Kernel { rtnl, nft } = &mut *kernel;
             let observed = observe_up(nft.as_mut(), rtnl, desired).map_err(asking())?;
-            difference.add(plan::bring_up(desired, &observed)?, &mut known);
+            let plan = Plan(plan::bring_up(desired, &observed)?.into());
+            if plan.writes_tables() && !looked_at.contains(&desired.network.bridge) {
+                looked_at.push(desired.network.bridge);
+                // That it cannot be seen keeps nothing from being put right.
+                let blocked = Firewall::of_network(nft.as_mut(), desired, &observed);
+                difference.blocked.extend(blocked.unwrap_or_default());
+            }
+            difference.add(plan.0, &mut known);
             difference.served.extend(feature::served(&Site::new(desired, &observed)));
         }
         difference.served.dedup();

@@ -4,7 +4,7 @@
 use std::fs;
 use std::time::Duration;
 
-use crate::lab::{Guest, Lab, Listener, within};
+use crate::lab::{Cli, Guest, Lab, Listener, Network, within};
 use crate::matrix::cells;
 use crate::neighbour::Neighbour;
 
@@ -88,6 +88,23 @@ impl Neighbour for Workstation {
     fn closes(mode: &str) -> Option<&'static str> {
         matches!(mode, "routed" | "nat").then_some("named by `check`, with the commands")
     }
+}
+
+/// What systemd runs behind the service has kvmnet's tables back, and says what the service's rules drop.
+#[test]
+fn a_ruleset_that_is_loaded_anew() {
+    let lab = Lab::new(Network::NAT);
+    let one = lab.attach(1);
+    load(&lab, WORKSTATION);
+    let apply = || Cli::new(&lab.host, &["apply", "--yes", "--quiet"]).run();
+    let said = apply();
+    let line = "chain inet filter forward: its policy drops what the guests of network default send out, and what comes \
+                back; what opens it: nft insert rule inet filter forward iifname br0 accept; nft insert rule inet \
+                filter forward oifname br0 ct state established,related accept";
+    assert!(said.status == 0 && said.err.contains(line), "{said:?}");
+    assert!(lab.host.run("nft list tables").contains("kvmnet-br0"));
+    assert_eq!(apply().ok(), "", "nothing is to be done");
+    lab.detach(one);
 }
 
 mod debian {
