@@ -103,3 +103,8 @@ impl Neighbour for Docker {
 }
 
 cells!(Docker, "Docker");
+
+#[test]
+fn it_goes_before_the_guest() {
+    crate::neighbour::goes_before_the_guest::<Docker>();
+}

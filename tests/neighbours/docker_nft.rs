@@ -104,3 +104,8 @@ impl Neighbour for DockerNft {
 }
 
 cells!(DockerNft, "Docker's nftables rules, from its documentation");
+
+#[test]
+fn it_goes_before_the_guest() {
+    crate::neighbour::goes_before_the_guest::<DockerNft>();
+}

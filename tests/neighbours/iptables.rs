@@ -105,3 +105,13 @@ mod legacy {
     use super::{Legacy, cells};
     cells!(Legacy, "iptables-legacy");
 }
+
+#[test]
+fn what_was_restored_goes_before_the_guest() {
+    crate::neighbour::goes_before_the_guest::<Restored>();
+}
+
+#[test]
+fn what_was_loaded_goes_before_the_guest() {
+    crate::neighbour::goes_before_the_guest::<Legacy>();
+}

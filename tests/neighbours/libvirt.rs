@@ -99,3 +99,8 @@ impl Neighbour for Libvirt {
 }
 
 cells!(Libvirt, "libvirt");
+
+#[test]
+fn it_goes_before_the_guest() {
+    crate::neighbour::goes_before_the_guest::<Libvirt>();
+}

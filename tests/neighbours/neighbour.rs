@@ -107,6 +107,21 @@ pub fn lives_beside<N: Neighbour>(network: Network, order: Order) {
     }
 }
 
+/// It goes while a guest is on, and nobody tells kvmnet; then the guest goes.
+pub fn goes_before_the_guest<N: Neighbour>() {
+    for network in [Network::NAT, Network::ROUTED_VETH] {
+        let what = format!("{network:?}, gone before the guest");
+        let lab = Lab::new(network);
+        let neighbour = N::start(&lab);
+        let one = lab.boot(1);
+        assert_eq!(lab.ifup(&one).status, 0, "{what}");
+        neighbour.remove(&lab);
+        lab.detach(one);
+        assert_no_trace(&lab, &what);
+        assert!(!lab.host.run("ip link").contains("br0"), "{what}: its bridge is gone");
+    }
+}
+
 /// Two guests. Where they are kept from the outside, the first one's hook says what does so, and what opens it.
 #[track_caller]
 fn come(lab: &Lab, closed: bool, what: &str) -> [Guest; 2] {

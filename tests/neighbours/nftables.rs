@@ -116,3 +116,8 @@ mod workstation {
     use super::{Workstation, cells};
     cells!(Workstation, "nftables.service, one that drops");
 }
+
+#[test]
+fn what_was_loaded_goes_before_the_guest() {
+    crate::neighbour::goes_before_the_guest::<Workstation>();
+}

@@ -74,3 +74,8 @@ fn a_guest_gets_its_address_through_ufw() {
     [one, two, three].into_iter().for_each(|guest| lab.detach(guest));
     serving.assert_ends();
 }
+
+#[test]
+fn it_goes_before_the_guest() {
+    crate::neighbour::goes_before_the_guest::<Ufw>();
+}
