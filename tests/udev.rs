@@ -7,7 +7,7 @@ mod lab;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use lab::{Lab, Machine, Network, Process, Snapshot, eventually, hooks_dir};
+use lab::{Lab, Machine, Network, Process, Snapshot, Tap, eventually, hooks_dir};
 use nix::sys::signal::Signal;
 
 /// What install.sh installs, but for the path of the program.
@@ -145,6 +145,48 @@ fn managers_leave_alone_what_kvmnet_made() {
         for link in ["br-other", "eth3", "tap9"] {
             assert_eq!(told(link), [false, false], "{network:?}: {link}");
         }
+        lab.detach(one);
+    }
+}
+
+/// What udev says of a link by now, as with the next event at the latest.
+fn says_of(lab: &Lab, link: &str, word: &str) -> bool {
+    lab.host.run("udevadm trigger --action=change --subsystem-match=net");
+    lab.host.run("udevadm settle");
+    let said = lab.host.run(&format!("udevadm info --query=property --path=/sys/class/net/{link}"));
+    said.lines().any(|line| line == word)
+}
+
+/// Its flags tell, before a hook has begun. One that stays is of whoever made it, and no other program goes by that.
+#[test]
+fn a_tap_of_a_virtual_machine_is_known_at_once() {
+    let lab = Lab::new(Network::NAT);
+    let _udev = udev(&lab.host, "/bin/true");
+    let _machine = Tap::open_with_headers(&lab.host, "tap7");
+    let _vpn = Tap::open(&lab.host, "tap8");
+    lab.host.ip("tuntap add dev tap9 mode tap vnet_hdr");
+    lab.host.run("udevadm settle");
+    let said = lab.host.run("udevadm info --query=property --path=/sys/class/net/tap7");
+    assert!(said.contains("NM_UNMANAGED=1") && !said.contains("KVMNET"), "{said}");
+    for tap in ["tap8", "tap9"] {
+        assert!(!says_of(&lab, tap, "NM_UNMANAGED=1"), "{tap}");
+    }
+}
+
+/// Of one in bridged mode NetworkManager has to know that its NIC is a port; one that was there is its owner's.
+#[test]
+fn a_bridge_that_others_have_to_know_is_not_hidden() {
+    for (network, before) in [(Network::BRIDGED, ""), (Network::NAT, "link add br0 type bridge")] {
+        let lab = Lab::new(network);
+        if !before.is_empty() {
+            lab.host.ip(before);
+        }
+        let _udev = udev(&lab.host, "/bin/true");
+        let one = lab.attach(1);
+        for word in ["NM_UNMANAGED=1", "KVMNET=1"] {
+            assert!(!says_of(&lab, "br0", word), "{network:?}: {word}");
+        }
+        assert!(says_of(&lab, one.tap(), "KVMNET=1"), "{network:?}: the tap is kvmnet's");
         lab.detach(one);
     }
 }
