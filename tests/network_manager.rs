@@ -223,3 +223,28 @@ fn bridged() {
     assert!(managed.lab.host.ip("addr show dev eth3").contains("192.168.1.230/24"), "the address is back");
     eventually("the host is on its network", || managed.lab.host.pings("192.168.1.25"));
 }
+
+/// A bridge that NetworkManager made stays its own with a nat network's guests on it.
+#[test]
+fn a_bridge_of_its_own() {
+    let mut managed = Managed::new(Network::NAT_BY_ROUTES);
+    managed.nmcli("connection add type bridge con-name br0 ifname br0 bridge.stp no ipv4.method manual ipv4.addresses 10.0.100.3/24 ipv6.method link-local");
+    eventually("it has made the bridge", || managed.lab.host.ip("link show").contains("br0"));
+    let one = managed.lab.boot_by(Tap::open_with_headers, &Network::NAT_BY_ROUTES.guest(1));
+    managed.lab.ifup(&one).ok();
+    managed.lab.settle();
+    for what in ["at first", "udev heard of it again", "it was started anew"] {
+        match what {
+            "udev heard of it again" => {
+                managed.lab.host.run("udevadm trigger --action=change --subsystem-match=net");
+                managed.lab.host.run("udevadm settle");
+            }
+            "it was started anew" => managed.restart(),
+            _ => (),
+        }
+        eventually(&format!("{what}: the guest reaches the world"), || one.pings("192.168.1.25"));
+        eventually(&format!("{what}: the bridge is its own"), || managed.state_of("br0") == "connected");
+    }
+    managed.lab.detach(one);
+    assert!(managed.lab.host.ip("addr show dev br0").contains("10.0.100.3/24"), "it is as it was");
+}
