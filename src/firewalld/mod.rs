@@ -7,11 +7,12 @@
 //! In: the kernel, firewalld. Never: reloads it, changes a zone that is not kvmnet's.
 
 mod bus;
-mod wire;
 mod zones;
 
 use std::io;
-use std::time::{Duration, Instant};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
 
 use thiserror::Error;
 
@@ -63,12 +64,9 @@ impl Problem {
 }
 
 impl From<Fault> for Problem {
+    /// What it says of its rules may be pages.
     fn from(fault: Fault) -> Self {
-        Self::Fault(match fault {
-            Fault::Io(error) if error.kind() == io::ErrorKind::TimedOut => "it does not answer".to_owned(),
-            // What it says of its rules may be pages.
-            fault => fault.to_string().lines().next().unwrap_or_default().to_owned(),
-        })
+        Self::Fault(fault.to_string().lines().next().unwrap_or_default().to_owned())
     }
 }
 
@@ -78,27 +76,42 @@ type Wanted = Vec<(&'static str, IfName)>;
 /// Has firewalld know the networks of now. Several may do so at once: each looks again after its last change, so who is last has
 /// seen what is.
 pub fn settle() -> Result<(), Problem> {
-    let Some(mut firewalld) = Firewalld::find(Instant::now() + PATIENCE)? else { return Ok(()) };
-    let mut known = wanted()?;
-    for _ in 0..ROUNDS {
-        bring_to(&mut firewalld, &known)?;
-        let now = wanted()?;
-        if now == known {
-            break;
+    in_time(PATIENCE, || {
+        let Some(firewalld) = Firewalld::find(PATIENCE)? else { return Ok(()) };
+        let mut known = wanted()?;
+        for _ in 0..ROUNDS {
+            bring_to(&firewalld, &known)?;
+            let now = wanted()?;
+            if now == known {
+                break;
+            }
+            known = now;
         }
-        known = now;
-    }
-    Ok(())
+        Ok(())
+    })
 }
 
 /// Whether it has its zones for kvmnet; None where it does not run, or does not say.
 pub fn has_zones() -> Option<bool> {
-    let mut firewalld = Firewalld::find(Instant::now() + SHORT_PATIENCE).ok()??;
-    let mut has = true;
-    for name in ZONES {
-        has &= firewalld.zone(name).ok()?.is_some();
-    }
-    Some(has)
+    let ask = || {
+        let Some(firewalld) = Firewalld::find(SHORT_PATIENCE)? else { return Ok(None) };
+        let mut has = true;
+        for name in ZONES {
+            has &= firewalld.zone(name)?.is_some();
+        }
+        Ok(Some(has))
+    };
+    in_time(SHORT_PATIENCE, ask).ok()?
+}
+
+/// The work of another thread, which is left alone where it takes too long: the bus may take a connection and never answer.
+fn in_time<T: Send + 'static>(
+    patience: Duration,
+    work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
+) -> Result<T, Problem> {
+    let (tell, told) = mpsc::channel();
+    thread::spawn(move || tell.send(work()));
+    told.recv_timeout(patience).unwrap_or_else(|_| Err(Fault::Late.into()))
 }
 
 fn wanted() -> Result<Wanted, Problem> {
@@ -126,7 +139,7 @@ pub fn zone_of(mode: Mode) -> Option<&'static str> {
     }
 }
 
-fn bring_to(firewalld: &mut Firewalld, wanted: &Wanted) -> Result<(), Problem> {
+fn bring_to(firewalld: &Firewalld, wanted: &Wanted) -> Result<(), Problem> {
     let mut zones = Vec::new();
     for name in ZONES {
         let of_zone = || wanted.iter().filter(|(zone, _)| *zone == name).map(|(_, interface)| interface);
