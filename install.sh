@@ -115,6 +115,8 @@ each_hook() {
 # put MODE FROM TO: copies a file. A rename puts it in place, so that a program that runs just now is no obstacle and
 # nobody ever meets half a file.
 put() {
+    # Its owner may have added to a zone, and kvmnet has its interfaces in it.
+    case $3 in /etc/firewalld/*) [ ! -e "$DESTDIR$3" ] || return 0 ;; esac
     mkdir -p "$DESTDIR$(dirname "$3")"
     case $3 in
         *.rules | *.service | *.service.d/*) name_program "$2" >"$DESTDIR$3.new" && chmod "$1" "$DESTDIR$3.new" ;;
@@ -269,6 +271,35 @@ forget_ufw() {
 }
 
 
+# tell_firewalld: it reads new zones when it is reloaded, and forgets what is not in its files then. So that is done only where there
+# is no such thing.
+tell_firewalld() {
+    [ -z "$DESTDIR" ] && command -v firewall-cmd >/dev/null && firewall-cmd --state >/dev/null 2>&1 || return 0
+    if [ "$(firewalld_has)" = "$(firewalld_has --permanent)" ] && firewall-cmd --quiet --reload; then
+        [ ! -x "$PREFIX/bin/kvmnet" ] || "$PREFIX/bin/kvmnet" firewalld || true
+    else
+        echo 'firewalld reads its zones for kvmnet, or that they are gone, with: firewall-cmd --reload' >&2
+    fi
+}
+
+# firewalld_has OPTION: all that it has but kvmnet's, and but for the interfaces of zones, which others tell it of.
+firewalld_has() {
+    for list in --list-all-zones --list-all-policies; do
+        firewall-cmd "$@" "$list" | awk 'BEGIN { RS = ""; ORS = "\n\n" } !/^kvmnet/ { gsub(/ \([^\n]*\)/, ""); print }'
+    done | grep -v '^ *interfaces:'
+    for list in --get-all-chains --get-all-rules --get-all-passthroughs; do
+        firewall-cmd "$@" --direct "$list"
+    done
+}
+
+# forget_zones: what firewalld keeps of kvmnet's zones and policies that were changed.
+forget_zones() {
+    for name in zones/kvmnet zones/kvmnet-host policies/kvmnet-in policies/kvmnet-out; do
+        rm -f "/etc/firewalld/$name.xml" "/etc/firewalld/$name.xml.old"
+    done
+}
+
+
 # --- Folders ------------------------------------------------------------------------------------------------
 
 # What is noted here was to be made before there was a folder to keep the note in.
@@ -347,7 +378,7 @@ move_configuration() {
 leave_former() {
     [ -n "$former" ] || return 0
     cat "$former/lib/kvmnet/folders" >>"$library/folders" 2>/dev/null || true
-    chosen=$PREFIX chosen_rules=$rules chosen_units=$units chosen_tmpfiles=$tmpfiles chosen_networkd=$networkd chosen_fish=$for_fish PREFIX=$former
+    chosen=$PREFIX chosen_rules=$rules chosen_units=$units chosen_tmpfiles=$tmpfiles chosen_networkd=$networkd chosen_zones=$zones chosen_fish=$for_fish PREFIX=$former
     set_places
     each_file take_former
     rm -f "$library/kvmnet.conf.installed" "$library/former"
@@ -360,7 +391,7 @@ leave_former() {
 }
 
 take_former() {
-    case $(dirname "$3") in "$chosen_rules" | "$chosen_units" | "$chosen_units"/* | "$chosen_tmpfiles" | "$chosen_networkd" | "$chosen_fish") ;; *) take "$@" ;; esac
+    case $(dirname "$3") in "$chosen_rules" | "$chosen_units" | "$chosen_units"/* | "$chosen_tmpfiles" | "$chosen_networkd" | "$chosen_zones"/* | "$chosen_fish") ;; *) take "$@" ;; esac
 }
 
 # install_dnsmasq: what tells guests their addresses. Without it all else works, so nothing fails.
@@ -385,6 +416,7 @@ install_all() {
     make_lock
     reload_udev
     watch_ufw
+    tell_firewalld
     move_configuration
     install_configuration
     each_hook link_hook
@@ -412,6 +444,8 @@ uninstall_all() {
     leave_former
     forget_ufw
     each_file take
+    forget_zones
+    tell_firewalld
     rm -rf "$documents" /var/lib/kvmnet
     reload_udev
     remove_folders

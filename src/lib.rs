@@ -31,6 +31,7 @@
 //! | [`plan`] | what shall be, what is | [`plan::Step`]s, of the kinds in `item` | knows a mode, does I/O |
 //! | [`apply`] | steps | nothing, or all taken back | decides |
 //! | [`status`], [`check`], [`init`], [`completion`] | the kernel, the configuration | what is, what is wrong, a file, names | writes |
+//! | `firewalld` | the kernel | firewalld's zones, over D-Bus | is called by a hook |
 //! | [`netlink`] | data of `model` | bytes, and back | knows guests or configurations |
 //! | [`holder`], [`vmm`], `guests` | /proc, a command line | who has a tap open, what VM that is | asks the VM |
 //! | [`probe`], [`tun`], [`lock`], [`signals`], [`rights`], [`seccomp`], [`confine`], [`account`], [`caller`], [`log`] | | a facility of the system each | know each other |

@@ -44,8 +44,9 @@ const FILES: [(&str, &str); 5] = [
 ];
 
 /// The drop-ins of services, which need not be there.
-const DROP_INS: [(&str, &str); 5] = [
+const DROP_INS: [(&str, &str); 6] = [
     ("docker", include_str!("../../share/kvmnet-apply.conf")),
+    ("firewalld", include_str!("../../share/kvmnet-apply.conf")),
     ("libvirtd", include_str!("../../share/kvmnet-apply.conf")),
     ("nftables", include_str!("../../share/kvmnet-apply-flush.conf")),
     ("systemd-sysctl", include_str!("../../share/kvmnet-apply-sysctl.conf")),

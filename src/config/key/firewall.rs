@@ -9,7 +9,7 @@ const WORDS: [(&str, FirewallUse); 3] =
 pub(crate) static KEY: Key = Key {
     word: "firewall",
     #[cfg(test)]
-    meaning: "beside Docker, ufw or iptables that drop guests' packets: \"integrate\" has rules of its own there, \"warn\" tells of it, \"ignore\" does not",
+    meaning: "beside Docker, ufw, firewalld or iptables that drop guests' packets: \"integrate\" has rules or a zone of its own there, \"warn\" tells of it, \"ignore\" does not",
     default: Some("integrate"),
     set: |network, entry| entry.one(parse).map(|firewall| network.firewall = firewall),
     get: |network| Some(Value::text(word(network.firewall))),
