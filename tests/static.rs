@@ -55,7 +55,7 @@ fn hooks_are_static() {
 const LIMITS: [(&str, [u64; 2]); 4] = [
     ("qemu-ifup", [1920 * 1024, 1216 * 1024]),
     ("qemu-ifdown", [1408 * 1024, 768 * 1024]),
-    ("kvmnet", [2688 * 1024, 1952 * 1024]),
+    ("kvmnet", [3456 * 1024, 2688 * 1024]),
     ("kvmnet-bridge-helper", [1984 * 1024, 1216 * 1024]),
 ];
 

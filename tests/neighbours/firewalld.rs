@@ -19,7 +19,7 @@ const BUS: &str = r#"<busconfig><type>system</type><listen>unix:path=/run/dbus/s
 
 pub struct Firewalld {
     daemon: Process,
-    _bus: Process,
+    bus: Process,
 }
 
 /// Its files and kvmnet's for it, as install.sh copies them.
@@ -48,7 +48,7 @@ fn copy_zones() {
 /// What a method of firewalld's gives, as busctl prints it.
 fn call(lab: &Lab, interface: &str, method: &str, arguments: &str) -> String {
     let firewalld = "org.fedoraproject.FirewallD1 /org/fedoraproject/FirewallD1 org.fedoraproject.FirewallD1";
-    let bus = "busctl --timeout=60 --address=unix:path=/run/dbus/system_bus_socket";
+    let bus = "busctl --timeout=20 --address=unix:path=/run/dbus/system_bus_socket";
     let output = lab.host.try_run(&format!("{bus} call {firewalld}{interface} {method} {arguments}"));
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
@@ -68,12 +68,8 @@ fn files(lab: &Lab) -> String {
 impl Firewalld {
     fn of(lab: &Lab, has_zones: bool) -> Self {
         prepare(lab, has_zones);
-        let bus =
-            lab.host.start("dbus-daemon", &["--config-file=/run/lab/bus.conf", "--nofork", "--nopidfile"]);
-        eventually("there is a bus", || {
-            lab.host.enter(|| fs::exists("/run/dbus/system_bus_socket").unwrap())
-        });
-        let firewalld = Self { daemon: daemon(lab), _bus: bus };
+        let bus = start_bus(lab);
+        let firewalld = Self { daemon: daemon(lab), bus };
         // It keeps the chains of a zone, empty, until its next reload.
         for zone in ["kvmnet", "kvmnet-host"] {
             call(lab, ".zone", "addInterface", &format!("ss {zone} lab0"));
@@ -87,6 +83,12 @@ impl Firewalld {
         eventually("firewalld ends", || self.daemon.has_ended());
         self.daemon = daemon(lab);
     }
+}
+
+fn start_bus(lab: &Lab) -> Process {
+    let bus = lab.host.start("dbus-daemon", &["--config-file=/run/lab/bus.conf", "--nofork", "--nopidfile"]);
+    eventually("there is a bus", || lab.host.enter(|| fs::exists("/run/dbus/system_bus_socket").unwrap()));
+    bus
 }
 
 fn daemon(lab: &Lab) -> Process {
@@ -245,21 +247,55 @@ fn several_at_once_agree() {
     }
 }
 
-/// A hook waits for nobody, and a person is told.
+/// A hook waits for nobody, and a person is told: whether firewalld hangs, or the bus.
 #[test]
 fn a_firewalld_that_hangs_holds_up_no_guest() {
     let lab = Lab::new(Network::NAT);
     let firewalld = Firewalld::start(&lab);
-    firewalld.daemon.signal(Signal::SIGSTOP);
-    let guest = lab.attach(1);
-    let began = Instant::now();
-    let said = Cli::new(&lab.host, &["apply", "--yes", "--quiet"]).run().complains(1);
-    assert!(said.contains("firewalld") && said.contains("does not answer"), "{said}");
-    assert!(began.elapsed() < Duration::from_secs(50), "it has an end");
-    firewalld.daemon.signal(Signal::SIGCONT);
-    applied(&lab);
-    firewalld.has_heard(&lab, true, "it goes on");
-    lab.detach(guest);
+    for hangs in [&firewalld.daemon, &firewalld.bus] {
+        hangs.signal(Signal::SIGSTOP);
+        let guest = lab.attach(1);
+        let began = Instant::now();
+        let said = Cli::new(&lab.host, &["apply", "--yes", "--quiet"]).run().complains(1);
+        assert!(said.contains("firewalld") && said.contains("does not answer"), "{said}");
+        assert!(began.elapsed() < Duration::from_secs(50), "it has an end");
+        hangs.signal(Signal::SIGCONT);
+        applied(&lab);
+        firewalld.has_heard(&lab, true, "it goes on");
+        lab.detach(guest);
+        firewalld.has_heard(&lab, false, "the guest has gone");
+    }
+}
+
+/// Prints what it is asked in firewalld's name.
+const FORGED: &str = "\
+import dbus, dbus.service, dbus.mainloop.glib
+from gi.repository import GLib
+dbus.mainloop.glib.DBusGMainLoop(set_as_default=True)
+bus = dbus.bus.BusConnection('unix:path=/run/dbus/system_bus_socket')
+name = dbus.service.BusName('org.fedoraproject.FirewallD1', bus)
+bus.add_message_filter(lambda _, message: print('asked', message.get_member(), flush=True))
+print('ready', flush=True)
+GLib.MainLoop().run()
+";
+
+/// A user's program, and a firewalld of another network, are asked nothing.
+#[test]
+fn another_program_of_that_name_is_not_asked() {
+    let lab = Lab::new(Network::NAT);
+    prepare(&lab, true);
+    let _bus = start_bus(&lab);
+    let _guest = lab.attach(1);
+    for prefix in [&["setpriv", "--reuid=65534", "--clear-groups"][..], &["unshare", "--net"]] {
+        let command = [&prefix[1..], &["/usr/bin/python3", "-c", FORGED]].concat();
+        let forged = lab.host.start(prefix[0], &command);
+        eventually("it has the name", || forged.has_printed("ready") > 0);
+        Cli::new(&lab.host, &["gc"]).run().ok();
+        call(&lab, "", "queryPanicMode", "");
+        eventually("the control is asked", || forged.has_printed("asked queryPanicMode") > 0);
+        let others = forged.has_printed("asked") - forged.has_printed("asked NameAcquired");
+        assert_eq!(others, 1, "{}", forged.printed());
+    }
 }
 
 /// Nor is anything left of one that went while firewalld was away.
