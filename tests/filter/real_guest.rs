@@ -19,6 +19,8 @@ fn is_own(bytes: &[u8]) -> bool {
         Some(frame::ARP) => {
             bytes[22..28] == ATTACKER && [&[10, 0, 100, 1][..], &[0; 4]].contains(&&bytes[28..32])
         }
+        // A guest that was migrated says where it is (RARP).
+        Some(0x8035) => bytes[22..28] == ATTACKER && bytes[28..32] == [0; 4],
         Some(frame::IPV4 | frame::IPV6) => {
             frame::addresses(bytes).is_some_and(|(source, _)| is_address(source))
         }
