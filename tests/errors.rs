@@ -173,6 +173,7 @@ fn an_address_that_another_interface_has() {
     refused(&lab, FAILED, &["10.0.100.3", "eth4"], |lab| lab.ifup(&one));
     let (lab, one) = about_to_start(Network::HOST_ONLY);
     lab.host.ip("-6 addr add fd00:100::3/128 dev eth4 nodad");
+    eventually("its route", || lab.host.run("ip -6 route show table local").contains("fd00:100::3 dev eth4"));
     refused(&lab, FAILED, &["fd00:100::3", "eth4"], |lab| lab.ifup(&one));
 }
 

@@ -64,12 +64,14 @@ impl Way {
 }
 
 /// The number of the rule of this chain that kvmnet's come after: what the owner has decided holds, and what is said of all
-/// packets behind that (a jump, REJECT, Docker's RETURN) comes after kvmnet's.
-pub fn last_decision(rules: &[ChainRule]) -> Option<u64> {
-    let is_ufws = |rule: &&ChainRule| rule.jump.as_deref().is_some_and(|chain| UFW.contains(&chain));
-    let is_decision = |rule: &&ChainRule| rule.is_decision && rule.own.is_none();
-    let rule = rules.iter().find(is_ufws).or_else(|| rules.iter().rfind(is_decision));
-    rule.map(|rule| rule.handle)
+/// packets behind that (a jump, REJECT, Docker's RETURN) comes after kvmnet's. Those that come before it are marked.
+pub fn last_decision(rules: &mut [ChainRule]) -> Option<u64> {
+    let is_ufws = |rule: &ChainRule| rule.jump.as_deref().is_some_and(|chain| UFW.contains(&chain));
+    let is_decision = |rule: &ChainRule| rule.is_decision && rule.own.is_none();
+    let at = rules.iter().position(is_ufws).or_else(|| rules.iter().rposition(is_decision))?;
+    let (before, rest) = rules.split_at_mut(at);
+    before.iter_mut().filter_map(|rule| rule.own.as_mut()).for_each(|own| own.is_early = true);
+    rest.first().map(|rule| rule.handle)
 }
 
 /// A rule in a chain of iptables, as far as it matters here.
@@ -95,6 +97,8 @@ pub struct AcceptRule {
     pub handle: u64,
     /// The bridge of its network, as its comment says.
     pub bridge: IfName,
+    /// Whether its owner's chain has decisions behind it that come first.
+    pub is_early: bool,
     pub rule: Rule,
 }
 

@@ -1,5 +1,6 @@
 //! kvmnet's rules in the chains of iptables: where these drop what no rule decides.
 
+use super::Transaction;
 use crate::desired::Desired;
 use crate::feature;
 use crate::item::{AcceptRulesChange, Step};
@@ -20,7 +21,8 @@ pub(super) fn difference(bridge: &IfName, desired: Option<&Desired>, observed: &
 fn of_chain(chain: &IptablesChain, bridge: &IfName, desired: Option<&Desired>) -> Vec<Step> {
     let wanted = desired.map(|desired| feature::accept_rules(desired, chain)).unwrap_or_default();
     let found: Vec<&Rule> = own(chain, bridge).map(|accept_rule| &accept_rule.rule).collect();
-    if found.len() == wanted.len() && wanted.iter().all(|rule| found.contains(&rule)) {
+    let is_early = || own(chain, bridge).any(|accept_rule| accept_rule.is_early);
+    if !is_early() && found.len() == wanted.len() && wanted.iter().all(|rule| found.contains(&rule)) {
         return Vec::new();
     }
     let mut steps = delete(chain, bridge);
@@ -50,6 +52,21 @@ fn delete(chain: &IptablesChain, bridge: &IfName) -> Vec<Step> {
         AcceptRulesChange::Delete { accept_rules, handles }.into()
     };
     names.into_iter().map(step).collect()
+}
+
+/// Takes out the rules of networks that do not stand: somebody has loaded what he saved while they did.
+pub fn sweep(observed: &Observed) -> Vec<Transaction> {
+    let rules = observed.iptables_chains.iter().flat_map(|chain| &chain.rules);
+    let stray =
+        rules.map(|accept_rule| accept_rule.bridge).filter(|bridge| observed.network(bridge).is_none());
+    let mut bridges = sorted_by_key(stray, |bridge| *bridge);
+    bridges.dedup();
+    let of_bridge = |bridge: IfName| Transaction {
+        title: format!("take out the rules for {bridge}, which is not a network any more"),
+        steps: difference(&bridge, None, observed),
+        cleans: None,
+    };
+    bridges.into_iter().map(of_bridge).collect()
 }
 
 fn own<'a>(chain: &'a IptablesChain, bridge: &'a IfName) -> impl Iterator<Item = &'a AcceptRule> {

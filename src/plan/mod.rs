@@ -22,6 +22,7 @@ mod values;
 
 pub use crate::feature::Refusal;
 pub use crate::item::Step;
+pub use accept_rules::sweep as sweep_accept_rules;
 pub use down::{down, network_down, sweep};
 pub use port_mappings::sweep as sweep_ports;
 pub use transaction::{Plan, Transaction};

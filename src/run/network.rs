@@ -79,6 +79,7 @@ pub fn sweep(seen: OnStep) -> Result<Done, Error> {
     let mut plan = Plan::default();
     plan.extend(plan::sweep(&[], &observed));
     plan.extend(plan::sweep_ports(&observed));
+    plan.extend(plan::sweep_accept_rules(&observed));
     let mut left = run.apply(&observed.facts, &plan, seen)?;
     left.extend(beyond(&observed));
     run.serve(observed.networks.iter().filter(|instance| !instance.is_unused()));

@@ -25,7 +25,7 @@ fn a_guest_that_asks_for_its_address() {
         let shown = one.ip("-6 addr show dev eth0 scope global");
         shown.contains("fd00:100::5054:ff:fe12:3456") && !shown.contains("tentative")
     });
-    assert!(one.pings("fd00:1::25"), "the outside answers over IPv6");
+    eventually("the outside answers over IPv6", || one.pings("fd00:1::25"));
     let before = program(&serving.lab, &one);
     serving.lab.ifup(&one).ok();
     assert!(program(&serving.lab, &one) == before, "nothing changes");

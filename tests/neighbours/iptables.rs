@@ -4,7 +4,7 @@
 use std::fs;
 use std::time::Duration;
 
-use crate::lab::{Guest, Lab, Listener, within};
+use crate::lab::{Cli, Guest, Lab, Listener, Network, within};
 use crate::matrix::cells;
 use crate::neighbour::Neighbour;
 
@@ -114,4 +114,65 @@ fn what_was_restored_goes_before_the_guest() {
 #[test]
 fn what_was_loaded_goes_before_the_guest() {
     crate::neighbour::goes_before_the_guest::<Legacy>();
+}
+
+fn saved(lab: &Lab) -> [String; 2] {
+    ["iptables-save", "ip6tables-save"].map(|save| lab.host.run(save))
+}
+
+fn load_saved(lab: &Lab, saved: &[String; 2]) {
+    for (program, rules) in ["iptables", "ip6tables"].into_iter().zip(saved) {
+        lab.host.enter(|| fs::write("/etc/iptables/saved", rules)).expect("a private /etc can be written");
+        lab.host.run(&format!("{program}-restore /etc/iptables/saved"));
+    }
+}
+
+#[track_caller]
+fn assert_only_the_owners(lab: &Lab, what: &str) {
+    let all = saved(lab).concat();
+    let with_comment: Vec<&str> = all.lines().filter(|line| line.contains("kvmnet:")).collect();
+    assert!(matches!(with_comment[..], [rule] if rule.contains("eth4")), "{what}: {with_comment:#?}");
+}
+
+/// What is saved has kvmnet's rules in it, in other words: they go with the last guest all the same, or with the next sweep.
+#[test]
+fn rules_that_were_saved_with_guests_on_do_not_stay() {
+    for network in [Network::NAT, Network::NAT_VETH] {
+        let lab = Lab::new(network);
+        load(&lab, "");
+        lab.host.run("iptables -A FORWARD -i eth4 -m comment --comment kvmnet:br0 -j ACCEPT");
+        lab.write_config(&(network.config() + "dhcp = true\n"));
+        let one = lab.attach(1);
+        lab.settle();
+        let with_guest = saved(&lab);
+        load_saved(&lab, &with_guest);
+        let loaded = lab.host.run("nft -a list table ip filter");
+        lab.ifup(&one).ok();
+        assert_eq!(lab.host.run("nft -a list table ip filter"), loaded, "they are known, and none is added");
+        assert!(within(Duration::from_secs(3), || one.pings("192.168.1.25")));
+        lab.detach(one);
+        assert_only_the_owners(&lab, "the last guest is gone");
+        load_saved(&lab, &with_guest);
+        Cli::new(&lab.host, &["gc"]).run().ok();
+        assert_only_the_owners(&lab, "they were loaded again, without a network");
+    }
+}
+
+/// The owner says something while guests are on: it holds with the next hook.
+#[test]
+fn what_the_owner_adds_later_holds_as_well() {
+    let lab = Lab::new(Network::NAT);
+    load(&lab, "");
+    let one = lab.attach(1);
+    lab.settle();
+    assert!(within(Duration::from_secs(3), || one.pings("192.168.1.25")));
+    lab.host.run("iptables -A FORWARD -d 192.168.1.25 -j DROP");
+    let two = lab.attach(2);
+    assert!(!one.pings("192.168.1.25"), "the owner's rule comes first");
+    assert!(within(Duration::from_secs(3), || one.pings("fd00:1::25")), "and nothing else is closed");
+    let rules = lab.host.run("nft -a list table ip filter");
+    lab.ifup(&two).ok();
+    assert_eq!(lab.host.run("nft -a list table ip filter"), rules, "once is enough");
+    [one, two].into_iter().for_each(|guest| lab.detach(guest));
+    assert!(!saved(&lab).concat().contains("kvmnet:"));
 }

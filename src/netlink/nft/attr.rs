@@ -114,3 +114,4 @@ pub const NFTA_BITWISE_MASK: u16 = 4;
 pub const NFTA_LOOKUP_DREG: u16 = 3;
 pub const NFTA_TARGET_NAME: u16 = 1;
 pub const NFTA_MATCH_NAME: u16 = 1;
+pub const NFTA_MATCH_INFO: u16 = 3;

@@ -57,9 +57,27 @@ pub fn parse(reply: &[u8]) -> Option<ChainRule> {
 
 /// All of kvmnet's let something through, and ask for nothing else than it would ask for.
 fn own(reply: &[u8], handle: u64, chain: String) -> Option<AcceptRule> {
-    let bridge = bridge_in(&parse_comment(reply)?)?;
-    let matches = matches(find(reply.get(4..)?, NFTA_RULE_EXPRESSIONS)?)?;
-    Some(AcceptRule { handle, bridge, rule: Rule::new(matches, Verdict::Accept), chain })
+    let expressions = find(reply.get(4..)?, NFTA_RULE_EXPRESSIONS)?;
+    let said = parse_comment(reply);
+    let is_restored = said.is_none();
+    let bridge = bridge_in(&said.or_else(|| restored_comment(expressions))?)?;
+    let matches = matches(expressions)?;
+    // Anybody may type such a comment: theirs is about other interfaces.
+    let is_of_network = |name: &IfName| *name == bridge || name.as_str().ends_with(".1");
+    let mut names = matches.iter().filter_map(Match::name).peekable();
+    if is_restored && (names.peek().is_none() || !names.all(is_of_network)) {
+        return None;
+    }
+    Some(AcceptRule { handle, bridge, is_early: false, rule: Rule::new(matches, Verdict::Accept), chain })
+}
+
+/// What iptables-save and iptables-restore make of the comment (`struct xt_comment_info`).
+fn restored_comment(expressions: &[u8]) -> Option<String> {
+    attributes(expressions).find_map(|(_, element)| {
+        let data = find(element, NFTA_EXPR_DATA)?;
+        let is_comment = find_text(data, NFTA_MATCH_NAME).as_deref() == Some("comment");
+        is_comment.then(|| find_text(data, NFTA_MATCH_INFO))?
+    })
 }
 
 /// What is loaded, to be compared.
@@ -90,11 +108,38 @@ fn matches(expressions: &[u8]) -> Option<Vec<Match>> {
                     loaded => found.push(condition(loaded, protocol, value)?),
                 }
             }
+            "match" => found.extend(extension(data)?),
             "counter" | "immediate" => {}
             _ => return None,
         }
     }
     Some(found)
+}
+
+/// A condition as iptables-restore writes it: none in a comment; None for one that kvmnet's rules do not have.
+/// `struct ipt_icmp`: a type, a range of codes, flags. `struct xt_udp`, `xt_tcp`: two ranges of ports, more, flags.
+fn extension(data: &[u8]) -> Option<Option<Match>> {
+    let name = find_text(data, NFTA_MATCH_NAME)?;
+    let info = find(data, NFTA_MATCH_INFO)?;
+    match (name.as_str(), info) {
+        ("comment", _) => Some(None),
+        ("icmp", [kind, 0, 255, 0, ..]) => {
+            condition(Loaded::IcmpType, Some(expr::ICMP[0]), &[*kind]).map(Some)
+        }
+        ("icmp6", [kind, 0, 255, 0, ..]) => {
+            condition(Loaded::IcmpType, Some(expr::ICMP[1]), &[*kind]).map(Some)
+        }
+        ("udp", [0, 0, 255, 255, a, b, c, d, 0, ..]) if [a, b] == [c, d] => port(Protocol::Udp, [*a, *b]),
+        ("tcp", [0, 0, 255, 255, a, b, c, d, 0, 0, 0, 0, ..]) if [a, b] == [c, d] => {
+            port(Protocol::Tcp, [*a, *b])
+        }
+        _ => None,
+    }
+}
+
+/// In the byte order of the machine.
+fn port(protocol: Protocol, bytes: [u8; 2]) -> Option<Option<Match>> {
+    Some(Some(Match::Port(protocol, u16::from_ne_bytes(bytes))))
 }
 
 fn meta(data: &[u8]) -> Option<Loaded> {

@@ -166,10 +166,10 @@ impl Nft {
     ) -> io::Result<IptablesChain> {
         let mut rules = self.chain_rules(protocol, way.chain())?;
         let drops = drops || rules.last().is_some_and(|rule| rule.drops);
-        let mut after = last_decision(&rules);
+        let mut after = last_decision(&mut rules);
         if has_users {
-            let users = self.chain_rules(protocol, USERS)?;
-            after = last_decision(&users);
+            let mut users = self.chain_rules(protocol, USERS)?;
+            after = last_decision(&mut users);
             rules.extend(users);
         }
         Ok(IptablesChain {
