@@ -113,10 +113,14 @@ impl Trial {
             let Place { v4, v6, .. } = guest.place();
             vec![v4.clone(), v6.clone()]
         });
-        let mut host = vec!["192.168.1.230".to_owned(), "fd00:1::230".to_owned()];
-        if network.mode != "bridged" {
-            host.extend(["10.0.100.3".to_owned(), "fd00:100::3".to_owned()]);
-        }
+        let (elsewhere, here) = (["192.168.1.230", "fd00:1::230"], ["10.0.100.3", "fd00:100::3"]);
+        let host = match network.mode {
+            "bridged" => elsewhere.to_vec(),
+            // The host is on the network with its addresses there.
+            "host-only" => here.to_vec(),
+            _ => [elsewhere, here].concat(),
+        };
+        let host = host.into_iter().map(str::to_owned).collect();
         let outside = vec!["192.168.1.25".to_owned(), "fd00:1::25".to_owned()];
         let mut capture = Capture::of_wire(&self.lab.outside);
         let from_guest = [two, host, outside];
