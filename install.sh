@@ -98,7 +98,7 @@ each_file() {
     "$1" 644 "$checkout/share/kvmnet-ufw.path" "$units/kvmnet-ufw.path"
     "$1" 644 "$checkout/share/kvmnet.tmpfiles" "$tmpfiles/kvmnet.conf"
     "$1" 644 "$checkout/share/10-kvmnet.network" "$networkd/10-kvmnet.network"
-    for zone in kvmnet kvmnet-host; do
+    for zone in kvmnet kvmnet-host kvmnet-bridge; do
         "$1" 644 "$checkout/share/firewalld/$zone.xml" "$zones/zones/$zone.xml"
     done
     for policy in kvmnet-in kvmnet-out; do
@@ -294,7 +294,7 @@ firewalld_has() {
 
 # forget_zones: what firewalld keeps of kvmnet's zones and policies that were changed.
 forget_zones() {
-    for name in zones/kvmnet zones/kvmnet-host policies/kvmnet-in policies/kvmnet-out; do
+    for name in zones/kvmnet zones/kvmnet-host zones/kvmnet-bridge policies/kvmnet-in policies/kvmnet-out; do
         rm -f "/etc/firewalld/$name.xml" "/etc/firewalld/$name.xml.old"
     done
 }

@@ -1,6 +1,6 @@
 //! firewalld's zones for kvmnet have the interfaces of the networks that stand, and no others.
 //!
-//! firewalld rejects what no zone of its accepts, and writes its table anew as it likes, so no rule can be put there. It has two
+//! firewalld rejects what no zone of its accepts, and writes its table anew as it likes, so no rule can be put there. It has
 //! zones for kvmnet in files of its own (share/firewalld), and is asked over D-Bus to have the interfaces in them: those of now,
 //! and in its files, which outlast its reload. Only the program `kvmnet` does that; a hook has it started.
 //!
@@ -29,7 +29,9 @@ pub const TABLE: &str = "firewalld";
 const FORWARDED: &str = "kvmnet";
 /// Nothing is forwarded.
 const HOST_ONLY: &str = "kvmnet-host";
-const ZONES: [&str; 2] = [FORWARDED, HOST_ONLY];
+/// Frames between guests, where br_netfilter shows them: of bridges by which the host does not take part.
+const BRIDGE: &str = "kvmnet-bridge";
+const ZONES: [&str; 3] = [FORWARDED, HOST_ONLY, BRIDGE];
 
 /// It may be starting, or read its files anew.
 const PATIENCE: Duration = Duration::from_secs(25);
@@ -121,16 +123,22 @@ fn wanted() -> Result<Wanted, Problem> {
 }
 
 fn of_networks(networks: &[Instance]) -> Wanted {
-    let of_network = |one: &Instance| {
-        let ledger = one.ledger_of_bridge().filter(|ledger| !ledger.hands_off)?;
-        Some((zone_of(ledger.mode)?, ledger.host_if(one.bridge)))
-    };
-    let mut wanted: Wanted = networks.iter().filter_map(of_network).collect();
+    let mut wanted: Wanted = networks.iter().flat_map(of_network).collect();
     wanted.sort_unstable();
     wanted
 }
 
-/// A bridged network's guests meet no rule of firewalld's, and its bridge stands for a NIC that is in a zone of its owner's choice.
+fn of_network(one: &Instance) -> Wanted {
+    let Some(ledger) = one.ledger_of_bridge().filter(|ledger| !ledger.hands_off) else { return Vec::new() };
+    let host_if = ledger.host_if(one.bridge);
+    let hosts = zone_of(ledger.mode).map(|zone| (zone, host_if));
+    // A bridge that was found may be more to its owner than a switch for guests.
+    let is_switch = ledger.made && (ledger.mode == Mode::Isolated || host_if != one.bridge);
+    hosts.into_iter().chain(is_switch.then_some((BRIDGE, one.bridge))).collect()
+}
+
+/// Of the interface by which the host takes part. A bridged network's bridge stands for a NIC that is in a zone of its owner's
+/// choice.
 pub fn zone_of(mode: Mode) -> Option<&'static str> {
     match mode {
         Mode::Nat | Mode::Routed => Some(FORWARDED),
@@ -141,11 +149,12 @@ pub fn zone_of(mode: Mode) -> Option<&'static str> {
 
 fn bring_to(firewalld: &Firewalld, wanted: &Wanted) -> Result<(), Problem> {
     let mut zones = Vec::new();
+    let mut missing = None;
     for name in ZONES {
         let of_zone = || wanted.iter().filter(|(zone, _)| *zone == name).map(|(_, interface)| interface);
         match (firewalld.zone(name)?, of_zone().next()) {
             (Some(zone), _) => zones.push((zone, of_zone().map(IfName::as_str).collect::<Vec<_>>())),
-            (None, Some(interface)) => return Err(Problem::NoZone(name, *interface)),
+            (None, Some(interface)) => missing = missing.or(Some(Problem::NoZone(name, *interface))),
             (None, None) => {}
         }
     }
@@ -156,5 +165,5 @@ fn bring_to(firewalld: &Firewalld, wanted: &Wanted) -> Result<(), Problem> {
     for (zone, wanted) in &zones {
         firewalld.put_in(zone, wanted)?;
     }
-    Ok(())
+    missing.map_or(Ok(()), Err)
 }
