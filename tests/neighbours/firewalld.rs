@@ -17,6 +17,9 @@ const FILES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/share/firewalld");
 const BUS: &str = r#"<busconfig><type>system</type><listen>unix:path=/run/dbus/system_bus_socket</listen><auth>EXTERNAL</auth>
 <policy context="default"><allow user="*"/><allow own="*"/><allow send_destination="*"/><allow receive_sender="*"/></policy></busconfig>"#;
 
+/// Whose interfaces kvmnet keeps.
+const ZONES: [&str; 3] = ["kvmnet", "kvmnet-host", "kvmnet-bridge"];
+
 pub struct Firewalld {
     daemon: Process,
     bus: Process,
@@ -37,7 +40,7 @@ fn prepare(lab: &Lab, has_zones: bool) {
 }
 
 fn copy_zones() {
-    for (folder, names) in [("zones", ["kvmnet", "kvmnet-host"]), ("policies", ["kvmnet-in", "kvmnet-out"])] {
+    for (folder, names) in [("zones", &ZONES[..]), ("policies", &["kvmnet-in", "kvmnet-out"])] {
         fs::create_dir_all(format!("/etc/firewalld/{folder}")).unwrap();
         for name in names {
             fs::copy(format!("{FILES}/{name}.xml"), format!("/etc/firewalld/{folder}/{name}.xml")).unwrap();
@@ -62,7 +65,7 @@ fn zone(lab: &Lab, name: &str) -> String {
 fn files(lab: &Lab) -> String {
     let read =
         |name: &str| fs::read_to_string(format!("/etc/firewalld/zones/{name}.xml")).unwrap_or_default();
-    lab.host.enter(|| ["kvmnet", "kvmnet-host"].map(read).concat())
+    lab.host.enter(|| ZONES.map(read).concat())
 }
 
 impl Firewalld {
@@ -71,7 +74,7 @@ impl Firewalld {
         let bus = start_bus(lab);
         let firewalld = Self { daemon: daemon(lab), bus };
         // It keeps the chains of a zone, empty, until its next reload.
-        for zone in ["kvmnet", "kvmnet-host"] {
+        for zone in ZONES {
             call(lab, ".zone", "addInterface", &format!("ss {zone} lab0"));
             call(lab, ".zone", "removeInterface", &format!("ss {zone} lab0"));
         }
@@ -99,11 +102,11 @@ fn daemon(lab: &Lab) -> Process {
     daemon
 }
 
-/// Waits until the interfaces of both zones are those.
+/// Waits until the interfaces of the zones are those.
 #[track_caller]
-fn has_zones(lab: &Lab, expected: [&str; 2], what: &str) {
+fn has_zones(lab: &Lab, expected: [&str; 3], what: &str) {
     let print = |name: &str| if name.is_empty() { "as 0\n".to_owned() } else { format!("as 1 \"{name}\"\n") };
-    let zones = || ["kvmnet", "kvmnet-host"].map(|name| zone(lab, name));
+    let zones = || ZONES.map(|name| zone(lab, name));
     let expected = expected.map(print);
     within(Duration::from_secs(30), || zones() == expected);
     assert_eq!(zones(), expected, "{what}: kvmnet's zones");
@@ -129,12 +132,14 @@ impl Neighbour for Firewalld {
 
     fn has_heard(&self, lab: &Lab, of_guests: bool, what: &str) {
         let Network { mode, gate: host_if, .. } = lab.network;
+        let bridge = if host_if == "br0" { "" } else { "br0" };
         let expected = match mode {
-            "nat" | "routed" => [host_if, ""],
-            "host-only" => ["", host_if],
-            _ => ["", ""],
+            "nat" | "routed" => [host_if, "", bridge],
+            "host-only" => ["", host_if, bridge],
+            "isolated" => ["", "", "br0"],
+            _ => ["", "", ""],
         };
-        has_zones(lab, if of_guests { expected } else { ["", ""] }, what);
+        has_zones(lab, if of_guests { expected } else { ["", "", ""] }, what);
         assert!(of_guests || !files(lab).contains("<interface"), "{what}: its files\n{}", files(lab));
     }
 
@@ -207,16 +212,53 @@ fn zones_follow_the_configuration() {
     firewalld.has_heard(&lab, true, "a guest");
     lab.write_config(&Network::HOST_ONLY.config());
     applied(&lab);
-    has_zones(&lab, ["", "br0"], "host-only");
+    has_zones(&lab, ["", "br0", ""], "host-only");
     lab.write_config(&format!("firewall = \"warn\"\n{}", Network::NAT.config()));
     let said = Cli::new(&lab.host, &["apply", "--yes", "--quiet"]).run();
     assert!(said.status == 0 && said.err.contains("firewalld filter_FORWARD"), "{}", said.err);
-    has_zones(&lab, ["", ""], "firewall = warn");
+    has_zones(&lab, ["", "", ""], "firewall = warn");
     assert!(!guest.pings("192.168.1.25"), "it is left as it is");
     lab.write_config(&Network::NAT.config());
     applied(&lab);
-    has_zones(&lab, ["br0", ""], "integrated again");
+    has_zones(&lab, ["br0", "", ""], "integrated again");
     assert!(within(Duration::from_secs(5), || guest.pings("192.168.1.25")));
+}
+
+/// Where br_netfilter shows firewalld what passes from port to port, guests of a bridge talk by which the host does not take part.
+/// firewalld's own filter of IPv6 by routes back is off: the host has none by such a bridge.
+#[test]
+fn guests_of_a_bridge_without_the_host_talk() {
+    for network in [Network::ISOLATED, Network::HOST_ONLY_VETH, Network::NAT_VETH] {
+        let lab = Lab::new(network);
+        lab.bridged_frames_pass_firewall(true);
+        lab.host.run("sed -i s/^IPv6_rpfilter=.*/IPv6_rpfilter=no/ /etc/firewalld/firewalld.conf");
+        let firewalld = Firewalld::start(&lab);
+        let (one, two) = (lab.attach(1), lab.attach(2));
+        lab.settle();
+        let to = network.guest(2);
+        for when in ["a guest", "reloaded"] {
+            firewalld.has_heard(&lab, true, when);
+            eventually("guests answer one another", || one.pings(&to.v4) && one.pings(&to.v6));
+            call(&lab, "", "reload", "");
+        }
+        [one, two].into_iter().for_each(|guest| lab.detach(guest));
+        firewalld.has_heard(&lab, false, "no guest");
+    }
+}
+
+/// A bridge that somebody made stays in the zone where it is.
+#[test]
+fn a_bridge_that_was_found_is_not_put_into_a_zone_for_guests_alone() {
+    for (network, zones) in [(Network::ISOLATED, ["", "", ""]), (Network::NAT_VETH, ["veth1.1", "", ""])] {
+        let lab = Lab::new(network);
+        let _firewalld = Firewalld::start(&lab);
+        lab.host.ip("link add br0 type bridge");
+        lab.host.ip("link set br0 up");
+        let guest = lab.attach(1);
+        applied(&lab);
+        has_zones(&lab, zones, network.mode);
+        lab.detach(guest);
+    }
 }
 
 /// What its owner has put into a zone stays there.
