@@ -45,7 +45,11 @@ pub fn check(input: &CheckInput) -> Vec<Finding> {
 
 /// The first chain that drops such frames.
 fn dropped(input: &CheckInput, family: &Family) -> Option<Finding> {
-    let opens = |opening: Opening, network: &Network| !opening.legacy && input.opens(opening.chain, network);
+    let opens = |opening: Opening, network: &Network| {
+        let opens =
+            || input.opens(opening.chain, network) || input.has_bridge_in_zone(opening.chain, network);
+        !opening.legacy && opens()
+    };
     let is_dropped = |opening: Opening, network: &Network| {
         let names = vec![network.bridge.to_string()];
         let packet = Packet { iif: names.clone(), oif: names, v6: family.v6, ..Packet::default() };

@@ -130,6 +130,17 @@ impl CheckInput {
         firewalld::zone_of(network.mode).filter(|_| integrates)
     }
 
+    /// Whether firewalld is told of its bridge, and then lets through what passes from port to port.
+    pub fn has_bridge_in_zone(&self, chain: &ForeignChain, network: &Network) -> bool {
+        let mut networks = self.networks_up().filter(|(instance, _)| instance.bridge == network.bridge);
+        let is_made = match networks.next() {
+            Some((_, ledger)) => ledger.made,
+            None => self.observed.facts.link(&network.bridge).is_none(),
+        };
+        let integrates = network.firewall == FirewallUse::Integrate && chain.table == firewalld::TABLE;
+        integrates && self.has_zones != Some(false) && firewalld::has_bridge(network, is_made)
+    }
+
     /// Whether it does so, or has firewalld do it, when the network comes up.
     pub fn will_open(&self, chain: &ForeignChain, network: &Network) -> bool {
         let has_zone = || self.zone(chain, network).is_some() && self.has_zones != Some(false);

@@ -17,7 +17,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use crate::apply::Kernel;
-use crate::model::{IfName, Mode};
+use crate::model::{IfName, Mode, Network};
 use crate::observed::{Instance, Observed};
 use bus::Fault;
 use zones::Firewalld;
@@ -144,6 +144,15 @@ pub fn zone_of(mode: Mode) -> Option<&'static str> {
         Mode::Nat | Mode::Routed => Some(FORWARDED),
         Mode::HostOnly => Some(HOST_ONLY),
         Mode::Isolated | Mode::Bridged => None,
+    }
+}
+
+/// Whether the bridge itself is in a zone of kvmnet's.
+pub fn has_bridge(network: &Network, is_made: bool) -> bool {
+    match network.mode {
+        Mode::Bridged => false,
+        Mode::Isolated => is_made,
+        _ => is_made || network.host_if() == &network.bridge,
     }
 }
 

@@ -233,12 +233,15 @@ fn guests_of_a_bridge_without_the_host_talk() {
         lab.bridged_frames_pass_firewall(true);
         lab.host.run("sed -i s/^IPv6_rpfilter=.*/IPv6_rpfilter=no/ /etc/firewalld/firewalld.conf");
         let firewalld = Firewalld::start(&lab);
+        let drops = || Cli::new(&lab.host, &["check"]).run().out.contains("which drops them");
+        assert!(!drops(), "they will be let through");
         let (one, two) = (lab.attach(1), lab.attach(2));
         lab.settle();
         let to = network.guest(2);
         for when in ["a guest", "reloaded"] {
             firewalld.has_heard(&lab, true, when);
             eventually("guests answer one another", || one.pings(&to.v4) && one.pings(&to.v6));
+            assert!(!drops(), "{when}");
             call(&lab, "", "reload", "");
         }
         [one, two].into_iter().for_each(|guest| lab.detach(guest));
