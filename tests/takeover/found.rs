@@ -67,7 +67,9 @@ fn a_found_bridge_with_things_of_its_own_is_refused() {
         "-6 route add fd00:52::/64 dev br0",
     ] {
         let lab = Lab::new(Network::BRIDGED);
-        lab.host.ip("link add br0 up type bridge forward_delay 0");
+        lab.host.ip("link add br0 type bridge forward_delay 0");
+        // An address of its own would come only later.
+        lab.host.ip("link set br0 addrgenmode none up");
         lab.host.ip(command);
         let guest = lab.boot(1);
         let before = Snapshot::of(&lab.host);
