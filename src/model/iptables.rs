@@ -68,7 +68,9 @@ impl Way {
 pub fn last_decision(rules: &mut [ChainRule]) -> Option<u64> {
     let is_ufws = |rule: &ChainRule| rule.jump.as_deref().is_some_and(|chain| UFW.contains(&chain));
     let is_decision = |rule: &ChainRule| rule.is_decision && rule.own.is_none();
-    let at = rules.iter().position(is_ufws).or_else(|| rules.iter().rposition(is_decision))?;
+    // What is behind the last word about all packets is never asked.
+    let end = rules.iter().position(|rule| rule.ends).unwrap_or(rules.len());
+    let at = rules.iter().position(is_ufws).or_else(|| rules[..end].iter().rposition(is_decision))?;
     let (before, rest) = rules.split_at_mut(at);
     before.iter_mut().filter_map(|rule| rule.own.as_mut()).for_each(|own| own.is_early = true);
     rest.first().map(|rule| rule.handle)
@@ -85,6 +87,8 @@ pub struct ChainRule {
     pub is_decision: bool,
     /// Whether it drops whatever comes to it.
     pub drops: bool,
+    /// Whether no packet comes to the rules behind it.
+    pub ends: bool,
     /// Where it is one of kvmnet's.
     pub own: Option<AcceptRule>,
 }

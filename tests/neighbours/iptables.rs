@@ -170,9 +170,28 @@ fn what_the_owner_adds_later_holds_as_well() {
     let two = lab.attach(2);
     assert!(!one.pings("192.168.1.25"), "the owner's rule comes first");
     assert!(within(Duration::from_secs(3), || one.pings("fd00:1::25")), "and nothing else is closed");
+    lab.host.run("iptables -A FORWARD -j REJECT");
+    lab.host.run("iptables -A FORWARD -d 192.168.1.230 -j DROP");
     let rules = lab.host.run("nft -a list table ip filter");
     lab.ifup(&two).ok();
-    assert_eq!(lab.host.run("nft -a list table ip filter"), rules, "once is enough");
+    assert_eq!(
+        lab.host.run("nft -a list table ip filter"),
+        rules,
+        "once is enough, and what is never asked is no reason"
+    );
     [one, two].into_iter().for_each(|guest| lab.detach(guest));
     assert!(!saved(&lab).concat().contains("kvmnet:"));
+}
+
+/// Behind a rule that rejects all, somebody has added others: no packet comes to them, and kvmnet's are before both.
+#[test]
+fn what_is_behind_a_reject_of_all_decides_nothing() {
+    let lab = Lab::new(Network::NAT);
+    for rule in ["-j REJECT", "-d 192.168.1.7 -j DROP"] {
+        lab.host.run(&format!("iptables -A FORWARD {rule}"));
+    }
+    let one = lab.attach(1);
+    lab.settle();
+    assert!(within(Duration::from_secs(3), || one.pings("192.168.1.25")));
+    lab.detach(one);
 }

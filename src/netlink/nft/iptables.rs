@@ -51,6 +51,8 @@ pub fn parse(reply: &[u8]) -> Option<ChainRule> {
         },
         is_decision: !is_for_all && rule.fate != Fate::None,
         drops: is_for_all && rule.fate == Fate::Drop,
+        ends: is_for_all
+            && matches!(rule.fate, Fate::Accept | Fate::Drop | Fate::Return | Fate::Go(_, false)),
         own: (rule.fate == Fate::Accept).then(|| own(reply, handle, rule.chain)).flatten(),
     })
 }

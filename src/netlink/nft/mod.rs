@@ -165,7 +165,7 @@ impl Nft {
         has_users: bool,
     ) -> io::Result<IptablesChain> {
         let mut rules = self.chain_rules(protocol, way.chain())?;
-        let drops = drops || rules.last().is_some_and(|rule| rule.drops);
+        let drops = drops || rules.iter().any(|rule| rule.drops);
         let mut after = last_decision(&mut rules);
         if has_users {
             let mut users = self.chain_rules(protocol, USERS)?;
