@@ -27,5 +27,9 @@ mod matrix;
 mod neighbour;
 #[path = "neighbours/nftables.rs"]
 mod nftables;
+#[path = "neighbours/removed.rs"]
+mod removed;
+#[path = "neighbours/traces.rs"]
+mod traces;
 #[path = "neighbours/ufw.rs"]
 mod ufw;

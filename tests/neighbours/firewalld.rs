@@ -69,7 +69,7 @@ fn files(lab: &Lab) -> String {
 }
 
 impl Firewalld {
-    fn of(lab: &Lab, has_zones: bool) -> Self {
+    pub fn of(lab: &Lab, has_zones: bool) -> Self {
         prepare(lab, has_zones);
         let bus = start_bus(lab);
         let firewalld = Self { daemon: daemon(lab), bus };

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::lab::{Cli, Guest, Lab, Listener, Network, Place, Snapshot, within};
+use crate::traces::without_counts;
 
 /// Another program with a firewall, on the host of a lab.
 pub trait Neighbour {
@@ -46,18 +47,6 @@ pub fn rules_of_others(lab: &Lab) -> Vec<String> {
     let lines = legacy.lines().filter(|line| !line.starts_with('#'));
     rules.extend(lines.map(|line| line.split(" [").next().unwrap_or_default().to_owned()));
     rules
-}
-
-fn without_counts(line: &str) -> String {
-    let mut words = line.split(' ');
-    let mut kept = Vec::new();
-    while let Some(word) = words.next() {
-        kept.push(word);
-        if matches!(word, "packets" | "bytes") {
-            words.next();
-        }
-    }
-    kept.join(" ")
 }
 
 #[track_caller]
