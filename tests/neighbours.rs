@@ -29,6 +29,8 @@ mod neighbour;
 mod nftables;
 #[path = "neighbours/removed.rs"]
 mod removed;
+#[path = "neighbours/several.rs"]
+mod several;
 #[path = "neighbours/traces.rs"]
 mod traces;
 #[path = "neighbours/ufw.rs"]

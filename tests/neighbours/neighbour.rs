@@ -17,6 +17,8 @@ pub trait Neighbour {
     fn has_heard(&self, _lab: &Lab, _of_guests: bool, _what: &str) {}
     /// Fails the test unless what is its own does what it should.
     fn assert_goes_on(&self, lab: &Lab, guest: &Guest, what: &str);
+    /// Fails the test unless what it keeps closed is closed, where nobody else opens it.
+    fn assert_keeps_closed(&self, _lab: &Lab, _what: &str) {}
     /// Why guests of a mode do not get through it, where kvmnet cannot let them through.
     fn closes(_mode: &str) -> Option<&'static str> {
         None
@@ -71,6 +73,7 @@ pub fn lives_beside<N: Neighbour>(network: Network, order: Order) {
             neighbour.has_heard(&lab, true, &what);
             has_what_its_mode_says(&lab, &guests[0], N::closes(network.mode).is_some(), &what);
             neighbour.assert_goes_on(&lab, &guests[0], &what);
+            neighbour.assert_keeps_closed(&lab, &what);
             assert_same(&rules, &rules_of_others(&lab), &format!("{what}: its rules are untouched"));
             guests.into_iter().for_each(|guest| lab.detach(guest));
             neighbour.has_heard(&lab, false, &what);
@@ -173,6 +176,7 @@ fn goes_on<N: Neighbour>(lab: &Lab, one: &Guest, neighbour: &N, what: &str) {
     assert!(!status_names_what_drops(lab), "{what}: nothing drops");
     has_what_its_mode_says(lab, one, false, what);
     neighbour.assert_goes_on(lab, one, what);
+    neighbour.assert_keeps_closed(lab, what);
 }
 
 /// What the drop-ins of the services run.
