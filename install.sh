@@ -120,7 +120,8 @@ put() {
     mkdir -p "$DESTDIR$(dirname "$3")"
     case $3 in
         *.rules | *.service | *.service.d/*) name_program "$2" >"$DESTDIR$3.new" && chmod "$1" "$DESTDIR$3.new" ;;
-        *) install -m "$1" "$2" "$DESTDIR$3.new" ;;
+        # Not every busybox has `install`.
+        *) cp "$2" "$DESTDIR$3.new" && chmod "$1" "$DESTDIR$3.new" ;;
     esac
     case $3 in */kvmnet-bridge-helper) give_rights "$DESTDIR$3.new" ;; esac
     mv -f "$DESTDIR$3.new" "$DESTDIR$3"

@@ -25,10 +25,15 @@ find_builder() {
     builder=$(id -un)
     builder_home=${HOME:-/root}
     owner=$(stat -c %U "$checkout")
-    if [ "$(id -u)" = 0 ] && [ "$owner" != root ] && getent passwd "$owner" >/dev/null; then
+    if [ "$(id -u)" = 0 ] && [ "$owner" != root ] && account "$owner" >/dev/null; then
         builder=$owner
-        builder_home=$(getent passwd "$owner" | cut -d: -f6)
+        builder_home=$(account "$owner" | cut -d: -f6)
     fi
+}
+
+# account NAME: its line of passwd(5). busybox has no getent.
+account() {
+    if command -v getent >/dev/null; then getent passwd "$1"; else grep "^$1:" /etc/passwd; fi
 }
 
 # with_rust COMMAND...: runs it with the builder's Rust: their toolchain, their cache of crates. rustup keeps both in
@@ -41,8 +46,11 @@ with_rust() {
 as_builder() {
     if [ "$builder" = "$(id -un)" ]; then
         with_rust "$@"
-    else
+    elif setpriv --help 2>&1 | grep -q reuid; then
         with_rust setpriv --reuid "$builder" --regid "$(id -g "$builder")" --init-groups -- "$@"
+    else
+        # busybox has another setpriv.
+        with_rust su -s /bin/sh -c 'exec "$@"' -- "$builder" sh "$@"
     fi
 }
 

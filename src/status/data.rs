@@ -81,6 +81,8 @@ pub(super) struct Dhcp {
     pub domain: String,
     /// Who serves it.
     pub process: Option<u32>,
+    #[serde(skip)]
+    pub has_dnsmasq: bool,
     pub leases: Vec<Lease>,
 }
 

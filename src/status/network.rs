@@ -17,6 +17,7 @@ use crate::model::ruleset::{Found, Verdict, table_name};
 use crate::model::{self, IfName, Ledger, Link, Mode, Uplink};
 use crate::observed::{Instance, Tables};
 use crate::reader::StatusSnapshot;
+use crate::service;
 
 /// A network that is up, or what is left of one. `file` is what the configuration says, if it could be read.
 pub fn up(
@@ -269,9 +270,9 @@ fn problems(network: &Network, instance: &Instance, snapshot: &StatusSnapshot) -
     for net in addresses.filter(|net| !network.addresses.contains(net)) {
         problems.push(format!("{net} is gone from {}; the next guest puts it back", network.host_if));
     }
-    if network.dhcp.as_ref().is_some_and(|dhcp| dhcp.process.is_none()) {
-        problems
-            .push("nobody tells guests their addresses; the next guest or `kvmnet gc` starts it".to_owned());
+    if let Some(dhcp) = network.dhcp.as_ref().filter(|dhcp| dhcp.process.is_none()) {
+        let why = "nobody tells guests their addresses; the next guest or `kvmnet gc` starts it";
+        problems.push(if dhcp.has_dnsmasq { why } else { service::NO_DNSMASQ }.to_owned());
     }
     problems.extend(feature::intruders(instance, &snapshot.observed).iter().map(ToString::to_string));
     if instance.is_unused() {

@@ -48,6 +48,19 @@ fn a_person_sees_who_serves_and_which_addresses_were_given() {
     assert!(problems.contains("`kvmnet gc` starts it"), "{problems}");
 }
 
+/// What waits for dnsmasq to be installed serves nobody until then.
+#[test]
+fn status_says_that_dnsmasq_is_missing() {
+    let serving = Serving::nat();
+    serving.lab.host.run("mount --bind /dev/null /usr/sbin/dnsmasq");
+    let one = serving.lab.boot(1);
+    assert_eq!(serving.lab.ifup(&one).status, 0);
+    eventually("somebody waits", || !serving.processes("kvmnet").is_empty());
+    let text = Cli::new(&serving.lab.host, &["status"]).run().ok();
+    assert!(text.contains("by nobody") && text.contains("dnsmasq is missing"), "{text}");
+    serving.lab.detach(one);
+}
+
 #[test]
 fn check_says_why_guests_are_not_told() {
     let serving = Serving::nat();
