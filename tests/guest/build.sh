@@ -1,7 +1,8 @@
 #!/bin/sh
 # Makes a small Linux for the tests' guests: OUTDIR/vmlinuz and OUTDIR/initrd.gz, from Debian's kernel and its static
-# busybox, OUTDIR/more.gz, to be appended for a guest that plays a host, and OUTDIR/modules, which debian.sh takes. The packages
-# are downloaded and unpacked, nothing is installed. A second run with the same packages does nothing.
+# busybox (OUTDIR/busybox), OUTDIR/more.gz, to be appended for a guest that plays a host, and OUTDIR/modules, which
+# debian.sh takes. The packages are downloaded and unpacked, nothing is installed. A second run with the same packages
+# does nothing.
 set -eu
 
 usage='usage: tests/guest/build.sh OUTDIR'
@@ -128,6 +129,7 @@ build() {
     done
     pack "$initramfs"
     pack "$work/more"
+    cp "$initramfs/bin/busybox" "$work/busybox"
     modules=$work/modules
     for driver in $debian; do
         add_module "$driver"
@@ -160,5 +162,5 @@ mkdir "$work/root"
 rm -rf "$out/version" "$out/modules"
 download
 build
-mv "$work/vmlinuz" "$work/initrd.gz" "$work/more.gz" "$work/modules" "$out/"
+mv "$work/busybox" "$work/vmlinuz" "$work/initrd.gz" "$work/more.gz" "$work/modules" "$out/"
 echo "$version" >"$out/version"
