@@ -2,13 +2,17 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 mod lab;
+#[path = "neighbours/traces.rs"]
+#[allow(dead_code)]
+mod traces;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use lab::{Guest, Lab, Machine, Network, Process, Tap, eventually};
+use lab::{Guest, Lab, Machine, Network, Process, Snapshot, Tap, eventually};
 use nix::mount::{MsFlags, mount};
 use nix::sys::signal::Signal;
+use traces::{Traces, install, make_bare, uninstall};
 
 /// What install.sh installs, without what it starts.
 const RULE: &str = include_str!("../share/60-kvmnet.rules");
@@ -247,4 +251,49 @@ fn a_bridge_of_its_own() {
     }
     managed.lab.detach(one);
     assert!(managed.lab.host.ip("addr show dev br0").contains("10.0.100.3/24"), "it is as it was");
+}
+
+/// kvmnet comes, serves guests and goes: NetworkManager's files are as they were, and what it has made of the host.
+#[test]
+fn kvmnet_goes_again() {
+    let mut managed = Managed::new(Network::NAT_BY_ROUTES);
+    make_bare(&managed.lab);
+    managed.lab.host.run("rm /etc/udev/rules.d/60-kvmnet.rules");
+    managed.lab.host.run("udevadm control --reload");
+    // At first it takes the addresses as they are. Now it sets its own.
+    managed.nmcli("device down eth3");
+    managed.nmcli("connection up uplink");
+    managed.lab.wait_for_addresses();
+    let said = |managed: &Managed| {
+        ["device", "connection"]
+            .map(|what| managed.lab.host.run(&format!("nmcli --terse --colors no {what}")))
+    };
+    let before = (Traces::of(&managed.lab.host), Snapshot::of(&managed.lab.host), said(&managed));
+    for (what, network) in [
+        ("in peace", Network::NAT_BY_ROUTES),
+        ("started anew", Network::BRIDGED),
+        ("ended", Network::NAT_VETH),
+    ] {
+        install(&managed.lab);
+        managed.lab.write_config(&network.config());
+        let one = managed.lab.boot_by(Tap::open_with_headers, &network.guest(1));
+        managed.lab.ifup(&one).ok();
+        managed.lab.settle();
+        match what {
+            "started anew" => managed.restart(),
+            "ended" => {
+                let manager = managed.manager.take().expect("it runs");
+                manager.signal(Signal::SIGTERM);
+                eventually("it has ended", || manager.has_ended());
+            }
+            _ => (),
+        }
+        managed.lab.detach(one);
+        uninstall(&managed.lab);
+        Traces::of(&managed.lab.host).assert_untouched_since(&before.0, what);
+        managed.lab.assert_as_before(what, &before.1);
+        if managed.manager.is_some() {
+            eventually("NetworkManager has what it had", || said(&managed) == before.2);
+        }
+    }
 }

@@ -5,6 +5,7 @@ use std::fmt;
 use nix::errno::Errno;
 
 use super::{Change, Numbers, Step, word};
+use crate::model::link::OUTER_GROUP;
 use crate::model::{IfName, Mac, ledger};
 use crate::netlink::message::Message;
 use crate::netlink::route::link;
@@ -56,7 +57,7 @@ impl Change for LinkChange {
             Self::AddVeth { outer, inner, macs: [outer_mac, inner_mac], group } => {
                 let (outer, inner, group) = (word(outer), word(inner), group_words(*group));
                 write!(f, "ip link add {inner} address {inner_mac}{group}")?;
-                write!(f, " type veth peer name {outer} address {outer_mac}")
+                write!(f, " type veth peer name {outer} address {outer_mac}{}", group_words(OUTER_GROUP))
             }
             Self::Delete { name } => write!(f, "ip link delete {}", word(name)),
             Self::Mac { link, to, .. } => write!(f, "ip link set {} address {to}", word(link)),

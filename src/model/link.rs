@@ -13,6 +13,10 @@ use super::{Claim, IfName, TapRecord};
 /// reached from another one (IFLA_GROUP): "kvm" in ASCII. `meta iifgroup` in a rule then speaks of all of them.
 pub const GROUP: u32 = 0x6b_766d;
 
+/// That of the end of a pair that is a port of the bridge: no rule speaks of it, but udev sees whose it is, and who manages
+/// interfaces leaves it alone.
+pub const OUTER_GROUP: u32 = GROUP + 1;
+
 /// The link group of the bridge that kvmnet makes this NIC a port of: a network whose uplink the NIC is knows the bridge
 /// by it, whichever of the two comes or goes first.
 pub fn lan_group(nic: &IfName) -> u32 {

@@ -12,9 +12,9 @@ use std::process::{Command, Output};
 use crate::lab::{Lab, Machine};
 
 const INSTALLER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/install.sh");
-/// What is looked at, and what the machine itself may be changing meanwhile.
+/// What is looked at, and what the machine itself may be changing meanwhile, or NetworkManager when it ends.
 const FOLDERS: [&str; 3] = ["/etc", "/usr/local", "/var/lib"];
-const LEFT_OUT: [&str; 2] = ["/var/lib/apt", "/var/lib/dpkg"];
+const LEFT_OUT: [&str; 3] = ["/var/lib/apt", "/var/lib/dpkg", "/var/lib/NetworkManager"];
 /// What a host's settings say of being a router, and of what its firewall is shown.
 const SETTINGS: [&str; 12] = [
     "ipv4/ip_forward",

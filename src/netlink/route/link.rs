@@ -6,7 +6,7 @@ use neli::consts::rtnl::{Ifla, IflaInfo, Rtm};
 use nix::libc;
 
 use super::altname;
-use crate::model::link::{ETHERNET, Ipv4Conf, Ipv6Conf, Tun};
+use crate::model::link::{ETHERNET, Ipv4Conf, Ipv6Conf, OUTER_GROUP, Tun};
 use crate::model::setting::{Home, IPV4, IPV6};
 use crate::model::{AddrGen, IfName, Link, Mac, Setting};
 use crate::netlink::message::{
@@ -131,7 +131,7 @@ pub fn add_veth(outer: &IfName, inner: &IfName, [outer_mac, inner_mac]: [Mac; 2]
     with_info(add(inner, inner_mac, group), KIND, "veth", |pair| {
         pair.nest(VETH_INFO_PEER, |peer| {
             peer.put_body(&body(0, 0, 0)).put_str(Ifla::Ifname, outer.as_bytes());
-            peer.put(Ifla::Address, &outer_mac.0)
+            peer.put(Ifla::Address, &outer_mac.0).put_u32(Ifla::Group, OUTER_GROUP)
         })
     })
 }

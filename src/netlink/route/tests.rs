@@ -23,6 +23,7 @@ use netlink_packet_route::rule::{RuleAction, RuleAttribute, RuleMessage};
 
 use super::{address, altname, link, neighbour, route, rule};
 use crate::model::address::{FOREVER, flag};
+use crate::model::link::OUTER_GROUP;
 use crate::model::route::Hop;
 use crate::model::{AddrGen, Address, IfName, Mac, Neighbour, PolicyRule, Route, Setting};
 use crate::netlink::message::Message;
@@ -78,8 +79,11 @@ fn a_veth_pair_has_the_names_and_macs_of_both_ends() {
     has(&made.attributes, &LinkAttribute::Address(OTHER.0.to_vec()));
     has(&made.attributes, &LinkAttribute::Group(7));
     let mut outer = LinkMessage::default();
-    outer.attributes =
-        vec![LinkAttribute::IfName("veth1.1".to_owned()), LinkAttribute::Address(BRIDGE.0.to_vec())];
+    outer.attributes = vec![
+        LinkAttribute::IfName("veth1.1".to_owned()),
+        LinkAttribute::Address(BRIDGE.0.to_vec()),
+        LinkAttribute::Group(OUTER_GROUP),
+    ];
     let data = LinkInfo::Data(InfoData::Veth(InfoVeth::Peer(outer)));
     has(&made.attributes, &LinkAttribute::LinkInfo(vec![LinkInfo::Kind(InfoKind::Veth), data]));
 }
