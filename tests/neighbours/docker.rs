@@ -94,7 +94,7 @@ impl Neighbour for Docker {
     }
 
     /// A container gets out.
-    fn assert_goes_on(&self, lab: &Lab, _: &Guest, what: &str) {
+    fn assert_goes_on(&self, _: &Lab, _: &Guest, what: &str) {
         let gets_out = || self.container.pings("192.168.1.25");
         assert!(within(Duration::from_secs(5), gets_out), "{what}: a container gets out");
     }

@@ -90,7 +90,7 @@ impl Neighbour for Libvirt {
     }
 
     /// Its guest gets out.
-    fn assert_goes_on(&self, lab: &Lab, _: &Guest, what: &str) {
+    fn assert_goes_on(&self, _: &Lab, _: &Guest, what: &str) {
         let gets_out = || self.guest.pings("192.168.1.25");
         assert!(within(Duration::from_secs(5), gets_out), "{what}: a guest of libvirt's gets out");
     }
