@@ -27,6 +27,8 @@ mod matrix;
 mod neighbour;
 #[path = "neighbours/nftables.rs"]
 mod nftables;
+#[path = "neighbours/output.rs"]
+mod output;
 #[path = "neighbours/removed.rs"]
 mod removed;
 #[path = "neighbours/several.rs"]

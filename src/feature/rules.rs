@@ -33,6 +33,7 @@ pub(crate) fn accept_rules(desired: &Desired, chain: &IptablesChain) -> Vec<Rule
         (FirewallUse::Warn | FirewallUse::Ignore, _) => Vec::new(),
         (FirewallUse::Integrate, Way::Forward) => firewall::accept_rules(desired, v6),
         (FirewallUse::Integrate, Way::Input) => firewall::service_rules(&desired.network, v6),
+        (FirewallUse::Integrate, Way::Output) => firewall::telling_rules(&desired.network, v6),
     }
 }
 

@@ -27,7 +27,7 @@ pub use bridge_frames::accept_rules;
 pub use forward_guard::{ForwardGuard, Opened};
 pub use isolation::isolation_table;
 pub use port_forward::{HAIRPIN, LED_SETS, at_map, elements};
-pub use services::service_rules;
+pub use services::{service_rules, telling_rules};
 
 use bridge_frames::PREROUTING;
 use forward::FORWARD;

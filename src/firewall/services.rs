@@ -7,6 +7,10 @@ use super::host_access::{DHCP4, DHCP6, DNS};
 use crate::model::ruleset::{IcmpType, Match, Rule, Verdict};
 use crate::model::{HostAccess, Network, Protocol};
 
+/// Where clients are told.
+const DHCP4_CLIENT: u16 = 68;
+const DHCP6_CLIENT: u16 = 546;
+
 /// What an input chain that drops everything else has to let in, of one family. What the host then answers is for the network's
 /// own table to say.
 pub fn service_rules(network: &Network, v6: bool) -> Vec<Rule> {
@@ -18,6 +22,22 @@ pub fn service_rules(network: &Network, v6: bool) -> Vec<Rule> {
     let rule = |service| Rule::new([Match::Iif(*network.host_if()), service], Verdict::Accept);
     let icmp = icmp(v6, is_asked).iter().map(|kind| Match::IcmpType(*kind));
     icmp.chain(ports(network, v6)).map(rule).collect()
+}
+
+/// What an output chain that drops everything else has to let out, of one family: what tells guests their addresses is no answer to
+/// a connection that the kernel knows, nor is neighbour discovery. All other answers are.
+pub fn telling_rules(network: &Network, v6: bool) -> Vec<Rule> {
+    if !network.addresses.iter().any(|net| net.addr().is_ipv6() == v6) {
+        return Vec::new();
+    }
+    let neighbours = [IcmpType::Solicitation, IcmpType::Advertisement].map(Match::IcmpType);
+    let mut told: Vec<Match> = if v6 { neighbours.into() } else { Vec::new() };
+    if network.serves_dhcp() {
+        let client = if v6 { DHCP6_CLIENT } else { DHCP4_CLIENT };
+        told.push(Match::Port(Protocol::Udp, client));
+        told.extend(v6.then_some(Match::IcmpType(IcmpType::RouterAdvertisement)));
+    }
+    told.into_iter().map(|what| Rule::new([Match::Oif(*network.host_if()), what], Verdict::Accept)).collect()
 }
 
 /// Nobody finds an IPv6 gateway that does not answer for its address.

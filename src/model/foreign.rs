@@ -10,6 +10,8 @@ pub enum HookPoint {
     Input,
     /// Packets that pass through.
     Forward,
+    /// Packets of the host's own.
+    Output,
     /// Any other.
     Other,
 }
@@ -29,7 +31,7 @@ pub struct ForeignChain {
 impl ForeignChain {
     /// Whether it is somebody else's, and guests' packets meet it.
     pub fn decides(&self) -> bool {
-        matches!(self.point, Some(HookPoint::Forward | HookPoint::Input))
+        matches!(self.point, Some(HookPoint::Forward | HookPoint::Input | HookPoint::Output))
             && !self.table.starts_with(TABLE_PREFIX)
     }
 }

@@ -13,11 +13,20 @@ pub const TABLES: [&str; 5] = [TABLE, "mangle", "nat", "raw", "security"];
 pub const FORWARD: &str = "FORWARD";
 /// Its chain for packets that are for the host itself.
 pub const INPUT: &str = "INPUT";
+/// Its chain for packets of the host's own.
+pub const OUTPUT: &str = "OUTPUT";
 /// Where Docker, which writes its other chains anew, leaves room for others: of what passes through.
 pub const USERS: &str = "DOCKER-USER";
 /// Where ufw has what its owner has decided. It leaves the rules of others in the base chains alone (MANAGE_BUILTINS in
 /// /etc/default/ufw), and takes these chains away only when the machine starts anew.
-const UFW: [&str; 4] = ["ufw-before-forward", "ufw6-before-forward", "ufw-before-input", "ufw6-before-input"];
+const UFW: [&str; 6] = [
+    "ufw-before-forward",
+    "ufw6-before-forward",
+    "ufw-before-input",
+    "ufw6-before-input",
+    "ufw-before-output",
+    "ufw6-before-output",
+];
 
 /// What a base chain is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +35,8 @@ pub enum Way {
     Forward,
     /// Packets that are for the host itself.
     Input,
+    /// Packets of its own.
+    Output,
 }
 
 /// A base chain of `ip filter` or `ip6 filter`.
@@ -54,11 +65,14 @@ impl IptablesChain {
 }
 
 impl Way {
+    pub const ALL: [Self; 3] = [Way::Forward, Way::Input, Way::Output];
+
     /// The name of the base chain.
     pub fn chain(self) -> &'static str {
         match self {
             Way::Forward => FORWARD,
             Way::Input => INPUT,
+            Way::Output => OUTPUT,
         }
     }
 }

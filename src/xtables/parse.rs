@@ -11,9 +11,9 @@ pub struct Filter {
     pub rules: Vec<ForeignRule>,
 }
 
-/// The hooks of a table `filter` that matter (NF_INET_LOCAL_IN, NF_INET_FORWARD).
-const HOOKS: [(usize, &str, HookPoint); 2] =
-    [(1, "INPUT", HookPoint::Input), (2, "FORWARD", HookPoint::Forward)];
+/// The hooks of a table `filter` (NF_INET_LOCAL_IN, NF_INET_FORWARD, NF_INET_LOCAL_OUT).
+const HOOKS: [(usize, &str, HookPoint); 3] =
+    [(1, "INPUT", HookPoint::Input), (2, "FORWARD", HookPoint::Forward), (3, "OUTPUT", HookPoint::Output)];
 
 /// `struct xt_entry_match` and `xt_entry_target`: a size, a name and a revision, before data.
 const EXTENSION: usize = 32;

@@ -27,7 +27,11 @@ fn all_that_matters_is_read() {
             found.chains.iter().map(|chain| (chain.name.as_str(), chain.point, chain.drops)).collect();
         assert_eq!(
             chains,
-            [("INPUT", Some(HookPoint::Input), false), ("FORWARD", Some(HookPoint::Forward), true)]
+            [
+                ("INPUT", Some(HookPoint::Input), false),
+                ("FORWARD", Some(HookPoint::Forward), true),
+                ("OUTPUT", Some(HookPoint::Output), false)
+            ]
         );
         let family = if v6 { Family::Ip6 } else { Family::Ip };
         assert!(found.chains.iter().all(|chain| chain.protocol == family));

@@ -99,16 +99,18 @@ pub enum IcmpType {
     Echo6,
     ListenerQuery,
     RouterSolicitation,
+    RouterAdvertisement,
     Solicitation,
     Advertisement,
 }
 
 impl IcmpType {
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         IcmpType::Echo,
         IcmpType::Echo6,
         IcmpType::ListenerQuery,
         IcmpType::RouterSolicitation,
+        IcmpType::RouterAdvertisement,
         IcmpType::Solicitation,
         IcmpType::Advertisement,
     ];
@@ -120,6 +122,7 @@ impl IcmpType {
             IcmpType::Echo6 => (true, 128, "echo-request"),
             IcmpType::ListenerQuery => (true, 130, "mld-listener-query"),
             IcmpType::RouterSolicitation => (true, 133, "nd-router-solicit"),
+            IcmpType::RouterAdvertisement => (true, 134, "nd-router-advert"),
             IcmpType::Solicitation => (true, 135, "nd-neighbor-solicit"),
             IcmpType::Advertisement => (true, 136, "nd-neighbor-advert"),
         }

@@ -21,10 +21,11 @@ pub fn parse(reply: &[u8]) -> Option<ForeignChain> {
         protocol: family(reply).filter(|family| *family != Family::Netdev)?,
         table: find_text(attrs, NFTA_CHAIN_TABLE)?,
         name: find_text(attrs, NFTA_CHAIN_NAME)?,
-        // NF_INET_LOCAL_IN, NF_INET_FORWARD; NF_BR_* have the same numbers.
+        // NF_INET_LOCAL_IN, NF_INET_FORWARD, NF_INET_LOCAL_OUT; NF_BR_* have the same numbers.
         point: hook.map(|number| match number {
             1 => HookPoint::Input,
             2 => HookPoint::Forward,
+            3 => HookPoint::Output,
             _ => HookPoint::Other,
         }),
         drops: find_be32(attrs, NFTA_CHAIN_POLICY) == Some(NF_DROP),

@@ -133,11 +133,11 @@ impl Nft {
     pub fn iptables_chains(&mut self, protocols: &[Family]) -> io::Result<Vec<IptablesChain>> {
         let mut found = Vec::new();
         for protocol in protocols {
-            let ways = [Way::Forward, Way::Input];
-            let mut policies = [None; 2];
+            let mut policies = [None; Way::ALL.len()];
             let mut has_users = false;
-            let names = [Way::Forward.chain(), Way::Input.chain(), USERS];
-            let mut messages = names.map(|chain| iptables::get_chain(*protocol, chain));
+            let names = Way::ALL.map(Way::chain).into_iter().chain([USERS]);
+            let mut messages: Vec<Message> =
+                names.map(|chain| iptables::get_chain(*protocol, chain)).collect();
             let outcome =
                 self.0.exchange(&mut messages, &mut |number, reply| match policies.get_mut(number) {
                     Some(policy) => *policy = decode::parse(reply).map(|chain| chain.drops),
@@ -148,7 +148,7 @@ impl Nft {
             {
                 return Err(error.into());
             }
-            for (way, policy) in ways.into_iter().zip(policies) {
+            for (way, policy) in Way::ALL.into_iter().zip(policies) {
                 let Some(drops) = policy else { continue };
                 let has_users = has_users && way == Way::Forward;
                 found.push(self.iptables_chain(*protocol, way, drops, has_users)?);
