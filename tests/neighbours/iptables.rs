@@ -158,6 +158,27 @@ fn rules_that_were_saved_with_guests_on_do_not_stay() {
     }
 }
 
+/// iptables of Debian 13 asks the header of IPv4 for the protocol: such a rule is known as well.
+#[test]
+fn rules_in_the_words_of_a_newer_iptables_are_known() {
+    let lab = Lab::new(Network::NAT);
+    load(&lab, "");
+    let one = lab.attach(1);
+    let rules = || lab.host.run("nft -a list chain ip filter INPUT");
+    let written = rules();
+    let own = written.lines().find(|line| line.contains("echo-request accept comment")).expect("a rule");
+    let handle = own.rsplit(' ').next().unwrap();
+    let words = "iifname br0 ip protocol icmp icmp type echo-request accept comment \"kvmnet:br0\"";
+    lab.host.run(&format!("nft replace rule ip filter INPUT handle {handle} {words}"));
+    let replaced = rules();
+    let words = lab.host.run("nft --debug=netlink list chain ip filter INPUT");
+    assert!(words.contains("network header + 9"), "{words}");
+    lab.ifup(&one).ok();
+    assert_eq!(rules(), replaced, "none is added");
+    lab.detach(one);
+    assert!(!rules().contains("kvmnet:"), "it goes with the last guest");
+}
+
 /// The owner says something while guests are on: it holds with the next hook.
 #[test]
 fn what_the_owner_adds_later_holds_as_well() {

@@ -55,7 +55,7 @@ fn daemon(lab: &Lab) -> Process {
 }
 
 fn virsh(lab: &Lab, command: &str) -> bool {
-    lab.host.try_run(&format!("virsh -q -c qemu:///system {command}")).status.success()
+    lab.host.try_run(&format!("virsh -q -c network:///system {command}")).status.success()
 }
 
 impl Neighbour for Libvirt {
@@ -63,7 +63,7 @@ impl Neighbour for Libvirt {
         private_files(lab);
         let daemon = daemon(lab);
         for command in ["net-define /run/lab/network.xml", "net-start default"] {
-            lab.host.run(&format!("virsh -q -c qemu:///system {command}"));
+            lab.host.run(&format!("virsh -q -c network:///system {command}"));
         }
         let guest = Machine::new();
         let peer = format!("peer name eth0 netns {}", guest.netns());
@@ -84,7 +84,7 @@ impl Neighbour for Libvirt {
     }
 
     fn remove(self, lab: &Lab) {
-        lab.host.run("virsh -q -c qemu:///system net-destroy default");
+        lab.host.run("virsh -q -c network:///system net-destroy default");
         self.daemon.signal(Signal::SIGTERM);
         eventually("libvirtd ends", || self.daemon.has_ended());
     }

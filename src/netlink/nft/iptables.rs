@@ -63,7 +63,7 @@ fn own(reply: &[u8], handle: u64, chain: String) -> Option<AcceptRule> {
     let said = parse_comment(reply);
     let is_restored = said.is_none();
     let bridge = bridge_in(&said.or_else(|| restored_comment(expressions))?)?;
-    let matches = matches(expressions)?;
+    let matches = matches(expressions, family(reply)?)?;
     // Anybody may type such a comment: theirs is about other interfaces.
     let is_of_network = |name: &IfName| *name == bridge || name.as_str().ends_with(".1");
     let mut names = matches.iter().filter_map(Match::name).peekable();
@@ -93,13 +93,13 @@ enum Loaded {
 }
 
 /// All conditions of a rule; None where there is one that kvmnet would not write.
-fn matches(expressions: &[u8]) -> Option<Vec<Match>> {
+fn matches(expressions: &[u8], family: Family) -> Option<Vec<Match>> {
     let (mut loaded, mut protocol, mut found) = (None, None, Vec::new());
     for (_, element) in attributes(expressions) {
         let data = find(element, NFTA_EXPR_DATA).unwrap_or_default();
         match find_text(element, NFTA_EXPR_NAME)?.as_str() {
             "meta" => loaded = Some(meta(data)?),
-            "payload" => loaded = Some(payload(data)?),
+            "payload" => loaded = Some(payload(data, family)?),
             "cmp" => {
                 let value = find(find(data, NFTA_CMP_DATA)?, NFTA_DATA_VALUE)?;
                 if find_be32(data, NFTA_CMP_OP)? != EQUAL {
@@ -153,12 +153,14 @@ fn meta(data: &[u8]) -> Option<Loaded> {
     }
 }
 
-fn payload(data: &[u8]) -> Option<Loaded> {
+fn payload(data: &[u8], family: Family) -> Option<Loaded> {
     let number = |kind| find_be32(data, kind);
     let place = (number(NFTA_PAYLOAD_BASE)?, number(NFTA_PAYLOAD_OFFSET)?, number(NFTA_PAYLOAD_LEN)?);
     match place {
         (expr::TRANSPORT_HEADER, 2, 2) => Some(Loaded::Port),
         (expr::TRANSPORT_HEADER, 0, 1) => Some(Loaded::IcmpType),
+        // `ip protocol`, as iptables 1.8.11 writes it; older ones ask for `meta l4proto`.
+        (expr::NETWORK_HEADER, 9, 1) if family == Family::Ip => Some(Loaded::Protocol),
         _ => None,
     }
 }
