@@ -83,11 +83,30 @@ pub fn last_decision(rules: &mut [ChainRule]) -> Option<u64> {
     let is_ufws = |rule: &ChainRule| rule.jump.as_deref().is_some_and(|chain| UFW.contains(&chain));
     let is_decision = |rule: &ChainRule| rule.is_decision && rule.own.is_none();
     // What is behind the last word about all packets is never asked.
-    let end = rules.iter().position(|rule| rule.ends).unwrap_or(rules.len());
+    let end = rules.iter().position(|rule| rule.last_word.is_some()).unwrap_or(rules.len());
     let at = rules.iter().position(is_ufws).or_else(|| rules[..end].iter().rposition(is_decision))?;
     let (before, rest) = rules.split_at_mut(at);
     before.iter_mut().filter_map(|rule| rule.own.as_mut()).for_each(|own| own.is_early = true);
     rest.first().map(|rule| rule.handle)
+}
+
+/// Whether a chain with this policy drops packets that no rule decides. One that is jumped to may drop them before an ACCEPT of all.
+pub fn drops_the_rest(policy: bool, rules: &[ChainRule]) -> bool {
+    let end = rules.iter().position(|rule| rule.last_word.is_some()).unwrap_or(rules.len());
+    match rules.get(end).and_then(|rule| rule.last_word) {
+        Some(LastWord::Drop) => true,
+        Some(LastWord::Accept) => policy && rules[..end].iter().any(|rule| rule.jump.is_some()),
+        Some(LastWord::Other) | None => policy,
+    }
+}
+
+/// What becomes of all packets that come to a rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LastWord {
+    Accept,
+    Drop,
+    /// They go to where the chain was called from, or to another chain for good.
+    Other,
 }
 
 /// A rule in a chain of iptables, as far as it matters here.
@@ -99,10 +118,8 @@ pub struct ChainRule {
     pub jump: Option<String>,
     /// Whether it decides, or has another chain decide, of some packets and not of all.
     pub is_decision: bool,
-    /// Whether it drops whatever comes to it.
-    pub drops: bool,
-    /// Whether no packet comes to the rules behind it.
-    pub ends: bool,
+    /// What it says of all packets; none comes to the rules behind it then.
+    pub last_word: Option<LastWord>,
     /// Where it is one of kvmnet's.
     pub own: Option<AcceptRule>,
 }

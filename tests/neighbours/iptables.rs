@@ -216,3 +216,33 @@ fn what_is_behind_a_reject_of_all_decides_nothing() {
     assert!(within(Duration::from_secs(3), || one.pings("192.168.1.25")));
     lab.detach(one);
 }
+
+/// Nothing is dropped where all is accepted before: kvmnet has no rules there.
+#[test]
+fn what_is_behind_an_accept_of_all_drops_nothing() {
+    for rules in [
+        ["-P FORWARD ACCEPT", "-A FORWARD -j ACCEPT", "-A FORWARD -j REJECT"],
+        ["-P FORWARD DROP", "-A FORWARD -i eth9 -j DROP", "-A FORWARD -j ACCEPT"],
+    ] {
+        let lab = Lab::new(Network::NAT);
+        rules.iter().for_each(|rule| drop(lab.host.run(&format!("iptables {rule}"))));
+        let one = lab.attach(1);
+        lab.settle();
+        assert!(!saved(&lab).concat().contains("kvmnet:"), "{rules:?}");
+        assert!(within(Duration::from_secs(3), || one.pings("192.168.1.25")), "{rules:?}");
+        lab.detach(one);
+    }
+}
+
+/// But it may be where the chain jumps to before.
+#[test]
+fn an_accept_of_all_behind_a_jump_decides_nothing() {
+    let lab = Lab::new(Network::NAT);
+    for rule in ["-N OWN", "-A OWN -j DROP", "-P FORWARD DROP", "-A FORWARD -j OWN", "-A FORWARD -j ACCEPT"] {
+        lab.host.run(&format!("iptables {rule}"));
+    }
+    let one = lab.attach(1);
+    lab.settle();
+    assert!(within(Duration::from_secs(3), || one.pings("192.168.1.25")));
+    lab.detach(one);
+}

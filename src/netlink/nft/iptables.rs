@@ -6,7 +6,9 @@ use super::expr;
 use super::table::{about_chain, about_rules, family, family_number, parse_comment, userdata};
 use crate::firewalld;
 use crate::model::foreign::Fate;
-use crate::model::iptables::{AcceptRule, AcceptRules, ChainRule, TABLE, TABLES, bridge_in, comment};
+use crate::model::iptables::{
+    AcceptRule, AcceptRules, ChainRule, LastWord, TABLE, TABLES, bridge_in, comment,
+};
 use crate::model::ruleset::{Family, IcmpType, Match, Rule, TABLE_PREFIX, Verdict};
 use crate::model::{IfName, Protocol};
 use crate::netlink::message::{APPEND, CREATE, DUMP, Message, attributes, find, find_be32, find_text, text};
@@ -50,11 +52,18 @@ pub fn parse(reply: &[u8]) -> Option<ChainRule> {
             _ => None,
         },
         is_decision: !is_for_all && rule.fate != Fate::None,
-        drops: is_for_all && rule.fate == Fate::Drop,
-        ends: is_for_all
-            && matches!(rule.fate, Fate::Accept | Fate::Drop | Fate::Return | Fate::Go(_, false)),
+        last_word: if is_for_all { last_word(&rule.fate) } else { None },
         own: (rule.fate == Fate::Accept).then(|| own(reply, handle, rule.chain)).flatten(),
     })
+}
+
+fn last_word(fate: &Fate) -> Option<LastWord> {
+    match fate {
+        Fate::Accept => Some(LastWord::Accept),
+        Fate::Drop => Some(LastWord::Drop),
+        Fate::Return | Fate::Go(_, false) => Some(LastWord::Other),
+        Fate::None | Fate::Go(_, true) | Fate::Nat(_) => None,
+    }
 }
 
 /// All of kvmnet's let something through, and ask for nothing else than it would ask for.

@@ -21,7 +21,9 @@ use super::flows;
 use super::message::{ACK, Message};
 use super::socket::{Broken, KernelError, Socket, of_one_moment};
 use crate::model::foreign::{ForeignChain, ForeignRule};
-use crate::model::iptables::{AcceptRules, ChainRule, IptablesChain, USERS, Way, last_decision};
+use crate::model::iptables::{
+    AcceptRules, ChainRule, IptablesChain, USERS, Way, drops_the_rest, last_decision,
+};
 use crate::model::ruleset::{Element, Elements, Family, Found, FoundChain, Kind, PortMappings, Table};
 
 /// A set of kvmnet's with more is somebody else's.
@@ -165,7 +167,7 @@ impl Nft {
         has_users: bool,
     ) -> io::Result<IptablesChain> {
         let mut rules = self.chain_rules(protocol, way.chain())?;
-        let drops = drops || rules.iter().any(|rule| rule.drops);
+        let drops = drops_the_rest(drops, &rules);
         let mut after = last_decision(&mut rules);
         if has_users {
             let mut users = self.chain_rules(protocol, USERS)?;
