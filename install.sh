@@ -62,6 +62,7 @@ each_folder() {
     "$1" "$networkd"
     "$1" "$zones/zones"
     "$1" "$zones/policies"
+    "$1" "$zones/ipsets"
 }
 
 # After these services start, `kvmnet apply` gives networks that are up what they need beside them; one that is not there, or
@@ -101,8 +102,11 @@ each_file() {
     for zone in kvmnet kvmnet-host kvmnet-bridge; do
         "$1" 644 "$checkout/share/firewalld/$zone.xml" "$zones/zones/$zone.xml"
     done
-    for policy in kvmnet-in kvmnet-out; do
+    for policy in kvmnet-in kvmnet-out kvmnet-frames; do
         "$1" 644 "$checkout/share/firewalld/$policy.xml" "$zones/policies/$policy.xml"
+    done
+    for set in kvmnet-1 kvmnet-1-ipv6 kvmnet-2 kvmnet-2-ipv6; do
+        "$1" 644 "$checkout/share/firewalld/$set.xml" "$zones/ipsets/$set.xml"
     done
 }
 
@@ -112,11 +116,17 @@ each_hook() {
     "$1" qemu-ifdown
 }
 
+# has_sets: by its iptables backend, firewalld does not start where it has a set and the program ipset is missing. Nor are they needed there.
+has_sets() {
+    ! grep -qs '^FirewallBackend=iptables' "$DESTDIR/etc/firewalld/firewalld.conf"
+}
+
 # put MODE FROM TO: copies a file. A rename puts it in place, so that a program that runs just now is no obstacle and
 # nobody ever meets half a file.
 put() {
     # Its owner may have added to a zone, and kvmnet has its interfaces in it.
     case $3 in /etc/firewalld/*) [ ! -e "$DESTDIR$3" ] || return 0 ;; esac
+    case $3 in */firewalld/ipsets/kvmnet* | */firewalld/policies/kvmnet-frames.xml) has_sets || return 0 ;; esac
     mkdir -p "$DESTDIR$(dirname "$3")"
     case $3 in
         *.rules | *.service | *.service.d/*) name_program "$2" >"$DESTDIR$3.new" && chmod "$1" "$DESTDIR$3.new" ;;
@@ -288,6 +298,9 @@ firewalld_has() {
     for list in --list-all-zones --list-all-policies; do
         firewall-cmd "$@" "$list" | awk 'BEGIN { RS = ""; ORS = "\n\n" } !/^kvmnet/ { gsub(/ \([^\n]*\)/, ""); print }'
     done | grep -v '^ *interfaces:'
+    for set in $(firewall-cmd "$@" --get-ipsets); do
+        case $set in kvmnet-*) ;; *) echo "$set" && firewall-cmd "$@" --ipset="$set" --get-entries ;; esac
+    done
     for list in --get-all-chains --get-all-rules --get-all-passthroughs; do
         firewall-cmd "$@" --direct "$list"
     done
@@ -295,7 +308,8 @@ firewalld_has() {
 
 # forget_zones: what firewalld keeps of kvmnet's zones and policies that were changed.
 forget_zones() {
-    for name in zones/kvmnet zones/kvmnet-host zones/kvmnet-bridge policies/kvmnet-in policies/kvmnet-out; do
+    for name in zones/kvmnet zones/kvmnet-host zones/kvmnet-bridge policies/kvmnet-in policies/kvmnet-out \
+        policies/kvmnet-frames ipsets/kvmnet-1 ipsets/kvmnet-1-ipv6 ipsets/kvmnet-2 ipsets/kvmnet-2-ipv6; do
         rm -f "/etc/firewalld/$name.xml" "/etc/firewalld/$name.xml.old"
     done
 }

@@ -2,9 +2,13 @@
 
 use super::finding::{Finding, Place};
 use super::input::CheckInput;
+use crate::firewalld;
 use crate::foreign::{Opening, Packet};
 use crate::model::foreign::HookPoint;
 use crate::model::{FirewallUse, Network};
+
+const CONFIG: &str = "/etc/firewalld/firewalld.conf";
+const RELOAD: &str = "firewall-cmd --reload";
 
 /// Packets of one family, and the setting that sends them to the firewall.
 #[derive(Debug)]
@@ -32,7 +36,8 @@ impl Family {
 /// A problem for each family whose frames are dropped so; else one note.
 pub fn check(input: &CheckInput) -> Vec<Finding> {
     let on = &input.bridge_filter;
-    let problems: Vec<Finding> = on.iter().filter_map(|family| dropped(input, family)).collect();
+    let mut problems: Vec<Finding> = on.iter().filter_map(|family| dropped(input, family)).collect();
+    problems.extend(on.iter().find(|family| family.v6).and_then(|family| without_route(input, family)));
     let first = on.first().filter(|_| problems.is_empty() && !input.configured.is_empty());
     let Some(first) = first else { return problems };
     let names: Vec<&str> = on.iter().map(|family| family.name).collect();
@@ -43,18 +48,29 @@ pub fn check(input: &CheckInput) -> Vec<Finding> {
     vec![Finding::note("br-netfilter", text).at(first.place()).run(on.iter().map(Family::switch_off))]
 }
 
+/// firewalld drops IPv6 that comes by an interface to which the host has no route back: a bridge by which it does not take part.
+fn without_route(input: &CheckInput, family: &Family) -> Option<Finding> {
+    input.firewalld.as_ref().filter(|view| view.asks_for_routes)?;
+    let networks = input.configured.iter().map(|one| &one.desired.network);
+    let bridges: Vec<String> = networks
+        .filter(|network| network.is_closed() && network.firewall != FirewallUse::Ignore)
+        .map(|network| network.bridge.to_string())
+        .collect();
+    let text = format!(
+        "firewalld drops IPv6 from the guests of {}, as the host has no route back there (IPv6_rpfilter in {CONFIG})",
+        bridges.join(", ")
+    );
+    let switch = format!("sed -i s/^IPv6_rpfilter=.*/IPv6_rpfilter=no/ {CONFIG}");
+    let finding = Finding::problem("br-netfilter", text).at(family.place());
+    (!bridges.is_empty()).then(|| finding.run([switch, RELOAD.to_owned()]))
+}
+
 /// The first chain that drops such frames.
 fn dropped(input: &CheckInput, family: &Family) -> Option<Finding> {
-    let opens = |opening: Opening, network: &Network| {
-        let opens =
-            || input.opens(opening.chain, network) || input.has_bridge_in_zone(opening.chain, network);
-        !opening.legacy && opens()
-    };
     let is_dropped = |opening: Opening, network: &Network| {
         let names = vec![network.bridge.to_string()];
         let packet = Packet { iif: names.clone(), oif: names, v6: family.v6, ..Packet::default() };
-        let will_open = opens(opening, network) && !input.is_up(&network.bridge);
-        !will_open && opening.firewall.obstacle(opening.chain, &packet).is_some()
+        !will_open(input, opening, network) && opening.firewall.obstacle(opening.chain, &packet).is_some()
     };
     let networks = || input.configured.iter().map(|one| &one.desired.network);
     let is_meant = |network: &&Network| network.firewall != FirewallUse::Ignore;
@@ -65,13 +81,39 @@ fn dropped(input: &CheckInput, family: &Family) -> Option<Finding> {
         .map(|one| (one, networks().filter(is_meant).filter(|network| is_dropped(one, network)).collect()));
     let (opening, networks) = openings.find(|(_, networks): &(_, Vec<&Network>)| !networks.is_empty())?;
     let bridges: Vec<String> = networks.iter().map(|network| network.bridge.to_string()).collect();
-    let is_opened = networks.iter().all(|network| opens(opening, network));
-    let command = if is_opened { "kvmnet apply".to_owned() } else { family.switch_off() };
     let text = format!(
         "frames between the guests of one bridge ({}) pass the {}, which drops them ({})",
         bridges.join(", "),
         opening.name(),
         family.name
     );
-    Some(Finding::problem("br-netfilter", text).at(family.place()).run([command]))
+    let commands = commands(input, opening, &networks).unwrap_or_else(|| vec![family.switch_off()]);
+    Some(Finding::problem("br-netfilter", text).at(family.place()).run(commands))
+}
+
+/// Whether frames will pass when the network comes up.
+fn will_open(input: &CheckInput, opening: Opening, network: &Network) -> bool {
+    let chain = opening.chain;
+    let is_told = || input.is_told_of_bridge(chain, network) && input.has_firewalld_all();
+    let is_owners = || input.owners_zone(chain, &network.bridge).is_some();
+    let opens = || input.opens(chain, network) || is_told() && !is_owners();
+    !opening.legacy && !input.is_up(&network.bridge) && opens()
+}
+
+/// What opens the chain for frames inside the bridges of all these networks, if not the machine's switch alone.
+fn commands(input: &CheckInput, opening: Opening, networks: &[&Network]) -> Option<Vec<String>> {
+    let chain = opening.chain;
+    let is_kvmnets =
+        |network: &&Network| input.opens(chain, network) || input.is_told_of_bridge(chain, network);
+    if opening.legacy || !networks.iter().all(is_kvmnets) {
+        return None;
+    }
+    let zones = networks.iter().filter_map(|network| input.owners_zone(chain, &network.bridge));
+    let mut commands: Vec<String> =
+        zones.map(|zone| format!("firewall-cmd --permanent --zone={zone} --add-forward")).collect();
+    let is_owners = !commands.is_empty();
+    let asks_reload = is_owners || chain.table == firewalld::TABLE && !input.has_firewalld_all();
+    commands.extend(asks_reload.then(|| RELOAD.to_owned()));
+    commands.extend((!is_owners).then(|| "kvmnet apply".to_owned()));
+    Some(commands)
 }

@@ -7,6 +7,7 @@ use crate::foreign::{self, LegacyFilter, Opening};
 use crate::model::foreign::{Condition, Fate, ForeignRule, HookPoint};
 use crate::model::ruleset::Family;
 use crate::model::{FirewallUse, Network};
+use crate::terminal::shell_word;
 
 /// Forward and input chains of IP, and forward chains of bridges.
 pub fn check(input: &CheckInput) -> Vec<Finding> {
@@ -85,6 +86,10 @@ fn forward_chain(input: &CheckInput, opening: Opening, configured: &Configured) 
         }
         Some(text) => told(opening, text),
     };
+    let text = match input.owners_zone(chain, host_if).filter(|_| input.zone(chain, network).is_some()) {
+        Some(zone) => format!("{text}: {host_if} was put into the zone {zone}"),
+        None => text,
+    };
     let commands = openings(input, opening, network, dropped.ways());
     Some(Finding::problem(kind, text).at(chain).run(commands))
 }
@@ -93,10 +98,16 @@ fn forward_chain(input: &CheckInput, opening: Opening, configured: &Configured) 
 fn openings(input: &CheckInput, opening: Opening, network: &Network, dropped: [bool; 2]) -> Vec<String> {
     let apply = || "kvmnet apply".to_owned();
     let chain = opening.chain;
-    match (input.zone(chain, network), input.has_zones) {
+    let reload = || "firewall-cmd --reload".to_owned();
+    match (input.zone(chain, network), input.owners_zone(chain, network.host_if())) {
         _ if opening.legacy => opening.forward(network, dropped),
-        (Some(_), Some(false)) => vec!["firewall-cmd --reload".to_owned(), apply()],
-        (Some(_), _) => vec![apply()],
+        (Some(_), Some(zone)) => {
+            let interface = shell_word(network.host_if());
+            let leave = format!("firewall-cmd --permanent --zone={zone} --remove-interface={interface}");
+            vec![leave, reload(), apply()]
+        }
+        (Some(_), None) if !input.has_firewalld_all() => vec![reload(), apply()],
+        (Some(_), None) => vec![apply()],
         (None, _) if input.opens(chain, network) => vec![apply()],
         (None, _) => opening.forward(network, dropped),
     }
@@ -129,11 +140,12 @@ fn input_chain(input: &CheckInput, opening: Opening, network: &Network) -> Optio
     let mut text =
         format!("{what} drops what the guests of network {} send to the host itself", network.name);
     let zone = input.zone(opening.chain, network).filter(|_| !opening.legacy);
-    if !opening.legacy && (input.opens(opening.chain, network) || zone.is_some()) {
+    let owners = input.owners_zone(opening.chain, network.host_if()).filter(|_| zone.is_some());
+    if !opening.legacy && owners.is_none() && (input.opens(opening.chain, network) || zone.is_some()) {
         text += ", but for pings and what tells them their addresses and names, which kvmnet lets in while it is up";
     }
     let finding = Finding::note(kind(opening, "firewall-input"), told(opening, text)).at(opening.chain);
-    if let Some(zone) = zone {
+    if let Some(zone) = owners.or(zone) {
         return Some(finding.say(format!(
             "for what else they shall reach, as in: firewall-cmd --permanent --zone={zone} --add-service=nfs; firewall-cmd --reload"
         )));

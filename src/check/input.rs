@@ -17,7 +17,7 @@ use crate::apply::Kernel;
 use crate::config::{ConfigReport, Environment};
 use crate::desired::Desired;
 use crate::error::Error;
-use crate::firewalld;
+use crate::firewalld::{self, View};
 use crate::foreign::{self, Firewall};
 use crate::holder::{self, Holder};
 use crate::model::foreign::ForeignChain;
@@ -51,8 +51,8 @@ pub struct CheckInput {
     /// the kernel has no IPv6.
     pub without_ipv6: Option<Vec<String>>,
     pub firewall: Firewall,
-    /// Whether firewalld has kvmnet's zones; None where it does not run, or does not say.
-    pub has_zones: Option<bool>,
+    /// What firewalld says; None where it does not run, or says nothing.
+    pub firewalld: Option<View>,
     /// The families of which frames between guests pass the firewall.
     pub bridge_filter: Vec<Family>,
     pub holders: Vec<Holder>,
@@ -88,7 +88,7 @@ impl CheckInput {
             config_hidden: access(config.file.would_be_at(), AccessFlags::R_OK) == Err(Errno::EACCES),
             addresses: addresses.into_iter().map(|(_, address)| address.net.addr()).collect(),
             without_ipv6,
-            has_zones: observed.firewalld.then(firewalld::has_zones).flatten(),
+            firewalld: observed.firewalld.then(|| firewalld::view(interfaces(&configured))).flatten(),
             config,
             configured,
             observed,
@@ -130,27 +130,44 @@ impl CheckInput {
         firewalld::zone_of(network.mode).filter(|_| integrates)
     }
 
-    /// Whether firewalld is told of its bridge, and then lets through what passes from port to port.
-    pub fn has_bridge_in_zone(&self, chain: &ForeignChain, network: &Network) -> bool {
-        let mut networks = self.networks_up().filter(|(instance, _)| instance.bridge == network.bridge);
-        let is_made = match networks.next() {
-            Some((_, ledger)) => ledger.made,
-            None => self.observed.facts.link(&network.bridge).is_none(),
-        };
+    /// The zone of firewalld that somebody else has put an interface into: what is let through there is for them to say.
+    pub fn owners_zone(&self, chain: &ForeignChain, interface: &IfName) -> Option<&str> {
+        let view = self.firewalld.as_ref().filter(|_| chain.table == firewalld::TABLE)?;
+        view.owners_zone(interface)
+    }
+
+    /// Whether kvmnet tells firewalld of its bridge, unless that is in a zone of its owner's choice.
+    pub fn is_told_of_bridge(&self, chain: &ForeignChain, network: &Network) -> bool {
         let integrates = network.firewall == FirewallUse::Integrate && chain.table == firewalld::TABLE;
-        integrates && self.has_zones != Some(false) && firewalld::has_bridge(network, is_made)
+        let has_room = |view: &View| !view.is_full_without(&network.bridge);
+        integrates && !network.is_port_only() && self.firewalld.as_ref().is_none_or(has_room)
+    }
+
+    /// Whether firewalld has what kvmnet needs there, as far as it says.
+    pub fn has_firewalld_all(&self) -> bool {
+        self.firewalld.as_ref().is_none_or(|view| view.is_complete)
     }
 
     /// Whether it does so, or has firewalld do it, when the network comes up.
     pub fn will_open(&self, chain: &ForeignChain, network: &Network) -> bool {
-        let has_zone = || self.zone(chain, network).is_some() && self.has_zones != Some(false);
-        !self.is_up(&network.bridge) && (self.opens(chain, network) || has_zone())
+        let has_zone = || self.zone(chain, network).is_some() && self.has_firewalld_all();
+        let is_owners = || self.owners_zone(chain, network.host_if()).is_some();
+        !self.is_up(&network.bridge) && (self.opens(chain, network) || has_zone() && !is_owners())
     }
 
     /// Whether nothing was hidden.
     pub fn is_complete(&self) -> bool {
         self.root && self.observed.nft != Tables::Hidden && !self.config_hidden
     }
+}
+
+/// Those that networks consist of.
+fn interfaces(configured: &[Configured]) -> Vec<IfName> {
+    let mut names: Vec<IfName> =
+        configured.iter().flat_map(|one| [one.desired.network.bridge, *one.desired.host_if()]).collect();
+    names.sort_unstable();
+    names.dedup();
+    names
 }
 
 /// The interfaces that the host's addresses are or will be on, and that take no IPv6 address.

@@ -7,8 +7,13 @@
 //! In: the kernel, firewalld. Never: reloads it, changes a zone that is not kvmnet's.
 
 mod bus;
+mod sets;
+mod view;
 mod zones;
 
+pub use view::{View, view};
+
+use std::fs;
 use std::io;
 use std::sync::mpsc;
 use std::thread;
@@ -17,9 +22,10 @@ use std::time::Duration;
 use thiserror::Error;
 
 use crate::apply::Kernel;
-use crate::model::{IfName, Mode, Network};
+use crate::model::{IfName, Mode};
 use crate::observed::{Instance, Observed};
 use bus::Fault;
+use sets::SETS;
 use zones::Firewalld;
 
 /// The name of its table.
@@ -35,7 +41,7 @@ const ZONES: [&str; 3] = [FORWARDED, HOST_ONLY, BRIDGE];
 
 /// It may be starting, or read its files anew.
 const PATIENCE: Duration = Duration::from_secs(25);
-/// Of one who only looks.
+/// Of one who only looks, or has nothing to tell.
 const SHORT_PATIENCE: Duration = Duration::from_secs(5);
 /// Networks may come and go meanwhile, but not for ever.
 const ROUNDS: usize = 16;
@@ -46,6 +52,8 @@ const ROUNDS: usize = 16;
 pub enum Problem {
     #[error("firewalld does not know the zone {0}, and rejects what the guests on {1} send")]
     NoZone(&'static str, IfName),
+    #[error("firewalld does not know the set {0}, and rejects frames between the guests on {1}")]
+    NoSet(&'static str, IfName),
     #[error("firewalld does not have the guests' interfaces in their zones: {0}")]
     Fault(String),
     #[error("cannot ask the kernel: {0}")]
@@ -56,7 +64,7 @@ impl Problem {
     /// The way out.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
-            Self::NoZone(..) => {
+            Self::NoZone(..) | Self::NoSet(..) => {
                 Some("once its files are there (install.sh copies them): firewall-cmd --reload; kvmnet apply")
             }
             Self::Fault(_) => Some("once it answers: kvmnet apply"),
@@ -72,14 +80,21 @@ impl From<Fault> for Problem {
     }
 }
 
-/// The zones and the interfaces that they shall have.
-type Wanted = Vec<(&'static str, IfName)>;
+/// What it shall have.
+#[derive(Debug, PartialEq)]
+struct Wanted {
+    /// The interfaces of its zones.
+    zones: Vec<(&'static str, IfName)>,
+    /// Bridges inside which frames shall pass, where they are in no zone by name: what is let through there is their owner's choice.
+    frames: Vec<IfName>,
+}
 
 /// Has firewalld know the networks of now. Several may do so at once: each looks again after its last change, so who is last has
-/// seen what is.
-pub fn settle() -> Result<(), Problem> {
-    in_time(PATIENCE, || {
-        let Some(firewalld) = Firewalld::find(PATIENCE)? else { return Ok(()) };
+/// seen what is. With `is_new`, something has changed, and one who does not answer at once may be starting.
+pub fn settle(is_new: bool) -> Result<(), Problem> {
+    let patience = if is_new { PATIENCE } else { SHORT_PATIENCE };
+    in_time(patience, move || {
+        let Some(firewalld) = Firewalld::find(patience)? else { return Ok(()) };
         let mut known = wanted()?;
         for _ in 0..ROUNDS {
             bring_to(&firewalld, &known)?;
@@ -91,19 +106,6 @@ pub fn settle() -> Result<(), Problem> {
         }
         Ok(())
     })
-}
-
-/// Whether it has its zones for kvmnet; None where it does not run, or does not say.
-pub fn has_zones() -> Option<bool> {
-    let ask = || {
-        let Some(firewalld) = Firewalld::find(SHORT_PATIENCE)? else { return Ok(None) };
-        let mut has = true;
-        for name in ZONES {
-            has &= firewalld.zone(name)?.is_some();
-        }
-        Ok(Some(has))
-    };
-    in_time(SHORT_PATIENCE, ask).ok()?
 }
 
 /// The work of another thread, which is left alone where it takes too long: the bus may take a connection and never answer.
@@ -119,16 +121,34 @@ fn in_time<T: Send + 'static>(
 fn wanted() -> Result<Wanted, Problem> {
     let Kernel { mut rtnl, mut nft } = Kernel::open().map_err(|error| Problem::Fault(error.to_string()))?;
     let observed = Observed::of_networks(nft.as_mut(), &mut rtnl).and_then(Observed::complete);
-    Ok(of_networks(&observed.map_err(Problem::Kernel)?.networks))
+    Ok(of_networks(&observed.map_err(Problem::Kernel)?))
 }
 
-fn of_networks(networks: &[Instance]) -> Wanted {
-    let mut wanted: Wanted = networks.iter().flat_map(of_network).collect();
-    wanted.sort_unstable();
-    wanted
+fn of_networks(observed: &Observed) -> Wanted {
+    let mut zones: Vec<_> = observed.networks.iter().flat_map(of_network).collect();
+    zones.sort_unstable();
+    let has_zone = |bridge: &IfName| zones.iter().any(|(_, interface)| interface == bridge);
+    let is_meant = |one: &&Instance| one.ledger_of_bridge().is_some_and(|ledger| !ledger.hands_off);
+    let bridges = observed.networks.iter().filter(is_meant).map(|one| one.bridge);
+    // By its iptables backend it has no table, and kvmnet's rules are among its own.
+    let is_cut_off = |bridge: &IfName| observed.firewalld && !has_zone(bridge) && shows_frames(bridge);
+    let mut frames: Vec<IfName> = bridges.filter(is_cut_off).collect();
+    frames.sort_unstable();
+    Wanted { zones, frames }
 }
 
-fn of_network(one: &Instance) -> Wanted {
+/// Whether br_netfilter shows frames from port to port of a bridge: by the machine's switches, or by its own.
+fn shows_frames(bridge: &IfName) -> bool {
+    let switches = ["iptables", "ip6tables"].into_iter().flat_map(|family| {
+        [
+            format!("/proc/sys/net/bridge/bridge-nf-call-{family}"),
+            format!("/sys/class/net/{bridge}/bridge/nf_call_{family}"),
+        ]
+    });
+    switches.into_iter().any(|switch| fs::read_to_string(switch).is_ok_and(|value| value.trim() != "0"))
+}
+
+fn of_network(one: &Instance) -> Vec<(&'static str, IfName)> {
     let Some(ledger) = one.ledger_of_bridge().filter(|ledger| !ledger.hands_off) else { return Vec::new() };
     let host_if = ledger.host_if(one.bridge);
     let hosts = zone_of(ledger.mode).map(|zone| (zone, host_if));
@@ -147,20 +167,12 @@ pub fn zone_of(mode: Mode) -> Option<&'static str> {
     }
 }
 
-/// Whether the bridge itself is in a zone of kvmnet's.
-pub fn has_bridge(network: &Network, is_made: bool) -> bool {
-    match network.mode {
-        Mode::Bridged => false,
-        Mode::Isolated => is_made,
-        _ => is_made || network.host_if() == &network.bridge,
-    }
-}
-
 fn bring_to(firewalld: &Firewalld, wanted: &Wanted) -> Result<(), Problem> {
     let mut zones = Vec::new();
-    let mut missing = None;
+    let mut missing = fill_sets(firewalld, &wanted.frames)?;
     for name in ZONES {
-        let of_zone = || wanted.iter().filter(|(zone, _)| *zone == name).map(|(_, interface)| interface);
+        let of_zone =
+            || wanted.zones.iter().filter(|(zone, _)| *zone == name).map(|(_, interface)| interface);
         match (firewalld.zone(name)?, of_zone().next()) {
             (Some(zone), _) => zones.push((zone, of_zone().map(IfName::as_str).collect::<Vec<_>>())),
             (None, Some(interface)) => missing = missing.or(Some(Problem::NoZone(name, *interface))),
@@ -175,4 +187,25 @@ fn bring_to(firewalld: &Firewalld, wanted: &Wanted) -> Result<(), Problem> {
         firewalld.put_in(zone, wanted)?;
     }
     missing.map_or(Ok(()), Err)
+}
+
+/// A set for each bridge, as far as there are any. Gives what is missing.
+fn fill_sets(firewalld: &Firewalld, bridges: &[IfName]) -> Result<Option<Problem>, Problem> {
+    let mut open = Vec::new();
+    for bridge in bridges {
+        open.extend(firewalld.zone_of(bridge.as_str())?.is_empty().then_some(*bridge));
+    }
+    let mut missing = None;
+    for (number, of_bridge) in SETS.iter().enumerate() {
+        let bridge = open.get(number);
+        for (name, halves) in of_bridge {
+            let entries = bridge.map(|bridge| sets::entries(halves, bridge.as_str()));
+            match (firewalld.set(name)?, bridge) {
+                (Some(set), _) => firewalld.fill(&set, &entries.unwrap_or_default())?,
+                (None, Some(bridge)) => missing = missing.or(Some(Problem::NoSet(name, *bridge))),
+                (None, None) => {}
+            }
+        }
+    }
+    Ok(missing)
 }

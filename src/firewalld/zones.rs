@@ -7,13 +7,15 @@ use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use zbus::zvariant::{DynamicType, OwnedObjectPath, Type};
+use zbus::zvariant::{DynamicType, OwnedObjectPath, OwnedValue, Type};
 
 use super::bus::{BUS, Bus, Fault};
 
 const NAME: &str = "org.fedoraproject.FirewallD1";
-const RUNTIME: [&str; 2] = ["/org/fedoraproject/FirewallD1", "org.fedoraproject.FirewallD1.zone"];
-const CONFIG: [&str; 2] = ["/org/fedoraproject/FirewallD1/config", "org.fedoraproject.FirewallD1.config"];
+const MAIN: &str = "/org/fedoraproject/FirewallD1";
+const RUNTIME: [&str; 2] = [MAIN, "org.fedoraproject.FirewallD1.zone"];
+pub(super) const CONFIG: [&str; 2] =
+    ["/org/fedoraproject/FirewallD1/config", "org.fedoraproject.FirewallD1.config"];
 const CONFIG_ZONE: &str = "org.fedoraproject.FirewallD1.config.zone";
 
 /// The daemon that runs.
@@ -95,7 +97,24 @@ impl Firewalld {
         Ok(())
     }
 
-    fn call<A, R>(&self, [path, interface]: [&str; 2], method: &str, arguments: &A) -> Result<R, Fault>
+    /// The zone that an interface is in by name, or nothing.
+    pub fn zone_of(&self, interface: &str) -> Result<String, Fault> {
+        self.call(RUNTIME, "getZoneOfInterface", &interface)
+    }
+
+    /// Whether it drops IPv6 that comes from where the host has no route back to (`IPv6_rpfilter` in firewalld.conf).
+    pub fn asks_for_routes(&self) -> Result<bool, Fault> {
+        let place = [MAIN, "org.freedesktop.DBus.Properties"];
+        let value: OwnedValue = self.call(place, "Get", &(NAME, "IPv6_rpfilter"))?;
+        Ok(value.downcast_ref().unwrap_or_default())
+    }
+
+    pub(super) fn call<A, R>(
+        &self,
+        [path, interface]: [&str; 2],
+        method: &str,
+        arguments: &A,
+    ) -> Result<R, Fault>
     where
         A: Serialize + DynamicType,
         R: DeserializeOwned + Type,

@@ -71,7 +71,7 @@ impl Done {
 
     /// And firewalld has the networks in its zones, or what it has not is among what is left.
     fn with_firewalld(mut self) -> Self {
-        self.left.extend(firewalld::settle().err().map(Error::from));
+        self.left.extend(firewalld::settle(self.changed).err().map(Error::from));
         self
     }
 

@@ -67,7 +67,7 @@ fn bridge_of(name: &str, observed: &Observed) -> Result<Option<IfName>, Error> {
 pub fn firewalld() -> Result<Done, Error> {
     require_rights()?;
     signals::start_deadline().map_err(Error::system("set a timer"))?;
-    firewalld::settle()?;
+    firewalld::settle(true)?;
     Ok(Done::nothing("firewalld knows the networks".to_owned()))
 }
 
