@@ -70,7 +70,8 @@ fn dropped(input: &CheckInput, family: &Family) -> Option<Finding> {
     let is_dropped = |opening: Opening, network: &Network| {
         let names = vec![network.bridge.to_string()];
         let packet = Packet { iif: names.clone(), oif: names, v6: family.v6, ..Packet::default() };
-        !will_open(input, opening, network) && opening.firewall.obstacle(opening.chain, &packet).is_some()
+        let passes = will_open(input, opening, network) || input.has_set(opening.chain, network);
+        !passes && opening.firewall.obstacle(opening.chain, &packet).is_some()
     };
     let networks = || input.configured.iter().map(|one| &one.desired.network);
     let is_meant = |network: &&Network| network.firewall != FirewallUse::Ignore;

@@ -136,6 +136,12 @@ impl CheckInput {
         view.owners_zone(interface)
     }
 
+    /// Whether firewalld lets frames through inside its bridge by a set of kvmnet's, as far as is known.
+    pub fn has_set(&self, chain: &ForeignChain, network: &Network) -> bool {
+        let has_set = |view: &View| view.has_set(&network.bridge);
+        chain.table == firewalld::TABLE && self.firewalld.as_ref().is_none_or(has_set)
+    }
+
     /// Whether kvmnet tells firewalld of its bridge, unless that is in a zone of its owner's choice.
     pub fn is_told_of_bridge(&self, chain: &ForeignChain, network: &Network) -> bool {
         let integrates = network.firewall == FirewallUse::Integrate && chain.table == firewalld::TABLE;

@@ -30,6 +30,8 @@ use zones::Firewalld;
 
 /// The name of its table.
 pub const TABLE: &str = "firewalld";
+/// Where it lets frames through inside the bridges of kvmnet's sets, by their policy.
+pub const FRAMES_CHAIN: &str = "filter_FWD_policy_kvmnet-frames_allow";
 
 /// Guests reach the outside, and what of it reaches them, as kvmnet's tables say.
 const FORWARDED: &str = "kvmnet";

@@ -25,12 +25,20 @@ impl View {
         Some(zone.as_str()).filter(|zone| !zone.is_empty() && !ZONES.contains(zone))
     }
 
+    /// Whether frames pass inside a bridge by a set.
+    pub fn has_set(&self, bridge: &IfName) -> bool {
+        self.sets.iter().any(|set| is_of(set, bridge))
+    }
+
     /// Whether all sets are those of other bridges.
     pub fn is_full_without(&self, bridge: &IfName) -> bool {
-        let ending = format!(",{bridge}");
-        let is_others = |set: &Vec<String>| !set.is_empty() && !set.iter().any(|one| one.ends_with(&ending));
-        self.sets.len() == SETS.len() && self.sets.iter().all(is_others)
+        self.sets.iter().all(|set| !set.is_empty() && !is_of(set, bridge))
     }
+}
+
+fn is_of(set: &[String], bridge: &IfName) -> bool {
+    let ending = format!(",{bridge}");
+    set.iter().any(|entry| entry.ends_with(&ending))
 }
 
 /// Asks it; None where it does not run, or does not say.

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::fmt;
 
 use super::Opening;
+use crate::firewalld;
 use crate::model::foreign::{Condition, Fate, ForeignChain, ForeignRule, NamePattern};
 use crate::sorted::grouped;
 
@@ -59,7 +60,9 @@ impl Firewall {
             true => packet.oif.iter().any(|name| rule.lets_out(name)),
             false => packet.iif.iter().any(|name| rule.lets_in(name)),
         };
-        let chains = grouped(self.rules_beside(chain).map(|rule| (rule.chain.as_str(), rule)));
+        // Which bridges that is about is not to be seen there.
+        let rules = self.rules_beside(chain).filter(|rule| rule.chain != firewalld::FRAMES_CHAIN);
+        let chains = grouped(rules.map(|rule| (rule.chain.as_str(), rule)));
         let mut walk = Walk { chains, packet, known: HashMap::new() };
         if walk.chain(&chain.name, 0) == End::Dropped {
             return Some(Obstacle::Rule);

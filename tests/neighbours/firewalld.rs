@@ -1,13 +1,22 @@
 //! firewalld with the settings of Debian's package: its default zone lets in ssh and pings, and nothing through.
 
+#[path = "firewalld/faults.rs"]
+mod faults;
+#[path = "firewalld/frames.rs"]
+mod frames;
+#[path = "firewalld/policies.rs"]
+mod policies;
+#[path = "firewalld/zones.rs"]
+mod zones;
+
 use std::fs;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
 use crate::dns::{A, Answer, Resolver, ask};
 use crate::kit::Serving;
-use crate::lab::{Cli, Guest, Lab, Listener, Network, Process, eventually, hooks_dir, within};
+use crate::lab::{Guest, Lab, Listener, Network, Process, eventually, hooks_dir, within};
 use crate::matrix::cells;
 use crate::neighbour::{Neighbour, applied};
 
@@ -19,6 +28,9 @@ const BUS: &str = r#"<busconfig><type>system</type><listen>unix:path=/run/dbus/s
 
 /// Whose interfaces kvmnet keeps.
 const ZONES: [&str; 3] = ["kvmnet", "kvmnet-host", "kvmnet-bridge"];
+
+/// Of bridges inside which frames pass.
+const SETS: [&str; 4] = ["kvmnet-1", "kvmnet-1-ipv6", "kvmnet-2", "kvmnet-2-ipv6"];
 
 pub struct Firewalld {
     daemon: Process,
@@ -40,7 +52,8 @@ fn prepare(lab: &Lab, has_zones: bool) {
 }
 
 fn copy_zones() {
-    for (folder, names) in [("zones", &ZONES[..]), ("policies", &["kvmnet-in", "kvmnet-out"])] {
+    let policies = ["kvmnet-in", "kvmnet-out", "kvmnet-frames"];
+    for (folder, names) in [("zones", &ZONES[..]), ("policies", &policies), ("ipsets", &SETS)] {
         fs::create_dir_all(format!("/etc/firewalld/{folder}")).unwrap();
         for name in names {
             fs::copy(format!("{FILES}/{name}.xml"), format!("/etc/firewalld/{folder}/{name}.xml")).unwrap();
@@ -61,11 +74,23 @@ fn zone(lab: &Lab, name: &str) -> String {
     call(lab, ".zone", "getInterfaces", &format!("s {name}"))
 }
 
-/// What its files have of kvmnet's zones.
+/// What its files have of kvmnet's zones and sets.
 fn files(lab: &Lab) -> String {
-    let read =
-        |name: &str| fs::read_to_string(format!("/etc/firewalld/zones/{name}.xml")).unwrap_or_default();
-    lab.host.enter(|| ZONES.map(read).concat())
+    let zones = ZONES.map(|name| format!("/etc/firewalld/zones/{name}.xml"));
+    let sets = SETS.map(|name| format!("/etc/firewalld/ipsets/{name}.xml"));
+    let read = |file: &String| fs::read_to_string(file).unwrap_or_default();
+    lab.host.enter(|| zones.iter().chain(&sets).map(read).collect())
+}
+
+/// The bridges of the sets, as the daemon that runs has them.
+fn bridges_in_sets(lab: &Lab) -> [String; 4] {
+    SETS.map(|name| {
+        let entries = call(lab, ".ipset", "getEntries", &format!("s {name}"));
+        let mut bridges: Vec<&str> =
+            entries.split(['"', ',']).filter(|word| word.starts_with("br")).collect();
+        bridges.dedup();
+        bridges.concat()
+    })
 }
 
 impl Firewalld {
@@ -140,7 +165,11 @@ impl Neighbour for Firewalld {
             _ => ["", "", ""],
         };
         has_zones(lab, if of_guests { expected } else { ["", "", ""] }, what);
-        assert!(of_guests || !files(lab).contains("<interface"), "{what}: its files\n{}", files(lab));
+        assert!(
+            of_guests || !files(lab).contains("<interface") && !files(lab).contains("<entry"),
+            "{what}: its files\n{}",
+            files(lab)
+        );
     }
 
     /// Guests get to no port of the host that its default zone does not let others to.
@@ -185,200 +214,4 @@ fn a_guest_gets_its_address_through_firewalld() {
     guests.into_iter().for_each(|guest| lab.detach(guest));
     firewalld.has_heard(lab, false, "the last guest has gone");
     serving.assert_ends();
-}
-
-/// What was a guest's is nobody's: the next bridge of that name is in no zone of kvmnet's.
-#[test]
-fn a_killed_guest_leaves_no_zone_behind() {
-    let lab = Lab::new(Network::NAT);
-    let firewalld = Firewalld::start(&lab);
-    let guest = lab.attach(1);
-    firewalld.has_heard(&lab, true, "a guest");
-    drop(guest);
-    Cli::new(&lab.host, &["gc"]).run().ok();
-    assert_eq!([zone(&lab, "kvmnet"), files(&lab)].concat().matches("br0").count(), 0, "swept");
-    lab.host.ip("link add br0 type bridge");
-    Cli::new(&lab.host, &["gc"]).run().ok();
-    call(&lab, "", "reload", "");
-    assert_eq!(zone(&lab, "kvmnet"), "as 0\n", "somebody's bridge");
-}
-
-/// An interface follows its network's mode, and leaves with `firewall = "warn"`.
-#[test]
-fn zones_follow_the_configuration() {
-    let lab = Lab::new(Network::NAT);
-    let firewalld = Firewalld::start(&lab);
-    let guest = lab.attach(1);
-    firewalld.has_heard(&lab, true, "a guest");
-    lab.write_config(&Network::HOST_ONLY.config());
-    applied(&lab);
-    has_zones(&lab, ["", "br0", ""], "host-only");
-    lab.write_config(&format!("firewall = \"warn\"\n{}", Network::NAT.config()));
-    let said = Cli::new(&lab.host, &["apply", "--yes", "--quiet"]).run();
-    assert!(said.status == 0 && said.err.contains("firewalld filter_FORWARD"), "{}", said.err);
-    has_zones(&lab, ["", "", ""], "firewall = warn");
-    assert!(!guest.pings("192.168.1.25"), "it is left as it is");
-    lab.write_config(&Network::NAT.config());
-    applied(&lab);
-    has_zones(&lab, ["br0", "", ""], "integrated again");
-    assert!(within(Duration::from_secs(5), || guest.pings("192.168.1.25")));
-}
-
-/// Where br_netfilter shows firewalld what passes from port to port, guests of a bridge talk by which the host does not take part.
-/// firewalld's own filter of IPv6 by routes back is off: the host has none by such a bridge.
-#[test]
-fn guests_of_a_bridge_without_the_host_talk() {
-    for network in [Network::ISOLATED, Network::HOST_ONLY_VETH, Network::NAT_VETH] {
-        let lab = Lab::new(network);
-        lab.bridged_frames_pass_firewall(true);
-        lab.host.run("sed -i s/^IPv6_rpfilter=.*/IPv6_rpfilter=no/ /etc/firewalld/firewalld.conf");
-        let firewalld = Firewalld::start(&lab);
-        let drops = || Cli::new(&lab.host, &["check"]).run().out.contains("which drops them");
-        assert!(!drops(), "they will be let through");
-        let (one, two) = (lab.attach(1), lab.attach(2));
-        lab.settle();
-        let to = network.guest(2);
-        for when in ["a guest", "reloaded"] {
-            firewalld.has_heard(&lab, true, when);
-            eventually("guests answer one another", || one.pings(&to.v4) && one.pings(&to.v6));
-            assert!(!drops(), "{when}");
-            call(&lab, "", "reload", "");
-        }
-        [one, two].into_iter().for_each(|guest| lab.detach(guest));
-        firewalld.has_heard(&lab, false, "no guest");
-    }
-}
-
-/// A bridge that somebody made stays in the zone where it is.
-#[test]
-fn a_bridge_that_was_found_is_not_put_into_a_zone_for_guests_alone() {
-    for (network, zones) in [(Network::ISOLATED, ["", "", ""]), (Network::NAT_VETH, ["veth1.1", "", ""])] {
-        let lab = Lab::new(network);
-        let _firewalld = Firewalld::start(&lab);
-        lab.host.ip("link add br0 type bridge");
-        lab.host.ip("link set br0 up");
-        let guest = lab.attach(1);
-        applied(&lab);
-        has_zones(&lab, zones, network.mode);
-        lab.detach(guest);
-    }
-}
-
-/// What its owner has put into a zone stays there.
-#[test]
-fn another_zone_is_its_owners_choice() {
-    let lab = Lab::new(Network::NAT);
-    let _firewalld = Firewalld::start(&lab);
-    call(&lab, ".zone", "addInterface", "ss trusted br0");
-    let guest = lab.attach(1);
-    Cli::new(&lab.host, &["gc"]).run().ok();
-    assert_eq!([zone(&lab, "kvmnet"), zone(&lab, "trusted")].concat(), "as 0\nas 1 \"br0\"\n");
-    lab.detach(guest);
-    Cli::new(&lab.host, &["gc"]).run().ok();
-    assert_eq!(zone(&lab, "trusted"), "as 1 \"br0\"\n");
-}
-
-/// Many at once, while guests come and go: in the end the zones are what is.
-#[test]
-fn several_at_once_agree() {
-    let lab = Lab::new(Network::NAT);
-    let firewalld = Firewalld::start(&lab);
-    for round in 0..3 {
-        let guest = lab.attach(1);
-        let at_once: Vec<Process> = (0..4).map(|_| lab.host.start("/etc/kvmnet", &["gc"])).collect();
-        firewalld.has_heard(&lab, true, &format!("round {round}"));
-        lab.detach(guest);
-        eventually("all have ended", || at_once.iter().all(Process::has_ended));
-        firewalld.has_heard(&lab, false, &format!("round {round}"));
-    }
-}
-
-/// A hook waits for nobody, and a person is told: whether firewalld hangs, or the bus.
-#[test]
-fn a_firewalld_that_hangs_holds_up_no_guest() {
-    let lab = Lab::new(Network::NAT);
-    let firewalld = Firewalld::start(&lab);
-    for hangs in [&firewalld.daemon, &firewalld.bus] {
-        hangs.signal(Signal::SIGSTOP);
-        let guest = lab.attach(1);
-        let began = Instant::now();
-        let said = Cli::new(&lab.host, &["apply", "--yes", "--quiet"]).run().complains(1);
-        assert!(said.contains("firewalld") && said.contains("does not answer"), "{said}");
-        assert!(began.elapsed() < Duration::from_secs(50), "it has an end");
-        hangs.signal(Signal::SIGCONT);
-        applied(&lab);
-        firewalld.has_heard(&lab, true, "it goes on");
-        lab.detach(guest);
-        firewalld.has_heard(&lab, false, "the guest has gone");
-    }
-}
-
-/// Prints what it is asked in firewalld's name.
-const FORGED: &str = "\
-import dbus, dbus.service, dbus.mainloop.glib
-from gi.repository import GLib
-dbus.mainloop.glib.DBusGMainLoop(set_as_default=True)
-bus = dbus.bus.BusConnection('unix:path=/run/dbus/system_bus_socket')
-name = dbus.service.BusName('org.fedoraproject.FirewallD1', bus)
-bus.add_message_filter(lambda _, message: print('asked', message.get_member(), flush=True))
-print('ready', flush=True)
-GLib.MainLoop().run()
-";
-
-/// A user's program, and a firewalld of another network, are asked nothing.
-#[test]
-fn another_program_of_that_name_is_not_asked() {
-    let lab = Lab::new(Network::NAT);
-    prepare(&lab, true);
-    let _bus = start_bus(&lab);
-    let _guest = lab.attach(1);
-    for prefix in [&["setpriv", "--reuid=65534", "--clear-groups"][..], &["unshare", "--net"]] {
-        let command = [&prefix[1..], &["/usr/bin/python3", "-c", FORGED]].concat();
-        let forged = lab.host.start(prefix[0], &command);
-        eventually("it has the name", || forged.has_printed("ready") > 0);
-        Cli::new(&lab.host, &["gc"]).run().ok();
-        call(&lab, "", "queryPanicMode", "");
-        eventually("the control is asked", || forged.has_printed("asked queryPanicMode") > 0);
-        let others = forged.has_printed("asked") - forged.has_printed("asked NameAcquired");
-        assert_eq!(others, 1, "{}", forged.printed());
-    }
-}
-
-/// Nor is anything left of one that went while firewalld was away.
-#[test]
-fn a_guest_that_leaves_without_firewalld_leaves_no_zone_behind() {
-    let lab = Lab::new(Network::NAT);
-    let mut firewalld = Firewalld::start(&lab);
-    let guest = lab.attach(1);
-    firewalld.has_heard(&lab, true, "a guest");
-    firewalld.daemon.signal(Signal::SIGTERM);
-    eventually("firewalld ends", || firewalld.daemon.has_ended());
-    lab.detach(guest);
-    assert!(files(&lab).contains("br0"), "nobody could say so");
-    firewalld.daemon = daemon(&lab);
-    applied(&lab);
-    firewalld.has_heard(&lab, false, "started again");
-}
-
-/// Installed while firewalld ran: it reads new files when it is told to.
-#[test]
-fn zones_that_are_not_known_yet_are_named() {
-    let lab = Lab::new(Network::NAT);
-    let firewalld = Firewalld::of(&lab, false);
-    let guest = lab.attach(1);
-    let said = Cli::new(&lab.host, &["apply", "--yes", "--quiet"]).run().complains(1);
-    assert!(
-        said.contains("does not know the zone kvmnet") && said.contains("firewall-cmd --reload"),
-        "{said}"
-    );
-    let findings = Cli::new(&lab.host, &["check"]).run().out;
-    assert!(findings.contains("firewall-cmd --reload"), "{findings}");
-    lab.host.enter(copy_zones);
-    call(&lab, "", "reload", "");
-    applied(&lab);
-    firewalld.has_heard(&lab, true, "reloaded");
-    assert!(within(Duration::from_secs(5), || guest.pings("192.168.1.25")));
-    let findings = Cli::new(&lab.host, &["check"]).run().out;
-    assert!(findings.contains("No problem"), "{findings}");
-    lab.detach(guest);
 }

@@ -1,0 +1,35 @@
+//! What firewalld's owner says of guests comes before what kvmnet's policies let through.
+
+use std::time::Duration;
+
+use super::{Firewalld, call};
+use crate::lab::{Lab, Network, eventually, within};
+use crate::neighbour::Neighbour;
+
+/// A policy as `firewall-cmd --new-policy` makes it, whose name comes last, stops guests of every mode.
+#[test]
+fn a_policy_of_the_owners_comes_first() {
+    for network in [Network::NAT, Network::BRIDGED] {
+        let lab = Lab::new(network);
+        lab.bridged_frames_pass_firewall(true);
+        let firewalld = Firewalld::start(&lab);
+        let guest = lab.attach(1);
+        lab.settle();
+        firewalld.has_heard(&lab, true, "a guest");
+        eventually("the outside answers", || guest.pings("192.168.1.25"));
+        for option in [
+            "--new-policy zzz",
+            "--policy zzz --add-ingress-zone ANY",
+            "--policy zzz --add-egress-zone ANY",
+            "--policy zzz --set-target DROP",
+        ] {
+            lab.host.run(&format!("firewall-cmd --permanent {option}"));
+        }
+        call(&lab, "", "reload", "");
+        let is_stopped = || !guest.pings("192.168.1.25");
+        assert!(within(Duration::from_secs(5), is_stopped), "{network:?}: its owner's word");
+        lab.host.run("firewall-cmd --permanent --delete-policy zzz");
+        call(&lab, "", "reload", "");
+        eventually("the outside answers again", || guest.pings("192.168.1.25"));
+    }
+}
