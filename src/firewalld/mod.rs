@@ -43,7 +43,7 @@ const ZONES: [&str; 3] = [FORWARDED, HOST_ONLY, BRIDGE];
 
 /// It may be starting, or read its files anew.
 const PATIENCE: Duration = Duration::from_secs(25);
-/// Of one who only looks, or has nothing to tell.
+/// Of one who only looks, or has nothing new to tell.
 const SHORT_PATIENCE: Duration = Duration::from_secs(5);
 /// Networks may come and go meanwhile, but not for ever.
 const ROUNDS: usize = 16;
@@ -92,9 +92,9 @@ struct Wanted {
 }
 
 /// Has firewalld know the networks of now. Several may do so at once: each looks again after its last change, so who is last has
-/// seen what is. With `is_new`, something has changed, and one who does not answer at once may be starting.
-pub fn settle(is_new: bool) -> Result<(), Problem> {
-    let patience = if is_new { PATIENCE } else { SHORT_PATIENCE };
+/// seen what is. One that `may_start` just now is waited for.
+pub fn settle(may_start: bool) -> Result<(), Problem> {
+    let patience = if may_start { PATIENCE } else { SHORT_PATIENCE };
     in_time(patience, move || {
         let Some(firewalld) = Firewalld::find(patience)? else { return Ok(()) };
         let mut known = wanted()?;

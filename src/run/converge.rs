@@ -56,7 +56,8 @@ pub fn converge(agrees: &mut dyn FnMut(&Difference) -> bool) -> Result<Done, Err
         "all but what is named is as configured"
     };
     run.end();
-    Ok(Done { notes, ..Done::new(what, &found.plan, left) }.with_firewalld())
+    // Its own start may have had this run.
+    Ok(Done { notes, ..Done::new(what, &found.plan, left) }.with_firewalld(true))
 }
 
 impl Difference {

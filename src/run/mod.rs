@@ -70,8 +70,9 @@ impl Done {
     }
 
     /// And firewalld has the networks in its zones, or what it has not is among what is left.
-    fn with_firewalld(mut self) -> Self {
-        self.left.extend(firewalld::settle(self.changed).err().map(Error::from));
+    /// One that `may_start` just now is waited for.
+    fn with_firewalld(mut self, may_start: bool) -> Self {
+        self.left.extend(firewalld::settle(may_start).err().map(Error::from));
         self
     }
 

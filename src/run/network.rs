@@ -17,7 +17,9 @@ pub fn network_up(name: &str, seen: OnStep) -> Result<Done, Error> {
     let desired = Desired { held: true, ..Desired::without_guest(configured(name)?) };
     let brought = Run::begin()?.bring_up(&desired, seen)?;
     let Network { bridge, name, mode, .. } = &desired.network;
-    Ok(Done::brought(format_args!("{name} ({mode}) is up on {bridge}"), brought).with_firewalld())
+    let done = Done::brought(format_args!("{name} ({mode}) is up on {bridge}"), brought);
+    let is_new = done.changed;
+    Ok(done.with_firewalld(is_new))
 }
 
 /// The network of this name, as file and environment say.
@@ -47,7 +49,7 @@ pub fn network_down(name: &str, force: bool, seen: OnStep) -> Result<Done, Error
     let mut left = run.apply(&observed.facts, &plan, seen)?;
     left.extend(beyond(&observed));
     run.end();
-    Ok(Done::new(format_args!("{name} is down"), &plan, left).with_firewalld())
+    Ok(Done::new(format_args!("{name} is down"), &plan, left).with_firewalld(!plan.is_empty()))
 }
 
 /// The bridge of a network that stands. An override with a bridge of its own makes a second one of the same name.
@@ -84,5 +86,5 @@ pub fn sweep(seen: OnStep) -> Result<Done, Error> {
     left.extend(beyond(&observed));
     run.serve(observed.networks.iter().filter(|instance| !instance.is_unused()));
     run.end();
-    Ok(Done::new("swept", &plan, left).with_firewalld())
+    Ok(Done::new("swept", &plan, left).with_firewalld(!plan.is_empty()))
 }

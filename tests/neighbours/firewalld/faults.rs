@@ -20,6 +20,10 @@ fn a_firewalld_that_hangs_holds_up_no_guest() {
         let said = Cli::new(&lab.host, &["apply", "--yes", "--quiet"]).run().complains(1);
         assert!(said.contains("firewalld") && said.contains("does not answer"), "{said}");
         assert!(began.elapsed() < Duration::from_secs(50), "it has an end");
+        let began = Instant::now();
+        let said = Cli::new(&lab.host, &["gc"]).run();
+        assert!(said.status == 1 && said.err.contains("does not answer"), "{}", said.err);
+        assert!(began.elapsed() < Duration::from_secs(20), "where nothing has changed, sooner");
         hangs.signal(Signal::SIGCONT);
         applied(&lab);
         firewalld.has_heard(&lab, true, "it goes on");

@@ -74,6 +74,35 @@ fn another_zone_is_its_owners_choice() {
     assert_eq!(zone(&lab, "trusted"), "as 1 \"br0\"\n");
 }
 
+/// `kvmnet check` then names the zone where that one lets nothing through, and the way out of it; what it says is typed.
+#[test]
+fn another_zone_is_named_where_guests_are_cut_off() {
+    let lab = Lab::new(Network::NAT);
+    let firewalld = Firewalld::start(&lab);
+    call(&lab, ".zone", "addInterface", "ss dmz br0");
+    let will_be = Cli::new(&lab.host, &["check"]).run().out;
+    assert!(will_be.contains("put into the zone dmz"), "{will_be}");
+    let guest = lab.attach(1);
+    applied(&lab);
+    assert!(!guest.pings("192.168.1.25"), "dmz lets nothing through");
+    let said = Cli::new(&lab.host, &["check", "--json"]).run();
+    let report: serde_json::Value = serde_json::from_str(&said.out).expect("check prints JSON");
+    let problem = &report["findings"][0];
+    assert!(
+        problem["problem"].as_str().is_some_and(|text| text.contains("put into the zone dmz")),
+        "{report:#}"
+    );
+    let commands: Vec<String> = serde_json::from_value(problem["fix"].clone()).expect("commands");
+    for command in &commands {
+        match command.strip_prefix("kvmnet ") {
+            Some(_) => applied(&lab),
+            None => drop(lab.host.run(command)),
+        }
+    }
+    firewalld.has_heard(&lab, true, "typed");
+    assert!(within(Duration::from_secs(5), || guest.pings("192.168.1.25")), "{commands:?}");
+}
+
 /// Many at once, while guests come and go: in the end the zones are what is.
 #[test]
 fn several_at_once_agree() {
@@ -126,4 +155,20 @@ fn zones_that_are_not_known_yet_are_named() {
     let findings = Cli::new(&lab.host, &["check"]).run().out;
     assert!(findings.contains("No problem"), "{findings}");
     lab.detach(guest);
+}
+
+/// The same where only frames between guests are cut off.
+#[test]
+fn zones_that_are_not_known_yet_are_named_for_frames_too() {
+    for network in [Network::ISOLATED, Network::BRIDGED] {
+        let lab = Lab::new(network);
+        lab.bridged_frames_pass_firewall(true);
+        let _firewalld = Firewalld::of(&lab, false);
+        let _guest = lab.attach(1);
+        let said = Cli::new(&lab.host, &["apply", "--yes", "--quiet"]).run().complains(1);
+        assert!(said.contains("does not know") && said.contains("firewall-cmd --reload"), "{said}");
+        let findings = Cli::new(&lab.host, &["check"]).run().out;
+        assert!(findings.contains("firewall-cmd --reload"), "{findings}");
+        assert!(!findings.contains("sysctl -w net.bridge.bridge-nf-call-iptables"), "{findings}");
+    }
 }
