@@ -205,7 +205,7 @@ fn open_as_told(lab: &Lab, what: &str) {
 
 /// With `closed`, another program's chain keeps guests from the outside.
 #[track_caller]
-fn has_what_its_mode_says(lab: &Lab, one: &Guest, closed: bool, what: &str) {
+pub fn has_what_its_mode_says(lab: &Lab, one: &Guest, closed: bool, what: &str) {
     let Place { v4, v6, .. } = lab.network.guest(2);
     let mode = lab.network.mode;
     assert!(reaches(one, [&v4, &v6]), "{what}: the guests talk");
