@@ -128,6 +128,9 @@ missing() {
     [ "$1" != test ] || ! apt-cache show libvirt-daemon-driver-network >/dev/null 2>&1 ||
         [ -e "/usr/lib/$(uname -m)-linux-gnu/libvirt/connection-driver/libvirt_driver_network.so" ] ||
         echo libvirt-daemon-driver-network
+    # With --no-install-recommends it comes without what starts guests.
+    [ "$1" != test ] || [ -e "/usr/lib/$(uname -m)-linux-gnu/libvirt/connection-driver/libvirt_driver_qemu.so" ] ||
+        echo libvirt-daemon-driver-qemu
     # nft looks up the names of protocols.
     [ "$1" != test ] || [ -e /etc/protocols ] || echo netbase
     # cargo fetches crates, and trusts whom the system trusts.

@@ -75,23 +75,48 @@ pub fn install(initramfs: &mut Initramfs, config: &str) {
     }
 }
 
-/// Adds ufw of this machine, with Python and iptables, enabled as its package does: the service starts, the firewall is off.
-pub fn add_ufw(files: &mut Initramfs) {
-    for program in ["/usr/bin/python3", "/usr/sbin/xtables-nft-multi"] {
+/// Adds iptables of this machine, with what it loads.
+fn add_iptables(files: &mut Initramfs, multiarch: &str) {
+    files.add_program_below_usr("/usr/sbin/xtables-nft-multi");
+    for name in ["iptables", "ip6tables"] {
+        for end in ["", "-restore", "-save"] {
+            files.link(format!("/usr/sbin/{name}{end}"), "xtables-nft-multi");
+        }
+    }
+    files.add_folder(Path::new(&format!("/usr/lib/{multiarch}/xtables")), &[]);
+}
+
+/// Adds Docker of this machine, as its package enables it: systemd has its socket, and it starts when somebody says so. Its images are
+/// in no file system that this kernel would need a module for.
+pub fn add_docker(files: &mut Initramfs) {
+    for program in ["/usr/sbin/dockerd", "/usr/bin/containerd", "/usr/sbin/runc", "/usr/sbin/docker-proxy"] {
         files.add_program_below_usr(program);
     }
-    for name in ["iptables", "ip6tables"]
-        .iter()
-        .flat_map(|name| ["", "-restore", "-save"].map(|end| format!("{name}{end}")))
-    {
-        files.link(format!("/usr/sbin/{name}"), "xtables-nft-multi");
+    add_iptables(files, &format!("{}-linux-gnu", std::env::consts::ARCH));
+    for unit in ["docker.service", "docker.socket", "containerd.service"] {
+        files.add_file(
+            Path::new("/usr/lib/systemd/system").join(unit),
+            &Path::new("/lib/systemd/system").join(unit),
+        );
     }
+    files.link(
+        "/etc/systemd/system/sockets.target.wants/docker.socket",
+        "/usr/lib/systemd/system/docker.socket",
+    );
+    // There is no group of its own here.
+    files.add_text("/etc/systemd/system/docker.socket.d/group.conf", "[Socket]\nSocketGroup=root\n");
+    files.add_text("/etc/docker/daemon.json", "{ \"storage-driver\": \"vfs\" }\n");
+}
+
+/// Adds ufw of this machine, with Python and iptables, enabled as its package does: the service starts, the firewall is off.
+pub fn add_ufw(files: &mut Initramfs) {
+    files.add_program_below_usr("/usr/bin/python3");
     let asked =
         "import sysconfig; print(sysconfig.get_path('stdlib'), sysconfig.get_config_var('MULTIARCH'))";
     let said = Command::new("/usr/bin/python3").args(["-c", asked]).output().expect("ufw needs Python");
     let said = String::from_utf8(said.stdout).expect("paths are UTF-8");
     let (python, multiarch) = said.trim().split_once(' ').expect("two words");
-    let plugins = format!("/usr/lib/{multiarch}/xtables");
+    add_iptables(files, multiarch);
     let large = [
         "__pycache__",
         "test",
@@ -104,7 +129,7 @@ pub fn add_ufw(files: &mut Initramfs) {
         "asyncio",
         "messages",
     ];
-    for folder in [python, &plugins, "/usr/lib/python3/dist-packages/ufw", "/usr/share/ufw", "/etc/ufw"] {
+    for folder in [python, "/usr/lib/python3/dist-packages/ufw", "/usr/share/ufw", "/etc/ufw"] {
         files.add_folder(Path::new(folder), &large);
     }
     for file in ["/usr/sbin/ufw", "/etc/default/ufw"] {

@@ -2,7 +2,7 @@
 //! anything.
 
 use crate::host::Host;
-use crate::installed::add_ufw;
+use crate::installed::{add_docker, add_ufw};
 use crate::start_served;
 
 /// The world, by IPv4 and IPv6.
@@ -75,6 +75,29 @@ fn services_with_a_firewall_start_stop_and_reload() {
     assert_quiet(&mut host);
     host.must("systemctl restart nftables docker");
     assert!(!host.must("nft list ruleset").contains("kvmnet"), "nothing where no network is up");
+}
+
+/// The real one, with its default settings: it makes the host a router that drops what it does not know.
+#[test]
+fn docker_starts_and_starts_anew() {
+    let mut host = Host::boot_with("", add_docker);
+    eprintln!("{:?}", host.run("df /; free; dmesg | grep -i -e initramfs -e rootfs; strace -V | head -n 1; ls -la /etc/traced-ifup /usr/bin/strace /etc/qemu-ifup /usr/sbin/dockerd /bin/sh; /usr/sbin/dockerd --version; iptables -V; ls / /usr /usr/lib; ldconfig -p | head"));
+    start_served(&mut host, "web", 0);
+    reaches_the_world(&mut host, "its start");
+    for what in ["start", "restart", "restart"] {
+        host.must(&format!("systemctl --no-block {what} docker"));
+        host.eventually(
+            "dockerd has started",
+            "[ -z \"$(systemctl --no-legend list-jobs)\" ] && systemctl is-active docker",
+        );
+        host.must("iptables -S FORWARD | grep -x -e '-P FORWARD DROP'");
+        host.must("iptables -S DOCKER-USER | grep kvmnet:br0 && ip addr show docker0 | grep 172.17.0.1");
+        reaches_the_world(&mut host, what);
+        host.in_guest("web", crate::UDHCPC);
+    }
+    assert_quiet(&mut host);
+    let rules = host.must("iptables -S");
+    assert!(rules.contains("DOCKER") && !rules.contains("kvmnet"), "{rules}");
 }
 
 /// Its commands start no service.

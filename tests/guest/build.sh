@@ -17,7 +17,7 @@ more='tun bridge veth crc32c_generic nft_masq nft_nat nft_ct nft_chain_nat nft_f
 
 # And what a whole Debian has beside that: a disk with a file system, and what forwards and firewalls ask the kernel for.
 debian='virtio_blk ext4 vhost_net br_netfilter nf_conntrack_netlink nft_redir nft_reject_inet nft_limit nft_log
-    ip_tables ip6_tables nft_compat xt_conntrack xt_limit xt_LOG nf_log_syslog xt_addrtype xt_hl ip6t_rt xt_tcpudp xt_comment ipt_REJECT ip6t_REJECT'
+    ip_tables ip6_tables nft_compat xt_conntrack xt_limit xt_LOG nf_log_syslog xt_addrtype xt_hl ip6t_rt xt_tcpudp xt_comment ipt_REJECT ip6t_REJECT xt_MASQUERADE'
 
 packages='busybox-static udhcpc'
 

@@ -48,9 +48,9 @@ impl Image {
     }
 }
 
-/// What an archive of so many bytes needs: itself, what it unpacks to, and what runs.
+/// What an archive of so many bytes needs: itself, what it unpacks to, which may be half of the rest, and what runs.
 fn memory_for(bytes: u64) -> u64 {
-    192 + 2 * (bytes >> 20)
+    128 + 3 * (bytes >> 20)
 }
 
 fn size_of(path: &Path) -> u64 {

@@ -82,6 +82,11 @@ impl Qemu {
         Self { vm: Vm::start(&lab.host, &place.tap, &Image::busybox(), &arguments), place: place.clone() }
     }
 
+    /// One that somebody else has started for a guest at this place.
+    pub fn of(vm: Vm, place: Place) -> Self {
+        Self { vm, place }
+    }
+
     /// Waits until a guest that was told to reboot has done so, and gives it its addresses again.
     #[track_caller]
     pub fn ready_again(&mut self) {

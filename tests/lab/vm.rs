@@ -102,6 +102,14 @@ impl Vm {
         vm
     }
 
+    /// One whose QEMU somebody else has started, with the console and the agent of every guest; `process` stands for it.
+    pub fn of(machine: &Machine, name: &str, process: Process) -> Self {
+        let mut vm =
+            Self { name: name.to_owned(), machine: machine.clone(), process, agent: None, heard_of: false };
+        vm.connect(machine, &format!("/run/lab/agent-{name}"));
+        vm
+    }
+
     /// The process of its QEMU.
     pub fn process(&self) -> &Process {
         &self.process
