@@ -22,7 +22,7 @@ const FILES: [(&str, &str); 2] = [
 /// The interface is as docs/neighbours.md has it.
 const DOMAIN: &str = "<domain type='qemu'><name>web</name><memory unit='MiB'>128</memory><vcpu>1</vcpu>
 <os><type arch='x86_64' machine='pc'>hvm</type><kernel>GUEST/vmlinuz</kernel><initrd>GUEST/initrd.gz</initrd>
-<cmdline>console=ttyS0 quiet mitigations=off no_timer_check</cmdline></os><devices><emulator>QEMU</emulator>
+<cmdline>console=ttyS0 quiet mitigations=off no_timer_check</cmdline></os><features><acpi/></features><devices><emulator>QEMU</emulator>
 <interface type='ethernet'>
   <mac address='52:54:00:12:34:56'/>
   <script path='/etc/qemu-ifup'/>
