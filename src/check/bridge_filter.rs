@@ -5,7 +5,8 @@ use super::input::CheckInput;
 use crate::firewalld;
 use crate::foreign::{Opening, Packet};
 use crate::model::foreign::HookPoint;
-use crate::model::{FirewallUse, Network};
+use crate::model::{FirewallUse, IfName, Mode, Network};
+use crate::terminal::shell_word;
 
 const CONFIG: &str = "/etc/firewalld/firewalld.conf";
 const RELOAD: &str = "firewall-cmd --reload";
@@ -51,9 +52,16 @@ pub fn check(input: &CheckInput) -> Vec<Finding> {
 /// firewalld drops IPv6 that comes by an interface to which the host has no route back: a bridge by which it does not take part.
 fn without_route(input: &CheckInput, family: &Family) -> Option<Finding> {
     input.firewalld.as_ref().filter(|view| view.asks_for_routes)?;
+    let has_ipv6_off = |bridge: &IfName| {
+        let mut names = input.without_ipv6.iter().flatten();
+        names.any(|name| name == bridge.as_str())
+    };
+    let has_none = |network: &Network| {
+        network.is_closed() || network.mode == Mode::Bridged && has_ipv6_off(&network.bridge)
+    };
     let networks = input.configured.iter().map(|one| &one.desired.network);
     let bridges: Vec<String> = networks
-        .filter(|network| network.is_closed() && network.firewall != FirewallUse::Ignore)
+        .filter(|network| has_none(network) && network.firewall != FirewallUse::Ignore)
         .map(|network| network.bridge.to_string())
         .collect();
     let text = format!(
@@ -103,18 +111,25 @@ fn will_open(input: &CheckInput, opening: Opening, network: &Network) -> bool {
 
 /// What opens the chain for frames inside the bridges of all these networks, if not the machine's switch alone.
 fn commands(input: &CheckInput, opening: Opening, networks: &[&Network]) -> Option<Vec<String>> {
-    let chain = opening.chain;
-    let is_kvmnets =
-        |network: &&Network| input.opens(chain, network) || input.is_told_of_bridge(chain, network);
-    if opening.legacy || !networks.iter().all(is_kvmnets) {
-        return None;
+    let (chain, apply) = (opening.chain, || "kvmnet apply".to_owned());
+    if opening.legacy || chain.table != firewalld::TABLE {
+        let is_opened = !opening.legacy && networks.iter().all(|network| input.opens(chain, network));
+        return is_opened.then(|| vec![apply()]);
     }
-    let zones = networks.iter().filter_map(|network| input.owners_zone(chain, &network.bridge));
-    let mut commands: Vec<String> =
-        zones.map(|zone| format!("firewall-cmd --permanent --zone={zone} --add-forward")).collect();
-    let is_owners = !commands.is_empty();
-    let asks_reload = is_owners || chain.table == firewalld::TABLE && !input.has_firewalld_all();
+    let (mut commands, mut is_kvmnets) = (Vec::new(), false);
+    for network in networks {
+        match input.owners_zone(chain, &network.bridge) {
+            Some(zone) => commands.push(format!("firewall-cmd --permanent --zone={zone} --add-forward")),
+            None if input.is_told_of_bridge(chain, network) => is_kvmnets = true,
+            // Forwarding inside its default zone is for interfaces that were put there.
+            None => commands.push(format!(
+                "firewall-cmd --permanent --zone=\"$(firewall-cmd --get-default-zone)\" --add-interface={}",
+                shell_word(network.bridge)
+            )),
+        }
+    }
+    let asks_reload = !commands.is_empty() || !input.has_firewalld_all();
     commands.extend(asks_reload.then(|| RELOAD.to_owned()));
-    commands.extend((!is_owners).then(|| "kvmnet apply".to_owned()));
+    commands.extend(is_kvmnets.then(apply));
     Some(commands)
 }

@@ -207,6 +207,48 @@ fn guests_of_a_bridge_that_was_found_talk() {
     }
 }
 
+/// Ports of a bridge that is somebody else's altogether: nothing of kvmnet's is told, and `kvmnet check` says what opens it.
+#[test]
+fn ports_of_somebodys_bridge_are_told_of() {
+    let lab = Lab::new(Network { uplink: "uplink = \"none\"\n", ..Network::BRIDGED });
+    lab.bridged_frames_pass_firewall(true);
+    ipv6_needs_no_route(&lab);
+    let _firewalld = Firewalld::start(&lab);
+    for command in ["link add br0 type bridge", "link set br0 up", "link set eth3 master br0"] {
+        lab.host.ip(command);
+    }
+    let (one, _two) = (lab.attach(1), lab.attach(2));
+    lab.settle_bridge("br0");
+    let to = lab.network.guest(2);
+    assert!(!one.pings(&to.v4), "the control: firewalld rejects frames");
+    let mut commands = told(&lab);
+    commands.dedup();
+    lab.host
+        .enter(|| fs::write("/run/lab/told", commands.join("\n")))
+        .expect("a private file can be written");
+    lab.host.run("sh -e /run/lab/told");
+    eventually("guests answer one another", || pings_both(&one, [&to.v4, &to.v6]));
+    eventually("the LAN answers", || pings_both(&one, ["192.168.1.25", "fd00:1::25"]));
+    assert!(!drops(&lab), "{}", checked(&lab));
+}
+
+/// The same on a LAN where the host itself has no IPv6.
+#[test]
+fn its_filter_by_routes_is_named_where_the_host_has_no_ipv6() {
+    let lab = Lab::new(Network::BRIDGED);
+    lab.bridged_frames_pass_firewall(true);
+    let _firewalld = Firewalld::start(&lab);
+    let (one, _two) = (lab.attach(1), lab.attach(2));
+    lab.settle();
+    applied(&lab);
+    lab.host.sysctl("ipv6/conf/br0/disable_ipv6", "1");
+    let to = lab.network.guest(2).v6;
+    assert!(!one.pings(&to), "the control, it is dropped");
+    assert!(checked(&lab).contains("IPv6_rpfilter"), "{}", checked(&lab));
+    told(&lab).iter().for_each(|command| drop(lab.host.run(command)));
+    eventually("guests answer by IPv6", || one.pings(&to));
+}
+
 /// firewalld drops IPv6 from where it has no route back: `kvmnet check` says so where a bridge is such a place, and how to have it
 /// otherwise.
 #[test]
