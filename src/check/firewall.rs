@@ -4,7 +4,7 @@
 use super::finding::Finding;
 use super::input::{CheckInput, Configured};
 use crate::foreign::{self, LegacyFilter, Opening};
-use crate::model::foreign::{Condition, Fate, ForeignRule, HookPoint};
+use crate::model::foreign::HookPoint;
 use crate::model::ruleset::Family;
 use crate::model::{FirewallUse, Network};
 use crate::terminal::shell_word;
@@ -21,10 +21,10 @@ pub fn check(input: &CheckInput) -> Vec<Finding> {
             let network = &configured.desired.network;
             findings.extend(match (opening.chain.point, opening.chain.protocol) {
                 (Some(HookPoint::Forward), Family::Bridge) => bridge_chain(opening, network),
+                (_, Family::Bridge) => None,
                 (Some(HookPoint::Forward), _) => forward_chain(input, opening, configured),
-                (Some(HookPoint::Input), Family::Inet | Family::Ip | Family::Ip6) => {
-                    input_chain(input, opening, network)
-                }
+                (Some(HookPoint::Input), _) => input_chain(input, opening, network),
+                (Some(HookPoint::Output), _) => output_chain(input, opening, network),
                 _ => None,
             });
         }
@@ -115,23 +115,42 @@ fn openings(input: &CheckInput, opening: Opening, network: &Network, dropped: [b
 
 /// Frames between the guests of one network.
 fn bridge_chain(opening: Opening, network: &Network) -> Option<Finding> {
-    if !opening.chain.drops {
-        return None;
-    }
-    let accepts = |rule: &ForeignRule| {
-        let names = |one: &Condition| matches!(one, Condition::Iif(_, true) | Condition::Oif(_, true));
-        rule.fate == Fate::Accept && rule.conditions.iter().any(names)
-    };
-    let text = format!("its policy drops frames between the guests of network {}", network.name);
-    let finding = match opening.firewall.rules_beside(opening.chain).any(accepts) {
-        true => {
-            Finding::note("firewall", format!("{text}, but for those that the rules of its table accept"))
+    let drops = |what: &str| format!("{what} drops frames between the guests of network {}", network.name);
+    let finding = match foreign::bridged(opening.firewall, opening.chain) {
+        Some(what) => {
+            let way_out = format!("let the taps through, as in: {}", opening.taps());
+            Finding::problem("firewall", drops(&what.to_string())).say(way_out)
         }
-        false => {
-            Finding::problem("firewall", text).say(format!("let the taps through, as in: {}", opening.taps()))
+        None if opening.chain.drops => {
+            let text = drops("its policy") + ", but for those that the rules of its table accept";
+            Finding::note("firewall", text)
         }
+        None => return None,
     };
     Some(finding.at(opening.chain))
+}
+
+/// What the host has to send for guests to have addresses.
+fn output_chain(input: &CheckInput, opening: Opening, network: &Network) -> Option<Finding> {
+    let what = foreign::told(opening.firewall, opening.chain, network)?;
+    let text = format!("{what} drops what tells the guests of network {} their addresses", network.name);
+    let is_opened = !opening.legacy && input.opens(opening.chain, network);
+    if is_opened && !input.is_up(&network.bridge) {
+        return None;
+    }
+    let commands = if is_opened { vec!["kvmnet apply".to_owned()] } else { opening.told(network) };
+    Some(Finding::problem(kind(opening, "firewall"), told(opening, text)).at(opening.chain).run(commands))
+}
+
+/// What guests ask the host for their addresses and names, where nobody lets it in.
+fn dhcp_chain(opening: Opening, network: &Network) -> Option<Finding> {
+    let what = foreign::asked(opening.firewall, opening.chain, network)?;
+    let text = format!(
+        "{what} drops what the guests of network {} ask the host for, as their addresses",
+        network.name
+    );
+    let finding = Finding::problem(kind(opening, "firewall"), told(opening, text)).at(opening.chain);
+    Some(finding.run(opening.asked(network)))
 }
 
 /// Guests' packets to the host itself: DHCP, DNS, a shared folder.
@@ -141,7 +160,13 @@ fn input_chain(input: &CheckInput, opening: Opening, network: &Network) -> Optio
         format!("{what} drops what the guests of network {} send to the host itself", network.name);
     let zone = input.zone(opening.chain, network).filter(|_| !opening.legacy);
     let owners = input.owners_zone(opening.chain, network.host_if()).filter(|_| zone.is_some());
-    if !opening.legacy && owners.is_none() && (input.opens(opening.chain, network) || zone.is_some()) {
+    let integrates = input.opens(opening.chain, network) || zone.is_some();
+    let is_opened = !opening.legacy && owners.is_none() && integrates;
+    let dhcp = dhcp_chain(opening, network).filter(|_| !is_opened && zone.is_none());
+    if dhcp.is_some() {
+        return dhcp;
+    }
+    if is_opened {
         text += ", but for pings and what tells them their addresses and names, which kvmnet lets in while it is up";
     }
     let finding = Finding::note(kind(opening, "firewall-input"), told(opening, text)).at(opening.chain);

@@ -1,5 +1,6 @@
 //! How much of the host itself guests reach, where it is not everything: at any of its addresses, by any protocol.
 
+use crate::model::port::{DHCP4, DHCP6, DNS};
 use crate::model::ruleset::{Chain, Hook, IcmpType, Match, Rule, Verdict};
 use crate::model::{HostAccess, Network, Protocol};
 
@@ -9,9 +10,6 @@ const OUTPUT: &str = "output";
 
 /// Without these nobody finds the gateway: a bridge that a guest asks for listeners forgets who does not answer.
 const TO_BE_FOUND: [IcmpType; 3] = [IcmpType::Solicitation, IcmpType::Advertisement, IcmpType::ListenerQuery];
-pub(super) const DNS: u16 = 53;
-pub(super) const DHCP4: u16 = 67;
-pub(super) const DHCP6: u16 = 547;
 
 pub(super) fn is_limited(network: &Network) -> bool {
     network.host != HostAccess::All && network.mode.forwards()

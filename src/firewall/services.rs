@@ -3,13 +3,9 @@
 
 use ipnet::IpNet;
 
-use super::host_access::{DHCP4, DHCP6, DNS};
+use crate::model::port::{DHCP4, DHCP4_CLIENT, DHCP6, DHCP6_CLIENT, DNS};
 use crate::model::ruleset::{IcmpType, Match, Rule, Verdict};
 use crate::model::{HostAccess, Network, Protocol};
-
-/// Where clients are told.
-const DHCP4_CLIENT: u16 = 68;
-const DHCP6_CLIENT: u16 = 546;
 
 /// What an input chain that drops everything else has to let in, of one family. What the host then answers is for the network's
 /// own table to say.

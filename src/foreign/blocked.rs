@@ -1,10 +1,11 @@
 //! What guests of a network are promised by its mode and do not get, because a chain drops it.
 
-use super::{Firewall, Obstacle, Opening, Packet};
+use super::{Asks, Firewall, Obstacle, Opening, Packet};
 use crate::desired::Desired;
 use crate::feature;
 use crate::firewalld;
-use crate::model::foreign::{ForeignChain, HookPoint};
+use crate::model::foreign::{Condition, Fate, ForeignChain, ForeignRule, HookPoint};
+use crate::model::port::{DHCP4, DHCP4_CLIENT, DHCP6, DHCP6_CLIENT};
 use crate::model::ruleset::Family;
 use crate::model::{FirewallUse, Network};
 use crate::observed::Observed;
@@ -58,12 +59,47 @@ pub fn forwarded(
 
 /// What drops what guests send to the host itself. Rules that let everybody in mean some service.
 pub fn received(firewall: &Firewall, chain: &ForeignChain, network: &Network) -> Option<Obstacle> {
-    let families = network.addresses.iter().map(|net| net.addr().is_ipv6());
+    to_host(firewall, chain, network, |_| Asks::Host)
+}
+
+/// What drops what guests ask for their addresses.
+pub fn asked(firewall: &Firewall, chain: &ForeignChain, network: &Network) -> Option<Obstacle> {
+    let port = |v6| Asks::Port(if v6 { DHCP6 } else { DHCP4 });
+    if network.serves_dhcp() { to_host(firewall, chain, network, port) } else { None }
+}
+
+fn to_host(
+    firewall: &Firewall,
+    chain: &ForeignChain,
+    network: &Network,
+    asks: impl Fn(bool) -> Asks,
+) -> Option<Obstacle> {
     // It goes out by no interface.
     let (iif, oif) = (vec![network.host_if().to_string()], vec![String::new()]);
-    let packet = |v6| Packet { iif: iif.clone(), oif: oif.clone(), v6, by_name: true, ..Packet::default() };
-    let families = families.filter(|v6| chain.protocol.sees(*v6));
+    let packet = |v6| Packet { iif: iif.clone(), oif: oif.clone(), v6, asks: asks(v6), ..Packet::default() };
+    families(chain, network).filter_map(|v6| firewall.obstacle(chain, &packet(v6))).max()
+}
+
+/// What drops what tells guests their addresses.
+pub fn told(firewall: &Firewall, chain: &ForeignChain, network: &Network) -> Option<Obstacle> {
+    let (iif, oif) = (vec![String::new()], vec![network.host_if().to_string()]);
+    let asks = |v6| Asks::Port(if v6 { DHCP6_CLIENT } else { DHCP4_CLIENT });
+    let packet = |v6| Packet { iif: iif.clone(), oif: oif.clone(), v6, asks: asks(v6), ..Packet::default() };
+    let families = families(chain, network).filter(|_| network.serves_dhcp());
     families.filter_map(|v6| firewall.obstacle(chain, &packet(v6))).max()
+}
+
+/// What drops frames of guests in a chain of bridges: where rules accept interfaces by name, they may be the taps'.
+pub fn bridged(firewall: &Firewall, chain: &ForeignChain) -> Option<Obstacle> {
+    let names = |one: &Condition| matches!(one, Condition::Iif(_, true) | Condition::Oif(_, true));
+    let accepts = |rule: &ForeignRule| rule.fate == Fate::Accept && rule.conditions.iter().any(names);
+    let obstacle = firewall.obstacle(chain, &Packet { asks: Asks::Host, ..Packet::default() })?;
+    (!firewall.rules_beside(chain).any(accepts)).then_some(obstacle)
+}
+
+/// The families of a network's addresses that a chain sees.
+fn families<'a>(chain: &'a ForeignChain, network: &'a Network) -> impl Iterator<Item = bool> + 'a {
+    network.addresses.iter().map(|net| net.addr().is_ipv6()).filter(|v6| chain.protocol.sees(*v6))
 }
 
 /// Whether kvmnet opens the chain by itself for this network.
@@ -93,22 +129,30 @@ pub fn blocked(firewall: &Firewall, desired: &Desired, observed: &Observed) -> V
 
 fn line(opening: Opening, desired: &Desired, observed: &Observed) -> Option<String> {
     let (Opening { firewall, chain, .. }, network) = (opening, &desired.network);
+    let name = &network.name;
     let (what, commands) = match (chain.point?, chain.protocol) {
-        (HookPoint::Forward, Family::Bridge) => return None,
+        (HookPoint::Forward, Family::Bridge) => {
+            let what = bridged(firewall, chain)?;
+            (format!("{what} drops frames between the guests of network {name}"), vec![opening.taps()])
+        }
+        (_, Family::Bridge) => return None,
         (HookPoint::Forward, _) => {
             let dropped = forwarded(firewall, chain, desired, observed)?;
-            (dropped.told(&network.name)?, opening.forward(network, dropped.ways()))
+            (dropped.told(name)?, opening.forward(network, dropped.ways()))
         }
-        (HookPoint::Input, Family::Bridge) => return None,
-        (HookPoint::Input, _) if network.serves_dhcp() => {
-            let what = received(firewall, chain, network)?;
-            let name = &network.name;
+        (HookPoint::Input, _) => {
+            let what = asked(firewall, chain, network)?;
             let text = format!(
                 "{what} drops what the guests of network {name} ask the host for, as their addresses"
             );
-            (text, opening.input(network.host_if()))
+            (text, opening.asked(network))
         }
-        _ => return None,
+        (HookPoint::Output, _) => {
+            let what = told(firewall, chain, network)?;
+            let text = format!("{what} drops what tells the guests of network {name} their addresses");
+            (text, opening.told(network))
+        }
+        (HookPoint::Other, _) => return None,
     };
     Some(format!("{}: {what}; what opens it: {}", opening.name(), commands.join("; ")))
 }

@@ -7,6 +7,6 @@ mod blocked;
 mod openings;
 mod walk;
 
-pub use blocked::{blocked, forwarded, opens, received};
+pub use blocked::{asked, blocked, bridged, forwarded, opens, received, told};
 pub use openings::Opening;
-pub use walk::{Firewall, LegacyFilter, Obstacle, Packet};
+pub use walk::{Asks, Firewall, LegacyFilter, Obstacle, Packet};

@@ -2,7 +2,8 @@
 
 use super::Firewall;
 use crate::model::foreign::ForeignChain;
-use crate::model::iptables::USERS;
+use crate::model::iptables::{self, USERS};
+use crate::model::port::{DHCP4, DHCP4_CLIENT, DHCP6, DHCP6_CLIENT, DNS};
 use crate::model::ruleset::Family;
 use crate::model::{IfName, Mode, Network};
 use crate::terminal::shell_word;
@@ -47,6 +48,61 @@ impl Opening<'_> {
         firewalld(self.chain, host_if).unwrap_or_else(accept)
     }
 
+    /// For what guests ask the host to be told their addresses and names.
+    pub fn asked(self, network: &Network) -> Vec<String> {
+        let host_if = network.host_if();
+        let dhcp = self.families(network).map(|v6| if v6 { DHCP6 } else { DHCP4 });
+        let udp: Vec<u16> = dhcp.chain([DNS]).collect();
+        let commands = || {
+            [("udp", &udp[..]), ("tcp", &[DNS])]
+                .map(|(protocol, ports)| self.accept_ports(host_if, false, protocol, ports))
+        };
+        firewalld(self.chain, host_if).unwrap_or_else(|| commands().into())
+    }
+
+    /// For what they are told.
+    pub fn told(self, network: &Network) -> Vec<String> {
+        let host_if = network.host_if();
+        let ports: Vec<u16> =
+            self.families(network).map(|v6| if v6 { DHCP6_CLIENT } else { DHCP4_CLIENT }).collect();
+        let mut commands = vec![self.accept_ports(host_if, true, "udp", &ports)];
+        // The router's announcements, and what finds neighbours.
+        if self.families(network).any(|v6| v6) {
+            commands.push(match self.iptables() {
+                Some(program) => {
+                    format!("{program} -I OUTPUT -o {} -p ipv6-icmp -j ACCEPT", shell_word(host_if))
+                }
+                None => {
+                    let what = format!("oifname {} meta l4proto ipv6-icmp", nft_name(host_if));
+                    insert(self.chain, &self.chain.name, &what)
+                }
+            });
+        }
+        commands
+    }
+
+    /// The families of a network's addresses that the chain sees, each once.
+    fn families(self, network: &Network) -> impl Iterator<Item = bool> {
+        let has = |v6: bool| network.addresses.iter().any(|net| net.addr().is_ipv6() == v6);
+        [false, true].into_iter().filter(move |v6| self.chain.protocol.sees(*v6) && has(*v6))
+    }
+
+    fn accept_ports(self, host_if: &IfName, goes_out: bool, protocol: &str, ports: &[u16]) -> String {
+        let ports: Vec<String> = ports.iter().map(u16::to_string).collect();
+        let chain = &self.chain.name;
+        if self.legacy {
+            let (program, way, name) =
+                (self.program(), if goes_out { "-o" } else { "-i" }, shell_word(host_if));
+            return format!(
+                "{program} -I {chain} {way} {name} -p {protocol} -m multiport --dports {} -j ACCEPT",
+                ports.join(",")
+            );
+        }
+        let way = if goes_out { "oifname" } else { "iifname" };
+        let ports = shell_word(format!("{{ {} }}", ports.join(", ")));
+        insert(self.chain, chain, &format!("{way} {} {protocol} dport {ports}", nft_name(host_if)))
+    }
+
     /// For frames that pass from port to port.
     pub fn taps(self) -> String {
         insert(self.chain, &self.chain.name, "iifname 'vif*'")
@@ -76,6 +132,17 @@ impl Opening<'_> {
         match self.legacy {
             true => format!("chain {name} of {}", self.program()),
             false => format!("chain {protocol} {table} {name}"),
+        }
+    }
+
+    /// The program whose words a rule there has to be in: iptables cannot print a chain in which there are others.
+    fn iptables(self) -> Option<&'static str> {
+        let ForeignChain { protocol, table, .. } = self.chain;
+        match (self.legacy, protocol) {
+            (true, _) => Some(self.program()),
+            (false, Family::Ip) if table == iptables::TABLE => Some("iptables"),
+            (false, Family::Ip6) if table == iptables::TABLE => Some("ip6tables"),
+            _ => None,
         }
     }
 

@@ -8,7 +8,7 @@ use std::fmt;
 
 use super::Opening;
 use crate::firewalld;
-use crate::model::foreign::{Condition, Fate, ForeignChain, ForeignRule, NamePattern};
+use crate::model::foreign::{Condition, Fate, ForeignChain, ForeignRule, NamePattern, UDP};
 use crate::sorted::grouped;
 
 /// NF_CT_STATE_BIT (`include/uapi/linux/netfilter/nf_conntrack_common.h`).
@@ -64,8 +64,10 @@ impl Firewall {
         let rules = self.rules_beside(chain).filter(|rule| rule.chain != firewalld::FRAMES_CHAIN);
         let chains = grouped(rules.map(|rule| (rule.chain.as_str(), rule)));
         let mut walk = Walk { chains, packet, known: HashMap::new() };
-        if walk.chain(&chain.name, 0) == End::Dropped {
-            return Some(Obstacle::Rule);
+        match (walk.chain(&chain.name, 0), packet.asks) {
+            (End::Dropped, _) => return Some(Obstacle::Rule),
+            (End::Through, Asks::Port(_)) => return None,
+            _ => {}
         }
         (chain.drops && !self.rules_beside(chain).any(accepts)).then_some(Obstacle::Policy)
     }
@@ -97,8 +99,19 @@ pub struct Packet {
     /// An answer, or the first of a connection.
     pub answers: bool,
     pub v6: bool,
-    /// Only rules that name its interface are thought to let it through, as those for all mean some service.
-    pub by_name: bool,
+    pub asks: Asks,
+}
+
+/// What a packet is about.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub enum Asks {
+    /// Anything: rules about a service do not let it through.
+    #[default]
+    Anything,
+    /// Something of the host's: only rules that name its interface are thought to let it through.
+    Host,
+    /// This port, by UDP: rules about it do so as well.
+    Port(u16),
 }
 
 /// What is known of its fate.
@@ -172,13 +185,37 @@ impl Walk<'_> {
         let holds = |condition: &Condition| self.one(condition, &rule.fate);
         let names = |one: &Condition| matches!(one, Condition::Iif(_, true)) && holds(one) == Holds::Yes;
         let all = rule.conditions.iter().map(holds).min().unwrap_or(Holds::Yes);
-        let is_for_all = self.packet.by_name && all == Holds::Maybe && !rule.conditions.iter().any(names);
-        if is_for_all && rule.fate == Fate::Accept { Holds::No } else { all }
+        let is_meant = match self.packet.asks {
+            Asks::Anything => true,
+            Asks::Host => rule.conditions.iter().any(names),
+            Asks::Port(_) => rule.conditions.iter().any(names) || self.is_about_service(rule),
+        };
+        if !is_meant && all == Holds::Maybe && rule.fate == Fate::Accept { Holds::No } else { all }
+    }
+
+    /// Whether a rule asks for the packet's port, or for ports in a set, of its protocol.
+    fn is_about_service(&self, rule: &ForeignRule) -> bool {
+        let has = |wanted: fn(&Condition) -> bool| {
+            rule.conditions.iter().any(|one| wanted(one) && self.one(one, &rule.fate) != Holds::No)
+        };
+        has(|one| matches!(one, Condition::Protocol(_)))
+            && has(|one| matches!(one, Condition::Ports(_) | Condition::PortsOf(_) | Condition::Service))
+    }
+
+    /// Of what a rule asks about a service.
+    fn service(&self, condition: &Condition, fate: &Fate) -> Holds {
+        let Asks::Port(port) = self.packet.asks else {
+            return if *fate == Fate::Accept { Holds::No } else { Holds::Maybe };
+        };
+        match condition {
+            Condition::Protocol(number) => is(*number == UDP),
+            Condition::Ports(ranges) => is(ranges.iter().any(|range| range.contains(&port))),
+            _ => Holds::Maybe,
+        }
     }
 
     fn one(&self, condition: &Condition, fate: &Fate) -> Holds {
         let packet = self.packet;
-        let is = |holds: bool| if holds { Holds::Yes } else { Holds::No };
         match condition {
             Condition::Iif(name, wanted) => named(name, &packet.iif, *wanted),
             Condition::Oif(name, wanted) => named(name, &packet.oif, *wanted),
@@ -186,10 +223,16 @@ impl Walk<'_> {
             Condition::State(states) => is(states & (if packet.answers { ESTABLISHED } else { NEW }) != 0),
             // Sets of states are there to accept answers, and to drop what belongs to nothing.
             Condition::StateIn => is(packet.answers && *fate == Fate::Accept),
-            Condition::Service if *fate == Fate::Accept => Holds::No,
-            Condition::Service | Condition::Other => Holds::Maybe,
+            Condition::Protocol(_) | Condition::Ports(_) | Condition::PortsOf(_) | Condition::Service => {
+                self.service(condition, fate)
+            }
+            Condition::Other => Holds::Maybe,
         }
     }
+}
+
+fn is(holds: bool) -> Holds {
+    if holds { Holds::Yes } else { Holds::No }
 }
 
 fn named(pattern: &NamePattern, names: &[String], wanted: bool) -> Holds {

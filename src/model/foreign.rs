@@ -1,5 +1,7 @@
 //! The nftables chains and rules of others, as far as they decide about guests' packets.
 
+use std::ops::RangeInclusive;
+
 use super::IfName;
 use super::ruleset::{Family, TABLE_PREFIX, Verdict};
 
@@ -65,11 +67,20 @@ pub enum Condition {
     State(u32),
     /// The state of its connection is in a set, whose members are not asked for.
     StateIn,
-    /// It is of one service: a port, a protocol above IP.
+    /// The protocol above IP.
+    Protocol(u8),
+    /// It is for one of these ports.
+    Ports(Vec<RangeInclusive<u16>>),
+    /// It is for a port in a set of this name, whose members are not known.
+    PortsOf(String),
+    /// It is of one service: the port that it comes from, a type of ICMP.
     Service,
     /// Anything else.
     Other,
 }
+
+/// IPPROTO_UDP.
+pub const UDP: u8 = 17;
 
 /// What becomes of a packet.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -123,6 +134,11 @@ impl ForeignRule {
     /// Whether it accepts what goes out by an interface, likewise.
     pub fn lets_out(&self, name: &str) -> bool {
         self.accepts(|condition| matches!(condition, Condition::Oif(oif, true) if oif.fits(name)))
+    }
+
+    /// Whether it accepts some UDP.
+    pub fn lets_in_by_udp(&self) -> bool {
+        self.accepts(|condition| *condition == Condition::Protocol(UDP))
     }
 
     fn accepts(&self, is_it: impl Fn(&Condition) -> bool) -> bool {

@@ -20,6 +20,7 @@ mod need;
 mod network;
 mod network_filter;
 mod owner;
+pub mod port;
 mod port_mapping;
 mod question;
 pub mod route;

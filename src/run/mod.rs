@@ -230,7 +230,8 @@ impl Run {
     /// that the guest is not up.
     fn blocked(&mut self, desired: &Desired, observed: &Observed) -> Vec<String> {
         let network = &desired.network;
-        let is_promised = network.mode.forwards() || network.serves_dhcp();
+        // Guests of any network talk among each other, which a table for bridges can keep them from.
+        let is_promised = network.mode.forwards() || network.serves_dhcp() || observed.has_other_tables;
         if observed.network(&network.bridge).is_some() || !is_promised {
             return Vec::new();
         }

@@ -165,8 +165,9 @@ fn conditions(entry: &Entry, layout: &Layout) -> Vec<Condition> {
     found.extend(name(0).map(|name| Condition::Iif(name, not & NOT_IN == 0)));
     found.extend(name(1).map(|name| Condition::Oif(name, not & NOT_OUT == 0)));
     let is_set = |place: usize, length: usize| at(place, length).iter().any(|byte| *byte != 0);
-    if is_set(names + 4 * NAME, 2) && not & NOT_PROTOCOL == 0 {
-        found.push(Condition::Service);
+    let protocol = u16_at(entry.bytes, names + 4 * NAME).unwrap_or_default();
+    if protocol != 0 && not & NOT_PROTOCOL == 0 {
+        found.push(u8::try_from(protocol).map_or(Condition::Service, Condition::Protocol));
     }
     let asks_addresses = is_set(names / 2, names / 2);
     let asks_more = at(layout.flags, 1).iter().any(|flags| flags & !(layout.goes | layout.silent) != 0)
@@ -183,12 +184,45 @@ fn matches(mut rest: &[u8]) -> Vec<Condition> {
         found.extend(match extension(rest).as_str() {
             "comment" => None,
             "conntrack" | "state" => Some(Condition::StateIn),
-            "tcp" | "udp" | "sctp" | "icmp" | "icmp6" | "multiport" => Some(Condition::Service),
+            "udp" => Some(ports(rest).unwrap_or(Condition::Service)),
+            "multiport" => Some(multiport(rest).unwrap_or(Condition::Service)),
+            "tcp" | "sctp" | "icmp" | "icmp6" => Some(Condition::Service),
             _ => Some(Condition::Other),
         });
         rest = rest.get(size..).unwrap_or_default();
     }
     found
+}
+
+/// The ports that `struct xt_udp` asks for (`include/uapi/linux/netfilter/xt_tcpudp.h`): ranges of both ports, and what is inverted.
+fn ports(extension: &[u8]) -> Option<Condition> {
+    let number = |at: usize| u16_at(extension, EXTENSION + 2 * at);
+    let is_inverted = *extension.get(EXTENSION + 8)? != 0;
+    let from_any = (number(0)?, number(1)?) == (0, u16::MAX);
+    (from_any && !is_inverted).then_some(Condition::Ports(vec![number(2)?..=number(3)?]))
+}
+
+/// XT_MULTI_PORTS.
+const MULTI_PORTS: usize = 15;
+
+/// The same of `struct xt_multiport_v1` (`xt_multiport.h`): of which port, how many numbers, the numbers, which of them begin a range,
+/// and whether all is inverted.
+fn multiport(extension: &[u8]) -> Option<Condition> {
+    let byte = |at: usize| extension.get(EXTENSION + at).copied();
+    let (which, count) = (byte(0)?, usize::from(byte(1)?).min(MULTI_PORTS));
+    let flags = 2 + 2 * MULTI_PORTS;
+    let is_inverted = byte(flags + MULTI_PORTS)? != 0;
+    let mut ports = Vec::new();
+    let mut at = 0;
+    while at < count {
+        let first = u16_at(extension, EXTENSION + 2 + 2 * at)?;
+        let begins = byte(flags + at)? != 0;
+        at += usize::from(begins);
+        ports.push(first..=u16_at(extension, EXTENSION + 2 + 2 * at)?);
+        at += 1;
+    }
+    // XT_MULTIPORT_SOURCE is 0; the other two mean the destination, or both.
+    (which != 0 && !is_inverted).then_some(Condition::Ports(ports))
 }
 
 /// A name with a mask: all bytes of it and the one behind it, or those that it begins with.

@@ -48,7 +48,7 @@ fn all_that_matters_is_read() {
         ];
         assert_eq!(rules(&found, "FORWARD"), forward);
         let of_guests = [
-            (vec![Condition::Service, Condition::Service], Fate::Drop),
+            (vec![Condition::Protocol(6), Condition::Service], Fate::Drop),
             (vec![Condition::Other], Fate::Return),
             (vec![], Fate::Drop),
             (vec![], Fate::Return),

@@ -1,5 +1,6 @@
 //! What is tried beside every one of them.
 
+use std::fs;
 use std::time::Duration;
 
 use crate::lab::{Cli, Guest, Lab, Listener, Network, Place, Snapshot, within};
@@ -200,7 +201,13 @@ fn open_as_told(lab: &Lab, what: &str) {
         .filter_map(|command| command.as_str())
         .collect();
     assert!(!commands.is_empty(), "{what}: check names what drops\n{report:#}");
-    commands.iter().for_each(|command| drop(lab.host.run(command)));
+    type_in(lab, &commands.join("\n"));
+}
+
+/// Has a shell run these lines.
+pub fn type_in(lab: &Lab, lines: &str) {
+    lab.host.enter(|| fs::write("/run/lab/typed", lines)).expect("a private /run can be written");
+    lab.host.run("sh -e /run/lab/typed");
 }
 
 /// With `closed`, another program's chain keeps guests from the outside.

@@ -66,6 +66,7 @@ pub const NFTA_SET_ELEM_LIST_SET: u16 = 2;
 pub const NFTA_SET_ELEM_LIST_ELEMENTS: u16 = 3;
 pub const NFTA_SET_ELEM_KEY: u16 = 1;
 pub const NFTA_SET_ELEM_DATA: u16 = 2;
+pub const NFTA_SET_ELEM_FLAGS: u16 = 3;
 pub const NFTA_SET_ELEM_USERDATA: u16 = 6;
 
 pub const NFTA_META_KEY: u16 = 2;
@@ -111,7 +112,9 @@ pub const NFTA_PAYLOAD_BASE: u16 = 2;
 pub const NFTA_PAYLOAD_OFFSET: u16 = 3;
 pub const NFTA_PAYLOAD_LEN: u16 = 4;
 pub const NFTA_BITWISE_MASK: u16 = 4;
+pub const NFTA_LOOKUP_SET: u16 = 1;
 pub const NFTA_LOOKUP_DREG: u16 = 3;
+pub const NFTA_LOOKUP_FLAGS: u16 = 5;
 pub const NFTA_TARGET_NAME: u16 = 1;
 pub const NFTA_MATCH_NAME: u16 = 1;
 pub const NFTA_MATCH_INFO: u16 = 3;

@@ -41,8 +41,16 @@ enum Loaded {
     State,
     /// Those of these bits.
     States(u32),
+    Protocol,
+    Port,
     Service,
     Other,
+}
+
+impl Loaded {
+    fn is_of_service(self) -> bool {
+        matches!(self, Loaded::Protocol | Loaded::Port | Loaded::Service)
+    }
 }
 
 /// Reads a rule.
@@ -70,7 +78,7 @@ pub fn parse_rule(reply: &[u8]) -> Option<ForeignRule> {
             "counter" | "log" | "objref" | "last" => {}
             "cmp" => rule.conditions.push(compared(loaded, data)),
             "lookup" => look_up(&mut rule, loaded, data),
-            "range" if loaded == Loaded::Service => rule.conditions.push(Condition::Service),
+            "range" if loaded.is_of_service() => rule.conditions.push(Condition::Service),
             "immediate" => match verdict(data) {
                 Some(fate) => rule.fate = fate,
                 None => {
@@ -96,7 +104,7 @@ fn meta(data: &[u8]) -> Loaded {
         Some(META_IIFNAME) => Loaded::Iif,
         Some(META_OIFNAME) => Loaded::Oif,
         Some(META_NFPROTO) => Loaded::Family,
-        Some(META_L4PROTO) => Loaded::Service,
+        Some(META_L4PROTO) => Loaded::Protocol,
         _ => Loaded::Other,
     }
 }
@@ -110,9 +118,15 @@ fn connection(data: &[u8]) -> Loaded {
     }
 }
 
-/// NFTA_PAYLOAD_BASE: NFT_PAYLOAD_TRANSPORT_HEADER is 2.
+/// NFTA_PAYLOAD_BASE: NFT_PAYLOAD_TRANSPORT_HEADER is 2; there the port that a packet is for has two bytes, behind two others.
 fn payload(data: &[u8]) -> Loaded {
-    if find_be32(data, NFTA_PAYLOAD_BASE) == Some(2) { Loaded::Service } else { Loaded::Other }
+    let [base, offset, length] =
+        [NFTA_PAYLOAD_BASE, NFTA_PAYLOAD_OFFSET, NFTA_PAYLOAD_LEN].map(|kind| find_be32(data, kind));
+    match (base, offset, length) {
+        (Some(2), Some(2), Some(2)) => Loaded::Port,
+        (Some(2), ..) => Loaded::Service,
+        _ => Loaded::Other,
+    }
 }
 
 fn masked(data: &[u8]) -> Loaded {
@@ -137,7 +151,14 @@ fn compared(loaded: Loaded, data: &[u8]) -> Condition {
         // `ct state new`: the bits that are left differ from none.
         Loaded::States(mask) if !is_equal => Some(Condition::State(mask)),
         Loaded::State if is_equal => number().map(Condition::State),
-        Loaded::Service => Some(Condition::Service),
+        Loaded::Protocol if is_equal => {
+            value.and_then(|value| value.first()).copied().map(Condition::Protocol)
+        }
+        Loaded::Port if is_equal => {
+            let port = value.and_then(|value| value.try_into().ok());
+            port.map(u16::from_be_bytes).map(|port| Condition::Ports(vec![port..=port]))
+        }
+        loaded if loaded.is_of_service() => Some(Condition::Service),
         _ => None,
     };
     condition.unwrap_or(Condition::Other)
@@ -146,9 +167,12 @@ fn compared(loaded: Loaded, data: &[u8]) -> Condition {
 /// A set, or a map of verdicts, whose members are not asked for. One of states that accepts, accepts answers.
 fn look_up(rule: &mut ForeignRule, loaded: Loaded, data: &[u8]) {
     let is_map = find(data, NFTA_LOOKUP_DREG).is_some();
+    let is_plain = !is_map && find_be32(data, NFTA_LOOKUP_FLAGS).unwrap_or_default() == 0;
+    let set = || find_text(data, NFTA_LOOKUP_SET).map(Condition::PortsOf);
     rule.conditions.push(match loaded {
         Loaded::State => Condition::StateIn,
-        Loaded::Service => Condition::Service,
+        Loaded::Port if is_plain => set().unwrap_or(Condition::Service),
+        loaded if loaded.is_of_service() => Condition::Service,
         _ => Condition::Other,
     });
     if is_map {

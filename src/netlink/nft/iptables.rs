@@ -24,6 +24,7 @@ pub fn is_of_others(reply: &[u8]) -> bool {
     let Some(name) = reply.get(4..).and_then(|attrs| find_text(attrs, NFTA_TABLE_NAME)) else { return false };
     match family(reply) {
         Some(Family::Inet) => !name.starts_with(TABLE_PREFIX) && name != firewalld::TABLE,
+        Some(Family::Bridge) => !name.starts_with(TABLE_PREFIX),
         Some(Family::Ip | Family::Ip6) => !TABLES.contains(&name.as_str()),
         _ => false,
     }

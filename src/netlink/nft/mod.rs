@@ -6,6 +6,7 @@ mod expr;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
 mod iptables;
+mod ports;
 mod set;
 mod table;
 
@@ -20,7 +21,7 @@ use nix::errno::Errno;
 use super::flows;
 use super::message::{ACK, Message};
 use super::socket::{Broken, KernelError, Socket, of_one_moment};
-use crate::model::foreign::{ForeignChain, ForeignRule};
+use crate::model::foreign::{Condition, ForeignChain, ForeignRule};
 use crate::model::iptables::{
     AcceptRules, ChainRule, IptablesChain, USERS, Way, drops_the_rest, last_decision,
 };
@@ -28,6 +29,8 @@ use crate::model::ruleset::{Element, Elements, Family, Found, FoundChain, Kind, 
 
 /// A set of kvmnet's with more is somebody else's.
 const MOST_ELEMENTS: usize = 64 * 1024;
+/// Of sets of ports in the rules of others, the first ones: each is a dump.
+const MOST_SETS: usize = 64;
 
 /// A change of the ruleset.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -283,9 +286,21 @@ impl Nft {
         self.0.dump(decode::dump(), decode::parse)
     }
 
-    /// The rules of a table, in order. A dump.
+    /// The rules of a table, in order, with the ports in sets by which UDP is accepted. A dump, and one for each such set.
     pub fn rules(&mut self, protocol: Family, table: &str) -> io::Result<Vec<ForeignRule>> {
-        self.0.dump(table::dump_rules(table::family_number(protocol), table), decode::parse_rule)
+        let mut rules: Vec<ForeignRule> =
+            self.0.dump(table::dump_rules(table::family_number(protocol), table), decode::parse_rule)?;
+        let asks =
+            rules.iter_mut().filter(|rule| rule.lets_in_by_udp()).flat_map(|rule| &mut rule.conditions);
+        for condition in asks.filter(|one| matches!(one, Condition::PortsOf(_))).take(MOST_SETS) {
+            if let Condition::PortsOf(set) = condition {
+                // One that has gone meanwhile is not known.
+                let members =
+                    self.0.dump(ports::dump(protocol, table, set), ports::parse).unwrap_or_default();
+                *condition = Condition::Ports(ports::ranges(members.concat()));
+            }
+        }
+        Ok(rules)
     }
 
     /// Makes all changes or none (one nfnetlink batch). The error tells which change was refused.

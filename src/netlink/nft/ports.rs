@@ -1,0 +1,71 @@
+//! Sets of ports that the rules of others ask for: NFT_MSG_GETSETELEM (`net/netfilter/nf_tables_api.c`).
+
+use std::ops::RangeInclusive;
+
+use super::attr::*;
+use super::table::{body, family_number};
+use crate::model::ruleset::Family;
+use crate::netlink::message::{DUMP, Message, attributes, find, find_be32};
+
+/// NFT_SET_ELEM_INTERVAL_END: the port behind the last one of a range.
+const INTERVAL_END: u32 = 1;
+
+/// Asks for the members of a set.
+pub fn dump(family: Family, table: &str, set: &str) -> Message {
+    Message::new(GETSETELEM, DUMP, &body(family_number(family), 0))
+        .with(|message| message.put_str(NFTA_SET_ELEM_LIST_TABLE, table).put_str(NFTA_SET_ELEM_LIST_SET, set))
+}
+
+/// Reads one part of a dump: ports, and whether a range ends before them.
+pub fn parse(reply: &[u8]) -> Option<Vec<(u16, bool)>> {
+    let elements = find(reply.get(4..)?, NFTA_SET_ELEM_LIST_ELEMENTS)?;
+    Some(attributes(elements).filter_map(|(_, element)| parse_element(element)).collect())
+}
+
+fn parse_element(element: &[u8]) -> Option<(u16, bool)> {
+    let key = find(find(element, NFTA_SET_ELEM_KEY)?, NFTA_DATA_VALUE)?;
+    let flags = find_be32(element, NFTA_SET_ELEM_FLAGS).unwrap_or_default();
+    Some((u16::from_be_bytes(key.try_into().ok()?), flags & INTERVAL_END != 0))
+}
+
+/// The ranges that such members mean; without ends each is one port.
+pub fn ranges(mut members: Vec<(u16, bool)>) -> Vec<RangeInclusive<u16>> {
+    if members.iter().all(|(_, ends)| !ends) {
+        return members.into_iter().map(|(port, _)| port..=port).collect();
+    }
+    // Where one range ends, the next may begin.
+    members.sort_by_key(|(port, ends)| (*port, !ends));
+    let mut ranges: Vec<RangeInclusive<u16>> = Vec::new();
+    let mut first = None;
+    for (port, ends) in members {
+        match first.take() {
+            Some(first) if ends => ranges.push(first..=port.saturating_sub(1)),
+            _ if !ends => first = Some(port),
+            _ => {}
+        }
+    }
+    // The last one may go up to the end of all ports, which has no number behind it.
+    ranges.extend(first.map(|first| first..=u16::MAX));
+    ranges
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn members_are_ports_or_bounds() {
+        assert_eq!(ranges(vec![(67, false), (53, false)]), [67..=67, 53..=53]);
+        let bounds = vec![
+            (0, true),
+            (53, false),
+            (54, true),
+            (60, false),
+            (70, true),
+            (70, false),
+            (71, true),
+            (9000, false),
+        ];
+        assert_eq!(ranges(bounds), [53..=53, 60..=69, 70..=70, 9000..=u16::MAX]);
+    }
+}
