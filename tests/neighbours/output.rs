@@ -136,13 +136,9 @@ fn nftables() {
     ] {
         load(lab, open);
         assert_eq!(named(&serving), (Vec::new(), String::new()), "{open:?}");
-        is_served(&serving, 1, open[0]);
     }
-    for closed in [
-        ["udp dport 123 accept", "udp dport { 53, 123 } accept"],
-        ["drop", "drop"],
-        ["", "tcp dport 443 accept"],
-    ] {
+    is_served(&serving, 1, "let in and out");
+    for closed in [["udp dport 123 accept", "udp dport { 53, 123 } accept"], ["drop", "drop"]] {
         load(lab, closed);
         let (commands, said) = named(&serving);
         assert!(
