@@ -105,6 +105,7 @@ programs() {
     echo 'virsh libvirt-clients'
     echo 'dbus-daemon dbus'
     echo 'NetworkManager network-manager' # and one that manages interfaces
+    echo 'connmand connman'
     echo 'firewalld firewalld'
     echo 'mandoc mandoc'
     echo 'sysctl procps' # the commands that kvmnet plan prints
@@ -156,7 +157,8 @@ prepare() {
     installed=''
     find_builder
     private_qemu=${CARGO_TARGET_DIR:-$checkout/target}/qemu
-    PATH=$PATH:$private_qemu/bin
+    private_connman=${CARGO_TARGET_DIR:-$checkout/target}/connman
+    PATH=$PATH:$private_qemu/bin:$private_connman/bin
     packages=$(missing "$1" | sort -u | tr '\n' ' ')
     rust=there
     have_rust "$1" || rust=missing
@@ -175,7 +177,13 @@ prepare() {
                 packages=$(echo "$packages" | sed 's/qemu-system-x86 //')
             fi ;;
     esac
-    install_packages "$packages"
+    # Installed, it would take the place of what keeps this machine's network.
+    case " $packages" in
+        *' connman '*)
+            unpack connman "$private_connman" usr/sbin/connmand
+            packages=$(echo "$packages" | sed 's/connman //') ;;
+    esac
+    [ -z "${packages% }" ] || install_packages "$packages"
     installed=$packages
     have_rust "$1" || die "cargo in $rust_folder is older than $wanted, or has no fmt and clippy"
 }
@@ -194,22 +202,26 @@ takes_something_away() {
 # unpack_qemu: a QEMU of the tests' own, beside what was built, where the packages of Debian's cannot be installed: with
 # tools of a newer QEMU from elsewhere, for one.
 unpack_qemu() {
-    echo "Unpacking qemu-system-x86 into $private_qemu: it cannot be installed beside what is here"
-    mkdir -p "$private_qemu/packages/partial" "$private_qemu/bin"
-    apt-get install -y -q --no-install-recommends --download-only -o Dir::Cache::archives="$private_qemu/packages" \
-        qemu-system-x86 >/dev/null
-    for package in "$private_qemu"/packages/*.deb; do
-        dpkg-deb -x "$package" "$private_qemu"
+    unpack qemu-system-x86 "$private_qemu" usr/bin/qemu-system-x86_64
+}
+
+# unpack PACKAGE FOLDER PROGRAM: the package below the folder, with what it needs and this machine lacks; its program as one of FOLDER/bin.
+unpack() {
+    echo "Unpacking $1 into $2, as it is not to be installed here"
+    mkdir -p "$2/packages/partial" "$2/bin"
+    apt-get install -y -q --no-install-recommends --download-only -o Dir::Cache::archives="$2/packages" "$1" >/dev/null
+    for package in "$2"/packages/*.deb; do
+        dpkg-deb -x "$package" "$2"
         rm "$package"
     done
     arch=$(gcc -print-multiarch)
-    libraries=$private_qemu/usr/lib/$arch:$private_qemu/lib/$arch
+    wrapper=$2/bin/$(basename "$3")
     {
         echo '#!/bin/sh'
-        echo "LD_LIBRARY_PATH='$libraries' exec '$private_qemu/usr/bin/qemu-system-x86_64' \"\$@\""
-    } >"$private_qemu/bin/qemu-system-x86_64"
-    chmod +x "$private_qemu/bin/qemu-system-x86_64"
-    chown -R "$builder" "$private_qemu"
+        echo "LD_LIBRARY_PATH='$2/usr/lib/$arch:$2/lib/$arch' exec '$2/$3' \"\$@\""
+    } >"$wrapper"
+    chmod +x "$wrapper"
+    chown -R "$builder" "$2"
 }
 
 # install_packages "NAMES": nothing is ever removed to make room, such as an older cargo that somebody chose.
