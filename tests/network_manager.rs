@@ -199,11 +199,57 @@ fn nat() {
     leaves_alone(Network::NAT_BY_ROUTES, &["10.0.100.3", "192.168.1.25", "fd00:1::25"]);
 }
 
-/// A NIC with a static address of its connection is taken, and NetworkManager leaves it a port of the bridge.
+/// A NIC with a connection of its own is refused, with what to do; then NetworkManager has the bridge, and guests are on it.
 #[test]
 fn bridged() {
     let mut managed = Managed::new(Network::BRIDGED);
+    managed.lab.host.ip("addr flush dev eth3");
+    managed.nmcli("connection up uplink");
     let one = managed.lab.boot_by(Tap::open_with_headers, &Network::BRIDGED.guest(1));
+    let said = managed.lab.ifup(&one);
+    assert!(
+        said.status != 0 && said.stderr.contains("NetworkManager keeps the addresses of eth3"),
+        "{said:?}"
+    );
+    assert!(said.stderr.contains("nmcli connection add type bridge"), "{said:?}");
+    assert!(!managed.lab.host.ip("link show").contains("br0"), "nothing has changed");
+    for line in RECIPE {
+        managed.nmcli(line);
+    }
+    managed.lab.ifup(&one).ok();
+    managed.lab.settle();
+    for what in ["at first", "its files were read anew", "it was started anew"] {
+        match what {
+            "its files were read anew" => managed.nmcli("general reload"),
+            "it was started anew" => managed.restart(),
+            _ => (),
+        }
+        for address in ["192.168.1.25", "fd00:1::25", "192.168.1.230"] {
+            eventually(&format!("{what}: the guest reaches {address}"), || one.pings(address));
+        }
+        eventually(&format!("{what}: so does the host"), || managed.lab.host.pings("192.168.1.25"));
+    }
+    managed.lab.detach(one);
+    assert!(managed.lab.host.ip("addr show dev br0").contains("192.168.1.230/24"), "the bridge is as it was");
+    eventually("the host is on its network", || managed.lab.host.pings("192.168.1.25"));
+}
+
+/// docs/dhcp.md, for a static address.
+const RECIPE: [&str; 4] = [
+    "connection add type bridge con-name br0 ifname br0 bridge.stp no bridge.mac-address 02:00:c0:00:00:03 \
+     ipv4.method manual ipv4.addresses 192.168.1.230/24 ipv4.gateway 192.168.1.25 \
+     ipv6.method manual ipv6.addresses fd00:1::230/64 ipv6.gateway fd00:1::25",
+    "connection add type ethernet con-name br0-eth3 ifname eth3 master br0",
+    "connection modify uplink connection.autoconnect no",
+    "connection up br0-eth3",
+];
+
+/// A NIC that is taken all the same: NetworkManager leaves it a port of the bridge.
+#[test]
+fn a_nic_that_is_taken_all_the_same() {
+    let network = Network { keys: "uplink_managed = \"take\"\n", ..Network::BRIDGED };
+    let mut managed = Managed::new(network);
+    let one = managed.lab.boot_by(Tap::open_with_headers, &network.guest(1));
     managed.lab.ifup(&one).ok();
     managed.lab.settle();
     let reaches = |managed: &Managed, one: &Guest, what: &str| {

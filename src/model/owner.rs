@@ -7,7 +7,7 @@ use std::fmt;
 pub enum AddressManager {
     /// systemd-networkd, with a lease or not: a restart of it takes the NIC off any bridge.
     Networkd,
-    /// NetworkManager, with a lease.
+    /// NetworkManager, by a connection of its own: it puts the addresses back on the NIC, or renews nothing.
     NetworkManager,
     /// NetworkManager, with an address that somebody else set: a restart of it takes that away.
     NetworkManagerExternal,

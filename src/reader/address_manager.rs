@@ -9,7 +9,7 @@ use crate::model::{Address, AddressManager, Link};
 /// The owner of `nic`, if a program is one and lives. Costs two failed opens where none is.
 pub fn of(nic: &Link, addresses: &[Address]) -> Option<AddressManager> {
     let leased = addresses.iter().any(|address| address.net.addr().is_ipv4() && address.valid != FOREVER);
-    networkd(nic.index).or_else(|| network_manager(nic.index, leased)).or_else(|| client(nic, leased))
+    networkd(nic.index).or_else(|| network_manager(nic.index)).or_else(|| client(nic, leased))
 }
 
 fn networkd(index: u32) -> Option<AddressManager> {
@@ -20,16 +20,13 @@ fn networkd(index: u32) -> Option<AddressManager> {
     owns.then_some(AddressManager::Networkd)
 }
 
-fn network_manager(index: u32, leased: bool) -> Option<AddressManager> {
+fn network_manager(index: u32) -> Option<AddressManager> {
     let state = read(&format!("/run/NetworkManager/devices/{index}"))?;
     if !state.lines().any(|line| line == "managed=true") || !lives("NetworkManager") {
         return None;
     }
-    let is_external = !state.lines().any(|line| line.starts_with("route-metric-default-effective="));
-    if is_external {
-        return Some(AddressManager::NetworkManagerExternal);
-    }
-    (leased || state.lines().any(|line| line == "[dhcp4]")).then_some(AddressManager::NetworkManager)
+    let is_own = state.lines().any(|line| line.starts_with("route-metric-default-effective="));
+    Some(if is_own { AddressManager::NetworkManager } else { AddressManager::NetworkManagerExternal })
 }
 
 /// A DHCP client by its file with a process number.
