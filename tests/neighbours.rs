@@ -4,6 +4,8 @@
 
 #[path = "neighbours/bridge_frames.rs"]
 mod bridge_frames;
+#[path = "neighbours/container.rs"]
+mod container;
 #[path = "serve/dns.rs"]
 #[allow(dead_code)]
 mod dns;
@@ -31,6 +33,8 @@ mod nftables;
 mod output;
 #[path = "neighbours/removed.rs"]
 mod removed;
+#[path = "neighbours/served.rs"]
+mod served;
 #[path = "neighbours/several.rs"]
 mod several;
 #[path = "neighbours/traces.rs"]

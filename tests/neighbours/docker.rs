@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
+use crate::container::Container;
 use crate::lab::{Guest, Lab, Machine, Process, eventually, within};
 use crate::matrix::cells;
 use crate::neighbour::Neighbour;
 
 pub struct Docker {
     daemon: Daemon,
-    /// In the place of a container: a machine with a cable to docker0.
-    container: Machine,
+    container: Container,
 }
 
 /// Its files are in the private /run.
@@ -65,16 +65,7 @@ fn daemon(lab: &Lab) -> Daemon {
 impl Neighbour for Docker {
     fn start(lab: &Lab) -> Self {
         let daemon = daemon(lab);
-        let container = Machine::new();
-        let peer = format!("peer name eth0 netns {}", container.netns());
-        lab.host.ip(&format!("link add dock0 master docker0 type veth {peer}"));
-        lab.host.ip("link set dock0 up");
-        container.ip("addr add 172.17.0.2/16 dev eth0");
-        container.ip("link set eth0 up");
-        container.ip("route add default via 172.17.0.1");
-        eventually("the container is on its bridge", || container.pings("172.17.0.1"));
-        lab.wait_for_addresses();
-        Self { daemon, container }
+        Self { daemon, container: Container::start(lab) }
     }
 
     fn reload(&mut self, lab: &Lab) {
@@ -95,14 +86,12 @@ impl Neighbour for Docker {
 
     /// A container gets out.
     fn assert_goes_on(&self, _: &Lab, _: &Guest, what: &str) {
-        let gets_out = || self.container.pings("192.168.1.25");
-        assert!(within(Duration::from_secs(5), gets_out), "{what}: a container gets out");
+        self.container.assert_gets_out(what);
     }
 
     /// Nothing gets to it that Docker does not let in.
     fn assert_keeps_closed(&self, lab: &Lab, what: &str) {
-        lab.outside.ip("route replace 172.17.0.0/16 via 192.168.1.230");
-        assert!(!lab.outside.pings("172.17.0.2"), "{what}: nobody outside gets to a container");
+        self.container.assert_is_closed(lab, what);
     }
 }
 

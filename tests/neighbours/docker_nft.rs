@@ -2,15 +2,13 @@
 //! them for a new daemon. There is no DOCKER-USER; its owner has a table beside it.
 
 use std::fs;
-use std::time::Duration;
 
-use crate::lab::{Guest, Lab, Machine, eventually, within};
+use crate::container::Container;
+use crate::lab::{Guest, Lab};
 use crate::matrix::cells;
 use crate::neighbour::Neighbour;
 
-pub struct DockerNft {
-    container: Machine,
-}
+pub struct DockerNft(Container);
 
 /// In each family, but for the subnet.
 const RULES: &str = "table FAMILY docker-bridges
@@ -68,17 +66,8 @@ impl Neighbour for DockerNft {
         lab.host.ip("link add docker0 type bridge");
         lab.host.ip("addr add 172.17.0.1/16 dev docker0");
         lab.host.ip("link set docker0 up");
-        let container = Machine::new();
-        let peer = format!("peer name eth0 netns {}", container.netns());
-        lab.host.ip(&format!("link add dock0 master docker0 type veth {peer}"));
-        lab.host.ip("link set dock0 up");
-        container.ip("addr add 172.17.0.2/16 dev eth0");
-        container.ip("link set eth0 up");
-        container.ip("route add default via 172.17.0.1");
         load(lab);
-        eventually("the container is on its bridge", || container.pings("172.17.0.1"));
-        lab.wait_for_addresses();
-        Self { container }
+        Self(Container::start(lab))
     }
 
     fn reload(&mut self, lab: &Lab) {
@@ -93,10 +82,8 @@ impl Neighbour for DockerNft {
 
     /// A container gets out, nothing gets to it, and its owner's word holds for guests as well.
     fn assert_goes_on(&self, lab: &Lab, guest: &Guest, what: &str) {
-        let gets_out = || self.container.pings("192.168.1.25");
-        assert!(within(Duration::from_secs(5), gets_out), "{what}: a container gets out");
-        lab.outside.ip("route replace 172.17.0.0/16 via 192.168.1.230");
-        assert!(!lab.outside.pings("172.17.0.2"), "{what}: nobody outside gets to a container");
+        self.0.assert_gets_out(what);
+        self.0.assert_is_closed(lab, what);
         if matches!(lab.network.mode, "routed" | "nat") {
             assert!(!guest.pings("198.51.100.7"), "{what}: its owner has closed this");
         }

@@ -14,13 +14,13 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
-use crate::dns::{A, Answer, Resolver, ask};
+use crate::dns::Resolver;
 use crate::kit::Serving;
 use crate::lab::{Guest, Lab, Listener, Network, Process, eventually, hooks_dir, within};
 use crate::matrix::cells;
 use crate::neighbour::{Neighbour, applied};
+use crate::served::{HOST, comes};
 
-const HOST: &str = "10.0.100.3";
 const FILES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/share/firewalld");
 /// What Debian's bus has, but for what it starts: nothing here outlives the test.
 const BUS: &str = r#"<busconfig><type>system</type><listen>unix:path=/run/dbus/system_bus_socket</listen><auth>EXTERNAL</auth>
@@ -196,21 +196,13 @@ fn a_guest_gets_its_address_through_firewalld() {
     let mut firewalld = Firewalld::start(lab);
     assert!(!serving.try_lease_soon(&one), "nobody has told kvmnet");
     applied(lab);
-    let is_served = |number: u8, what: &str| {
-        let guest = serving.attach(number);
-        let told = serving.lease(&guest, what);
-        assert!(told["new_ip_address"].starts_with("10.0.100."), "{what}: {told:?}");
-        assert_eq!(ask(&guest, HOST, "host.kvm", A), Answer::Found(vec![HOST.to_owned()]), "{what}");
-        assert!(within(Duration::from_secs(5), || guest.pings("192.168.1.25")), "{what}: it gets out");
-        guest
-    };
-    let mut guests = vec![one, is_served(2, "applied")];
+    let mut guests = vec![one, comes(&serving, 2, "applied")];
     call(lab, "", "reload", "");
-    guests.push(is_served(3, "reloaded"));
+    guests.push(comes(&serving, 3, "reloaded"));
     firewalld.restart(lab);
-    guests.push(is_served(4, "restarted"));
+    guests.push(comes(&serving, 4, "restarted"));
     call(lab, "", "completeReload", "");
-    guests.push(is_served(5, "completely reloaded"));
+    guests.push(comes(&serving, 5, "completely reloaded"));
     guests.into_iter().for_each(|guest| lab.detach(guest));
     firewalld.has_heard(lab, false, "the last guest has gone");
     serving.assert_ends();

@@ -3,27 +3,16 @@
 use std::fs;
 use std::time::Duration;
 
-use crate::dns::{A, Answer, Resolver, ask};
+use crate::dns::Resolver;
 use crate::kit::Serving;
-use crate::lab::{Cli, Lab, Network, eventually, within};
+use crate::lab::{Cli, Lab, Network, within};
 use crate::neighbour::{applied, rules_of_others, type_in};
+use crate::served::comes;
 
-const HOST: &str = "10.0.100.3";
-
-/// A guest that comes anew gets its address and names, and gets out, by both families.
+/// A guest that comes anew, and goes.
 #[track_caller]
 fn is_served(serving: &Serving, number: u8, what: &str) {
-    let guest = serving.attach(number);
-    let told = serving.lease(&guest, what);
-    assert!(told["new_ip_address"].starts_with("10.0.100."), "{what}: {told:?}");
-    let is_known = || ask(&guest, HOST, "host.kvm", A) == Answer::Found(vec![HOST.to_owned()]);
-    assert!(within(Duration::from_secs(10), is_known), "{what}: names");
-    eventually("the guest has made itself an address of what was announced", || {
-        guest.ip("-6 addr show dev eth0 scope global").contains("fd00:100::")
-    });
-    let v6 = || guest.pings("fd00:100::3") && guest.pings("fd00:1::25");
-    assert!(within(Duration::from_secs(5), || guest.pings("192.168.1.25") && v6()), "{what}: it gets out");
-    serving.lab.detach(guest);
+    serving.lab.detach(comes(serving, number, what));
 }
 
 /// Answers go out, and the host's questions to one resolver.

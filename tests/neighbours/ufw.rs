@@ -7,8 +7,7 @@ use crate::kit::Serving;
 use crate::lab::{Guest, Lab, Listener, within};
 use crate::matrix::cells;
 use crate::neighbour::{Neighbour, applied};
-
-const HOST: &str = "10.0.100.3";
+use crate::served::{HOST, comes};
 
 pub struct Ufw;
 
@@ -58,17 +57,9 @@ fn a_guest_gets_its_address_through_ufw() {
     lab.host.run("ufw --force enable");
     assert!(!serving.try_lease_soon(&one), "nobody has told kvmnet");
     applied(lab);
-    let is_served = |number: u8, what: &str| {
-        let guest = serving.attach(number);
-        let told = serving.lease(&guest, what);
-        assert!(told["new_ip_address"].starts_with("10.0.100."), "{what}: {told:?}");
-        assert_eq!(ask(&guest, HOST, "host.kvm", A), Answer::Found(vec![HOST.to_owned()]), "{what}");
-        assert!(within(Duration::from_secs(5), || guest.pings("192.168.1.25")), "{what}: it gets out");
-        guest
-    };
-    let two = is_served(2, "enabled");
+    let two = comes(&serving, 2, "enabled");
     lab.host.run("ufw reload");
-    let three = is_served(3, "reloaded");
+    let three = comes(&serving, 3, "reloaded");
     lab.host.run("ufw deny in on br0 to any port 53");
     assert_eq!(ask(&three, HOST, "host.kvm", A), Answer::Silence, "what the owner denies stays denied");
     [one, two, three].into_iter().for_each(|guest| lab.detach(guest));
