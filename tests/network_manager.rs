@@ -244,12 +244,14 @@ const RECIPE: [&str; 4] = [
     "connection up br0-eth3",
 ];
 
+/// What its owner says who wants his NIC taken.
+const TAKEN: Network = Network { keys: "uplink_managed = \"take\"\n", ..Network::BRIDGED };
+
 /// A NIC that is taken all the same: NetworkManager leaves it a port of the bridge.
 #[test]
 fn a_nic_that_is_taken_all_the_same() {
-    let network = Network { keys: "uplink_managed = \"take\"\n", ..Network::BRIDGED };
-    let mut managed = Managed::new(network);
-    let one = managed.lab.boot_by(Tap::open_with_headers, &network.guest(1));
+    let mut managed = Managed::new(TAKEN);
+    let one = managed.lab.boot_by(Tap::open_with_headers, &TAKEN.guest(1));
     managed.lab.ifup(&one).ok();
     managed.lab.settle();
     let reaches = |managed: &Managed, one: &Guest, what: &str| {
@@ -321,11 +323,9 @@ fn kvmnet_goes_again() {
             .map(|what| managed.lab.host.run(&format!("nmcli --terse --colors no {what}")))
     };
     let before = (Traces::of(&managed.lab.host), Snapshot::of(&managed.lab.host), said(&managed));
-    for (what, network) in [
-        ("in peace", Network::NAT_BY_ROUTES),
-        ("started anew", Network::BRIDGED),
-        ("ended", Network::NAT_VETH),
-    ] {
+    for (what, network) in
+        [("in peace", Network::NAT_BY_ROUTES), ("started anew", TAKEN), ("ended", Network::NAT_VETH)]
+    {
         install(&managed.lab);
         managed.lab.write_config(&network.config());
         let one = managed.lab.boot_by(Tap::open_with_headers, &network.guest(1));
