@@ -77,9 +77,9 @@ fn without_route(input: &CheckInput, family: &Family) -> Option<Finding> {
 fn dropped(input: &CheckInput, family: &Family) -> Option<Finding> {
     let is_dropped = |opening: Opening, network: &Network| {
         let names = vec![network.bridge.to_string()];
-        let packet = Packet { iif: names.clone(), oif: names, v6: family.v6, ..Packet::default() };
-        let passes = will_open(input, opening, network) || input.has_set(opening.chain, network);
-        !passes && opening.firewall.obstacle(opening.chain, &packet).is_some()
+        let has_set = input.has_set(opening.chain, network);
+        let packet = Packet { iif: names.clone(), oif: names, v6: family.v6, has_set, ..Packet::default() };
+        !will_open(input, opening, network) && opening.firewall.obstacle(opening.chain, &packet).is_some()
     };
     let networks = || input.configured.iter().map(|one| &one.desired.network);
     let is_meant = |network: &&Network| network.firewall != FirewallUse::Ignore;
@@ -116,11 +116,13 @@ fn commands(input: &CheckInput, opening: Opening, networks: &[&Network]) -> Opti
         let is_opened = !opening.legacy && networks.iter().all(|network| input.opens(chain, network));
         return is_opened.then(|| vec![apply()]);
     }
+    // firewalld 2 asks no policy about what its default zone catches on both sides.
+    let is_in_vain = |network: &Network| input.firewalld.is_some() && input.has_set(chain, network);
     let (mut commands, mut is_kvmnets) = (Vec::new(), false);
     for network in networks {
         match input.owners_zone(chain, &network.bridge) {
             Some(zone) => commands.push(format!("firewall-cmd --permanent --zone={zone} --add-forward")),
-            None if input.is_told_of_bridge(chain, network) => is_kvmnets = true,
+            None if input.is_told_of_bridge(chain, network) && !is_in_vain(network) => is_kvmnets = true,
             // Forwarding inside its default zone is for interfaces that were put there.
             None => commands.push(format!(
                 "firewall-cmd --permanent --zone=\"$(firewall-cmd --get-default-zone)\" --add-interface={}",

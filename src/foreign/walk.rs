@@ -60,9 +60,7 @@ impl Firewall {
             true => packet.oif.iter().any(|name| rule.lets_out(name)),
             false => packet.iif.iter().any(|name| rule.lets_in(name)),
         };
-        // Which bridges that is about is not to be seen there.
-        let rules = self.rules_beside(chain).filter(|rule| rule.chain != firewalld::FRAMES_CHAIN);
-        let chains = grouped(rules.map(|rule| (rule.chain.as_str(), rule)));
+        let chains = grouped(self.rules_beside(chain).map(|rule| (rule.chain.as_str(), rule)));
         let mut walk = Walk { chains, packet, known: HashMap::new() };
         match (walk.chain(&chain.name, 0), packet.asks) {
             (End::Dropped, _) => return Some(Obstacle::Rule),
@@ -100,6 +98,8 @@ pub struct Packet {
     pub answers: bool,
     pub v6: bool,
     pub asks: Asks,
+    /// Whether it is inside a bridge of a set that kvmnet has firewalld keep.
+    pub has_set: bool,
 }
 
 /// What a packet is about.
@@ -146,6 +146,10 @@ impl Walk<'_> {
     fn chain(&mut self, name: &str, depth: usize) -> End {
         if let Some(end) = self.known.get(name) {
             return *end;
+        }
+        // Which bridges that is about is not to be seen there.
+        if name == firewalld::FRAMES_CHAIN {
+            return if self.packet.has_set { End::Through } else { End::Undecided };
         }
         let Some((name, rules)) = self.chains.get_key_value(name) else { return End::Undecided };
         let (name, rules) = (*name, rules.clone());

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::frames::typed_for_firewalld_2;
 use super::{Firewalld, call};
 use crate::lab::{Lab, Network, eventually, within};
 use crate::neighbour::Neighbour;
@@ -16,6 +17,9 @@ fn a_policy_of_the_owners_comes_first() {
         let guest = lab.attach(1);
         lab.settle();
         firewalld.has_heard(&lab, true, "a guest");
+        if network.mode == "bridged" {
+            typed_for_firewalld_2(&lab);
+        }
         eventually("the outside answers", || guest.pings("192.168.1.25"));
         for option in [
             "--new-policy zzz",
