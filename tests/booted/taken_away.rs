@@ -86,6 +86,7 @@ fn docker_starts_and_starts_anew() {
     reaches_the_world(&mut host, "its start");
     for what in ["start", "restart", "restart"] {
         host.must(&format!("systemctl --no-block {what} docker"));
+        host.eventually("containerd has started", "systemctl is-active containerd");
         host.eventually(
             "dockerd has started",
             "[ -z \"$(systemctl --no-legend list-jobs)\" ] && systemctl is-active docker",
