@@ -154,6 +154,9 @@ fn leaves_alone(network: Network, reach: &[&str]) {
     managed.lab.settle();
     let gate = network.gate;
     let names = [gate, one.tap(), "br0"];
+    // The kernel says a little later that a pair is up.
+    let is_up = || !made(&managed.lab.host, &names).contains("NO-CARRIER");
+    eventually(&format!("{network:?}: what is kvmnet's is up"), is_up);
     let ours = made(&managed.lab.host, &names);
     let holds = |managed: &Managed, one: &Guest, what: &str| {
         assert_eq!(made(&managed.lab.host, &names), ours, "{network:?}: {what}");
