@@ -3,7 +3,7 @@
 #[path = "firewalld/faults.rs"]
 mod faults;
 #[path = "firewalld/frames.rs"]
-mod frames;
+pub mod frames;
 #[path = "firewalld/policies.rs"]
 mod policies;
 #[path = "firewalld/zones.rs"]

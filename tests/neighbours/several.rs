@@ -2,6 +2,7 @@
 
 use crate::docker::Docker;
 use crate::firewalld::Firewalld;
+use crate::firewalld::frames::typed_for_firewalld_2;
 use crate::lab::{Guest, Lab, Network};
 use crate::libvirt::Libvirt;
 use crate::neighbour::{Neighbour, Order, applied, has_what_its_mode_says, lives_beside};
@@ -87,6 +88,9 @@ fn beside_firewalld_and_docker(network: Network, order: Order) {
         applied(&lab);
         docker
     });
+    if network.mode == "bridged" {
+        typed_for_firewalld_2(&lab);
+    }
     for when in ["", ", reloaded"] {
         let what = format!("{what}{when}");
         firewalld.has_heard(&lab, true, &what);
