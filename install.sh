@@ -102,7 +102,7 @@ each_file() {
     for zone in kvmnet kvmnet-host kvmnet-bridge; do
         "$1" 644 "$checkout/share/firewalld/$zone.xml" "$zones/zones/$zone.xml"
     done
-    for policy in kvmnet-in kvmnet-out kvmnet-frames; do
+    for policy in kvmnet-drop kvmnet-block kvmnet-in kvmnet-out kvmnet-frames; do
         "$1" 644 "$checkout/share/firewalld/$policy.xml" "$zones/policies/$policy.xml"
     done
     for set in kvmnet-1 kvmnet-1-ipv6 kvmnet-2 kvmnet-2-ipv6; do
@@ -308,7 +308,7 @@ firewalld_has() {
 
 # forget_zones: what firewalld keeps of kvmnet's zones and policies that were changed.
 forget_zones() {
-    for name in zones/kvmnet zones/kvmnet-host zones/kvmnet-bridge policies/kvmnet-in policies/kvmnet-out \
+    for name in zones/kvmnet zones/kvmnet-host zones/kvmnet-bridge policies/kvmnet-in policies/kvmnet-out policies/kvmnet-drop policies/kvmnet-block \
         policies/kvmnet-frames ipsets/kvmnet-1 ipsets/kvmnet-1-ipv6 ipsets/kvmnet-2 ipsets/kvmnet-2-ipv6; do
         rm -f "/etc/firewalld/$name.xml" "/etc/firewalld/$name.xml.old"
     done

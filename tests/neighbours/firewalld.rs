@@ -52,7 +52,7 @@ fn prepare(lab: &Lab, has_zones: bool) {
 }
 
 fn copy_zones() {
-    let policies = ["kvmnet-in", "kvmnet-out", "kvmnet-frames"];
+    let policies = ["kvmnet-drop", "kvmnet-block", "kvmnet-in", "kvmnet-out", "kvmnet-frames"];
     for (folder, names) in [("zones", &ZONES[..]), ("policies", &policies), ("ipsets", &SETS)] {
         fs::create_dir_all(format!("/etc/firewalld/{folder}")).unwrap();
         for name in names {
