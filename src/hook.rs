@@ -114,7 +114,7 @@ fn fail(hook: Hook, error: &Error) -> u8 {
 
 /// What the guest will miss, for whoever starts it.
 fn remark(hook: Hook, note: &str) {
-    print(&lines(&format!("{}: {note}\n", hook.name())), true);
+    print(&format!("{}: {}\n", hook.name(), printable(note)), true);
     log::write(hook.name(), Level::Error, note);
 }
 

@@ -155,9 +155,6 @@ fn dhcp_chain(opening: Opening, network: &Network) -> Option<Finding> {
 
 /// Guests' packets to the host itself: DHCP, DNS, a shared folder.
 fn input_chain(input: &CheckInput, opening: Opening, network: &Network) -> Option<Finding> {
-    let what = foreign::received(opening.firewall, opening.chain, network)?;
-    let mut text =
-        format!("{what} drops what the guests of network {} send to the host itself", network.name);
     let zone = input.zone(opening.chain, network).filter(|_| !opening.legacy);
     let owners = input.owners_zone(opening.chain, network.host_if()).filter(|_| zone.is_some());
     let integrates = input.opens(opening.chain, network) || zone.is_some();
@@ -166,6 +163,9 @@ fn input_chain(input: &CheckInput, opening: Opening, network: &Network) -> Optio
     if dhcp.is_some() {
         return dhcp;
     }
+    let what = foreign::received(opening.firewall, opening.chain, network)?;
+    let mut text =
+        format!("{what} drops what the guests of network {} send to the host itself", network.name);
     if is_opened {
         text += ", but for pings and what tells them their addresses and names, which kvmnet lets in while it is up";
     }

@@ -21,7 +21,7 @@ use crate::firewalld::{self, View};
 use crate::foreign::{self, Firewall};
 use crate::holder::{self, Holder};
 use crate::model::foreign::ForeignChain;
-use crate::model::{FirewallUse, IfName, Ledger, Link, Network};
+use crate::model::{FirewallUse, IfName, Ledger, Link, Mode, Network};
 use crate::network;
 use crate::observed::{Instance, Observed, Tables};
 use crate::subnet;
@@ -145,7 +145,9 @@ impl CheckInput {
     /// Whether kvmnet tells firewalld of its bridge, unless that is in a zone of its owner's choice.
     pub fn is_told_of_bridge(&self, chain: &ForeignChain, network: &Network) -> bool {
         let integrates = network.firewall == FirewallUse::Integrate && chain.table == firewalld::TABLE;
-        let has_room = |view: &View| !view.is_full_without(&network.bridge);
+        // Of these firewalld has a zone.
+        let by_zone = network.is_closed() || network.mode != Mode::Bridged;
+        let has_room = |view: &View| by_zone || !view.is_full_without(&network.bridge);
         integrates && !network.is_port_only() && self.firewalld.as_ref().is_none_or(has_room)
     }
 

@@ -124,8 +124,20 @@ pub fn blocked(firewall: &Firewall, desired: &Desired, observed: &Observed) -> V
     let is_opened = |chain: &ForeignChain| opens(observed, chain, network) || has_zone(chain, network);
     let is_closed = |opening: &Opening| opening.legacy || !is_opened(opening.chain);
     let openings = firewall.openings().filter(is_closed);
-    openings.filter_map(|opening| line(opening, desired, observed)).collect()
+    let mut lines: Vec<String> = openings.filter_map(|opening| line(opening, desired, observed)).collect();
+    let more = lines.len().saturating_sub(MOST_LINES);
+    if more > 0 {
+        lines.truncate(MOST_LINES);
+        lines.push(format!(
+            "{more} more chains drop what is of guests of network {}: kvmnet check",
+            network.name
+        ));
+    }
+    lines
 }
+
+/// Who has more chains that drop reads of them where nothing else is said.
+const MOST_LINES: usize = 8;
 
 fn line(opening: Opening, desired: &Desired, observed: &Observed) -> Option<String> {
     let (Opening { firewall, chain, .. }, network) = (opening, &desired.network);

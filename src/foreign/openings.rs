@@ -17,6 +17,9 @@ pub struct Opening<'a> {
     pub legacy: bool,
 }
 
+/// What finds neighbours, and announces a router.
+const NEIGHBOURS: &str = "'{ nd-neighbor-solicit, nd-neighbor-advert, nd-router-advert }'";
+
 /// Where ufw has what its owner lets through.
 const UFW: [&str; 2] = ["ufw-user-forward", "ufw6-user-forward"];
 
@@ -73,7 +76,7 @@ impl Opening<'_> {
                     format!("{program} -I OUTPUT -o {} -p ipv6-icmp -j ACCEPT", shell_word(host_if))
                 }
                 None => {
-                    let what = format!("oifname {} meta l4proto ipv6-icmp", nft_name(host_if));
+                    let what = format!("oifname {} icmpv6 type {NEIGHBOURS}", nft_name(host_if));
                     insert(self.chain, &self.chain.name, &what)
                 }
             });
@@ -90,9 +93,8 @@ impl Opening<'_> {
     fn accept_ports(self, host_if: &IfName, goes_out: bool, protocol: &str, ports: &[u16]) -> String {
         let ports: Vec<String> = ports.iter().map(u16::to_string).collect();
         let chain = &self.chain.name;
-        if self.legacy {
-            let (program, way, name) =
-                (self.program(), if goes_out { "-o" } else { "-i" }, shell_word(host_if));
+        if let Some(program) = self.iptables() {
+            let (way, name) = (if goes_out { "-o" } else { "-i" }, shell_word(host_if));
             return format!(
                 "{program} -I {chain} {way} {name} -p {protocol} -m multiport --dports {} -j ACCEPT",
                 ports.join(",")
@@ -110,10 +112,10 @@ impl Opening<'_> {
 
     /// For what comes in by an interface, or goes out by it, if it is an answer or in any case.
     fn accept(self, target: &str, host_if: &IfName, goes_out: bool, answers: bool) -> String {
-        if self.legacy {
+        if let Some(program) = self.iptables() {
             let way = if goes_out { "-o" } else { "-i" };
             let answers = if answers { " -m conntrack --ctstate ESTABLISHED,RELATED" } else { "" };
-            let (program, target) = (self.program(), shell_word(target));
+            let target = shell_word(target);
             return format!("{program} -I {target} {way} {}{answers} -j ACCEPT", shell_word(host_if));
         }
         let way = if goes_out { "oifname" } else { "iifname" };
@@ -135,7 +137,7 @@ impl Opening<'_> {
         }
     }
 
-    /// The program whose words a rule there has to be in: iptables cannot print a chain in which there are others.
+    /// The program whose words a rule there has to be in: iptables cannot print, nor save, a chain in which there are others.
     fn iptables(self) -> Option<&'static str> {
         let ForeignChain { protocol, table, .. } = self.chain;
         match (self.legacy, protocol) {

@@ -9,6 +9,7 @@ use std::fmt;
 use super::Opening;
 use crate::firewalld;
 use crate::model::foreign::{Condition, Fate, ForeignChain, ForeignRule, NamePattern, UDP};
+use crate::model::port::DHCP4;
 use crate::sorted::grouped;
 
 /// NF_CT_STATE_BIT (`include/uapi/linux/netfilter/nf_conntrack_common.h`).
@@ -203,7 +204,7 @@ impl Walk<'_> {
             rule.conditions.iter().any(|one| wanted(one) && self.one(one, &rule.fate) != Holds::No)
         };
         has(|one| matches!(one, Condition::Protocol(_)))
-            && has(|one| matches!(one, Condition::Ports(_) | Condition::PortsOf(_) | Condition::Service))
+            && has(|one| matches!(one, Condition::Ports(_) | Condition::PortsOf(..) | Condition::Service))
     }
 
     /// Of what a rule asks about a service.
@@ -227,9 +228,12 @@ impl Walk<'_> {
             Condition::State(states) => is(states & (if packet.answers { ESTABLISHED } else { NEW }) != 0),
             // Sets of states are there to accept answers, and to drop what belongs to nothing.
             Condition::StateIn => is(packet.answers && *fate == Fate::Accept),
-            Condition::Protocol(_) | Condition::Ports(_) | Condition::PortsOf(_) | Condition::Service => {
+            Condition::Protocol(_) | Condition::Ports(_) | Condition::PortsOf(..) | Condition::Service => {
                 self.service(condition, fate)
             }
+            // Who asks for an address has none.
+            Condition::Source4 if packet.asks == Asks::Port(DHCP4) && *fate == Fate::Accept => Holds::No,
+            Condition::Source4 => Holds::Maybe,
             Condition::Other => Holds::Maybe,
         }
     }

@@ -71,8 +71,10 @@ pub enum Condition {
     Protocol(u8),
     /// It is for one of these ports.
     Ports(Vec<RangeInclusive<u16>>),
-    /// It is for a port in a set of this name, whose members are not known.
-    PortsOf(String),
+    /// It is for a port in a set of this name (or, with false, in none), whose members are not known.
+    PortsOf(String, bool),
+    /// Its IPv4 source is one of some.
+    Source4,
     /// It is of one service: the port that it comes from, a type of ICMP.
     Service,
     /// Anything else.

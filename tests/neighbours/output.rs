@@ -127,7 +127,8 @@ fn nftables() {
         assert_eq!(named(&serving), (Vec::new(), String::new()), "{open:?}");
     }
     is_served(&serving, 1, "let in and out");
-    for closed in [["udp dport 123 accept", "udp dport { 53, 123 } accept"], ["drop", "drop"]] {
+    let not_from_guests = "udp dport != { 67, 547 } accept; ip saddr 192.168.1.0/24 udp dport 67 accept";
+    for closed in [[not_from_guests, "udp dport { 53, 123 } accept"], ["udp dport 67 drop", "drop"]] {
         load(lab, closed);
         let (commands, said) = named(&serving);
         assert!(
@@ -199,4 +200,49 @@ fn frames() {
         [one, two].into_iter().for_each(|guest| lab.detach(guest));
         lab.host.run("nft delete table bridge own");
     }
+}
+
+/// With `firewall = "warn"`: what is told is in iptables' own words, which it prints and saves as they were typed.
+#[test]
+fn iptables_as_told() {
+    let serving = Serving::configured(&format!("firewall = \"warn\"\n{}", Network::NAT.config()));
+    let lab = &serving.lab;
+    let _resolver = Resolver::start(&lab.outside, "192.168.1.25", [198, 51, 100, 7]);
+    close_output(lab);
+    for (program, icmp) in [("iptables", "icmp"), ("ip6tables", "ipv6-icmp")] {
+        lab.host.run(&format!("{program} -A INPUT -p {icmp} -j ACCEPT"));
+        lab.host.run(&format!("{program} -P INPUT DROP"));
+        lab.host.run(&format!("{program} -P FORWARD DROP"));
+    }
+    let (commands, said) = named(&serving);
+    assert!(["INPUT", "OUTPUT", "FORWARD"].iter().all(|chain| said.contains(chain)), "{said}");
+    type_in(lab, &commands.join("\n"));
+    assert_eq!(named(&serving), (Vec::new(), String::new()), "after {commands:?}");
+    for (list, ports) in [("iptables", "--dports 67,53"), ("ip6tables", "--dports 547,53")] {
+        lab.host.run(&format!("{list} -L -n -v"));
+        let saved = lab.host.run(&format!("{list}-save"));
+        assert!(saved.contains(ports) && !saved.contains("incompatible"), "{saved}");
+    }
+    is_served(&serving, 1, "as told");
+}
+
+/// Where very many chains drop, the hook names a few.
+#[test]
+fn a_few_of_many() {
+    let lab = Lab::new(Network::NAT);
+    let tables = (0..40).map(|number| {
+        format!("table inet own{number} {{ chain forward {{ type filter hook forward priority 0; policy drop; }}; }}\n")
+    });
+    lab.host
+        .enter(|| fs::write("/run/lab/tables", tables.collect::<String>()))
+        .expect("a private /run can be written");
+    lab.host.run("nft -f /run/lab/tables");
+    let one = lab.boot(1);
+    let said = lab.ifup(&one).stderr;
+    assert!(
+        said.lines().count() == 9
+            && said.ends_with("32 more chains drop what is of guests of network default: kvmnet check\n"),
+        "{said}"
+    );
+    lab.detach(one);
 }

@@ -1,6 +1,7 @@
 //! Chains and rules of others: NFT_MSG_GETCHAIN, NFT_MSG_GETRULE (`net/netfilter/nf_tables_api.c`).
 
 use super::attr::*;
+use super::ports;
 use super::table::{body, family};
 use crate::model::foreign::{Condition, Fate, ForeignChain, ForeignRule, HookPoint, NamePattern};
 use crate::model::ruleset::{Family, Verdict};
@@ -43,6 +44,7 @@ enum Loaded {
     States(u32),
     Protocol,
     Port,
+    Source4,
     Service,
     Other,
 }
@@ -118,13 +120,15 @@ fn connection(data: &[u8]) -> Loaded {
     }
 }
 
-/// NFTA_PAYLOAD_BASE: NFT_PAYLOAD_TRANSPORT_HEADER is 2; there the port that a packet is for has two bytes, behind two others.
+/// NFTA_PAYLOAD_BASE: NFT_PAYLOAD_TRANSPORT_HEADER is 2, where the port that a packet is for has two bytes, behind two others;
+/// NFT_PAYLOAD_NETWORK_HEADER is 1, where the source of IPv4 has four behind twelve, of which a prefix is read as far as it goes.
 fn payload(data: &[u8]) -> Loaded {
     let [base, offset, length] =
         [NFTA_PAYLOAD_BASE, NFTA_PAYLOAD_OFFSET, NFTA_PAYLOAD_LEN].map(|kind| find_be32(data, kind));
     match (base, offset, length) {
         (Some(2), Some(2), Some(2)) => Loaded::Port,
         (Some(2), ..) => Loaded::Service,
+        (Some(1), Some(12), Some(1..=4)) => Loaded::Source4,
         _ => Loaded::Other,
     }
 }
@@ -154,10 +158,11 @@ fn compared(loaded: Loaded, data: &[u8]) -> Condition {
         Loaded::Protocol if is_equal => {
             value.and_then(|value| value.first()).copied().map(Condition::Protocol)
         }
-        Loaded::Port if is_equal => {
-            let port = value.and_then(|value| value.try_into().ok());
-            port.map(u16::from_be_bytes).map(|port| Condition::Ports(vec![port..=port]))
+        Loaded::Port => {
+            let port = value.and_then(|value| value.try_into().ok()).map(u16::from_be_bytes);
+            port.map(|port| Condition::Ports(ports::where_in(vec![port..=port], is_equal)))
         }
+        Loaded::Source4 if is_equal => Some(Condition::Source4),
         loaded if loaded.is_of_service() => Some(Condition::Service),
         _ => None,
     };
@@ -167,11 +172,13 @@ fn compared(loaded: Loaded, data: &[u8]) -> Condition {
 /// A set, or a map of verdicts, whose members are not asked for. One of states that accepts, accepts answers.
 fn look_up(rule: &mut ForeignRule, loaded: Loaded, data: &[u8]) {
     let is_map = find(data, NFTA_LOOKUP_DREG).is_some();
-    let is_plain = !is_map && find_be32(data, NFTA_LOOKUP_FLAGS).unwrap_or_default() == 0;
-    let set = || find_text(data, NFTA_LOOKUP_SET).map(Condition::PortsOf);
+    // NFT_LOOKUP_F_INV is the one flag.
+    let is_member = find_be32(data, NFTA_LOOKUP_FLAGS).unwrap_or_default() == 0;
+    let set = || find_text(data, NFTA_LOOKUP_SET).map(|name| Condition::PortsOf(name, is_member));
     rule.conditions.push(match loaded {
         Loaded::State => Condition::StateIn,
-        Loaded::Port if is_plain => set().unwrap_or(Condition::Service),
+        Loaded::Source4 if is_member => Condition::Source4,
+        Loaded::Port if !is_map => set().unwrap_or(Condition::Service),
         loaded if loaded.is_of_service() => Condition::Service,
         _ => Condition::Other,
     });

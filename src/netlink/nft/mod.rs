@@ -292,12 +292,12 @@ impl Nft {
             self.0.dump(table::dump_rules(table::family_number(protocol), table), decode::parse_rule)?;
         let asks =
             rules.iter_mut().filter(|rule| rule.lets_in_by_udp()).flat_map(|rule| &mut rule.conditions);
-        for condition in asks.filter(|one| matches!(one, Condition::PortsOf(_))).take(MOST_SETS) {
-            if let Condition::PortsOf(set) = condition {
+        for condition in asks.filter(|one| matches!(one, Condition::PortsOf(..))).take(MOST_SETS) {
+            if let Condition::PortsOf(set, is_member) = condition {
                 // One that has gone meanwhile is not known.
                 let members =
                     self.0.dump(ports::dump(protocol, table, set), ports::parse).unwrap_or_default();
-                *condition = Condition::Ports(ports::ranges(members.concat()));
+                *condition = Condition::Ports(ports::where_in(ports::ranges(members.concat()), *is_member));
             }
         }
         Ok(rules)

@@ -49,6 +49,24 @@ pub fn ranges(mut members: Vec<(u16, bool)>) -> Vec<RangeInclusive<u16>> {
     ranges
 }
 
+/// The same ports, or all others.
+pub fn where_in(mut ranges: Vec<RangeInclusive<u16>>, is_member: bool) -> Vec<RangeInclusive<u16>> {
+    if is_member {
+        return ranges;
+    }
+    ranges.sort_by_key(|range| *range.start());
+    let (mut others, mut next) = (Vec::new(), Some(0));
+    for range in ranges {
+        let Some(first) = next else { break };
+        if *range.start() > first {
+            others.push(first..=range.start() - 1);
+        }
+        next = range.end().checked_add(1).map(|behind| behind.max(first));
+    }
+    others.extend(next.map(|first| first..=u16::MAX));
+    others
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -67,5 +85,7 @@ mod tests {
             (9000, false),
         ];
         assert_eq!(ranges(bounds), [53..=53, 60..=69, 70..=70, 9000..=u16::MAX]);
+        assert_eq!(where_in(vec![67..=67, 0..=53], false), [54..=66, 68..=u16::MAX]);
+        assert_eq!(where_in(vec![9000..=u16::MAX, 9100..=9101], false), [0..=8999]);
     }
 }
