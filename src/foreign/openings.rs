@@ -2,7 +2,7 @@
 
 use super::Firewall;
 use crate::model::foreign::ForeignChain;
-use crate::model::iptables::{self, USERS};
+use crate::model::iptables::{self, USERS, Way};
 use crate::model::port::{DHCP4, DHCP4_CLIENT, DHCP6, DHCP6_CLIENT, DNS};
 use crate::model::ruleset::Family;
 use crate::model::{IfName, Mode, Network};
@@ -139,11 +139,12 @@ impl Opening<'_> {
 
     /// The program whose words a rule there has to be in: iptables cannot print, nor save, a chain in which there are others.
     fn iptables(self) -> Option<&'static str> {
-        let ForeignChain { protocol, table, .. } = self.chain;
+        let ForeignChain { protocol, table, name, .. } = self.chain;
+        let is_its = table == iptables::TABLE && Way::ALL.into_iter().any(|way| way.chain() == name);
         match (self.legacy, protocol) {
             (true, _) => Some(self.program()),
-            (false, Family::Ip) if table == iptables::TABLE => Some("iptables"),
-            (false, Family::Ip6) if table == iptables::TABLE => Some("ip6tables"),
+            (false, Family::Ip) if is_its => Some("iptables"),
+            (false, Family::Ip6) if is_its => Some("ip6tables"),
             _ => None,
         }
     }

@@ -123,7 +123,7 @@ fn dockers_chains_are_left_alone() {
     Cli::new(&lab.host, &["apply", "--yes"]).run().ok();
     assert_eq!(lab.host.run("nft -s list table ip filter"), before);
     let report = check(&lab);
-    let found = report.alone("problem", "firewall", &["FORWARD", "nft insert rule ip filter DOCKER-USER"]);
+    let found = report.alone("problem", "firewall", &["FORWARD", "iptables -I DOCKER-USER -i br0 -j ACCEPT"]);
     reaches_only(&one, [false, true], "Docker drops IPv4");
     put_right(&lab, found);
     reaches_all(&one, "it was put right");
