@@ -214,7 +214,7 @@ unpack() {
         dpkg-deb -x "$package" "$2"
         rm "$package"
     done
-    arch=$(gcc -print-multiarch)
+    arch=$(uname -m)-linux-gnu # there may be no gcc yet to ask
     wrapper=$2/bin/$(basename "$3")
     {
         echo '#!/bin/sh'
