@@ -380,7 +380,7 @@ staging() {
     check 'staging: fish completes' [ -f "$scratch/stage/usr/share/fish/vendor_completions.d/kvmnet.fish" ]
     check 'staging: the documents' [ -f "$scratch/stage/usr/share/doc/kvmnet/status.md" ]
     rm -r "$scratch/stage/usr/share/doc"
-    check 'staging: nothing else' [ "$(find "$scratch/stage" ! -type d | wc -l)" = 34 ]
+    check 'staging: nothing else' [ "$(find "$scratch/stage" ! -type d | wc -l)" = 41 ]
     check 'staging: nothing to uninstall' answer 1 env DESTDIR="$scratch/stage" "$checkout/install.sh" --uninstall
 }
 
