@@ -63,7 +63,8 @@ impl Tally {
     fn conclude(&self, what: &str) {
         let Self { points, failed, survivors, missed } = self;
         println!("{what}: {points} points, {failed} hooks failed, {survivors} survivors");
-        assert!(*points >= 4 && missed * 10 <= *points, "{what}: hooks are met at work");
+        // A hook that waits asks more or less often.
+        assert!(*points >= 4 && missed * 4 <= *points, "{what}: hooks are met at work");
     }
 }
 

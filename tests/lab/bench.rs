@@ -117,6 +117,7 @@ impl Lab {
 /// The state of a lab's host once it no longer changes by itself: three looks in a row see the same.
 #[track_caller]
 pub fn settled(lab: &Lab) -> Snapshot {
+    lab.wait_for_addresses();
     let mut last = Snapshot::of(&lab.host);
     let mut same = 1;
     eventually("the host has settled", || {

@@ -36,6 +36,25 @@ fn a_nic_that_was_down_is_down_again() {
     }
 }
 
+/// The same while it is still looked for whether another machine has the link-local address that the bridge made itself.
+#[test]
+fn a_nic_that_was_down_gets_no_address_of_the_bridges_own() {
+    let lab = Lab::new(Network::BRIDGED);
+    for link in ["default", "eth3"] {
+        for (key, value) in [("accept_dad", "1"), ("dad_transmits", "100")] {
+            lab.host.sysctl(&format!("ipv6/conf/{link}/{key}"), value);
+        }
+    }
+    lab.host.ip("link set eth3 down");
+    lab.host.ip("-6 addr flush dev eth3");
+    let before = Snapshot::of(&lab.host);
+    let guest = lab.attach(1);
+    eventually("the bridge looks", || lab.host.ip("-6 addr show dev br0").contains("tentative"));
+    lab.host.ip("link set eth3 down");
+    lab.detach(guest);
+    lab.assert_as_before("the NIC is down again", &before);
+}
+
 /// A NIC that was down is up for as long as guests are on it, however many come: the last one sets it down again.
 #[test]
 fn a_nic_that_was_down_is_up_for_every_guest() {

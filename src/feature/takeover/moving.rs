@@ -91,6 +91,7 @@ pub(crate) fn give_back(ledger: &Ledger, bridge: &IfName, observed: &Observed) -
     // Nothing can lead over a NIC that somebody has set down. One that was down before kvmnet came stays so.
     if !nic.up && ledger.changed(&nic.name, Setting::Up).is_some_and(|changed| changed.before == 0) {
         migration.arrive.retain(|step| !needs_up(step));
+        migration.detect.retain(|step| !needs_up(step));
     } else if !nic.up {
         steps.push(Step::set(nic.name, Setting::Up, 0, 1));
     }
